@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Runs the admin's hooks: by argument vector, never a shell; as the hook's user, in a session of its own, with a clean
+ * environment, empty stdin, output read up to HOOK_OUTPUT_MAX bytes, and a time limit after which its whole process group is killed.
+ * Bounded: HOOK_RUNNING_MAX at once, HOOK_WAITING_MAX waiting; what is above is turned away, counted and told.
+ */
+#ifndef PICKET_HOOK_H
+#define PICKET_HOOK_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#define HOOK_RUNNING_MAX 16
+#define HOOK_WAITING_MAX 256
+#define HOOK_OUTPUT_MAX  4096
+#define HOOK_ARGS_MAX    32
+#define HOOK_ARG_MAX     512
+#define HOOK_NAME_MAX    32
+
+struct hook_spec {
+	char name[HOOK_NAME_MAX];
+	char args[HOOK_ARGS_MAX][HOOK_ARG_MAX]; /* placeholders not yet filled in */
+	size_t arg_count;
+	uint32_t on;                    /* bit per enum event_type */
+	uid_t uid;
+	gid_t gid;
+	char user[32];
+	int64_t timeout_ms;
+};
+
+/* The values behind the placeholders; each starts with none of '-' and control bytes. */
+struct hook_values {
+	char source[64], event[16], grade[16], reason[256], ports[128], duration[24], incident[16];
+};
+
+struct hook_report {
+	const char *name;               /* of the hook */
+	const char *problem;            /* "exit status 3", "killed by signal 9", "timed out after 10s", "turned away: 256 waiting", "cannot start: ..." */
+	const char *output;             /* first line of what it printed to stderr or stdout, made printable; "" if nothing */
+};
+/* Called for every run that went wrong. */
+typedef void hook_report_fn(void *context, const struct hook_report *report);
+
+struct hook_stats {
+	uint64_t started, succeeded, failed, timed_out, turned_away;
+	uint32_t running, waiting;
+};
+
+struct event_base;
+struct hook_runner;
+
+struct hook_runner *hook_runner_new(struct event_base *base, hook_report_fn *report, void *context);
+void hook_runner_free(struct hook_runner *runner);      /* kills what still runs */
+/* Takes copies of both.  0, or -ENOBUFS when turned away (reported too). */
+int hook_run(struct hook_runner *runner, const struct hook_spec *spec, const struct hook_values *values);
+/* To be called when SIGCHLD says a child ended that the runner may own: 1 when it did. */
+int hook_reap(struct hook_runner *runner, pid_t pid, int status);
+void hook_read_stats(const struct hook_runner *runner, struct hook_stats *out);
+
+#endif

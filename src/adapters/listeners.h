@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Which ports local services listen on, by sock_diag (inet_diag dumps): TCP in LISTEN, UDP unconnected.
+ */
+#ifndef PICKET_LISTENERS_H
+#define PICKET_LISTENERS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "addr.h"
+
+struct listener {
+	struct addr addr;               /* local address; unspecified: any */
+	uint16_t port;
+	uint8_t protocol;               /* 6 or 17 */
+	bool loopback;                  /* bound to loopback alone */
+	bool v6;                        /* an AF_INET6 socket */
+	uint32_t uid;
+	uint32_t inode;
+};
+
+struct listeners;
+int listeners_open(struct listeners **out);
+void listeners_close(struct listeners *listeners);
+/* Writes at most max; *turned_away counts the rest.  Returns the count or -errno. */
+int listeners_dump(struct listeners *listeners, struct listener *out, size_t max, size_t *turned_away);
+
+#endif

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The kernel side: one nftables table of ours (`inet picket`), by libnftnl over one netlink socket of its own.
+ * Owns the table's chains, sets and elements; touches nobody else's.  Every call is
+ * one transaction: it happens whole or not at all, and returns once the kernel
+ * has acknowledged it.
+ */
+#ifndef PICKET_NFT_H
+#define PICKET_NFT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "addr.h"
+
+#define NFT_TABLE_NAME_MAX 32
+#define NFT_INTERFACES_MAX 32
+#define NFT_PORTS_MAX      1024         /* ranges in a port set */
+
+struct nft_port_range {
+	uint16_t first, last;           /* inclusive */
+};
+
+/* The sets that hold sources.  Each stands for its family of kernel sets, one a prefix length
+ * (v4 /32; v6 /128, masked /64, /56, /48); other lengths go to an interval set of the same effect. */
+enum nft_list { NFT_SOFT, NFT_HARD, NFT_ALLOW, NFT_LIST_COUNT };
+
+/* What is hooked into the kernel. */
+enum nft_mode {
+	NFT_PAUSED,             /* table and sets stay; no chain, nothing of ours touches a packet */
+	NFT_OBSERVE,            /* sensors alone: no hard, soft or mute chain */
+	NFT_BLOCK
+};
+
+struct nft_rules {
+	enum nft_mode mode;
+	uint16_t queue;                 /* first of three queue numbers: +0 closed ports and the rest,
+					 * +1 served ports (a source in `seen`), +2 trapped ports */
+	bool way_back;                  /* a source routed elsewhere is no evidence */
+	char interfaces[NFT_INTERFACES_MAX][16];        /* guarded; none: all but loopback */
+	size_t interface_count;
+	uint16_t trap_port_v4, trap_port_v6;    /* where the TCP trap listens on 127.0.0.1 and ::1; 0: no TCP traps */
+	uint16_t trap_udp_v4, trap_udp_v6;      /* the same for UDP */
+	struct nft_port_range trap_tcp[NFT_PORTS_MAX], trap_udp[NFT_PORTS_MAX], public_ports[NFT_PORTS_MAX];
+	size_t trap_tcp_count, trap_udp_count, public_count;    /* "all" is {1, 65535} */
+};
+
+struct nft_element {
+	enum nft_list list;
+	struct prefix source;
+	int64_t timeout_ms;             /* 0: no timeout.  Adding again sets a new one. */
+};
+
+struct nft_counters {
+	/* packets */
+	uint64_t queued_closed, queued_served, queued_trapped;
+	uint64_t over_newcomers, over_known;    /* passed above the fair limits */
+	uint64_t dropped_hard, dropped_soft, muted, trapped_tcp, trapped_udp;
+	uint64_t way_back;                      /* passed: routed elsewhere */
+};
+
+struct nft;
+
+/* Opens the sockets (needs CAP_NET_ADMIN in the network namespace from here on).  0 or -errno. */
+int nft_open(const char *table, struct nft **out);
+void nft_close(struct nft *nft);        /* closes the sockets; the table stays */
+
+/* A block that stood in a table of ours found at start. */
+typedef void nft_adopt_fn(void *context, enum nft_list list, const struct prefix *source, int64_t left_ms);
+
+/* Replaces whatever table of ours there is by a fresh one with these rules, in one transaction, carrying its
+ * live soft and hard elements, customers and seen along; tells each soft and hard one (adopt may be NULL).
+ * -EBUSY when the table is owned by another process (NFT_TABLE_F_OWNER).  0 or -errno; on failure the old table stands. */
+int nft_load(struct nft *nft, const struct nft_rules *rules, nft_adopt_fn *adopt, void *context);
+/* New rules in the standing table: chains are rebuilt, sets and elements stay.  The brake, mode changes, reloads and traps changes are this. */
+int nft_rules_replace(struct nft *nft, const struct nft_rules *rules);
+/* Deletes the table.  0 also when there is none. */
+int nft_unload(struct nft *nft);
+/* True when the native queue expression is in use, false for the xt target. */
+bool nft_queue_is_native(const struct nft *nft);
+
+/* Add or delete elements, all in one transaction.  Adding what is there renews its timeout; deleting what is not there is fine.
+ * -ENFILE: a set is full (nothing was added).  -ENOENT: the table is gone. */
+int nft_add(struct nft *nft, const struct nft_element *elements, size_t count);
+int nft_delete(struct nft *nft, const struct nft_element *elements, size_t count);
+int nft_flush(struct nft *nft, enum nft_list list);
+int nft_read_counters(struct nft *nft, struct nft_counters *out);
+/* IPv6 sources in `customers`; at most max; returns the count or -errno. */
+int nft_read_customers6(struct nft *nft, struct addr *out, size_t max);
+
+/* Notifications (NFNLGRP_NFTABLES): a second socket, to be polled for reading. */
+int nft_watch_fd(const struct nft *nft);
+enum nft_change {
+	NFT_CHANGE_NONE,        /* only others' tables, or our own doing */
+	NFT_CHANGE_FOREIGN,     /* somebody changed or removed something of ours */
+	NFT_CHANGE_LOST         /* messages were lost (ENOBUFS): assume the worst */
+};
+/* Reads what has come, without blocking, and sums it up. */
+enum nft_change nft_watch_read(struct nft *nft);
+/* Are the table, its chains and as many rules as were loaded in place?  1 yes, 0 no, -errno. */
+int nft_check(struct nft *nft);
+
+#endif

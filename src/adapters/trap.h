@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The traps: transparent listeners on 127.0.0.1 and ::1 to which the kernel's `trap` chain
+ * leads connections to unused ports.  They accept, take a little payload, perhaps send a banner, and close with a reset
+ * within 3 s, so that no connection of theirs stands in the way of a service that starts on the port.
+ *
+ * Bounded: connections at once (TRAP_CONNECTIONS_MAX; above it the oldest is closed), bytes read
+ * (TRAP_PAYLOAD_MAX), time (TRAP_LIFETIME_MS).
+ */
+#ifndef PICKET_TRAP_H
+#define PICKET_TRAP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <picket/probe.h>
+
+#define TRAP_CONNECTIONS_MAX 1024
+#define TRAP_PAYLOAD_MAX     512
+#define TRAP_SILENCE_MS      2000       /* a handshake that stays silent so long counts */
+#define TRAP_LIFETIME_MS     2500
+#define TRAP_BANNER_MAX      128
+
+/* A trap was visited; the probe is complete.  True: the source is (now) blocked, close without sending a thing. */
+typedef bool trap_hit_fn(void *context, const struct probe *probe);
+
+struct trap_stats {
+	uint64_t accepted, datagrams, hits, induced, unsaved;
+	uint64_t crowded;               /* closed early to make room */
+	uint64_t errors;
+	uint32_t open;
+};
+
+struct event_base;
+struct trap;
+
+/* Needs CAP_NET_ADMIN (IP_TRANSPARENT).  Which families could be had is told by the ports.  0 or -errno. */
+int trap_open(bool tcp, bool udp, const char *banner, struct trap **out);
+/* Starts serving in the caller's event loop. */
+int trap_serve(struct trap *trap, struct event_base *base, trap_hit_fn *hit, void *context);
+void trap_close(struct trap *trap);
+/* Local ports chosen by the kernel, host order; 0: no such listener. */
+void trap_ports(const struct trap *trap, uint16_t *tcp4, uint16_t *tcp6, uint16_t *udp4, uint16_t *udp6);
+void trap_read_stats(const struct trap *trap, struct trap_stats *out);
+
+#endif

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Keyed hash for tables whose keys an attacker chooses (SipHash-2-4,
+ * Aumasson and Bernstein 2012): without the key nobody can aim at one bucket.
+ */
+#ifndef PICKET_HASH_H
+#define PICKET_HASH_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct hash_key {
+	uint64_t k0, k1;
+};
+
+uint64_t hash_bytes(const struct hash_key *key, const void *data, size_t len);
+
+#endif

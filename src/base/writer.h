@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Text into a buffer of known size, always NUL-terminated, never past the end.
+ * What did not fit is cut and `truncated` says so.
+ */
+#ifndef PICKET_WRITER_H
+#define PICKET_WRITER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct writer {
+	char *buf;
+	size_t size;
+	size_t len;             /* without the NUL; < size */
+	bool truncated;
+};
+
+struct writer writer_over(char *buf, size_t size);      /* size >= 1 */
+void writer_text(struct writer *w, const char *text);
+void writer_format(struct writer *w, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+/* Text from outside: control bytes, quotes, backslash and non-ASCII as \xNN. */
+void writer_escaped(struct writer *w, const char *text, size_t len);
+
+#endif

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The wire between the processes.  Promises: a message arrives whole or not at all, has exactly the length that
+ * belongs to its type, and sending never waits.  Defends against a process of ours that has been taken over.
+ */
+#include "wire.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#define WIRE_BUFFER (4 * 1024 * 1024)
+
+static const struct {
+	size_t len;
+	const char *name;
+} types[WIRE_TYPE_COUNT] = {
+	[WIRE_CONFIG] = { sizeof(struct wire_config), "config" },
+	[WIRE_CONFIG_ALLOW] = { sizeof(struct wire_prefixes), "config-allow" },
+	[WIRE_CONFIG_END] = { sizeof(struct wire_empty), "config-end" },
+	[WIRE_READY] = { sizeof(struct wire_empty), "ready" },
+	[WIRE_EVENT] = { sizeof(struct event), "event" },
+	[WIRE_RESULT] = { sizeof(struct wire_result), "result" },
+	[WIRE_ASK_STATUS] = { sizeof(struct wire_empty), "ask-status" },
+	[WIRE_ASK_BLOCKS] = { sizeof(struct wire_cursor), "ask-blocks" },
+	[WIRE_ASK_SOURCES] = { sizeof(struct wire_cursor), "ask-sources" },
+	[WIRE_ASK_ALLOWS] = { sizeof(struct wire_cursor), "ask-allows" },
+	[WIRE_ASK_PROTECTS] = { sizeof(struct wire_cursor), "ask-protects" },
+	[WIRE_ASK_EXPLAIN] = { sizeof(struct wire_order), "ask-explain" },
+	[WIRE_BLOCK] = { sizeof(struct wire_order), "block" },
+	[WIRE_UNBLOCK] = { sizeof(struct wire_order), "unblock" },
+	[WIRE_UNBLOCK_ALL] = { sizeof(struct wire_empty), "unblock-all" },
+	[WIRE_ALLOW] = { sizeof(struct wire_order), "allow" },
+	[WIRE_DISALLOW] = { sizeof(struct wire_order), "disallow" },
+	[WIRE_MODE] = { sizeof(struct wire_order), "mode" },
+	[WIRE_PAUSE] = { sizeof(struct wire_order), "pause" },
+	[WIRE_RESUME] = { sizeof(struct wire_empty), "resume" },
+	[WIRE_PROTECT] = { sizeof(struct wire_protect), "protect" },
+	[WIRE_STATUS] = { sizeof(struct wire_status), "status" },
+	[WIRE_BLOCKS] = { sizeof(struct wire_blocks), "blocks" },
+	[WIRE_SOURCES] = { sizeof(struct wire_sources), "sources" },
+	[WIRE_ALLOWS] = { sizeof(struct wire_allows), "allows" },
+	[WIRE_PROTECTS] = { sizeof(struct wire_protects), "protects" },
+	[WIRE_EXPLAIN] = { sizeof(struct explain_view), "explain" },
+	[WIRE_RELOAD] = { sizeof(struct wire_empty), "reload" },
+	[WIRE_ALLOW_SAVE] = { sizeof(struct wire_order), "allow-save" },
+	[WIRE_TEXT] = { sizeof(struct wire_text), "text" },
+	[WIRE_HOOKS] = { sizeof(struct wire_hooks), "hooks" },
+};
+
+size_t wire_body_len(enum wire_type type)
+{
+	return (unsigned)type < WIRE_TYPE_COUNT ? types[type].len : 0;
+}
+
+const char *wire_type_name(enum wire_type type)
+{
+	return (unsigned)type < WIRE_TYPE_COUNT && types[type].name ? types[type].name : "unknown";
+}
+
+int wire_pair(int fds[2])
+{
+	const int size = WIRE_BUFFER;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds) < 0)
+		return -errno;
+	for (int i = 0; i < 2; i++)
+		/* Without CAP_NET_ADMIN (tests) the ordinary limit has to do. */
+		if (setsockopt(fds[i], SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof(size)) < 0)
+			setsockopt(fds[i], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+	return 0;
+}
+
+int wire_send(int fd, enum wire_type type, uint32_t id, const void *body)
+{
+	struct wire_header header = { .type = (uint16_t)type, .id = id };
+	size_t len = wire_body_len(type);
+	struct iovec parts[2] = {
+		{ .iov_base = &header, .iov_len = sizeof(header) },
+		{ .iov_base = (void *)(uintptr_t)body, .iov_len = len },
+	};
+	struct msghdr message = { .msg_iov = parts, .msg_iovlen = 2 };
+	ssize_t sent;
+
+	if (len == 0 || !body)
+		return -EINVAL;
+	do
+		sent = sendmsg(fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+	while (sent < 0 && errno == EINTR);
+	if (sent >= 0)
+		return 0;
+	return errno == ECONNRESET ? -EPIPE : -errno;
+}
+
+int wire_receive(int fd, struct wire_message *out)
+{
+	ssize_t got;
+
+	/* MSG_TRUNC makes an overlong message tell its true length. */
+	do
+		got = recv(fd, out, sizeof(*out), MSG_DONTWAIT | MSG_TRUNC);
+	while (got < 0 && errno == EINTR);
+	if (got < 0)
+		return errno == EAGAIN ? 0 : errno == ECONNRESET ? -EPIPE : -errno;
+	if (got == 0)
+		return -EPIPE;
+	if ((size_t)got < sizeof(out->header))
+		return -EBADMSG;
+	size_t len = wire_body_len((enum wire_type)out->header.type);
+	if (len == 0 || (size_t)got != offsetof(struct wire_message, body) + len)
+		return -EBADMSG;
+	return 1;
+}
