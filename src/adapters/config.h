@@ -29,6 +29,7 @@ struct config {
 	char table[NFT_TABLE_NAME_MAX];
 	struct nft_rules rules;         /* mode, queue, way_back, interfaces, ports; trap_port_* are filled in later */
 	bool keep_on_stop;              /* leave the table (blocks) in the kernel on a clean stop */
+	bool sandbox;                   /* seccomp and Landlock; off for debugging alone */
 	char banner[TRAP_BANNER_MAX];
 	struct prefix *allow;           /* allow = {...} and allow_file, without duplicates */
 	size_t allow_count;             /* <= ENGINE_ALLOW_MAX */

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The keeper: control socket, history, metrics and log lines.  Runs as its own user without any capability,
+ * confined to its state directory.
+ */
+#ifndef PICKET_KEEPER_H
+#define PICKET_KEEPER_H
+
+#include <limits.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct keeper_start {
+	int supervisor_fd, sentry_fd;
+	int control_fd;                 /* listening AF_UNIX stream socket, bound by the supervisor */
+	uid_t uid;
+	gid_t gid;
+	bool sandbox;
+	bool to_stderr, verbose;
+	char state_dir[PATH_MAX];
+	uint32_t admin_gid;             /* whose members may use the control socket, beside root */
+};
+
+/* Drops privilege, serves until told to stop.  Returns the exit status. */
+int keeper_run(const struct keeper_start *start);
+
+#endif
