@@ -1,0 +1,347 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The NFQUEUE reader.  Owns one netlink socket bound to several queues; promises that every packet it was given is
+ * answered: by a verdict of the judge, or by accept where nobody can judge (a message that makes no sense,
+ * a full buffer, a dead reader).  A flood costs at most one receive buffer: what does not fit passes (fail-open) and
+ * the overflow is counted.
+ *
+ * Batch verdicts: the kernel numbers the packets of a queue upwards under the lock under which it sends them, so
+ * whatever of a queue is still held with a number up to the last one read has been judged "accept": drops are
+ * sent at once and are no longer held.  One batch verdict a queue therefore ends each read.
+ */
+#include "nfqueue.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <libmnl/libmnl.h>
+#include <libnetfilter_queue/libnetfilter_queue.h>
+#include <linux/netfilter.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <linux/netfilter/nfnetlink_queue.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#define QUEUES_MAX     8
+#define QUEUE_LEN      65535
+#define RECEIVE_BUFFER (32 * 1024 * 1024)
+#define BURST          32                       /* messages of one recvmmsg() */
+#define MESSAGE_MAX    4096                     /* NFQUEUE_COPY_RANGE and the attributes around it (under 300 bytes) */
+#define REQUEST_MAX    256
+
+_Static_assert(NFQUEUE_COPY_RANGE + 1024 <= MESSAGE_MAX, "a message holds the copied bytes and its attributes");
+
+struct nfqueue {
+	struct mnl_socket *socket;
+	uint16_t first;
+	unsigned count;
+	struct nfqueue_stats stats;
+	/* acknowledgements of configuration requests, numbered REQUEST_SEQ + queue */
+	unsigned acked;
+	int request_error;
+	/* per queue, within one read: the last number to be accepted */
+	struct {
+		bool pending;
+		uint32_t last_id;
+		unsigned packets;
+	} runs[QUEUES_MAX];
+	/* aligned for nlmsghdr */
+	_Alignas(16) uint8_t messages[BURST][MESSAGE_MAX];
+};
+
+#define REQUEST_SEQ 1U          /* verdicts carry sequence 0 */
+
+/* Netlink takes a request whole or not at all, and works on it before sendto() returns. */
+static int send_message(struct nfqueue *queue, const struct nlmsghdr *nlh)
+{
+	ssize_t sent;
+
+	do {
+		sent = mnl_socket_sendto(queue->socket, nlh, nlh->nlmsg_len);
+	} while (sent < 0 && errno == EINTR);
+	return sent < 0 ? -errno : 0;
+}
+
+static int send_verdict(struct nfqueue *queue, unsigned class, uint8_t type, uint32_t id, int verdict)
+{
+	_Alignas(16) char buf[REQUEST_MAX];
+	struct nlmsghdr *nlh = nfq_nlmsg_put(buf, type, queue->first + class);
+
+	nfq_nlmsg_verdict_put(nlh, (int)id, verdict);
+	return send_message(queue, nlh);
+}
+
+static void drop_now(struct nfqueue *queue, unsigned class, uint32_t id)
+{
+	if (send_verdict(queue, class, NFQNL_MSG_VERDICT, id, NF_DROP))
+		queue->stats.verdict_errors++;
+	else
+		queue->stats.dropped++;
+}
+
+static void accept_later(struct nfqueue *queue, unsigned class, uint32_t id)
+{
+	queue->runs[class].pending = true;
+	queue->runs[class].last_id = id;
+	queue->runs[class].packets++;
+}
+
+static void accept_now(struct nfqueue *queue)
+{
+	for (unsigned class = 0; class < queue->count; class++) {
+		if (!queue->runs[class].pending)
+			continue;
+		if (send_verdict(queue, class, NFQNL_MSG_VERDICT_BATCH, queue->runs[class].last_id, NF_ACCEPT))
+			queue->stats.verdict_errors++;
+		else
+			queue->stats.accepted += queue->runs[class].packets;
+		queue->runs[class].pending = false;
+		queue->runs[class].packets = 0;
+	}
+}
+
+static void read_packet(struct nfqueue *queue, const struct nlmsghdr *nlh, nfqueue_judge_fn *judge, void *context)
+{
+	struct nlattr *attr[NFQA_MAX + 1] = { NULL };
+	struct nfqnl_msg_packet_hdr header;
+	struct nfqueue_packet packet = { .checksum_ready = true };
+	const struct nfgenmsg *family;
+
+	if (nlh->nlmsg_len < mnl_nlmsg_size(sizeof(*family)) || nfq_nlmsg_parse(nlh, attr) < 0 ||
+	    !attr[NFQA_PACKET_HDR] || mnl_attr_get_payload_len(attr[NFQA_PACKET_HDR]) < sizeof(header)) {
+		queue->stats.malformed++;
+		return;         /* without a number there is no verdict; the next batch covers it */
+	}
+	family = mnl_nlmsg_get_payload(nlh);
+	memcpy(&header, mnl_attr_get_payload(attr[NFQA_PACKET_HDR]), sizeof(header));
+	packet.class = (uint16_t)(ntohs(family->res_id) - queue->first);
+	if (packet.class >= queue->count) {
+		queue->stats.malformed++;
+		return;
+	}
+	queue->stats.packets++;
+	if (attr[NFQA_PAYLOAD]) {
+		packet.data = mnl_attr_get_payload(attr[NFQA_PAYLOAD]);
+		packet.copied = mnl_attr_get_payload_len(attr[NFQA_PAYLOAD]);
+	}
+	/* A packet merged or not yet cut by offload carries no checksum of the wire either. */
+	if (attr[NFQA_SKB_INFO] && mnl_attr_get_payload_len(attr[NFQA_SKB_INFO]) >= sizeof(uint32_t))
+		packet.checksum_ready =
+			!(ntohl(mnl_attr_get_u32(attr[NFQA_SKB_INFO])) & (NFQA_SKB_CSUMNOTREADY | NFQA_SKB_GSO));
+	if (attr[NFQA_IFINDEX_INDEV] && mnl_attr_get_payload_len(attr[NFQA_IFINDEX_INDEV]) >= sizeof(uint32_t))
+		packet.ifindex = ntohl(mnl_attr_get_u32(attr[NFQA_IFINDEX_INDEV]));
+	if (!packet.data || !judge || judge(context, &packet))
+		accept_later(queue, packet.class, ntohl(header.packet_id));
+	else
+		drop_now(queue, packet.class, ntohl(header.packet_id));
+}
+
+static void read_error(struct nfqueue *queue, const struct nlmsghdr *nlh)
+{
+	struct nlmsgerr error;
+
+	if (nlh->nlmsg_len < mnl_nlmsg_size(sizeof(error))) {
+		queue->stats.malformed++;
+		return;
+	}
+	memcpy(&error, mnl_nlmsg_get_payload(nlh), sizeof(error));
+	if (nlh->nlmsg_seq == 0) {
+		queue->stats.verdict_errors++;
+	} else if (error.error) {
+		if (!queue->request_error)
+			queue->request_error = error.error;
+	} else {
+		queue->acked++;
+	}
+}
+
+/* One datagram, which the kernel fills with one message, or a packet of them. */
+static void read_datagram(struct nfqueue *queue, const void *data, size_t len, nfqueue_judge_fn *judge, void *context)
+{
+	const struct nlmsghdr *nlh = data;
+	int left = (int)len;
+
+	if (!mnl_nlmsg_ok(nlh, left))
+		queue->stats.malformed++;
+	for (; mnl_nlmsg_ok(nlh, left); nlh = mnl_nlmsg_next(nlh, &left)) {
+		if (nlh->nlmsg_type == NLMSG_ERROR)
+			read_error(queue, nlh);
+		else if (nlh->nlmsg_type == ((NFNL_SUBSYS_QUEUE << 8) | NFQNL_MSG_PACKET))
+			read_packet(queue, nlh, judge, context);
+	}
+}
+
+/* Up to `max` datagrams.  A missing judge accepts.  Returns how many, or -errno. */
+static int read_datagrams(struct nfqueue *queue, unsigned max, nfqueue_judge_fn *judge, void *context)
+{
+	struct iovec parts[BURST];
+	struct mmsghdr headers[BURST];
+	struct sockaddr_nl senders[BURST];
+	unsigned done = 0, overruns = 0;
+	int result = 0;
+
+	while (done < max) {
+		unsigned want = max - done < BURST ? max - done : BURST;
+
+		memset(headers, 0, sizeof(headers));
+		for (unsigned i = 0; i < want; i++) {
+			parts[i] = (struct iovec){ queue->messages[i], MESSAGE_MAX };
+			headers[i].msg_hdr.msg_iov = &parts[i];
+			headers[i].msg_hdr.msg_iovlen = 1;
+			headers[i].msg_hdr.msg_name = &senders[i];
+			headers[i].msg_hdr.msg_namelen = sizeof(senders[i]);
+		}
+		int got = recvmmsg(mnl_socket_get_fd(queue->socket), headers, want, MSG_DONTWAIT, NULL);
+		if (got < 0 && errno == ENOBUFS && ++overruns < BURST) {
+			queue->stats.lost++;    /* reading on is what empties the buffer */
+			continue;
+		}
+		if (got < 0) {
+			if (errno != EAGAIN && errno != EINTR && errno != ENOBUFS)
+				result = -errno;
+			break;
+		}
+		for (int i = 0; i < got; i++) {
+			if (headers[i].msg_hdr.msg_namelen != sizeof(senders[i]) || senders[i].nl_pid != 0)
+				queue->stats.malformed++;       /* not from the kernel */
+			else
+				read_datagram(queue, queue->messages[i], headers[i].msg_len, judge, context);
+		}
+		done += (unsigned)got;
+		if ((unsigned)got < want)
+			break;
+	}
+	accept_now(queue);
+	return result && !done ? result : (int)done;
+}
+
+/* Sends one acknowledged request to each queue and waits for nothing: netlink answers before send returns.
+ * Packets that came in meanwhile are accepted. */
+static int request_all(struct nfqueue *queue, void (*fill)(struct nlmsghdr *nlh))
+{
+	int result = 0;
+
+	queue->acked = 0;
+	queue->request_error = 0;
+	for (unsigned class = 0; class < queue->count && !result; class++) {
+		_Alignas(16) char buf[REQUEST_MAX];
+		struct nlmsghdr *nlh = nfq_nlmsg_put(buf, NFQNL_MSG_CONFIG, queue->first + class);
+
+		nlh->nlmsg_flags |= NLM_F_ACK;
+		nlh->nlmsg_seq = REQUEST_SEQ + class;
+		fill(nlh);
+		result = send_message(queue, nlh);
+	}
+	if (!result) {
+		int got = read_datagrams(queue, RECEIVE_BUFFER / 64, NULL, NULL);
+
+		if (got < 0)
+			result = got;
+	}
+	if (!result)
+		result = queue->request_error;
+	if (!result && queue->acked != queue->count)
+		result = -ENOBUFS;      /* the answer did not fit behind the packets */
+	return result;
+}
+
+/* Bind and configure in one request: a packet that meets a bound but unconfigured queue is lost. */
+static void fill_bind(struct nlmsghdr *nlh)
+{
+	nfq_nlmsg_cfg_put_cmd(nlh, AF_UNSPEC, NFQNL_CFG_CMD_BIND);
+	nfq_nlmsg_cfg_put_params(nlh, NFQNL_COPY_PACKET, NFQUEUE_COPY_RANGE);
+	mnl_attr_put_u32(nlh, NFQA_CFG_FLAGS, htonl(NFQA_CFG_F_FAIL_OPEN | NFQA_CFG_F_GSO));
+	mnl_attr_put_u32(nlh, NFQA_CFG_MASK, htonl(NFQA_CFG_F_FAIL_OPEN | NFQA_CFG_F_GSO));
+	nfq_nlmsg_cfg_put_qmaxlen(nlh, QUEUE_LEN);
+}
+
+/* No room and fail-open: everything passes. */
+static void fill_closed(struct nlmsghdr *nlh)
+{
+	nfq_nlmsg_cfg_put_qmaxlen(nlh, 0);
+}
+
+int nfqueue_open(uint16_t first, unsigned count, struct nfqueue **out)
+{
+	const int receive_buffer = RECEIVE_BUFFER;
+	struct nfqueue *queue;
+	int result = 0;
+
+	if (!count || count > QUEUES_MAX || first + count > 65536U)
+		return -EINVAL;
+	queue = calloc(1, sizeof(*queue));
+	if (!queue)
+		return -ENOMEM;
+	queue->first = first;
+	queue->count = count;
+	queue->socket = mnl_socket_open2(NETLINK_NETFILTER, SOCK_CLOEXEC);
+	if (!queue->socket || mnl_socket_bind(queue->socket, 0, MNL_SOCKET_AUTOPID) < 0 ||
+	    setsockopt(mnl_socket_get_fd(queue->socket), SOL_SOCKET, SO_RCVBUFFORCE, &receive_buffer,
+		       sizeof(receive_buffer)) < 0)
+		result = -errno;
+	if (!result) {
+		result = request_all(queue, fill_bind);
+		/* The forced buffer proves the capability: what is refused now belongs to another socket. */
+		if (result == -EPERM)
+			result = -EBUSY;
+	}
+	if (result) {
+		nfqueue_close(queue);
+		return result;
+	}
+	*out = queue;
+	return 0;
+}
+
+void nfqueue_close(struct nfqueue *queue)
+{
+	if (!queue)
+		return;
+	if (queue->socket)
+		mnl_socket_close(queue->socket);
+	free(queue);
+}
+
+int nfqueue_fd(const struct nfqueue *queue)
+{
+	return mnl_socket_get_fd(queue->socket);
+}
+
+int nfqueue_read(struct nfqueue *queue, unsigned max, nfqueue_judge_fn *judge, void *context)
+{
+	return read_datagrams(queue, max, judge, context);
+}
+
+/*
+ * The numbers of what is held are unknown here.  The kernel compares them by their signed difference and stops at the first one that is
+ * beyond: 0x7fffffff covers the lower half, 0xffffffff the upper one, and the third covers a lower half that
+ * had stood behind an upper one after the numbers wrapped.
+ */
+int nfqueue_accept_all(struct nfqueue *queue)
+{
+	static const uint32_t last_ids[] = { 0x7fffffff, 0xffffffff, 0x7fffffff };
+	const uint64_t errors_before = queue->stats.verdict_errors;
+	int result = request_all(queue, fill_closed);
+	int got;
+
+	if (result == -ENOBUFS)         /* the buffer was full of packets; it is empty now */
+		result = request_all(queue, fill_closed);
+	for (unsigned class = 0; class < queue->count; class++) {
+		for (size_t i = 0; i < sizeof(last_ids) / sizeof(last_ids[0]); i++) {
+			int sent = send_verdict(queue, class, NFQNL_MSG_VERDICT_BATCH, last_ids[i], NF_ACCEPT);
+
+			if (sent && !result)
+				result = sent;
+		}
+	}
+	got = read_datagrams(queue, RECEIVE_BUFFER / 64, NULL, NULL);
+	if (got < 0 && !result)
+		result = got;
+	queue->stats.verdict_errors = errors_before;    /* a batch that finds nothing to accept answers ENOENT */
+	return result;
+}
+
+void nfqueue_read_stats(const struct nfqueue *queue, struct nfqueue_stats *out)
+{
+	*out = queue->stats;
+}
