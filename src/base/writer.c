@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Text into a buffer of known size.  What does not fit is cut, never written past the end, and `truncated` stays set;
+ * after a cut nothing more is appended, so that a line never has a hole in its middle.  writer_escaped() is the only way
+ * for text from outside into a log line: no byte of it can end the line, close a quotation or drive a terminal.
+ */
+#include "writer.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+struct writer writer_over(char *buf, size_t size)
+{
+	buf[0] = '\0';
+	return (struct writer){ .buf = buf, .size = size };
+}
+
+/* Appends all of it, or nothing more than fits. */
+static void append(struct writer *w, const char *text, size_t len)
+{
+	size_t room = w->size - 1 - w->len;
+
+	if (w->truncated)
+		return;
+	if (len > room) {
+		w->truncated = true;
+		len = room;
+	}
+	memcpy(w->buf + w->len, text, len);
+	w->len += len;
+	w->buf[w->len] = '\0';
+}
+
+void writer_text(struct writer *w, const char *text)
+{
+	append(w, text, strlen(text));
+}
+
+void writer_format(struct writer *w, const char *format, ...)
+{
+	size_t room = w->size - w->len;
+	va_list args;
+	int wanted;
+
+	if (w->truncated)
+		return;
+	va_start(args, format);
+	wanted = vsnprintf(w->buf + w->len, room, format, args);
+	va_end(args);
+	if (wanted < 0) {       /* an encoding error: leave what stood there */
+		w->buf[w->len] = '\0';
+		w->truncated = true;
+	} else if ((size_t)wanted >= room) {
+		w->len = w->size - 1;
+		w->truncated = true;
+	} else {
+		w->len += (size_t)wanted;
+	}
+}
+
+void writer_escaped(struct writer *w, const char *text, size_t len)
+{
+	static const char hex[] = "0123456789abcdef";
+
+	for (size_t i = 0; i < len && !w->truncated; i++) {
+		unsigned char c = (unsigned char)text[i];
+
+		if (c < 0x20 || c > 0x7e || c == '"' || c == '\'' || c == '\\') {
+			char escape[4] = { '\\', 'x', hex[c >> 4], hex[c & 15] };
+
+			/* An escape goes in whole or not at all. */
+			if (w->size - 1 - w->len < sizeof(escape)) {
+				w->truncated = true;
+				return;
+			}
+			append(w, escape, sizeof(escape));
+		} else {
+			append(w, &text[i], 1);
+		}
+	}
+}
