@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Questions and orders from the keeper, which holds the control socket and no privilege: every field is checked here.
+ * A question is answered with one page; whoever wants more asks on with the cursor, so that no answer holds up the queue.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "duration.h"
+#include "sentry_room.h"
+
+static void reply(struct sentry *sentry, enum wire_type type, uint32_t id, const void *body)
+{
+	if (wire_send(sentry->start->keeper_fd, type, id, body) < 0)
+		sentry->events_lost++;
+}
+
+static void result(struct sentry *sentry, uint32_t id, enum engine_result code, int error, uint32_t count,
+		   const char *text)
+{
+	struct wire_result body = { .result = code, .error = -error, .count = count };
+
+	snprintf(body.text, sizeof(body.text), "%s", text);
+	reply(sentry, WIRE_RESULT, id, &body);
+}
+
+/* ---- questions ---- */
+
+static uint32_t ports_in(const struct nft_port_range *ports, size_t count)
+{
+	uint32_t total = 0;
+
+	for (size_t i = 0; i < count; i++)
+		total += (uint32_t)ports[i].last - ports[i].first + 1;
+	return total;
+}
+
+static void ask_status(struct sentry *sentry, uint32_t id)
+{
+	struct wire_status *status = &sentry->out.body.status;
+	uint64_t queued, read;
+
+	memset(status, 0, sizeof(*status));
+	engine_status(sentry->engine, &status->engine);
+	nfqueue_read_stats(sentry->start->queue, &status->queue);
+	nft_read_counters(sentry->nft, &status->kernel);
+	if (sentry->trap)
+		trap_read_stats(sentry->trap, &status->trap);
+	memcpy(status->rejected, sentry->rejected, sizeof(status->rejected));
+	status->events_lost = sentry->events_lost;
+	status->kernel_refused = sentry->kernel_refused;
+	queued = status->kernel.queued_closed + status->kernel.queued_served + status->kernel.queued_trapped;
+	read = status->queue.packets - sentry->packets_before_load;
+	status->fail_open = queued > read ? queued - read : 0;
+	status->started_ms = sentry->started_ms;
+	status->now_ms = sentry_now_ms(sentry);
+	status->paused_until_ms = sentry->paused_until_ms;
+	status->mode = sentry->rules.mode;
+	status->native_queue = nft_queue_is_native(sentry->nft);
+	status->interface_count = (uint32_t)sentry->rules.interface_count;
+	memcpy(status->interfaces, sentry->rules.interfaces, sizeof(status->interfaces));
+	status->traps_tcp = ports_in(sentry->rules.trap_tcp, sentry->rules.trap_tcp_count);
+	status->traps_udp = ports_in(sentry->rules.trap_udp, sentry->rules.trap_udp_count);
+	reply(sentry, WIRE_STATUS, id, status);
+}
+
+static void ask_blocks(struct sentry *sentry, uint32_t id, uint32_t cursor)
+{
+	struct wire_blocks *page = &sentry->out.body.blocks;
+	size_t count;
+
+	memset(page, 0, sizeof(*page));
+	page->next = engine_blocks(sentry->engine, cursor, page->items, WIRE_BLOCK_BATCH, &count);
+	page->count = (uint32_t)count;
+	reply(sentry, WIRE_BLOCKS, id, page);
+}
+
+static void ask_sources(struct sentry *sentry, uint32_t id, uint32_t cursor)
+{
+	struct wire_sources *page = &sentry->out.body.sources;
+	size_t count;
+
+	memset(page, 0, sizeof(*page));
+	page->next = engine_sources(sentry->engine, cursor, sentry_now_ms(sentry), page->items, WIRE_SOURCE_BATCH, &count);
+	page->count = (uint32_t)count;
+	reply(sentry, WIRE_SOURCES, id, page);
+}
+
+static void ask_allows(struct sentry *sentry, uint32_t id, uint32_t cursor)
+{
+	struct wire_allows *page = &sentry->out.body.allows;
+	size_t count;
+
+	memset(page, 0, sizeof(*page));
+	page->next = engine_allows(sentry->engine, cursor, page->items, WIRE_ALLOW_BATCH, &count);
+	page->count = (uint32_t)count;
+	reply(sentry, WIRE_ALLOWS, id, page);
+}
+
+static void ask_protects(struct sentry *sentry, uint32_t id, uint32_t cursor)
+{
+	struct wire_protects *page = &sentry->out.body.protects;
+	size_t count;
+
+	memset(page, 0, sizeof(*page));
+	page->next = engine_protects(sentry->engine, cursor, page->items, WIRE_PROTECT_BATCH, &count);
+	page->count = (uint32_t)count;
+	reply(sentry, WIRE_PROTECTS, id, page);
+}
+
+static void ask_explain(struct sentry *sentry, uint32_t id, const struct wire_order *order)
+{
+	struct explain_view *explain = &sentry->out.body.explain;
+
+	memset(explain, 0, sizeof(*explain));
+	engine_explain(sentry->engine, &order->source.addr, sentry_now_ms(sentry), explain);
+	reply(sentry, WIRE_EXPLAIN, id, explain);
+}
+
+/* ---- orders ---- */
+
+static void order_block(struct sentry *sentry, uint32_t id, const struct wire_order *order)
+{
+	enum engine_result code = engine_block(sentry->engine, &order->source, order->duration_ms, order->force != 0,
+					       order->reason, sentry_now_ms(sentry), &sentry->actions);
+	int error = code == ENGINE_OK ? sentry_act_first_error(sentry) : 0;
+	const char *text = "";
+
+	if (error == -EEXIST)
+		text = "it overlaps a range that is blocked already: unblock that first";
+	else if (error)
+		text = "the kernel refused it";
+	else if (code == ENGINE_OK && sentry->rules.mode == NFT_OBSERVE)
+		text = "observe mode: it takes effect when the mode is block";
+	else if (code == ENGINE_OK && sentry->rules.mode == NFT_PAUSED)
+		text = "paused: it takes effect on resume";
+	result(sentry, id, code, error, 1, text);
+}
+
+static void order_unblock_all(struct sentry *sentry, uint32_t id)
+{
+	uint32_t count = 0;
+
+	while (engine_unblock_any(sentry->engine, sentry_now_ms(sentry), &sentry->actions) == ENGINE_OK) {
+		for (size_t i = 0; i < sentry->actions.count; i++)
+			count += sentry->actions.items[i].type == ACTION_EVENT;
+		sentry_act(sentry);
+	}
+	result(sentry, id, ENGINE_OK, 0, count, "");
+}
+
+static void order_unblock(struct sentry *sentry, uint32_t id, const struct wire_order *order)
+{
+	enum engine_result code = engine_unblock(sentry->engine, &order->source, sentry_now_ms(sentry),
+						 &sentry->actions);
+
+	sentry_act(sentry);
+	result(sentry, id, code, 0, code == ENGINE_OK, "");
+}
+
+static void order_allow(struct sentry *sentry, uint32_t id, const struct wire_order *order)
+{
+	int64_t now_ms = sentry_now_ms(sentry);
+	int64_t until_ms = order->duration_ms ? now_ms + order->duration_ms : 0;
+	uint32_t freed = 0;
+	enum engine_result code;
+
+	do {
+		code = engine_allow(sentry->engine, &order->source, until_ms, ALLOW_ADMIN, now_ms, &sentry->actions);
+		if (code != ENGINE_OK || sentry->actions.count == 0)
+			break;
+		for (size_t i = 0; i < sentry->actions.count; i++)
+			freed += sentry->actions.items[i].type == ACTION_EVENT;
+		sentry_act(sentry);
+	} while (true);
+	sentry_allow_sync(sentry);
+	result(sentry, id, code, 0, freed, "");
+}
+
+static void order_disallow(struct sentry *sentry, uint32_t id, const struct wire_order *order)
+{
+	enum engine_result code = engine_disallow(sentry->engine, &order->source);
+
+	sentry_allow_sync(sentry);
+	result(sentry, id, code, 0, code == ENGINE_OK, "");
+}
+
+static void order_mode(struct sentry *sentry, uint32_t id, const struct wire_order *order)
+{
+	int error;
+
+	if (order->value != NFT_OBSERVE && order->value != NFT_BLOCK) {
+		result(sentry, id, ENGINE_INVALID, 0, 0, "mode is observe or block");
+		return;
+	}
+	sentry->config.engine.observe = order->value == NFT_OBSERVE;
+	engine_configure(sentry->engine, &sentry->config.engine);
+	error = sentry_rules_apply(sentry);
+	sentry_notice(sentry, EVENT_NOTICE, "mode is now %s, by an admin", order->value == NFT_OBSERVE ? "observe" : "block");
+	result(sentry, id, ENGINE_OK, error, 0, error ? "the kernel refused the new rules" : "");
+}
+
+static void order_pause(struct sentry *sentry, uint32_t id, const struct wire_order *order)
+{
+	char text[DURATION_TEXT_MAX];
+	int error = sentry_pause(sentry, order->duration_ms ? sentry_now_ms(sentry) + order->duration_ms : 0);
+
+	sentry_notice(sentry, EVENT_NOTICE, "paused by an admin%s%s: nothing of picket touches a packet",
+		      order->duration_ms ? " for " : "", order->duration_ms ? duration_format(order->duration_ms, text) : "");
+	result(sentry, id, ENGINE_OK, error, 0, error ? "the kernel refused to let go" : "");
+}
+
+static void order_resume(struct sentry *sentry, uint32_t id)
+{
+	if (!sentry->paused) {
+		result(sentry, id, ENGINE_NOT_FOUND, 0, 0, "not paused");
+		return;
+	}
+	int error = sentry_resume(sentry);
+
+	result(sentry, id, ENGINE_OK, error, 0, error ? "the kernel refused the rules" : "");
+}
+
+static void order_protect(struct sentry *sentry, const struct wire_protect *body)
+{
+	if (body->why < PROTECT_RESOLVER || body->why > PROTECT_LOGIN || body->why == PROTECT_LOCAL ||
+	    body->count > WIRE_PROTECT_BATCH || !sentry->config.engine.protect_auto)
+		return;
+	if (body->first)
+		engine_protect_clear(sentry->engine, (enum protect_why)body->why);
+	for (uint32_t i = 0; i < body->count; i++) {
+		struct prefix host = prefix_host(&body->items[i]);
+
+		engine_protect(sentry->engine, &host, (enum protect_why)body->why, sentry_now_ms(sentry),
+			       &sentry->actions);
+		sentry_act(sentry);
+	}
+}
+
+/* An order's fields in range, whatever its type makes of them. */
+static bool order_is_valid(const struct wire_order *order)
+{
+	return prefix_is_valid(&order->source) && order->duration_ms >= 0 && order->duration_ms <= DURATION_MAX_MS &&
+	       memchr(order->reason, 0, sizeof(order->reason));
+}
+
+static bool carries_order(enum wire_type type)
+{
+	return type == WIRE_BLOCK || type == WIRE_UNBLOCK || type == WIRE_ALLOW || type == WIRE_DISALLOW ||
+	       type == WIRE_ASK_EXPLAIN || type == WIRE_MODE || type == WIRE_PAUSE;
+}
+
+void sentry_order(struct sentry *sentry, const struct wire_message *message)
+{
+	enum wire_type type = (enum wire_type)message->header.type;
+	uint32_t id = message->header.id;
+	const struct wire_order *order = &message->body.order;
+	uint32_t cursor = message->body.cursor.cursor;
+
+	if (!sentry->engine)
+		return;
+	if (carries_order(type) && !order_is_valid(order)) {
+		result(sentry, id, ENGINE_INVALID, 0, 0, "");
+		return;
+	}
+	switch (type) {
+	case WIRE_ASK_STATUS: ask_status(sentry, id); break;
+	case WIRE_ASK_BLOCKS: ask_blocks(sentry, id, cursor); break;
+	case WIRE_ASK_SOURCES: ask_sources(sentry, id, cursor); break;
+	case WIRE_ASK_ALLOWS: ask_allows(sentry, id, cursor); break;
+	case WIRE_ASK_PROTECTS: ask_protects(sentry, id, cursor); break;
+	case WIRE_ASK_EXPLAIN: ask_explain(sentry, id, order); break;
+	case WIRE_BLOCK: order_block(sentry, id, order); break;
+	case WIRE_UNBLOCK: order_unblock(sentry, id, order); break;
+	case WIRE_UNBLOCK_ALL: order_unblock_all(sentry, id); break;
+	case WIRE_ALLOW: order_allow(sentry, id, order); break;
+	case WIRE_DISALLOW: order_disallow(sentry, id, order); break;
+	case WIRE_MODE: order_mode(sentry, id, order); break;
+	case WIRE_PAUSE: order_pause(sentry, id, order); break;
+	case WIRE_RESUME: order_resume(sentry, id); break;
+	case WIRE_PROTECT: order_protect(sentry, &message->body.protect); break;
+	default: break;         /* not the keeper's to say */
+	}
+}

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The sentry's own room: its state, and what its files do for one another.  Nobody else includes this.
+ *
+ *   sentry.c        the process: start, privilege, loop, end
+ *   sentry_sense.c  packets and trap visits in, verdicts out
+ *   sentry_act.c    what the engine decided, carried out: kernel sets, events
+ *   sentry_rules.c  configuration, rules, mode, allow list: what should stand in the kernel
+ *   sentry_heal.c   what does stand in the kernel, when others meddle
+ *   sentry_world.c  what the host is: addresses, routes, services
+ *   sentry_orders.c questions and orders from the keeper
+ */
+#ifndef PICKET_SENTRY_ROOM_H
+#define PICKET_SENTRY_ROOM_H
+
+#include <event2/event.h>
+
+#include "listeners.h"
+#include "routes.h"
+#include "sentry.h"
+#include "wire.h"
+
+#define SENTRY_TICK_MS        100
+#define SENTRY_LISTENERS_MAX  4096
+#define SENTRY_HEALS_MAX      3         /* within SENTRY_HEAL_SPAN_MS; then picket stays out */
+#define SENTRY_HEAL_SPAN_MS   60000
+#define SENTRY_HEAL_PAUSE_MS  600000
+
+struct sentry {
+	const struct sentry_start *start;
+	struct event_base *base;
+	struct engine *engine;          /* NULL until the first configuration is in force */
+	struct nft *nft;
+	struct trap *trap;              /* NULL: no port is trapped */
+	struct routes *routes;
+	struct listeners *listeners;
+	struct actions actions;         /* scratch of whatever call is being carried out */
+
+	int64_t wall_start_ms, boot_start_ms;   /* the clock: wall time at start, then only forward */
+	int64_t started_ms;
+
+	struct wire_config config;      /* in force */
+	struct wire_config next;        /* being received */
+	struct prefix *next_allow;      /* ENGINE_ALLOW_MAX; what WIRE_CONFIG_ALLOW brought so far */
+	size_t next_allow_count;
+	bool receiving;                 /* between WIRE_CONFIG and WIRE_CONFIG_END */
+
+	struct nft_rules rules;         /* as loaded: config's, with trap ports, interfaces and mode filled in */
+	struct prefix *allowed;         /* what stands in the kernel's allow sets: sorted, none inside another */
+	size_t allowed_count;
+	uint32_t allow_entries;         /* of the engine, when last synchronised */
+
+	bool paused;
+	int64_t paused_until_ms;        /* 0: until resumed */
+	int64_t heals_ms[SENTRY_HEALS_MAX];     /* when the kernel side was last put back, newest first */
+	bool heal_failed;               /* it could not be put back: try again each second */
+
+	uint64_t events_lost, kernel_refused;
+	uint64_t rejected[PACKET_RESULT_COUNT];
+	uint64_t packets_before_load;   /* read before the kernel's counters began at zero */
+	uint8_t udp_seen[65536 / 8];    /* UDP ports of the last look: an ephemeral one does not last for two */
+	bool routes_stale;
+	int64_t next_second_ms, next_listeners_ms, next_customers_ms;
+
+	struct wire_message in, out;    /* scratch: too large for the stack */
+};
+
+int64_t sentry_now_ms(const struct sentry *sentry);
+
+/* sentry_sense.c */
+void sentry_read_queue(struct sentry *sentry);
+bool sentry_trap_hit(void *sentry, const struct probe *probe);
+
+/* sentry_act.c */
+void sentry_act(struct sentry *sentry);                 /* carries out sentry->actions */
+int sentry_act_first_error(struct sentry *sentry);      /* the same; the first errno with which the kernel refused, 0 if none */
+void sentry_tick(struct sentry *sentry);
+void sentry_notice(struct sentry *sentry, enum event_type type, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/* sentry_rules.c */
+void sentry_config_message(struct sentry *sentry, const struct wire_message *message);
+int sentry_rules_apply(struct sentry *sentry);          /* mode, ports and interfaces as they should be; 0 or -errno */
+int sentry_rules_load(struct sentry *sentry);           /* a fresh table, then everything that belongs into it */
+void sentry_allow_sync(struct sentry *sentry);          /* the kernel's allow sets as the engine's list */
+int sentry_pause(struct sentry *sentry, int64_t until_ms);
+int sentry_resume(struct sentry *sentry);
+
+/* sentry_heal.c */
+void sentry_watch(struct sentry *sentry);               /* notifications have come */
+void sentry_heal(struct sentry *sentry);                /* put back what is missing */
+
+/* sentry_world.c */
+void sentry_world_routes(struct sentry *sentry);
+void sentry_world_listeners(struct sentry *sentry);
+void sentry_world_customers(struct sentry *sentry);
+
+/* sentry_orders.c */
+void sentry_order(struct sentry *sentry, const struct wire_message *message);
+
+#endif

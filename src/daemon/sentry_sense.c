@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Sensing: a packet from the queue or a visit to a trap becomes a probe, the engine judges it, and what it decided is
+ * carried out before the verdict is given.  So the packet that tips the score is dropped with its source already in the kernel's set.
+ * Defends by: packets that make no sense are counted by name and pass (the stack will reject them itself).
+ */
+#include "sentry_room.h"
+
+#define READ_BATCH 64           /* packets a turn of the loop: other work is never far away */
+
+static bool parsed_enough(enum packet_result result)
+{
+	return result == PACKET_OK || result == PACKET_SHORT_TRANSPORT || result == PACKET_BAD_TRANSPORT ||
+	       result == PACKET_LATER_FRAGMENT;
+}
+
+static bool judge(void *context, const struct nfqueue_packet *packet)
+{
+	struct sentry *sentry = context;
+	struct probe probe = { .port = (uint8_t)packet->class };
+	enum packet_result result = packet_parse(packet->data, packet->copied, packet->checksum_ready, &probe.packet);
+
+	sentry->rejected[result]++;
+	if (!parsed_enough(result) || packet->class >= PROBE_PORT_COUNT || !sentry->engine)
+		return true;
+	probe.packet_result = (uint8_t)result;
+	enum verdict verdict = engine_probe(sentry->engine, &probe, sentry_now_ms(sentry), &sentry->actions);
+	sentry_act(sentry);
+	return verdict == VERDICT_ACCEPT;
+}
+
+void sentry_read_queue(struct sentry *sentry)
+{
+	int got = nfqueue_read(sentry->start->queue, READ_BATCH, judge, sentry);
+
+	if (got < 0)
+		event_base_loopbreak(sentry->base);     /* the queue is gone: end, and be started anew */
+}
+
+bool sentry_trap_hit(void *context, const struct probe *probe)
+{
+	struct sentry *sentry = context;
+	enum verdict verdict = engine_probe(sentry->engine, probe, sentry_now_ms(sentry), &sentry->actions);
+
+	sentry_act(sentry);
+	return verdict == VERDICT_DROP;
+}
