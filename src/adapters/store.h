@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Memory over restarts, in SQLite (WAL) under the state directory: history, live blocks, scores, served ports, customers.
+ * Owned by the keeper.  Writes are gathered and committed once a second; a crash loses at most that second.
+ * Blocking never depends on it: whatever is wrong with the database is told once, and the rest of picket goes on without.
+ */
+#ifndef PICKET_STORE_H
+#define PICKET_STORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <picket/engine.h>
+
+#define STORE_FORMAT       1            /* PRAGMA user_version */
+#define STORE_HISTORY_DAYS 365          /* older rows go */
+#define STORE_HISTORY_ROWS 10000000     /* more rows than that: the oldest go */
+
+struct store_served {
+	int64_t last_ms;
+	uint16_t port;
+	uint8_t protocol;
+};
+
+struct store_customer {
+	struct addr addr;
+	int64_t until_ms;
+	uint16_t port;
+	uint8_t protocol;
+};
+
+struct store_stats {
+	uint64_t rows, written, trimmed;
+	uint64_t turned_away;           /* events that could not be written */
+	int64_t bytes;                  /* of the database file */
+	char problem[160];              /* "" while all is well: what is wrong, in words */
+};
+
+struct store;
+
+/* Opens state_dir/picket.db, creating it.  A damaged file is set aside as picket.db.damaged-EPOCH and a new one begun; a
+ * newer format is refused; a read-only or full file system is no end either.  Always returns a store (NULL: out of memory):
+ * a store with a problem (store_read_stats) takes everything and keeps nothing. */
+struct store *store_open(const char *state_dir, int64_t now_ms);
+void store_close(struct store *store);          /* commits */
+
+/* One event: a history row; BLOCK and BAN also begin a live block, UNBLOCK and EXPIRE end it.  FAILED ends it too. Observed ones are history alone. */
+void store_event(struct store *store, const struct event *event);
+/* Once a second: commits; tries anew after a full disk; trims a little when due.  Returns true when `problem` changed. */
+bool store_tick(struct store *store, int64_t now_ms);
+
+typedef void store_block_fn(void *context, const struct block_view *block);
+typedef void store_source_fn(void *context, const struct source_view *source);
+typedef void store_served_fn(void *context, const struct store_served *served);
+typedef void store_customer_fn(void *context, const struct store_customer *customer);
+/* Those still alive at now_ms; every row is checked, bad ones are passed over and counted in turned_away. */
+size_t store_each_block(struct store *store, int64_t now_ms, store_block_fn *each, void *context);
+size_t store_each_source(struct store *store, store_source_fn *each, void *context);
+size_t store_each_served(struct store *store, store_served_fn *each, void *context);
+size_t store_each_customer(struct store *store, int64_t now_ms, store_customer_fn *each, void *context);
+
+/* Replacing what was saved: begin, any number of saves, end (one transaction). */
+void store_save_begin(struct store *store);
+void store_save_source(struct store *store, const struct source_view *source);
+void store_save_served(struct store *store, const struct store_served *served);
+void store_save_customer(struct store *store, const struct store_customer *customer);
+void store_save_end(struct store *store);
+
+struct store_query {
+	struct prefix within;           /* len 0 with the unspecified address: everything */
+	int64_t since_ms;               /* 0: from the beginning */
+	int64_t before_row;             /* 0: from the newest; else rows older than this one: paging */
+	uint32_t limit;
+};
+typedef void store_event_fn(void *context, int64_t row, const struct event *event);
+/* Newest first.  Answers at once with ten million rows: every path has its index. */
+size_t store_history(struct store *store, const struct store_query *query, store_event_fn *each, void *context);
+void store_read_stats(struct store *store, struct store_stats *out);
+
+#endif
