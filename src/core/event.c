@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Names of events and grades, and the check of an event that another process sent: whoever renders, stores or runs a hook
+ * on it may index tables by its fields and print its text without looking again.
+ */
+#include <picket/event.h>
+
+#include <string.h>
+
+#include "duration.h"
+
+static const char *const type_names[EVENT_TYPE_COUNT] = {
+	[EVENT_NONE] = "none",
+	[EVENT_ALERT] = "alert",
+	[EVENT_BLOCK] = "block",
+	[EVENT_BAN] = "ban",
+	[EVENT_UNBLOCK] = "unblock",
+	[EVENT_EXPIRE] = "expire",
+	[EVENT_SPARED] = "spared",
+	[EVENT_STORM] = "storm",
+	[EVENT_DISTRIBUTED] = "distributed",
+	[EVENT_FAILED] = "failed",
+	[EVENT_NOTICE] = "notice",
+};
+
+static const char *const grade_names[GRADE_COUNT] = {
+	[GRADE_NONE] = "none",
+	[GRADE_WATCH] = "watch",
+	[GRADE_ALERT] = "alert",
+	[GRADE_BLOCK] = "block",
+	[GRADE_BAN] = "ban",
+	[GRADE_MANUAL] = "manual",
+};
+
+const char *event_type_name(enum event_type type)
+{
+	return (size_t)type < EVENT_TYPE_COUNT ? type_names[type] : "unknown";
+}
+
+const char *grade_name(enum grade grade)
+{
+	return (size_t)grade < GRADE_COUNT ? grade_names[grade] : "unknown";
+}
+
+static bool text_is_valid(const char *text, size_t size)
+{
+	size_t len = strnlen(text, size);
+
+	if (len == size)
+		return false;
+	for (size_t i = 0; i < len; i++) {
+		if (text[i] < 0x20 || text[i] > 0x7e)
+			return false;
+	}
+	return true;
+}
+
+bool event_is_valid(const struct event *event)
+{
+	if (event->type == EVENT_NONE || event->type >= EVENT_TYPE_COUNT || event->grade >= GRADE_COUNT ||
+	    event->tool >= TOOL_COUNT || event->observed > 1 || event->piece_count > EVENT_PIECES_MAX)
+		return false;
+	if (event->at_ms < 0 || event->duration_ms < 0 || event->duration_ms > DURATION_MAX_MS)
+		return false;
+	if (event->kinds >> EVIDENCE_KIND_COUNT)
+		return false;
+	for (size_t i = 0; i < event->piece_count; i++) {
+		if (event->pieces[i].kind >= EVIDENCE_KIND_COUNT)
+			return false;
+	}
+	return prefix_is_valid(&event->source) && text_is_valid(event->text, sizeof(event->text));
+}

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What each kind of evidence is called and which accumulator it feeds: one row a kind.  The words are the contract's: logs,
+ * hooks, JSON and metrics are matched against them, so a row's text changes only with a changelog entry.
+ */
+#include <picket/evidence.h>
+
+#include <stddef.h>
+
+struct kind_row {
+	const char *name;               /* JSON, metrics label */
+	const char *scan;               /* log line */
+	enum evidence_class class;
+};
+
+static const struct kind_row kinds[EVIDENCE_KIND_COUNT] = {
+	[EVIDENCE_NONE] = { "none", "nothing", EVIDENCE_SUSPECTED },
+	/* A completed handshake proves the address; everything else can be forged. */
+	[EVIDENCE_TRAP] = { "trap", "connect scan", EVIDENCE_CONFIRMED },
+	[EVIDENCE_TRAP_WEAK] = { "trap_weak", "possible connect scan", EVIDENCE_SUSPECTED },
+	[EVIDENCE_SYN] = { "syn", "SYN scan", EVIDENCE_SUSPECTED },
+	[EVIDENCE_FIN] = { "fin", "FIN scan", EVIDENCE_SUSPECTED },
+	[EVIDENCE_NULL] = { "null", "NULL scan", EVIDENCE_SUSPECTED },
+	[EVIDENCE_XMAS] = { "xmas", "Xmas scan", EVIDENCE_SUSPECTED },
+	[EVIDENCE_SYNFIN] = { "synfin", "SYN+FIN scan", EVIDENCE_SUSPECTED },
+	[EVIDENCE_SYNRST] = { "synrst", "SYN+RST scan", EVIDENCE_SUSPECTED },
+	[EVIDENCE_FLAGS] = { "flags", "impossible-flags scan", EVIDENCE_SUSPECTED },
+	/* Late packets of forgotten connections look like these, so they leak away fast. */
+	[EVIDENCE_MAIMON] = { "maimon", "Maimon scan", EVIDENCE_FAST },
+	[EVIDENCE_ACK] = { "ack", "ACK scan", EVIDENCE_FAST },
+	[EVIDENCE_UDP] = { "udp", "UDP scan", EVIDENCE_SUSPECTED },
+	[EVIDENCE_UDP_TRAP] = { "udp_trap", "UDP scan", EVIDENCE_SUSPECTED },
+	[EVIDENCE_SCTP_INIT] = { "sctp_init", "SCTP INIT scan", EVIDENCE_SUSPECTED },
+	[EVIDENCE_SCTP_COOKIE] = { "sctp_cookie", "SCTP COOKIE-ECHO scan", EVIDENCE_SUSPECTED },
+	[EVIDENCE_PROTOCOL] = { "protocol", "IP protocol scan", EVIDENCE_SUSPECTED },
+	[EVIDENCE_ICMP_ECHO] = { "icmp_echo", "ICMP sweep", EVIDENCE_SUSPECTED },
+	[EVIDENCE_ICMP_TIMESTAMP] = { "icmp_timestamp", "ICMP timestamp probe", EVIDENCE_SUSPECTED },
+	[EVIDENCE_ICMP_MASK] = { "icmp_mask", "ICMP mask probe", EVIDENCE_SUSPECTED },
+	[EVIDENCE_FRAGMENT] = { "fragment", "tiny fragments", EVIDENCE_SUSPECTED },
+	[EVIDENCE_TRUNCATED] = { "truncated", "truncated headers", EVIDENCE_SUSPECTED },
+	[EVIDENCE_CHECKSUM] = { "checksum", "bad checksums", EVIDENCE_FAST },
+	[EVIDENCE_MARK] = { "mark", "scanner mark", EVIDENCE_SUSPECTED },
+};
+
+static const char *const tools[TOOL_COUNT] = {
+	[TOOL_NONE] = "",
+	[TOOL_NMAP] = "nmap",
+	[TOOL_MASSCAN] = "masscan",
+	[TOOL_ZMAP] = "ZMap",
+	[TOOL_MIRAI] = "Mirai",
+};
+
+static const struct kind_row *row_of(enum evidence_kind kind)
+{
+	return &kinds[(size_t)kind < EVIDENCE_KIND_COUNT ? kind : EVIDENCE_NONE];
+}
+
+enum evidence_class evidence_class(enum evidence_kind kind)
+{
+	return row_of(kind)->class;
+}
+
+const char *evidence_name(enum evidence_kind kind)
+{
+	return row_of(kind)->name;
+}
+
+const char *evidence_scan_name(enum evidence_kind kind)
+{
+	return row_of(kind)->scan;
+}
+
+const char *evidence_tool_name(enum evidence_tool tool)
+{
+	return tools[(size_t)tool < TOOL_COUNT ? tool : TOOL_NONE];
+}
