@@ -5,13 +5,15 @@
 #ifndef PICKET_CAPTURE_H
 #define PICKET_CAPTURE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 struct capture_packet {
-	int64_t at_ms;
+	int64_t at_ms;                  /* since the epoch; a time that does not fit into 32 bits of seconds is the nearest that does */
 	const uint8_t *data;            /* from the IP header on; NULL: not an IP packet */
-	size_t copied;                  /* bytes present */
+	size_t copied;                  /* bytes present, the link's padding among them */
+	bool group;                     /* the link says: sent to a broadcast or multicast address */
 };
 
 struct capture;
