@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+import os
+import shutil
+import sys
+
+import pytest
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+
+import lab as laboratory        # noqa: E402
+import picket as daemon         # noqa: E402
+import wire as recorder         # noqa: E402
+
+sys.dont_write_bytecode = True
+
+
+def pytest_sessionstart(session):
+    if os.geteuid() != 0:
+        pytest.exit("the system tests make network namespaces: run them as root", returncode=3)
+
+
+def pytest_sessionfinish(session, exitstatus):
+    laboratory.sweep()
+
+
+@pytest.fixture
+def lab(worker_id):
+    """A laboratory of its own, real services running."""
+    made = laboratory.Lab(worker_id)
+    try:
+        made.services()
+        yield made
+    finally:
+        made.close()
+
+
+@pytest.fixture
+def picket(lab):
+    """picket(config, option=value, ...) starts the daemon in the victim's namespace; ended and removed afterwards."""
+    started = []
+
+    def start(config="", *arguments, **options):
+        instance = daemon.Picket(lab, config, **options)
+        started.append(instance)
+        return instance.start(*arguments)
+    start.make = lambda config="", **options: started.append(daemon.Picket(lab, config, **options)) or started[-1]
+    yield start
+    problems = []
+    for instance in reversed(started):
+        try:
+            instance.close()
+        except AssertionError as error:
+            problems.append(str(error))
+    assert not problems, problems
+
+
+@pytest.fixture
+def honest(lab):
+    """The honest client works during the whole test; its report is checked at the end unless the test did so."""
+    client = lab.honest()
+    yield client
+    if client.report is None:
+        client.check()
+
+
+@pytest.fixture
+def wire(lab):
+    """wire(host, address, ...) records what that host's eth0 carries."""
+    opened = []
+
+    def start(host, *addresses):
+        opened.append(recorder.Wire(host, *addresses))
+        return opened[-1]
+    yield start
+    for one in opened:
+        one.close()
+
+
+def needs(tool):
+    return pytest.mark.skipif(shutil.which(tool) is None, reason=f"{tool} is not installed")

@@ -1,0 +1,214 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The real daemon inside the victim's namespace, and picketctl as an admin would type it."""
+import contextlib
+import itertools
+import json
+import os
+import pwd
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+
+from lab import stop_process, wait_until
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+BUILD = os.path.join(ROOT, os.environ.get("PICKET_BUILD", "build"))
+PICKETD, PICKETCTL = os.path.join(BUILD, "picketd"), os.path.join(BUILD, "picketctl")
+BLOCKED = r"^(?:.*: )?(block|ban) (\S+) for "
+_serial = itertools.count()
+
+
+def daemon_user():
+    """The account that the daemon drops to: its own where it is installed, else nobody."""
+    with contextlib.suppress(KeyError):
+        return pwd.getpwnam("picket").pw_name
+    return "nobody"
+
+
+class Answer:
+    """What one picketctl call gave."""
+
+    def __init__(self, done):
+        self.code, self.out, self.err = done.returncode, done.stdout, done.stderr
+
+    @property
+    def rows(self):
+        return [json.loads(line) for line in self.out.splitlines() if line.strip()]
+
+    @property
+    def one(self):
+        rows = self.rows
+        assert len(rows) == 1, self.out
+        return rows[0]
+
+
+def event_text(line):
+    """The event in a log line, from its verb on."""
+    return line[re.search(r"\b(would )?(alert|block|ban|unblock)\b", line).start():]
+
+
+class Picket:
+    def __init__(self, lab, config="", host=None, **options):
+        """`config` is added to what every instance needs; options go before it as KEY = VALUE lines."""
+        self.lab, self.host = lab, host or lab.victim
+        self.dir = tempfile.mkdtemp(prefix="picket-test-")
+        os.chmod(self.dir, 0o755)
+        self.run_dir, self.state_dir = os.path.join(self.dir, "run"), os.path.join(self.dir, "state")
+        self.conf, self.log_path = os.path.join(self.dir, "picket.conf"), os.path.join(self.dir, "log")
+        self.allow_file = os.path.join(self.dir, "allow")
+        self.socket_path = os.path.join(self.run_dir, "picket.sock")
+        self.options = {"run_dir": self.run_dir, "state_dir": self.state_dir, "user": daemon_user(),
+                        "allow_file": self.allow_file, **options}
+        self.process, self.seen_pids = None, []
+        self.write_config(config)
+
+    # ---- the daemon
+
+    def write_config(self, config):
+        def value(v):
+            return str(v) if isinstance(v, (int, float)) else json.dumps(v)
+        lines = [f"{key} = {value(v)}" for key, v in self.options.items()]
+        with open(self.conf, "w") as f:
+            f.write("\n".join(lines) + "\n" + config + "\n")
+
+    def spawn(self, *arguments):
+        """Starts picketd without waiting for it to be ready."""
+        self.log = open(self.log_path, "a")
+        environment = dict(os.environ)
+        environment.setdefault("ASAN_OPTIONS", "detect_leaks=0")
+        environment.setdefault("UBSAN_OPTIONS", "print_stacktrace=1")
+        self.process = self.host.popen(PICKETD, "-c", self.conf, "-f", *arguments, stdin=subprocess.DEVNULL, stdout=self.log,
+                                       stderr=self.log, env=environment, cwd="/")
+        return self
+
+    def start(self, *arguments, timeout=20):
+        self.spawn(*arguments)
+
+        def ready():
+            if self.process.poll() is not None:
+                raise AssertionError(f"picketd ended with {self.process.returncode}:\n{self.log_text()}")
+            return os.path.exists(self.socket_path) and self.ctl("status", check=False).code == 0
+        wait_until(ready, timeout, lambda: f"picketd answers; its log:\n{self.log_text()}", every=0.05)
+        self.seen_pids += self.children()
+        return self
+
+    def stop(self):
+        """A clean stop: SIGTERM.  The exit status."""
+        self.seen_pids += self.children() if self.process.poll() is None else []
+        return stop_process(self.process, 10.0)
+
+    def children(self):
+        """Pids of the supervisor's children."""
+        pid, found = self.process.pid, []
+        for entry in filter(str.isdigit, os.listdir("/proc")):
+            with contextlib.suppress(OSError, ValueError, IndexError):
+                with open(f"/proc/{entry}/stat") as f:
+                    if int(f.read().rpartition(")")[2].split()[1]) == pid:
+                        found.append(int(entry))
+        return found
+
+    def _child(self, capable):
+        for pid in self.children():
+            with contextlib.suppress(OSError):
+                with open(f"/proc/{pid}/status") as f:
+                    status = f.read()
+                effective = int(re.search(r"^CapEff:\s*(\w+)", status, re.M)[1], 16)
+                if bool(effective & (1 << 12)) == capable and re.search(r"^Name:\s*(picket|sentry|keeper)", status, re.M):
+                    return pid
+        raise AssertionError(f"no {'sentry' if capable else 'keeper'} among {self.children()}; log:\n{self.log_text()}")
+
+    def sentry(self):
+        """The child that holds CAP_NET_ADMIN."""
+        return self._child(True)
+
+    def keeper(self):
+        return self._child(False)
+
+    def reload(self):
+        return self.ctl("reload", check=False)
+
+    def close(self):
+        """Ends whatever of this instance still runs, and removes its files."""
+        if self.process:
+            if self.process.poll() is None:
+                self.stop()
+            for pid in set(self.seen_pids):
+                with contextlib.suppress(OSError):
+                    with open(f"/proc/{pid}/comm") as f:        # a pid that was used again is not ours
+                        if f.read().startswith(("picket", "sentry", "keeper")):
+                            os.kill(pid, signal.SIGKILL)
+            self.log.close()
+        text = self.log_text()
+        print(f"---- log of {self.dir}\n{text}")
+        shutil.rmtree(self.dir, ignore_errors=True)
+        assert "AddressSanitizer" not in text and "runtime error:" not in text, "a sanitizer complains"
+
+    # ---- the log
+
+    def log_text(self):
+        try:
+            with open(self.log_path) as f:
+                return f.read()
+        except FileNotFoundError:
+            return ""
+
+    def lines(self, pattern="."):
+        return [line for line in self.log_text().splitlines() if re.search(pattern, line)]
+
+    def wait_line(self, pattern, timeout=5.0, count=1):
+        """The count-th log line that matches."""
+        return wait_until(lambda: (self.lines(pattern)[count - 1:] or [None])[0], timeout,
+                          lambda: f"a log line like {pattern!r}; the log:\n{self.log_text()}")
+
+    def wait_blocked(self, source, timeout=15.0, grade="(?:block|ban)"):
+        """The line that tells of the block of `source`."""
+        return self.wait_line(rf"\b{grade} {re.escape(source)}(/\d+)? for ", timeout)
+
+    def decision_ports(self, line):
+        """The ports that a decision's line names."""
+        return [int(n) for group in re.findall(r"\(([^)]*)\)", line) for n in re.findall(r"(?:^|, )(\d+)", group)]
+
+    # ---- picketctl
+
+    def ctl(self, *arguments, check=True, json_output=True, timeout=10):
+        done = self.host.run(PICKETCTL, "-s", self.socket_path, *(["--json"] if json_output else []), *arguments,
+                             check=False, timeout=timeout)
+        answer = Answer(done)
+        if check and answer.code != 0:
+            raise AssertionError(f"picketctl {' '.join(arguments)}: exit {answer.code}\n{answer.out}{answer.err}\n{self.log_text()}")
+        return answer
+
+    def blocked(self, source=None):
+        rows = self.ctl("list").rows
+        return rows if source is None else [r for r in rows if r["source"] in (source, f"{source}/64")]
+
+    def raw(self):
+        """A connection to the control socket, without picketctl."""
+        s = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+        s.settimeout(5)
+        s.connect(self.socket_path)
+        return s
+
+    # ---- what of it is in the kernel
+
+    def tables(self):
+        return re.findall(r"^table (\S+ \S+)", self.host.run("nft", "list", "tables").stdout, re.M)
+
+    def table_present(self):
+        return f"inet {self.options.get('table', 'picket')}" in self.tables()
+
+
+def blocked_for(host, address, port=80, source=None, wait=0.25):
+    """Whether a fresh TCP connect to a real service fails now."""
+    return host.connect(address, port, timeout=wait, source=source) != "open"
+
+
+def wait_open(host, address, port, timeout, source=None, what="a connect succeeds"):
+    """Seconds until a connect to a real service succeeds, tried every 20 ms."""
+    started = time.monotonic()
+    wait_until(lambda: host.connect(address, port, timeout=0.2, source=source) == "open", timeout, what)
+    return time.monotonic() - started
