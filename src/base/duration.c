@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Durations as admins write them.  Strict on the way in (each unit once, the largest first, no blanks, no sign, a stated
- * maximum), so that a typing error never becomes a block of another length.
+ * Durations as admins write them.  Strict on the way in (each unit once, the largest first, no blanks, no sign, a
+ * stated maximum), so that a typing error never becomes a block of another length.
  */
 #include "duration.h"
 

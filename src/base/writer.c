@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Text into a buffer of known size.  What does not fit is cut, never written past the end, and `truncated` stays set;
- * after a cut nothing more is appended, so that a line never has a hole in its middle.  writer_escaped() is the only way
- * for text from outside into a log line: no byte of it can end the line, close a quotation or drive a terminal.
+ * Text into a buffer of known size.  What does not fit is cut, never written past the end, and `truncated` stays
+ * set; after a cut nothing more is appended, so that a line never has a hole in its middle.  writer_escaped() is
+ * the only way for text from outside into a log line: no byte of it can end the line, close a quotation or drive a
+ * terminal.
  */
 #include "writer.h"
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What each kind of evidence is called and which accumulator it feeds: one row a kind.  The words are the contract's: logs,
- * hooks, JSON and metrics are matched against them, so a row's text changes only with a changelog entry.
+ * What each kind of evidence is called and which accumulator it feeds: one row a kind.  The words are the
+ * contract's: logs, hooks, JSON and metrics are matched against them, so a row's text changes only with a
+ * changelog entry.
  */
 #include <picket/evidence.h>
 

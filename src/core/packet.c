@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The network half of the packet parser: IPv4 with options, IPv6 with its chain of extension headers.  Every length is the
- * sender's claim and is compared with what there is before a byte is read; the chain is bounded in number, and every step
- * of it moves forward, so that no packet costs more than one pass over its headers.
+ * The network half of the packet parser: IPv4 with options, IPv6 with its chain of extension headers.  Every
+ * length is the sender's claim and is compared with what there is before a byte is read; the chain is bounded in
+ * number, and every step of it moves forward, so that no packet costs more than one pass over its headers.
  *
- * How long the packet is, is what the IP header says, not what was captured: Ethernet pads short frames, and padding is
- * not the sender's payload.  A length of zero (segmentation offload of more than 64 KiB, jumbograms of RFC 2675) means "as
- * long as the copy".
+ * How long the packet is, is what the IP header says, not what was captured: Ethernet pads short frames, and
+ * padding is not the sender's payload.  A length of zero (segmentation offload of more than 64 KiB, jumbograms of
+ * RFC 2675) means "as long as the copy".
  *
  * Three things end differently on purpose:
  *  - the packet ends too early: the sender's doing, SHORT_*;
  *  - our copy ends too early: nobody's doing, CUT;
- *  - an IPv6 packet from or to ::ffff:a.b.c.d: BAD_VERSION, since it is neither IPv6 nor IPv4.  Such addresses have no
- *    business on a wire (draft-itojun-v6ops-v4mapped-harmful), and `struct addr` keeps IPv4 in just that form: passing
- *    them on would let anybody put an IPv4 host of their choice in the dock.
+ *  - an IPv6 packet from or to ::ffff:a.b.c.d: BAD_VERSION, since it is neither IPv6 nor IPv4.  Such addresses
+ *    have no business on a wire (draft-itojun-v6ops-v4mapped-harmful), and `struct addr` keeps IPv4 in just that
+ *    form: passing them on would let anybody put an IPv4 host of their choice in the dock.
  */
 #include <picket/packet.h>
 
@@ -98,8 +98,8 @@ static bool is_extension(uint8_t type)
 }
 
 /*
- * What one extension header changes.  A home address option (RFC 6275 section 6.3) or a route not yet travelled puts other
- * addresses into the pseudo-header than the IP header shows: the sum cannot be judged then.
+ * What one extension header changes.  A home address option (RFC 6275 section 6.3) or a route not yet travelled
+ * puts other addresses into the pseudo-header than the IP header shows: the sum cannot be judged then.
  */
 static enum packet_result read_extension(uint8_t type, const uint8_t *h, struct packet_span *span, struct packet *p)
 {

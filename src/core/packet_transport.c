@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The transport half of the packet parser: TCP, UDP, ICMP, ICMPv6, SCTP.  One table says how many bytes
- * each header has; whether they are in the packet, and in our copy of it, is checked once for all of them.  What there is
- * of a header that is too short is read all the same: the first four bytes of a tiny fragment still name the ports.
+ * The transport half of the packet parser: TCP, UDP, ICMP, ICMPv6, SCTP.  One table says how many bytes each
+ * header has; whether they are in the packet, and in our copy of it, is checked once for all of them.  What there
+ * is of a header that is too short is read all the same: the first four bytes of a tiny fragment still name the
+ * ports.
  */
 #include "packet_transport.h"
 
@@ -44,7 +45,7 @@ static uint32_t sum_words(uint32_t sum, const uint8_t *p, size_t len)
 	return (sum & 0xffff) + (sum >> 16);
 }
 
-/* Over len bytes of the transport, with the pseudo-header of RFC 9293 section 3.1 or RFC 8200 section 8.1 where wanted. */
+/* Over len bytes of the transport, where wanted with the pseudo-header of RFC 9293 section 3.1, RFC 8200 section 8.1. */
 static enum packet_checksum verify(const struct packet_span *span, const struct packet *p, size_t len, bool pseudo)
 {
 	uint32_t sum = 0;
@@ -163,8 +164,8 @@ static enum packet_result read_icmpv6(const struct packet_span *span, const stru
 	return read_icmp_header(span, h, 4, true, out);
 }
 
-/* The common header and that of the first chunk: a packet without a chunk is no SCTP (RFC 9260 section 3).  Its sum is a
- * CRC32c, which is not verified: UNKNOWN. */
+/* The common header and that of the first chunk: a packet without a chunk is no SCTP (RFC 9260 section 3).
+ * Its sum is a CRC32c, which is not verified: UNKNOWN. */
 #define SCTP_MIN 16
 
 static enum packet_result read_sctp(const struct packet_span *span, const struct header *h, struct packet *out)
