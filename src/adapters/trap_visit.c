@@ -195,8 +195,10 @@ static struct visit *visit_take(struct visit_table *table)
 {
 	struct visit *visit;
 
-	if (TAILQ_EMPTY(&table->free) && table->touched < TRAP_CONNECTIONS_MAX)
-		TAILQ_INSERT_HEAD(&table->free, &table->items[table->touched++], link);
+	if (TAILQ_EMPTY(&table->free) && table->touched < TRAP_CONNECTIONS_MAX) {
+		visit = &table->items[table->touched++];
+		TAILQ_INSERT_HEAD(&table->free, visit, link);
+	}
 	if (TAILQ_EMPTY(&table->free))
 		visit_evict_oldest(table);
 	visit = TAILQ_FIRST(&table->free);
