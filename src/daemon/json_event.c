@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Events, and the reasoning behind one source, as JSON.
+ * Promises: the pieces of evidence of an explanation, as decayed, the older sums and the adjustment add up to the score, class by class.
+ */
+#include "json_view.h"
+
+#include <math.h>
+#include <string.h>
+
+static const char *const class_names[EVIDENCE_CLASS_COUNT] = {
+	[EVIDENCE_CONFIRMED] = "confirmed", [EVIDENCE_SUSPECTED] = "suspected", [EVIDENCE_FAST] = "fast",
+};
+
+/* Which protocol the port of a piece belongs to; 0 where it has none. */
+static uint8_t protocol_of(uint8_t kind)
+{
+	switch (kind) {
+	case EVIDENCE_UDP:
+	case EVIDENCE_UDP_TRAP:
+		return PROTO_UDP;
+	case EVIDENCE_SCTP_INIT:
+	case EVIDENCE_SCTP_COOKIE:
+		return PROTO_SCTP;
+	case EVIDENCE_TRAP: case EVIDENCE_TRAP_WEAK: case EVIDENCE_SYN: case EVIDENCE_FIN: case EVIDENCE_NULL:
+	case EVIDENCE_XMAS: case EVIDENCE_SYNFIN: case EVIDENCE_SYNRST: case EVIDENCE_FLAGS: case EVIDENCE_MAIMON:
+	case EVIDENCE_ACK:
+		return PROTO_TCP;
+	default:
+		return 0;
+	}
+}
+
+static const char *protocol_name(uint8_t protocol)
+{
+	return protocol == PROTO_TCP ? "tcp" : protocol == PROTO_UDP ? "udp" : "sctp";
+}
+
+static json_t *view_piece(const struct evidence *piece, int64_t now_ms, const struct service_names *names)
+{
+	enum evidence_kind kind = piece->kind < EVIDENCE_KIND_COUNT ? (enum evidence_kind)piece->kind : EVIDENCE_NONE;
+	int64_t at_ms = (int64_t)piece->at_s * 1000;
+	uint8_t protocol = protocol_of(kind);
+	json_t *object = json_pack("{s:o, s:I, s:s, s:s, s:s, s:o}",
+				   "at", json_time(at_ms),
+				   "age_s", (json_int_t)(now_ms > at_ms ? (now_ms - at_ms) / 1000 : 0),
+				   "kind", evidence_name(kind), "what", evidence_scan_name(kind),
+				   "class", class_names[evidence_class(kind)],
+				   "weight", json_real(piece->weight / (double)EVIDENCE_NAT));
+
+	if (!object)
+		return NULL;
+	if (kind == EVIDENCE_PROTOCOL) {
+		json_object_set_new(object, "ip_protocol", json_integer(piece->port));
+	} else if (piece->port) {
+		const char *name = protocol ? service_name(names, protocol, piece->port) : NULL;
+
+		json_object_set_new(object, "port", json_integer(piece->port));
+		json_object_set_new(object, "protocol", protocol ? json_string(protocol_name(protocol)) : json_null());
+		json_object_set_new(object, "service", name ? json_ascii(name, 64) : json_null());
+	}
+	json_object_set_new(object, "host", json_integer(piece->host_tag));
+	return object;
+}
+
+static json_t *described(void (*describe)(struct writer *, const struct event *, const struct service_names *),
+			 const struct event *event, const struct service_names *names)
+{
+	char text[1024];
+	struct writer w = writer_over(text, sizeof(text));
+
+	describe(&w, event, names);
+	return json_ascii(text, sizeof(text));
+}
+
+json_t *view_event(const struct event *event, const struct service_names *names)
+{
+	uint16_t ports[EVENT_PIECES_MAX];
+	size_t count = event->piece_count < EVENT_PIECES_MAX ? event->piece_count : EVENT_PIECES_MAX;
+	size_t port_count = view_ports(event->pieces, count, ports, EVENT_PIECES_MAX);
+	bool about_source = event->grade != GRADE_NONE || prefix_family_len(&event->source) > 0;
+	json_t *object, *evidence = json_array();
+
+	for (size_t i = 0; i < count; i++)
+		json_array_append_new(evidence, view_piece(&event->pieces[i], event->at_ms, names));
+	object = json_pack("{s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:b}",
+			   "at", json_time(event->at_ms), "event", event_type_name((enum event_type)event->type),
+			   "source", about_source ? json_prefix(&event->source) : json_null(),
+			   "grade", event->grade ? json_string(grade_name((enum grade)event->grade)) : json_null(),
+			   "score", json_nats(event->confirmed_mn + event->suspected_mn),
+			   "confirmed", json_nats(event->confirmed_mn), "suspected", json_nats(event->suspected_mn),
+			   "threshold", event->threshold_mn ? json_nats(event->threshold_mn) : json_null(),
+			   "reason", described(describe_reason, event, names), "line", described(describe_event, event, names),
+			   "observed", event->observed != 0);
+	if (!object) {
+		json_decref(evidence);
+		return NULL;
+	}
+	json_object_set_new(object, "for_s", event->duration_ms ? json_integer(event->duration_ms / 1000) : json_null());
+	json_object_set_new(object, "ports", json_ports(ports, port_count));
+	json_object_set_new(object, "kind", json_kinds(event->kinds, event->pieces, count));
+	json_object_set_new(object, "tool", json_tool(event->tool));
+	json_object_set_new(object, "incident", event->incident ? json_integer(event->incident) : json_null());
+	json_object_set_new(object, "times", json_integer(event->times));
+	json_object_set_new(object, "evidence", evidence);
+	return object;
+}
+
+/* What is left of a slow piece after its age. */
+static int32_t decayed_mn(const struct evidence *piece, enum evidence_class class, int64_t now_ms, int64_t half_life_ms)
+{
+	double half_lives, age_ms = (double)(now_ms - (int64_t)piece->at_s * 1000);
+
+	if (class == EVIDENCE_CONFIRMED)
+		half_life_ms *= 3;
+	half_lives = half_life_ms > 0 && age_ms > 0 ? age_ms / (double)half_life_ms : 0;
+	return (int32_t)lround(piece->weight * (1000.0 / EVIDENCE_NAT) * exp2(-half_lives));
+}
+
+/* Takes a part off what is left of a class.  The fast class leaks evenly, so that what is left of it is its newest part. */
+static int32_t take_share(int32_t left[EVIDENCE_CLASS_COUNT], enum evidence_class class, int32_t part_mn)
+{
+	if (class == EVIDENCE_FAST && part_mn > left[class])
+		part_mn = left[class] > 0 ? left[class] : 0;
+	left[class] -= part_mn;
+	return part_mn;
+}
+
+static json_t *explain_pieces(const struct explain_view *explain, int64_t now_ms, const struct service_names *names,
+			      int32_t left[EVIDENCE_CLASS_COUNT])
+{
+	const struct source_view *source = &explain->source;
+	json_t *array = json_array();
+
+	for (size_t i = 0; i < source->piece_count && i < EVENT_PIECES_MAX; i++) {
+		const struct evidence *piece = &source->pieces[i];
+		json_t *object = view_piece(piece, now_ms, names);
+		enum evidence_class class;
+		int32_t now_mn;
+
+		if (!object || piece->kind >= EVIDENCE_KIND_COUNT) {
+			json_decref(object);
+			continue;
+		}
+		class = evidence_class((enum evidence_kind)piece->kind);
+		now_mn = class == EVIDENCE_FAST ? (int32_t)(piece->weight * (1000 / EVIDENCE_NAT))
+						: decayed_mn(piece, class, now_ms, explain->slow_half_life_ms);
+		json_object_set_new(object, "now", json_nats(take_share(left, class, now_mn)));
+		json_array_append_new(array, object);
+	}
+	return array;
+}
+
+static json_t *explain_older(const struct source_view *source, int32_t left[EVIDENCE_CLASS_COUNT])
+{
+	json_t *array = json_array();
+
+	for (size_t i = 0; i < sizeof(source->older) / sizeof(source->older[0]); i++) {
+		enum evidence_kind kind = (enum evidence_kind)source->older[i].kind;
+
+		if (kind <= EVIDENCE_NONE || kind >= EVIDENCE_KIND_COUNT || source->older[i].count == 0)
+			continue;
+		json_array_append_new(array, json_pack(
+			"{s:s, s:s, s:s, s:i, s:o}", "kind", evidence_name(kind), "what", evidence_scan_name(kind),
+			"class", class_names[evidence_class(kind)], "count", (int)source->older[i].count,
+			"now", json_nats(take_share(left, evidence_class(kind), source->older[i].weight_mn))));
+	}
+	return array;
+}
+
+static void explain_safeguards(json_t *object, const struct explain_view *explain)
+{
+	json_object_set_new(object, "allowed_by", explain->allowed ? json_prefix(&explain->allowed_by) : json_null());
+	json_object_set_new(object, "protected_by",
+			    explain->protect_why ? json_prefix(&explain->protected_by) : json_null());
+	json_object_set_new(object, "protected_why",
+			    explain->protect_why ? json_string(protect_why_name(explain->protect_why)) : json_null());
+}
+
+json_t *view_explain(const struct explain_view *explain, int64_t now_ms, const struct service_names *names)
+{
+	const struct source_view *source = &explain->source;
+	struct thresholds thresholds = { explain->alert_mn, explain->block_mn, explain->ban_mn };
+	int32_t left[EVIDENCE_CLASS_COUNT] = { source->confirmed_mn, source->suspected_mn, source->fast_mn };
+	size_t count = source->piece_count < EVENT_PIECES_MAX ? source->piece_count : EVENT_PIECES_MAX;
+	struct source_row row;
+	json_t *object;
+
+	source_row_of(source, &row);
+	object = view_source(&row, &thresholds);
+	if (!object)
+		return NULL;
+	json_object_set_new(object, "fast", json_nats(source->fast_mn));
+	json_object_set_new(object, "kind", json_kinds(source->kinds, source->pieces, count));
+	json_object_set_new(object, "block",
+			    explain->block.grade ? view_block(&explain->block, now_ms) : json_null());
+	json_object_set_new(object, "thresholds", json_pack("{s:o, s:o, s:o}", "alert", json_nats(explain->alert_mn),
+							    "block", json_nats(explain->block_mn),
+							    "ban", json_nats(explain->ban_mn)));
+	json_object_set_new(object, "half_life_s", json_integer(explain->slow_half_life_ms / 1000));
+	json_object_set_new(object, "evidence", explain_pieces(explain, now_ms, names, left));
+	json_object_set_new(object, "older", explain_older(source, left));
+	json_object_set_new(object, "adjustment", json_pack("{s:o, s:o, s:o}",
+							    "confirmed", json_nats(left[EVIDENCE_CONFIRMED]),
+							    "suspected", json_nats(left[EVIDENCE_SUSPECTED]),
+							    "fast", json_nats(left[EVIDENCE_FAST])));
+	explain_safeguards(object, explain);
+	return object;
+}
