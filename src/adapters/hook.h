@@ -7,6 +7,7 @@
 #ifndef PICKET_HOOK_H
 #define PICKET_HOOK_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -39,6 +40,19 @@ struct hook_report {
 	const char *problem;            /* "exit status 3", "killed by signal 9", "timed out after 10s", "turned away: 256 waiting", "cannot start: ..." */
 	const char *output;             /* first line of what it printed to stderr or stdout, made printable; "" if nothing */
 };
+/* The placeholders that an argument may hold. */
+#define HOOK_PLACEHOLDERS "%{source} %{grade} %{reason} %{ports} %{duration} %{incident}"
+/* False when text holds %{...} of another kind; its name, made printable and cut, is written to unknown. */
+bool hook_argument_check(const char *text, char unknown[HOOK_NAME_MAX]);
+/* Fills text's placeholders in.  False, with *out cut, when it did not fit. */
+bool hook_argument_fill(const char *text, const struct hook_values *values, char *out, size_t size);
+/* Makes a value safe: printable ASCII alone, never beginning with '-'. */
+void hook_value_set(char *out, size_t size, const char *text);
+/* The clean environment as NAME=VALUE strings in one buffer, pointers to them in envp, NULL last. */
+#define HOOK_ENV_MAX 10
+#define HOOK_ENV_SIZE 1024
+void hook_environment(const struct hook_values *values, char buffer[HOOK_ENV_SIZE], char *envp[HOOK_ENV_MAX]);
+
 /* Called for every run that went wrong. */
 typedef void hook_report_fn(void *context, const struct hook_report *report);
 

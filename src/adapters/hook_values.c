@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What a hook gets to know: placeholders in its arguments and the same values in its environment.
+ * Promises that a value stays one argument, holds printable ASCII alone and never begins with '-', so that no
+ * scanner can smuggle an option or a terminal's control sequence into an admin's program.
+ */
+#include "hook.h"
+
+#include <string.h>
+
+#include "writer.h"
+
+static const struct {
+	const char *name;
+	const char *environment;
+	size_t offset;
+	bool placeholder;
+} fields[] = {
+	{ "source", "PICKET_SOURCE", offsetof(struct hook_values, source), true },
+	{ "grade", "PICKET_GRADE", offsetof(struct hook_values, grade), true },
+	{ "reason", "PICKET_REASON", offsetof(struct hook_values, reason), true },
+	{ "ports", "PICKET_PORTS", offsetof(struct hook_values, ports), true },
+	{ "duration", "PICKET_DURATION", offsetof(struct hook_values, duration), true },
+	{ "incident", "PICKET_INCIDENT", offsetof(struct hook_values, incident), true },
+	{ "event", "PICKET_EVENT", offsetof(struct hook_values, event), false },
+};
+#define FIELD_COUNT (sizeof(fields) / sizeof(fields[0]))
+_Static_assert(FIELD_COUNT + 2 < HOOK_ENV_MAX, "PATH, the fields, NULL");
+
+/* The field that the placeholder at text ("%{name}") names, or -1; *len is the placeholder's length. */
+static int find_field(const char *text, size_t *len)
+{
+	const char *end = strchr(text, '}');
+
+	*len = end ? (size_t)(end - text) + 1 : strlen(text);
+	for (size_t i = 0; end && i < FIELD_COUNT; i++)
+		if (fields[i].placeholder && strlen(fields[i].name) == *len - 3 &&
+		    memcmp(text + 2, fields[i].name, *len - 3) == 0)
+			return (int)i;
+	return -1;
+}
+
+bool hook_argument_check(const char *text, char unknown[HOOK_NAME_MAX])
+{
+	size_t len;
+
+	for (const char *p = text; (p = strstr(p, "%{")) != NULL; p += len) {
+		if (find_field(p, &len) >= 0)
+			continue;
+		struct writer w = writer_over(unknown, HOOK_NAME_MAX);
+		writer_escaped(&w, p + 2, strcspn(p + 2, "}"));
+		return false;
+	}
+	return true;
+}
+
+bool hook_argument_fill(const char *text, const struct hook_values *values, char *out, size_t size)
+{
+	struct writer w = writer_over(out, size);
+
+	while (*text) {
+		size_t len = 1;
+		int field = strncmp(text, "%{", 2) == 0 ? find_field(text, &len) : -1;
+
+		if (field >= 0)
+			writer_text(&w, (const char *)values + fields[field].offset);
+		else
+			writer_format(&w, "%.*s", (int)len, text);
+		text += len;
+	}
+	return !w.truncated;
+}
+
+void hook_value_set(char *out, size_t size, const char *text)
+{
+	size_t len = 0;
+
+	while (*text == '-')
+		text++;
+	for (; *text && len + 1 < size; text++)
+		out[len++] = *text >= ' ' && *text <= '~' ? *text : '?';
+	out[len] = '\0';
+}
+
+void hook_environment(const struct hook_values *values, char buffer[HOOK_ENV_SIZE], char *envp[HOOK_ENV_MAX])
+{
+	struct writer w = writer_over(buffer, HOOK_ENV_SIZE);
+	size_t count = 0;
+
+	envp[count++] = buffer;
+	writer_text(&w, "PATH=/usr/sbin:/usr/bin:/sbin:/bin");
+	for (size_t i = 0; i < FIELD_COUNT; i++) {
+		if (w.len + 1 >= w.size)
+			break;
+		/* The next string starts behind the last one's NUL. */
+		w = writer_over(w.buf + w.len + 1, w.size - w.len - 1);
+		envp[count++] = w.buf;
+		writer_format(&w, "%s=%s", fields[i].environment, (const char *)values + fields[i].offset);
+	}
+	envp[count] = NULL;
+}
