@@ -78,3 +78,7 @@ def wire(lab):
 
 def needs(tool):
     return pytest.mark.skipif(shutil.which(tool) is None, reason=f"{tool} is not installed")
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "core: also run with the sanitizer build")

@@ -1,0 +1,252 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What dies, is stopped, started twice or shouted at must not cost a packet, a block or the network."""
+import contextlib
+import errno
+import os
+import signal
+import socket
+import subprocess
+import time
+
+import pytest
+
+import wire as w
+from lab import ATTACKER4, CLIENT4, VICTIM4, Scan, wait_until
+from picket import blocked_for, wait_open
+
+OTHER = "203.0.113.99"
+
+
+def ended(daemon, timeout=10):
+    return wait_until(lambda: daemon.process.poll() is not None, timeout, "picketd ends") and daemon.process.returncode
+
+
+def closed_ports(lab, ports):
+    """Starts connects to closed ports without waiting for them."""
+    sockets = []
+    with lab.attacker.enter():
+        for port in ports:
+            s = socket.socket()
+            s.setblocking(False)
+            assert s.connect_ex((VICTIM4[0], port)) == errno.EINPROGRESS
+            sockets.append(s)
+    return sockets
+
+
+@pytest.mark.core
+def test_sentry_killed_while_it_holds_packets(lab, picket, wire, honest):
+    """SIGKILL while packets wait for the verdict: every one of them passes, blocks stand, and a new start carries on."""
+    lab.attacker.add_address(OTHER)
+    daemon = picket()
+    daemon.ctl("block", OTHER, "--for", "1h")
+    seen = wire(lab.victim, ATTACKER4)
+    sentry = daemon.sentry()
+    os.kill(sentry, signal.SIGSTOP)
+    sockets = closed_ports(lab, range(40001, 40021))
+    wait_until(lambda: len(seen.probes()) == 20, 2, "the SYNs arrive")
+    assert seen.answers() == [], "they are held"
+    os.kill(sentry, signal.SIGKILL)
+    wait_until(lambda: len(seen.answers()) >= 20, 3, lambda: f"all are answered: {len(seen.answers())} of 20")
+    frames = seen.frames()
+    answered = {f.dport for f in frames if not f.out} & {f.sport for f in frames if f.out and f.flags & w.RST}
+    assert len(answered) == 20
+    assert sum(f.is_syn for f in frames) == 20, "held ones passed: none had to be sent again"
+    for s in sockets:
+        s.close()
+    assert ended(daemon) != 0, "the service manager must see a failure"
+    assert daemon.table_present(), "the kernel keeps blocking"
+    assert lab.attacker.connect(VICTIM4[0], 80, 1.0) == "open"
+    assert blocked_for(lab.attacker, VICTIM4[0], source=OTHER)
+    before = len(daemon.log_text())
+    daemon.start()
+    assert blocked_for(lab.attacker, VICTIM4[0], source=OTHER)
+    row = daemon.blocked(OTHER)[0]
+    assert 3500 < row["expires_in_s"] <= 3600
+    assert "error" not in daemon.log_text()[before:].lower()
+    Scan(lab, "-sS", "-T4", "-p1-200").stop()
+    honest.check()
+
+
+@pytest.mark.core
+@pytest.mark.parametrize("victim", ["keeper", "supervisor"])
+def test_any_process_killed(lab, picket, honest, victim):
+    """If any of the three dies, all end; the network works, the blocks stand, a new start carries on with them."""
+    daemon = picket('block { first = "1h" }')
+    scan = Scan(lab, "-sS", "-T4", "-p1-1000")
+    daemon.wait_blocked(ATTACKER4)
+    scan.stop()
+    children = daemon.children()
+    assert len(children) >= 2
+    os.kill(daemon.keeper() if victim == "keeper" else daemon.process.pid, signal.SIGKILL)
+    ended(daemon)
+
+    def gone(pid):
+        with contextlib.suppress(OSError):
+            with open(f"/proc/{pid}/stat") as f:
+                return f.read().rpartition(")")[2].split()[0] in "ZX"
+        return True
+    wait_until(lambda: all(map(gone, children)), 5, "its children end too")
+    assert blocked_for(lab.attacker, VICTIM4[0])
+    assert not blocked_for(lab.client, VICTIM4[0], wait=1.0)
+    daemon.start()
+    row = daemon.blocked(ATTACKER4)[0]
+    assert 3500 < row["expires_in_s"] <= 3600
+    assert blocked_for(lab.attacker, VICTIM4[0])
+    daemon.ctl("unblock", ATTACKER4)
+    assert lab.attacker.connect(VICTIM4[0], 80, 1.0) == "open"
+    honest.check()
+
+
+def test_adopted_block_ends_in_time(lab, picket):
+    """A block found in the kernel after a crash keeps the rest of its time, and its end is told."""
+    daemon = picket()
+    daemon.ctl("block", ATTACKER4, "--for", "6s")
+    os.kill(daemon.process.pid, signal.SIGKILL)
+    ended(daemon)
+    daemon.start()
+    assert 0 < daemon.blocked(ATTACKER4)[0]["expires_in_s"] <= 6
+    daemon.wait_line(rf"\bunblock {ATTACKER4}: expired", timeout=8)
+    assert lab.attacker.connect(VICTIM4[0], 80, 1.0) == "open"
+
+
+@pytest.mark.core
+def test_clean_stop_leaves_no_rule(lab, picket, honest):
+    lab.victim.nft("table inet other {\n chain c {\n type filter hook input priority 5;\n tcp dport 9 counter\n }\n}")
+    before = lab.victim.run("nft", "list", "ruleset").stdout
+    daemon = picket()
+    daemon.ctl("block", ATTACKER4, "--for", "1h")
+    assert daemon.table_present()
+    assert daemon.stop() == 0
+    assert lab.victim.run("nft", "list", "ruleset").stdout == before, "nobody else's table is touched"
+    assert daemon.children() == []
+    assert lab.attacker.connect(VICTIM4[0], 80, 1.0) == "open"
+    assert lab.attacker.connect(VICTIM4[0], 23, 1.0) == "refused", "no trap is left"
+    assert not os.path.exists(daemon.socket_path)
+    honest.check()
+
+
+def test_keep_on_stop(lab, picket):
+    daemon = picket("keep_on_stop = true")
+    daemon.ctl("block", ATTACKER4, "--for", "1h")
+    assert daemon.stop() == 0
+    assert daemon.table_present() and blocked_for(lab.attacker, VICTIM4[0])
+    daemon.start()
+    assert daemon.blocked(ATTACKER4)
+
+
+@pytest.mark.core
+@pytest.mark.parametrize("shared", ["run_dir", "queue", "table"])
+def test_second_instance_is_refused(lab, picket, shared):
+    """On the same run directory, the same queue or the same table; the first one does not notice."""
+    first = picket()
+    first.ctl("block", ATTACKER4, "--for", "1h")
+    options = {"queue": 5000, "table": "second"}
+    if shared == "run_dir":
+        options["run_dir"] = first.run_dir
+    else:
+        options[shared] = {"queue": 4711, "table": "picket"}[shared]
+    second = picket.make(**options).spawn()
+    assert ended(second) not in (0, None)
+    assert any(word in second.log_text() for word in ("already", "in use", "another", "busy")), second.log_text()
+    assert first.ctl("status").code == 0
+    assert first.tables() == ["inet picket"]
+    assert blocked_for(lab.attacker, VICTIM4[0])
+
+
+def test_two_instances_side_by_side(lab, picket):
+    """Everything is an option, so two can guard one host."""
+    first, second = picket(), picket(queue=5000, table="second")
+    first.ctl("block", ATTACKER4, "--for", "1h")
+    assert second.blocked() == []
+    assert second.stop() == 0 and first.table_present()
+    assert blocked_for(lab.attacker, VICTIM4[0])
+
+
+@pytest.mark.core
+def test_control_socket_under_abuse(lab, picket, honest):
+    """Garbage, endless lines, half-sent requests and a hundred silent clients; meanwhile a scan is stopped as ever."""
+    daemon = picket()
+    crowd = []
+    for _ in range(100):
+        with contextlib.suppress(OSError):
+            crowd.append(daemon.raw())
+    assert daemon.ctl("status").code == 0
+    for s in crowd[:10]:
+        with contextlib.suppress(OSError):
+            s.sendall(b'{"v":1,"cmd":"stat')
+    for garbage in (b"\0" * 4096 + b"\n", b"\xff\xfe\n" * 500, b"[" * 100000 + b"\n", b'{"v":1,"cmd":"list"', b"\n" * 5000,
+                    b'{"v":1,"cmd":"block","source":"%s"}\n' % (b"9" * 3000), b'{"v":99}\n', b'"x"\n', b"x" * (4 << 20)):
+        with contextlib.suppress(OSError), daemon.raw() as s:
+            s.sendall(garbage)
+            s.settimeout(0.3)
+            s.recv(65536)
+    assert daemon.ctl("status").code == 0
+    scan = Scan(lab, "-sS", "-T4", "-p1-1000")
+    daemon.wait_blocked(ATTACKER4)
+    scan.stop()
+    assert daemon.process.poll() is None
+    for s in crowd:
+        s.close()
+    assert daemon.blocked(ATTACKER4)
+    honest.check()
+
+
+def test_a_reader_that_never_reads(lab, picket):
+    """A client that asks for everything and reads nothing is dropped, not waited for."""
+    daemon = picket()
+    with daemon.raw() as s:
+        s.setblocking(False)
+        with contextlib.suppress(OSError):
+            for _ in range(2000):
+                s.send(b'{"v":1,"cmd":"status"}\n')
+        started = time.monotonic()
+        assert daemon.ctl("status").code == 0
+        assert time.monotonic() - started < 5
+
+
+@pytest.mark.core
+def test_socket_answers_root_and_group_alone(lab, picket):
+    daemon = picket()
+    mode = os.stat(daemon.socket_path).st_mode & 0o777
+    assert mode & 0o007 == 0, oct(mode)
+    from picket import PICKETCTL
+    stranger = lab.victim.run("setpriv", "--reuid=54321", "--regid=54321", "--clear-groups", PICKETCTL, "-s", daemon.socket_path,
+                              "status", check=False)
+    assert stranger.returncode != 0 and stranger.stdout == ""
+
+
+@pytest.mark.core
+def test_privileges_are_dropped(lab, picket):
+    """The sentry holds CAP_NET_ADMIN alone, the keeper nothing, neither is root, and neither can gain anything."""
+    daemon = picket()
+    for pid, capabilities in ((daemon.sentry(), 1 << 12), (daemon.keeper(), 0)):
+        with open(f"/proc/{pid}/status") as f:
+            status = dict(line.rstrip("\n").split(":\t", 1) for line in f if ":\t" in line)
+        assert set(status["Uid"].split()) & {"0"} == set()
+        for which in ("CapEff", "CapPrm", "CapBnd", "CapAmb", "CapInh"):
+            assert int(status[which], 16) & ~capabilities == 0, (which, status[which])
+        assert int(status["CapEff"], 16) == capabilities
+        assert status["NoNewPrivs"] == "1"
+
+
+def test_table_removed_by_somebody(lab, picket):
+    """`nft flush ruleset` by hand does not end the daemon, nor the network."""
+    daemon = picket()
+    lab.victim.run("nft", "flush", "ruleset")
+    time.sleep(1.5)
+    assert daemon.process.poll() is None
+    assert lab.client.connect(VICTIM4[0], 80, 1.0) == "open"
+    assert daemon.stop() == 0
+
+
+def test_reload_keeps_blocks(lab, picket):
+    daemon = picket()
+    daemon.ctl("block", ATTACKER4, "--for", "1h")
+    daemon.write_config('allow = { "198.51.100.0/24" }')
+    assert daemon.reload().code == 0
+    assert daemon.blocked(ATTACKER4) and blocked_for(lab.attacker, VICTIM4[0])
+    assert daemon.ctl("allow", "check", CLIENT4).code == 0
+    daemon.write_config("no_such_option = 1")
+    bad = daemon.reload()
+    assert bad.code == 1 and "no_such_option" in bad.out + bad.err
+    assert daemon.ctl("allow", "check", CLIENT4).code == 0, "the old configuration runs on"
