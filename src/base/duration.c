@@ -5,8 +5,9 @@
  */
 #include "duration.h"
 
-#include <stdio.h>
 #include <string.h>
+
+#include "writer.h"
 
 struct unit {
 	const char *name;
@@ -81,23 +82,21 @@ bool duration_parse(const char *text, int64_t *out_ms)
 
 const char *duration_format(int64_t ms, char out[DURATION_TEXT_MAX])
 {
+	struct writer w = writer_over(out, DURATION_TEXT_MAX);
 	size_t i = UNIT_LARGEST_SHOWN;
-	int64_t first, second = 0;
+	int64_t second = 0;
 
 	if (ms <= 0) {
-		snprintf(out, DURATION_TEXT_MAX, "0s");
+		writer_text(&w, "0s");
 		return out;
 	}
 	while (ms < units[i].ms)
 		i++;
-	first = ms / units[i].ms;
 	/* Milliseconds are told only where there is nothing larger. */
 	if (i + 2 < UNIT_COUNT)
 		second = ms % units[i].ms / units[i + 1].ms;
+	writer_format(&w, "%lld%s", (long long)(ms / units[i].ms), units[i].name);
 	if (second > 0)
-		snprintf(out, DURATION_TEXT_MAX, "%lld%s%lld%s", (long long)first, units[i].name,
-			 (long long)second, units[i + 1].name);
-	else
-		snprintf(out, DURATION_TEXT_MAX, "%lld%s", (long long)first, units[i].name);
+		writer_format(&w, "%lld%s", (long long)second, units[i + 1].name);
 	return out;
 }
