@@ -16,12 +16,10 @@ import itertools
 import json
 import os
 import re
-import select
 import signal
 import socket
 import struct
 import subprocess
-import sys
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))

@@ -32,12 +32,12 @@ class Outcome:
 def ports_of_decision(daemon, source, line):
     """The event's own evidence where history keeps it, else the ports that the log line spells out."""
     history = daemon.ctl("history", source, check=False)
-    rows = history.rows if history.code == 0 else []
-    for row in reversed(rows) if rows and rows[0].get("at", "") <= rows[-1].get("at", "") else rows:
-        if row.get("event", row.get("grade")) in ("block", "ban") and row.get("evidence"):
-            ports = {e["port"] for e in row["evidence"] if e.get("port") and e.get("kind") != "protocol"}
-            if ports:
-                return sorted(ports)
+    decisions = [row for row in (history.rows if history.code == 0 else []) if row["event"] in ("block", "ban")]
+    if decisions:
+        evidence = max(decisions, key=lambda row: row["at"])["evidence"]
+        ports = {piece["port"] for piece in evidence if piece.get("port")}
+        if ports:
+            return sorted(ports)
     return daemon.decision_ports(line)
 
 

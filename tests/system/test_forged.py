@@ -7,7 +7,7 @@ import time
 import pytest
 
 from conftest import needs
-from lab import ATTACKER4, CLIENT4, CLIENT6, GATEWAY4, MAC, VICTIM4, VICTIM6, Scan, wait_until
+from lab import ATTACKER4, CLIENT4, CLIENT6, GATEWAY4, MAC, VICTIM4, VICTIM6, Scan
 from picket import blocked_for
 
 pytestmark = pytest.mark.core

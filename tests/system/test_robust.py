@@ -5,14 +5,13 @@ import errno
 import os
 import signal
 import socket
-import subprocess
 import time
 
 import pytest
 
 import wire as w
 from lab import ATTACKER4, CLIENT4, VICTIM4, Scan, wait_until
-from picket import blocked_for, wait_open
+from picket import PICKETCTL, blocked_for
 
 OTHER = "203.0.113.99"
 
@@ -209,7 +208,6 @@ def test_socket_answers_root_and_group_alone(lab, picket):
     daemon = picket()
     mode = os.stat(daemon.socket_path).st_mode & 0o777
     assert mode & 0o007 == 0, oct(mode)
-    from picket import PICKETCTL
     stranger = lab.victim.run("setpriv", "--reuid=54321", "--regid=54321", "--clear-groups", PICKETCTL, "-s", daemon.socket_path,
                               "status", check=False)
     assert stranger.returncode != 0 and stranger.stdout == ""

@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The configuration as the daemon reads it: every mistake told in one run, nothing touched."""
+import os
+import re
+import subprocess
+
+import pytest
+
+from picket import PICKETD
+
+
+@pytest.fixture
+def check(tmp_path):
+    """check(text) runs `picketd -t`: (exit status, its lines).  No namespace is needed, since nothing is touched."""
+    def run(text, *arguments, name="picket.conf"):
+        path = tmp_path / name
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+        done = subprocess.run([PICKETD, "-t", "-c", str(path), *arguments], capture_output=True, text=True, timeout=10)
+        return done.returncode, (done.stdout + done.stderr).replace(str(path), "FILE").splitlines()
+    return run
+
+
+@pytest.mark.core
+def test_empty_file_is_good(check):
+    assert check("")[0] == 0
+    assert check("# nothing but a comment\n")[0] == 0
+
+
+@pytest.mark.core
+def test_every_mistake_is_told_at_once(check):
+    code, lines = check('mode = "maybe"\n'                          # 1
+                        'queue = 70000\n'                           # 2
+                        'no_such_thing = 1\n'                       # 3
+                        'allow = { "192.0.2.1/24", "nonsense" }\n'  # 4
+                        'trap { tcp = { "99999" } }\n'              # 5
+                        'block { first = "10" }\n'                  # 6
+                        'score {\n'
+                        '    max_sources = 5\n'                     # 8
+                        '    block = 2.0\n'                         # 9
+                        '}\n'
+                        'hook mail { on = { "sometimes" } }\n')     # 11
+    assert code == 2, lines
+    told = {int(m[1]) for line in lines if (m := re.match(r"FILE:(\d+): ", line))}
+    assert told >= {1, 2, 3, 4, 5, 6, 8, 9, 11}, lines
+    for line in lines:
+        assert re.match(r"FILE:\d+: ", line), line
+    assert sum("expected" in line for line in lines) >= 8, lines
+
+
+@pytest.mark.parametrize("text, words", [
+    ('mode = "maybe"', ["mode", "observe", "block"]),
+    ('queue = -1', ["queue"]),
+    ('allow = { "10.0.0.1/8" }', ["10.0.0.1/8"]),
+    ('table = "no blanks"', ["table"]),
+    ('run_dir = "relative"', ["run_dir"]),
+    ('score { alert = 0 }', ["alert"]),
+    ('score { block = "x" }', ["block"]),
+    ('block { first = "2h" max = "1h" }', ["first"]),
+    ('block { storm_rate = 0 }', ["storm_rate"]),
+    ('hook x { on = { "block" } }', ["command"]),
+    ('hook x { on = { "block" } command = { "relative" } }', ["command"]),
+    ('hook x { on = { "block" } command = { "/bin/true" } user = "no-such-user" }', ["no-such-user"]),
+    ('hook x { on = { "block" } command = { "/bin/true", "%{nonsense}" } }', ["nonsense"]),
+    ('mode = "block"\nmode = "observe', [""]),
+    ('trap {', [""]),
+])
+def test_a_bad_value_is_named(check, text, words):
+    code, lines = check(text + "\n")
+    assert code == 2, lines
+    assert all(re.match(r"FILE:\d+: ", line) for line in lines) and lines
+    for word in words:
+        assert any(word in line for line in lines), (word, lines)
+
+
+@pytest.mark.parametrize("noise", [b"\0" * 100, b"\xff" * 1000, b"{" * 5000, b'"' * 999, b"a" * 200000, b"= = =\n", b"mode\n"])
+def test_noise_is_refused_politely(check, noise):
+    code, lines = check(noise)
+    assert code == 2 and lines, lines[:3]
+
+
+def test_missing_named_file(tmp_path):
+    done = subprocess.run([PICKETD, "-t", "-c", str(tmp_path / "nowhere")], capture_output=True, text=True, timeout=10)
+    assert done.returncode == 2 and "nowhere" in done.stderr
+
+
+@pytest.mark.core
+def test_the_shipped_file_is_good(check):
+    from picket import ROOT
+    with open(os.path.join(ROOT, "conf", "picket.conf")) as f:
+        shipped = f.read()
+    # The accounts it names belong to an installed picket.
+    shipped = re.sub(r'"picket(-hook)?"(?=\s*(#|$))', '"nobody"', shipped, flags=re.M)
+    code, lines = check(shipped)
+    assert code == 0, lines
+
+
+def test_a_bad_file_touches_nothing(lab, picket):
+    daemon = picket.make("bogus = 1").spawn()
+    assert daemon.process.wait(10) == 2
+    assert daemon.tables() == [] and not os.path.exists(daemon.run_dir)
+    assert re.search(rf"{daemon.conf}:\d+: .*bogus", daemon.log_text())
+
+
+def test_conf_d_is_read_in_order(lab, picket):
+    daemon = picket.make()
+    os.mkdir(os.path.join(daemon.dir, "conf.d"))
+    for name, text in (("10-a.conf", 'block { first = "7m" }'), ("20-b.conf", 'block { first = "9m" }'), ("skipped.txt", "bogus = 1")):
+        with open(os.path.join(daemon.dir, "conf.d", name), "w") as f:
+            f.write(text + "\n")
+    from lab import ATTACKER4, Scan
+    daemon.start()
+    scan = Scan(lab, "-sS", "-T4", "-p1-1000")
+    assert " for 9m: " in daemon.wait_blocked(ATTACKER4)
+    scan.stop()
+
+
+def test_version_and_usage():
+    assert re.fullmatch(r"picketd \d+\.\d+\.\d+\n", subprocess.run([PICKETD, "-V"], capture_output=True, text=True).stdout)
+    assert subprocess.run([PICKETD, "--nonsense"], capture_output=True).returncode == 2

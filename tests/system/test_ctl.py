@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""picketctl as an admin types it: every command, its JSON, its exit status."""
+import json
+import re
+import subprocess
+import time
+
+import pytest
+
+from lab import ATTACKER4, CLIENT4, GATEWAY4, VICTIM4, Scan, wait_until
+from picket import PICKETCTL
+
+pytestmark = pytest.mark.core
+
+
+@pytest.fixture
+def blocked(lab, picket):
+    """A daemon that has just blocked the attacker."""
+    daemon = picket()
+    scan = Scan(lab, "-sS", "-T4", "-p1-1000")
+    daemon.wait_blocked(ATTACKER4)
+    scan.stop()
+    return daemon
+
+
+def test_exit_codes(lab, picket, tmp_path):
+    daemon = picket()
+    assert daemon.ctl("status").code == 0
+    assert daemon.ctl("unblock", "192.0.2.77", check=False).code == 1
+    for usage in (["block"], ["block", "nonsense"], ["block", "192.0.2.1/33"], ["block", "192.0.2.1", "--for", "10"], ["nonsense"], [],
+                  ["mode"], ["mode", "maybe"], ["allow"], ["allow", "add"], ["unblock"], ["status", "extra"]):
+        answer = daemon.ctl(*usage, check=False)
+        assert answer.code == 2, (usage, answer.out, answer.err)
+    nobody = subprocess.run([PICKETCTL, "-s", str(tmp_path / "none.sock"), "status"], capture_output=True, text=True)
+    assert nobody.returncode == 3 and nobody.stderr
+
+
+def test_help_and_version(lab, picket):
+    for arguments in (["--help"], ["help"]):
+        done = subprocess.run([PICKETCTL, *arguments], capture_output=True, text=True)
+        assert done.returncode == 0
+        for command in ("status", "list", "sources", "explain", "block", "unblock", "allow", "mode", "pause", "resume", "reload"):
+            assert command in done.stdout
+    assert re.search(r"\d+\.\d+\.\d+", picket().ctl("version", json_output=False).out)
+
+
+def test_status(blocked):
+    status = blocked.ctl("status").one
+    assert status["mode"] == "block" and status["version"]
+    assert status["sensors"]["trapped_tcp_ports"] > 0
+    assert status["sensors"]["queue"] in ("native", "xt target")
+    assert status["queue"]["lost"] == 0 and status["queue"]["fail_open"] == 0
+    text = blocked.ctl("status", json_output=False).out
+    assert "block" in text and len(text.splitlines()) > 4
+
+
+def test_list(blocked):
+    row = blocked.ctl("list").one
+    assert row["source"] == ATTACKER4 and row["grade"] == "block"
+    assert 0 < row["expires_in_s"] <= 600 and row["times"] == 1
+    assert "suspected" in row["reason"] and row["ports"] and "syn" in row["kind"]
+    text = blocked.ctl("list", json_output=False).out
+    assert ATTACKER4 in text
+
+
+def test_sources(lab, picket):
+    daemon = picket()
+    lab.attacker.connect(VICTIM4[0], 999)
+    row = wait_until(lambda: (daemon.ctl("sources").rows or [None])[0], 3, "a source is watched")
+    assert row["source"] == ATTACKER4 and row["grade"] == "watch" and row["ports"] == [999]
+    assert row["suspected"] == pytest.approx(1.39, abs=0.06) and row["confirmed"] == 0
+    assert row["next"] == "alert" and row["distance"] > 3
+    assert ATTACKER4 in daemon.ctl("sources", json_output=False).out
+
+
+def test_explain_adds_up(blocked):
+    told = blocked.ctl("explain", ATTACKER4).one
+    assert told["source"] == ATTACKER4 and told["grade"] == "block"
+    parts = sum(piece["now"] for piece in told["evidence"]) + sum(piece["now"] for piece in told.get("older", []))
+    assert parts + told.get("adjustment", 0) == pytest.approx(told["score"], abs=0.01)
+    text = blocked.ctl("explain", ATTACKER4, json_output=False).out
+    assert "SYN" in text and "suspected" in text.lower()
+
+
+def test_explain_safeguards(picket):
+    daemon = picket('allow = { "198.51.100.0/24" }')
+    assert daemon.ctl("explain", CLIENT4).one["allowed_by"] == "198.51.100.0/24"
+    assert daemon.ctl("explain", GATEWAY4).one["protected_why"] == "gateway"
+    assert daemon.ctl("explain", VICTIM4[0]).one["protected_why"] == "own address"
+
+
+def test_allow(picket):
+    daemon = picket()
+    daemon.ctl("allow", "add", "192.0.2.0/24")
+    daemon.ctl("allow", "add", "192.0.3.1", "--for", "2s")
+    rows = {row["source"]: row for row in daemon.ctl("allow", "list").rows}
+    assert set(rows) == {"192.0.2.0/24", "192.0.3.1"}
+    assert daemon.ctl("allow", "check", "192.0.2.9").code == 0
+    assert daemon.ctl("allow", "check", "192.0.9.9", check=False).code == 1
+    assert daemon.ctl("block", "192.0.2.9", "--for", "1h", check=False).code == 1
+    wait_until(lambda: daemon.ctl("allow", "check", "192.0.3.1", check=False).code == 1, 5, "the allowed time is over")
+    daemon.ctl("allow", "del", "192.0.2.0/24")
+    assert daemon.ctl("allow", "del", "192.0.2.0/24", check=False).code == 1
+    daemon.ctl("allow", "add", "2001:db8:5::/48", "--save")
+    with open(daemon.allow_file) as f:
+        assert "2001:db8:5::/48" in f.read()
+    daemon.reload()
+    assert daemon.ctl("allow", "check", "2001:db8:5::1").code == 0
+
+
+def test_mode(lab, picket):
+    daemon = picket()
+    daemon.ctl("mode", "observe")
+    assert daemon.ctl("status").one["mode"] == "observe"
+    out = Scan(lab, "-sS", "-T4", "-p1-100").wait()
+    assert "80/tcp" in out
+    daemon.ctl("mode", "block")
+    assert daemon.ctl("status").one["mode"] == "block"
+
+
+def test_history_and_events(lab, blocked):
+    follow = lab.victim.popen(PICKETCTL, "-s", blocked.socket_path, "--json", "events", "--follow", stdout=subprocess.PIPE, text=True)
+    time.sleep(0.5)
+    blocked.ctl("unblock", ATTACKER4)
+    wait_until(lambda: {row["event"] for row in blocked.ctl("history", ATTACKER4).rows} >= {"block", "unblock"}, 3, "both are in history")
+    blocked.ctl("block", "192.0.2.44", "--for", "1h")
+    time.sleep(0.5)
+    follow.terminate()
+    live = [json.loads(line) for line in follow.communicate(timeout=5)[0].splitlines()]
+    assert {"unblock", "block"} <= {row["event"] for row in live}
+    row = next(row for row in blocked.ctl("history").rows if row["event"] == "block" and row["source"] == ATTACKER4)
+    for field in ("at", "source", "grade", "score", "confirmed", "suspected", "reason", "ports", "kind", "tool", "evidence", "incident"):
+        assert field in row
+    assert row["line"] in blocked.log_text()
+
+
+def test_log_line_of_the_contract(blocked):
+    line = blocked.wait_blocked(ATTACKER4)
+    assert re.search(rf"block {ATTACKER4} for 10m: suspected \d+\.\d of 6\.9, SYN scan, \d+ closed ports \(\d+ .*\).*\[incident \d+\]$", line), line
+
+
+def test_status_does_not_change_state(lab, blocked):
+    before = blocked.ctl("explain", ATTACKER4).one
+    for _ in range(5):
+        blocked.ctl("status")
+        blocked.ctl("list")
+        blocked.ctl("sources")
+    after = blocked.ctl("explain", ATTACKER4).one
+    assert before["evidence"][0]["weight"] == after["evidence"][0]["weight"]
+    assert abs(before["score"] - after["score"]) < 0.01
+
+
+def test_metrics_and_replay_are_known():
+    """Commands that need no daemon or stand beside it are in the table."""
+    done = subprocess.run([PICKETCTL, "replay", "/nonexistent.pcap"], capture_output=True, text=True)
+    assert done.returncode == 1 and "/nonexistent.pcap" in done.stderr
