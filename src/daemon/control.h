@@ -75,6 +75,8 @@ void control_follow(struct control_client *client);
 void control_set_data(struct control_client *client, void *data);
 void *control_data(const struct control_client *client);
 
+int64_t control_now_ms(void);           /* monotonic */
+
 /* True for root and members of the group.  own_uid, which the daemon runs as, is no reason to be let in: a process of
  * ours that was taken over must not give orders.  0 allowed, -EACCES, or -errno; *root tells. */
 int control_peer_check(int fd, uint32_t admin_gid, uid_t own_uid, bool *root);

@@ -41,7 +41,6 @@ struct control {
 	struct control_client *clients[CONTROL_CLIENTS_MAX];
 };
 
-int64_t control_now_ms(void);           /* monotonic */
 /* Takes over fd.  NULL when out of memory (fd is closed). */
 struct control_client *client_new(struct control *control, int fd, bool root);
 /* Ends the connection at once and clears its place in control->clients. */
