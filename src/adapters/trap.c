@@ -151,7 +151,7 @@ static void door_on_visitors(evutil_socket_t fd, short what, void *context)
 {
 	struct door *door = context;
 	struct trap *trap = door->trap;
-	bool made_room = false;
+	bool made_room = false; /* and it did not help: then others hold the descriptors */
 
 	(void)what;
 	for (unsigned i = 0; i < ACCEPTS_MAX; i++) {
@@ -160,6 +160,7 @@ static void door_on_visitors(evutil_socket_t fd, short what, void *context)
 		int visitor = accept4(fd, &peer.any, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
 		if (visitor >= 0) {
+			made_room = false;
 			trap->visits.stats.accepted++;
 			visit_begin(&trap->visits, visitor, &peer);
 		} else if (out_of_room(errno)) {
