@@ -23,7 +23,8 @@ static void durations_are_parsed_strictly(void **state)
 		const char *text;
 		int64_t ms;     /* 0: refused */
 	} cases[] = {
-		{ "90s", 90 * SECOND }, { "10m", 10 * MINUTE }, { "4h", 4 * HOUR }, { "7d", 7 * DAY }, { "2w", 14 * DAY },
+		{ "90s", 90 * SECOND }, { "10m", 10 * MINUTE }, { "4h", 4 * HOUR }, { "7d", 7 * DAY },
+		{ "2w", 14 * DAY },
 		{ "1h30m", 90 * MINUTE }, { "500ms", 500 }, { "1s500ms", 1500 }, { "1m500ms", MINUTE + 500 },
 		{ "1w2d3h4m5s6ms", 9 * DAY + 3 * HOUR + 4 * MINUTE + 5 * SECOND + 6 },
 		{ "3650d", DURATION_MAX_MS }, { "0h5m", 5 * MINUTE }, { "007s", 7 * SECOND },

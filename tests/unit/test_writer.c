@@ -95,7 +95,7 @@ static void random_writes_stay_inside(void **state)
 
 			switch (seed_below(&seed, 3)) {
 			case 0:
-				writer_text(&w, "hello world" + seed_below(&seed, 12));
+				writer_text(&w, &"hello world"[seed_below(&seed, 12)]);
 				break;
 			case 1:
 				writer_format(&w, "%u", (unsigned)noise[0]);

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * libFuzzer over the packet parser.  The first byte says whether sums are verified; the rest is the packet.
+ *   clang -fsanitize=fuzzer,address -Isrc/base -Iinclude -Isrc/core tests/fuzz/fuzz_packet.c LIBPICKET
+ * Beyond memory errors it holds the parser to its header: results within the enum, outputs untouched on refusal,
+ * and no IPv4 address out of an IPv6 packet.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include <picket/packet.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void require(int condition)
+{
+	if (!condition)
+		abort();
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct packet out, untouched;
+	enum packet_result result;
+
+	if (size == 0)
+		return 0;
+	memset(&out, 0x5a, sizeof(out));
+	memcpy(&untouched, &out, sizeof(out));
+	result = packet_parse(data + 1, size - 1, data[0] & 1, &out);
+	require(result < PACKET_RESULT_COUNT);
+	switch (result) {
+	case PACKET_OK:
+	case PACKET_SHORT_TRANSPORT:
+	case PACKET_BAD_TRANSPORT:
+	case PACKET_LATER_FRAGMENT:
+		require(addr_is_v4(&out.src) == (data[1] >> 4 == 4));
+		require(addr_is_v4(&out.dst) == (data[1] >> 4 == 4));
+		require(out.checksum <= PACKET_CHECKSUM_BAD);
+		break;
+	default:
+		require(memcmp(&out, &untouched, sizeof(out)) == 0);
+		break;
+	}
+	return 0;
+}
