@@ -561,7 +561,7 @@ static void result_names_are_distinct(void **state)
 	assert_string_equal(packet_result_name(PACKET_RESULT_COUNT), "unknown");
 }
 
-/* Random damage to good packets, and cuts anywhere: no byte beyond the copy is read, and the same bytes say the same. */
+/* Random damage and cuts anywhere: no byte beyond the copy is read, and the same bytes say the same. */
 static void random_packets_are_survived(void **state)
 {
 	static const uint8_t protocols[] = {
