@@ -68,7 +68,8 @@ struct hook_runner *hook_runner_new(struct event_base *base, hook_report_fn *rep
 void hook_runner_free(struct hook_runner *runner);      /* kills what still runs */
 /* Takes copies of both.  0, or -ENOBUFS when turned away (reported too). */
 int hook_run(struct hook_runner *runner, const struct hook_spec *spec, const struct hook_values *values);
-/* To be called when SIGCHLD says a child ended that the runner may own: 1 when it did. */
+/* To be called when SIGCHLD says a child ended that the runner may own: 1 when it did.  Best before the zombie
+ * is collected (waitid with WNOWAIT): what is left of its process group is killed by its number. */
 int hook_reap(struct hook_runner *runner, pid_t pid, int status);
 void hook_read_stats(const struct hook_runner *runner, struct hook_stats *out);
 

@@ -1,0 +1,355 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Runs hooks.  Promises the daemon that a hook which hangs, fails, forks or floods its output costs a slot and a log line,
+ * no more: slots, queue, time, output and the bytes drained behind it are all bounded, and nothing here waits.
+ */
+#include "hook.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "duration.h"
+#include "writer.h"
+
+/* Read and thrown away behind HOOK_OUTPUT_MAX; then the pipe is closed, and whoever writes on gets SIGPIPE. */
+#define DRAIN_MAX   (1024 * 1024)
+#define DRAIN_CHUNK 16384
+
+/* A run, complete before fork(): between fork() and execve() only async-signal-safe calls are made. */
+struct job {
+	struct job *next;
+	char name[HOOK_NAME_MAX];
+	uid_t uid;
+	gid_t gid;
+	int64_t timeout_ms;
+	char *argv[HOOK_ARGS_MAX + 1];
+	char *envp[HOOK_ENV_MAX];
+	char env_text[HOOK_ENV_SIZE];
+	char text[];                    /* what argv points into */
+};
+
+struct slot {
+	struct hook_runner *runner;
+	struct job *job;                /* NULL: free */
+	pid_t pid;
+	int fd;
+	bool timed_out;
+	struct event *output, *timer;
+	size_t kept, drained;
+	char kept_text[HOOK_OUTPUT_MAX];
+};
+
+struct hook_runner {
+	struct event_base *base;
+	hook_report_fn *report;
+	void *context;
+	struct hook_stats stats;
+	struct job *first, **last;
+	struct slot slots[HOOK_RUNNING_MAX];
+};
+
+struct hook_runner *hook_runner_new(struct event_base *base, hook_report_fn *report, void *context)
+{
+	struct hook_runner *runner = calloc(1, sizeof(*runner));
+
+	if (!runner)
+		return NULL;
+	runner->base = base;
+	runner->report = report;
+	runner->context = context;
+	runner->last = &runner->first;
+	for (size_t i = 0; i < HOOK_RUNNING_MAX; i++)
+		runner->slots[i].runner = runner;
+	return runner;
+}
+
+static void slot_clear(struct slot *slot)
+{
+	if (slot->output)
+		event_free(slot->output);
+	if (slot->timer)
+		event_free(slot->timer);
+	if (slot->job) {
+		close(slot->fd);
+		slot->runner->stats.running--;
+	}
+	free(slot->job);
+	*slot = (struct slot){ .runner = slot->runner };
+}
+
+void hook_runner_free(struct hook_runner *runner)
+{
+	if (!runner)
+		return;
+	for (size_t i = 0; i < HOOK_RUNNING_MAX; i++)
+		if (runner->slots[i].job) {
+			kill(-runner->slots[i].pid, SIGKILL);
+			slot_clear(&runner->slots[i]);
+		}
+	while (runner->first) {
+		struct job *job = runner->first;
+		runner->first = job->next;
+		free(job);
+	}
+	free(runner);
+}
+
+static struct job *job_make(const struct hook_spec *spec, const struct hook_values *values)
+{
+	const size_t room = HOOK_ARG_MAX + sizeof(struct hook_values);
+	struct job *job = malloc(sizeof(*job) + spec->arg_count * room);
+
+	if (!job)
+		return NULL;
+	memset(job, 0, sizeof(*job));
+	memcpy(job->name, spec->name, sizeof(job->name));
+	job->uid = spec->uid;
+	job->gid = spec->gid;
+	job->timeout_ms = spec->timeout_ms;
+	for (size_t i = 0; i < spec->arg_count; i++) {
+		job->argv[i] = job->text + i * room;
+		/* An argument that names a value many times is cut; it stays one argument. */
+		hook_argument_fill(spec->args[i], values, job->argv[i], room);
+	}
+	hook_environment(values, job->env_text, job->envp);
+	return job;
+}
+
+static void limit(int resource, rlim_t most)
+{
+	const struct rlimit both = { most, most };
+
+	setrlimit(resource, &both);
+}
+
+/* In the child.  What cannot be had ends it: a hook never runs with more than it should. */
+static void __attribute__((noreturn)) become_hook(const struct job *job, int output)
+{
+	static const char words[] = "cannot start: ";
+	struct sigaction standard = { .sa_handler = SIG_DFL };
+	const char *problem;
+	sigset_t none;
+	int null;
+
+	sigemptyset(&none);
+	for (int signal = 1; signal < 32; signal++)
+		sigaction(signal, &standard, NULL);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	setsid();
+	null = open("/dev/null", O_RDONLY);
+	if (null < 0 || dup2(output, 1) < 0 || dup2(output, 2) < 0 || dup2(null, 0) < 0 || close_range(3, ~0U, 0) < 0)
+		_exit(126);
+	limit(RLIMIT_CORE, 0);
+	limit(RLIMIT_NOFILE, 256);
+	limit(RLIMIT_FSIZE, 64 * 1024 * 1024);
+	limit(RLIMIT_CPU, (rlim_t)(job->timeout_ms / 1000 + 1));
+	umask(022);
+	if (chdir("/") == 0 && setgroups(0, NULL) == 0 && setresgid(job->gid, job->gid, job->gid) == 0 &&
+	    setresuid(job->uid, job->uid, job->uid) == 0)
+		execve(job->argv[0], job->argv, job->envp);
+	problem = strerrordesc_np(errno);
+	if (write(2, words, sizeof(words) - 1) > 0 && problem && write(2, problem, strlen(problem)) < 0)
+		_exit(126);
+	_exit(127);
+}
+
+static void tell(struct hook_runner *runner, const char *name, const char *problem, const struct slot *slot)
+{
+	char line[256] = "";
+	struct hook_report report = { .name = name, .problem = problem, .output = line };
+
+	if (slot) {
+		size_t len = 0;
+		while (len < slot->kept && slot->kept_text[len] != '\n' && slot->kept_text[len] != '\0')
+			len++;
+		struct writer w = writer_over(line, sizeof(line));
+		writer_escaped(&w, slot->kept_text, len);
+	}
+	runner->report(runner->context, &report);
+}
+
+/* Takes what is there; false when nobody writes any more or too much was written. */
+static bool take_output(struct slot *slot)
+{
+	char chunk[DRAIN_CHUNK];
+	ssize_t got;
+
+	do
+		got = read(slot->fd, chunk, sizeof(chunk));
+	while (got < 0 && errno == EINTR);
+	if (got <= 0)
+		return got < 0 && errno == EAGAIN;
+	size_t room = sizeof(slot->kept_text) - slot->kept, keep = (size_t)got < room ? (size_t)got : room;
+	memcpy(slot->kept_text + slot->kept, chunk, keep);
+	slot->kept += keep;
+	slot->drained += (size_t)got;
+	return slot->drained < DRAIN_MAX;
+}
+
+static void on_output(evutil_socket_t fd, short what, void *context)
+{
+	struct slot *slot = context;
+
+	(void)what;
+	if (take_output(slot))
+		return;
+	event_free(slot->output);
+	slot->output = NULL;
+	if (slot->drained >= DRAIN_MAX) {
+		/* The descriptor's number stays ours until the slot is cleared; behind it is nothing now. */
+		int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+		if (null >= 0) {
+			dup3(null, fd, O_CLOEXEC);
+			close(null);
+		}
+	}
+}
+
+static void on_timeout(evutil_socket_t fd, short what, void *context)
+{
+	struct slot *slot = context;
+
+	(void)fd;
+	(void)what;
+	slot->timed_out = true;
+	/* The report follows when the kernel says that it has ended. */
+	kill(-slot->pid, SIGKILL);
+}
+
+static int slot_start(struct slot *slot, struct job *job)
+{
+	struct hook_runner *runner = slot->runner;
+	struct timeval limit_tv = { job->timeout_ms / 1000, (job->timeout_ms % 1000) * 1000 };
+	int fds[2], error;
+
+	if (pipe2(fds, O_CLOEXEC) < 0)
+		return -errno;
+	slot->output = event_new(runner->base, fds[0], EV_READ | EV_PERSIST, on_output, slot);
+	slot->timer = evtimer_new(runner->base, on_timeout, slot);
+	if (!slot->output || !slot->timer || fcntl(fds[0], F_SETFL, O_NONBLOCK) < 0 || event_add(slot->output, NULL) < 0 ||
+	    evtimer_add(slot->timer, &limit_tv) < 0) {
+		error = ENOMEM;
+	} else {
+		slot->pid = fork();
+		error = errno;
+		if (slot->pid == 0)
+			become_hook(job, fds[1]);
+		if (slot->pid > 0)
+			error = 0;
+	}
+	close(fds[1]);
+	if (error) {
+		close(fds[0]);
+		slot_clear(slot);
+		return -error;
+	}
+	slot->fd = fds[0];
+	slot->job = job;
+	runner->stats.started++;
+	runner->stats.running++;
+	return 0;
+}
+
+static struct slot *find_slot(struct hook_runner *runner, pid_t pid)
+{
+	for (size_t i = 0; i < HOOK_RUNNING_MAX; i++) {
+		struct slot *slot = &runner->slots[i];
+		if (pid ? slot->job && slot->pid == pid : !slot->job)
+			return slot;
+	}
+	return NULL;
+}
+
+/* Starts what waits, as far as there are slots. */
+static void start_waiting(struct hook_runner *runner)
+{
+	struct slot *slot;
+
+	while (runner->first && (slot = find_slot(runner, 0)) != NULL) {
+		struct job *job = runner->first;
+		int result;
+
+		runner->first = job->next;
+		if (!runner->first)
+			runner->last = &runner->first;
+		runner->stats.waiting--;
+		result = slot_start(slot, job);
+		if (result < 0) {
+			char problem[96];
+			struct writer w = writer_over(problem, sizeof(problem));
+
+			writer_format(&w, "cannot start: %s", strerror(-result));
+			runner->stats.failed++;
+			tell(runner, job->name, problem, NULL);
+			free(job);
+		}
+	}
+}
+
+int hook_run(struct hook_runner *runner, const struct hook_spec *spec, const struct hook_values *values)
+{
+	char problem[64];
+	struct writer w = writer_over(problem, sizeof(problem));
+	struct job *job = NULL;
+
+	if (runner->stats.waiting >= HOOK_WAITING_MAX)
+		writer_format(&w, "turned away: %d waiting", HOOK_WAITING_MAX);
+	else if (!(job = job_make(spec, values)))
+		writer_text(&w, "turned away: out of memory");
+	if (!job) {
+		runner->stats.turned_away++;
+		tell(runner, spec->name, problem, NULL);
+		return -ENOBUFS;
+	}
+	*runner->last = job;
+	runner->last = &job->next;
+	runner->stats.waiting++;
+	start_waiting(runner);
+	return 0;
+}
+
+int hook_reap(struct hook_runner *runner, pid_t pid, int status)
+{
+	struct slot *slot = pid > 0 ? find_slot(runner, pid) : NULL;
+	char problem[80] = "", duration[DURATION_TEXT_MAX];
+	struct writer w = writer_over(problem, sizeof(problem));
+
+	if (!slot)
+		return 0;
+	/* What it left behind in its group goes with it.  The caller still holds the zombie, so the number is nobody else's. */
+	kill(-pid, SIGKILL);
+	for (int i = 0; slot->output && i < 4 && take_output(slot); i++)
+		;
+	if (slot->timed_out) {
+		runner->stats.timed_out++;
+		writer_format(&w, "timed out after %s", duration_format(slot->job->timeout_ms, duration));
+	} else if (WIFSIGNALED(status)) {
+		runner->stats.failed++;
+		writer_format(&w, "killed by signal %d", WTERMSIG(status));
+	} else if (WEXITSTATUS(status) != 0) {
+		runner->stats.failed++;
+		writer_format(&w, "exit status %d", WEXITSTATUS(status));
+	} else {
+		runner->stats.succeeded++;
+	}
+	if (problem[0])
+		tell(runner, slot->job->name, problem, slot);
+	slot_clear(slot);
+	start_waiting(runner);
+	return 1;
+}
+
+void hook_read_stats(const struct hook_runner *runner, struct hook_stats *out)
+{
+	*out = runner->stats;
+}

@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Hooks: values stay one argument and begin with no '-', the environment is clean, and a hook that hangs, fails,
+ * forks or floods is ended, counted and told.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <errno.h>
+#include <event2/event.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "hook.h"
+
+struct fixture {
+	struct event_base *base;
+	struct hook_runner *runner;
+	struct event *child;
+	unsigned reports, ended, wanted;
+	char problem[128], output[256];
+};
+
+static void on_report(void *context, const struct hook_report *report)
+{
+	struct fixture *f = context;
+
+	f->reports++;
+	snprintf(f->problem, sizeof(f->problem), "%s", report->problem);
+	snprintf(f->output, sizeof(f->output), "%s", report->output);
+}
+
+static void on_child(evutil_socket_t fd, short what, void *context)
+{
+	struct fixture *f = context;
+	siginfo_t info;
+
+	(void)fd;
+	(void)what;
+	for (;;) {
+		int status;
+
+		info.si_pid = 0;
+		if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) < 0 || info.si_pid == 0)
+			break;
+		status = info.si_code == CLD_EXITED ? (info.si_status & 0xff) << 8 : info.si_status & 0x7f;
+		f->ended += (unsigned)hook_reap(f->runner, info.si_pid, status);
+		waitpid(info.si_pid, NULL, 0);
+	}
+	if (f->ended >= f->wanted)
+		event_base_loopbreak(f->base);
+}
+
+static int arrange(void **state)
+{
+	struct fixture *f = calloc(1, sizeof(*f));
+
+	f->base = event_base_new();
+	f->runner = hook_runner_new(f->base, on_report, f);
+	f->child = evsignal_new(f->base, SIGCHLD, on_child, f);
+	evsignal_add(f->child, NULL);
+	*state = f;
+	return f->runner ? 0 : -1;
+}
+
+static int clear(void **state)
+{
+	struct fixture *f = *state;
+
+	event_free(f->child);
+	hook_runner_free(f->runner);
+	event_base_free(f->base);
+	free(f);
+	return 0;
+}
+
+static struct hook_spec spec_of(const char *a, const char *b, const char *c, int64_t timeout_ms)
+{
+	struct hook_spec spec = { .name = "test", .uid = getuid(), .gid = getgid(), .timeout_ms = timeout_ms };
+	const char *const args[] = { a, b, c };
+
+	for (size_t i = 0; i < 3 && args[i]; i++)
+		snprintf(spec.args[spec.arg_count++], HOOK_ARG_MAX, "%s", args[i]);
+	return spec;
+}
+
+static const struct hook_values values = {
+	.source = "198.51.100.7", .event = "block", .grade = "block", .reason = "SYN scan; $(reboot) \"quoted\" --evil",
+	.ports = "21,22", .duration = "10m", .incident = "42",
+};
+
+static void wait_for(struct fixture *f, unsigned wanted)
+{
+	const struct timeval limit = { 10, 0 };
+
+	f->wanted = wanted;
+	event_base_loopexit(f->base, &limit);
+	while (f->ended < wanted)
+		if (event_base_dispatch(f->base) != 0 || event_base_got_exit(f->base))
+			break;
+	assert_int_equal(f->ended, wanted);
+}
+
+static void values_are_safe(void **state)
+{
+	char out[64], unknown[HOOK_NAME_MAX] = "", small[8];
+
+	(void)state;
+	hook_value_set(out, sizeof(out), "--rm -rf\n\x1b[2J\xff");
+	assert_string_equal(out, "rm -rf??[2J?");
+	assert_true(hook_argument_check("a %{source} %{incident}%{ports} 100% {x}", unknown));
+	assert_false(hook_argument_check("a %{sauce} b", unknown));
+	assert_string_equal(unknown, "sauce");
+	assert_false(hook_argument_check("%{source", unknown));
+	assert_true(hook_argument_fill("--ip=%{source}%%", &values, out, sizeof(out)));
+	assert_string_equal(out, "--ip=198.51.100.7%%");
+	assert_false(hook_argument_fill("%{source}", &values, small, sizeof(small)));
+	assert_string_equal(small, "198.51.");
+}
+
+static void arguments_and_environment(void **state)
+{
+	struct fixture *f = *state;
+	struct hook_spec spec = spec_of("/bin/sh", "-c", "env | LC_ALL=C sort | tr '\\n' ' '; printf '[%s]' \"$0\"; exit 3", 5000);
+
+	snprintf(spec.args[spec.arg_count++], HOOK_ARG_MAX, "%%{reason}");
+	assert_int_equal(setenv("SECRET", "1", 1), 0);
+	assert_int_equal(hook_run(f->runner, &spec, &values), 0);
+	wait_for(f, 1);
+	assert_string_equal(f->problem, "exit status 3");
+	assert_non_null(strstr(f->output, "PATH=/usr/sbin:/usr/bin:/sbin:/bin PICKET_DURATION=10m PICKET_EVENT=block PICKET_GRADE=block"));
+	assert_non_null(strstr(f->output, "PICKET_SOURCE=198.51.100.7"));
+	assert_null(strstr(f->output, "SECRET"));
+}
+
+static void another_user(void **state)
+{
+	struct fixture *f = *state;
+	struct hook_spec spec = spec_of("/bin/sh", "-c", "id -u; ls -l /proc/$$/fd | wc -l >&2; exit 1", 5000);
+
+	if (getuid() != 0)
+		skip();
+	spec.uid = spec.gid = 65534;
+	assert_int_equal(hook_run(f->runner, &spec, &values), 0);
+	wait_for(f, 1);
+	assert_string_equal(f->output, "65534");
+}
+
+static void success_is_silent(void **state)
+{
+	struct fixture *f = *state;
+	struct hook_spec spec = spec_of("/bin/true", NULL, NULL, 5000);
+	struct hook_stats stats;
+
+	assert_int_equal(hook_run(f->runner, &spec, &values), 0);
+	wait_for(f, 1);
+	hook_read_stats(f->runner, &stats);
+	assert_int_equal(f->reports, 0);
+	assert_int_equal(stats.succeeded, 1);
+	assert_int_equal(stats.running + stats.waiting, 0);
+}
+
+static void missing_program(void **state)
+{
+	struct fixture *f = *state;
+	struct hook_spec spec = spec_of("/nonexistent/program", NULL, NULL, 5000);
+
+	assert_int_equal(hook_run(f->runner, &spec, &values), 0);
+	wait_for(f, 1);
+	assert_string_equal(f->problem, "exit status 127");
+	assert_string_equal(f->output, "cannot start: No such file or directory");
+}
+
+static void one_that_hangs(void **state)
+{
+	struct fixture *f = *state;
+	struct hook_spec spec = spec_of("/bin/sh", "-c", "trap '' TERM; sleep 60 & sleep 60", 200);
+	struct hook_stats stats;
+
+	assert_int_equal(hook_run(f->runner, &spec, &values), 0);
+	wait_for(f, 1);
+	hook_read_stats(f->runner, &stats);
+	assert_int_equal(stats.timed_out, 1);
+	assert_non_null(strstr(f->problem, "timed out after"));
+}
+
+static void one_that_leaves_children(void **state)
+{
+	struct fixture *f = *state;
+	struct hook_spec spec = spec_of("/bin/sh", "-c", "sleep 61 & echo $!; exit 1", 5000);
+	const struct timespec moment = { .tv_nsec = 50000000 };
+	char path[64], text[256] = "";
+	FILE *file;
+
+	assert_int_equal(hook_run(f->runner, &spec, &values), 0);
+	wait_for(f, 1);
+	nanosleep(&moment, NULL);
+	snprintf(path, sizeof(path), "/proc/%d/stat", atoi(f->output));
+	file = fopen(path, "r");
+	if (file) {
+		/* A zombie that init has not collected yet is dead as well. */
+		if (fread(text, 1, sizeof(text) - 1, file) > 0)
+			assert_non_null(strstr(text, ") Z"));
+		fclose(file);
+	}
+}
+
+static void one_that_floods(void **state)
+{
+	struct fixture *f = *state;
+	struct hook_spec spec = spec_of("/bin/sh", "-c", "echo start; exec yes", 8000);
+
+	assert_int_equal(hook_run(f->runner, &spec, &values), 0);
+	wait_for(f, 1);
+	assert_string_equal(f->problem, "killed by signal 13");
+	assert_string_equal(f->output, "start");
+}
+
+static void no_more_than_so_many(void **state)
+{
+	struct fixture *f = *state;
+	struct hook_spec spec = spec_of("/bin/sleep", "0.05", NULL, 5000);
+	struct hook_stats stats;
+	unsigned away = 0;
+
+	for (int i = 0; i < HOOK_RUNNING_MAX + HOOK_WAITING_MAX + 3; i++)
+		away += hook_run(f->runner, &spec, &values) == -ENOBUFS;
+	assert_int_equal(away, 3);
+	assert_string_equal(f->problem, "turned away: 256 waiting");
+	hook_read_stats(f->runner, &stats);
+	assert_int_equal(stats.running, HOOK_RUNNING_MAX);
+	assert_int_equal(stats.waiting, HOOK_WAITING_MAX);
+	wait_for(f, HOOK_RUNNING_MAX + HOOK_WAITING_MAX);
+	hook_read_stats(f->runner, &stats);
+	assert_int_equal(stats.succeeded, HOOK_RUNNING_MAX + HOOK_WAITING_MAX);
+	assert_int_equal(stats.turned_away, 3);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(values_are_safe),
+		cmocka_unit_test_setup_teardown(arguments_and_environment, arrange, clear),
+		cmocka_unit_test_setup_teardown(another_user, arrange, clear),
+		cmocka_unit_test_setup_teardown(success_is_silent, arrange, clear),
+		cmocka_unit_test_setup_teardown(missing_program, arrange, clear),
+		cmocka_unit_test_setup_teardown(one_that_hangs, arrange, clear),
+		cmocka_unit_test_setup_teardown(one_that_leaves_children, arrange, clear),
+		cmocka_unit_test_setup_teardown(one_that_floods, arrange, clear),
+		cmocka_unit_test_setup_teardown(no_more_than_so_many, arrange, clear),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
