@@ -177,6 +177,16 @@ static void arm(int timer, const struct direction lines[2])
 	timerfd_settime(timer, TFD_TIMER_ABSTIME, &at, NULL);
 }
 
+/* What the kernel could not put into the socket's buffer. */
+static unsigned kernel_drops(int fd)
+{
+	struct tpacket_stats stats = { 0 };
+	socklen_t len = sizeof(stats);
+
+	getsockopt(fd, SOL_PACKET, PACKET_STATISTICS, &stats, &len);
+	return stats.tp_drops;
+}
+
 static int run(struct direction lines[2], int64_t delay_ns, int timer, int stop)
 {
 	int fds[4] = { lines[0].in, lines[1].in, timer, stop };
@@ -242,9 +252,11 @@ int main(int argc, char **argv)
 			return 1;
 	}
 	result = run(lines, delay_us * 1000, timer, stop);
-	for (int i = 0; i < 2; i++)
+	for (int i = 0; i < 2; i++) {
+		lines[i].lost += kernel_drops(lines[i].in);
 		fprintf(stderr, "delayline: %s to %s: %llu carried, %llu lost, %llu too long\n", argv[1 + i], argv[2 - i],
 			(unsigned long long)lines[i].carried, (unsigned long long)lines[i].lost,
 			(unsigned long long)lines[i].too_long);
+	}
 	return result < 0 ? 1 : 0;
 }
