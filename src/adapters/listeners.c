@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Local services by sock_diag: sockets in LISTEN (TCP) and bound without a peer (UDP), of both families.
+ *
+ * Needs no privilege and no /proc.  Limit: the caller's array; what is beyond is counted.
+ */
+#include "listeners.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include <linux/inet_diag.h>
+#include <linux/sock_diag.h>
+
+#include "netlink_dump.h"
+
+#define LISTENERS_MAX 1048576           /* whatever the caller says */
+
+/* States as in the kernel's enum of TCP states; UDP uses CLOSE for "no peer". */
+enum { STATE_CLOSE = 7, STATE_LISTEN = 10 };
+
+struct listeners {
+	struct netlink_dump *ask;
+};
+
+/* Where a dump goes. */
+struct sink {
+	struct listener *out;
+	size_t count, max, turned_away;
+	uint8_t protocol;
+};
+
+static const struct {
+	uint8_t family, protocol, state;
+} questions[] = {
+	{ AF_INET, IPPROTO_TCP, STATE_LISTEN },
+	{ AF_INET6, IPPROTO_TCP, STATE_LISTEN },
+	{ AF_INET, IPPROTO_UDP, STATE_CLOSE },
+	{ AF_INET6, IPPROTO_UDP, STATE_CLOSE },
+};
+
+int listeners_open(struct listeners **out)
+{
+	struct listeners *listeners = calloc(1, sizeof(*listeners));
+	int error;
+
+	if (!listeners)
+		return -ENOMEM;
+	error = netlink_dump_open(NETLINK_SOCK_DIAG, &listeners->ask);
+	if (error) {
+		free(listeners);
+		return error;
+	}
+	*out = listeners;
+	return 0;
+}
+
+void listeners_close(struct listeners *listeners)
+{
+	if (!listeners)
+		return;
+	netlink_dump_close(listeners->ask);
+	free(listeners);
+}
+
+static int on_socket(const struct nlmsghdr *message, void *context)
+{
+	struct sink *sink = context;
+	const struct inet_diag_msg *m = mnl_nlmsg_get_payload(message);
+	struct listener found = { .protocol = sink->protocol };
+
+	if (message->nlmsg_type != SOCK_DIAG_BY_FAMILY || mnl_nlmsg_get_payload_len(message) < sizeof(*m))
+		return MNL_CB_OK;
+	if (m->idiag_family == AF_INET)
+		found.addr = addr_from_v4((const uint8_t *)m->id.idiag_src);
+	else if (m->idiag_family == AF_INET6)
+		found.addr = addr_from_v6((const uint8_t *)m->id.idiag_src);
+	else
+		return MNL_CB_OK;
+	found.port = ntohs(m->id.idiag_sport);
+	if (found.port == 0 || m->id.idiag_dport != 0)
+		return MNL_CB_OK;
+	if (sink->count == sink->max) {
+		sink->turned_away++;
+		return MNL_CB_OK;
+	}
+	found.v6 = m->idiag_family == AF_INET6;
+	found.loopback = addr_is_loopback(&found.addr);
+	found.uid = m->idiag_uid;
+	found.inode = m->idiag_inode;
+	sink->out[sink->count++] = found;
+	return MNL_CB_OK;
+}
+
+static int dump(struct netlink_dump *ask, struct sink *sink)
+{
+	size_t answered = 0;
+
+	for (size_t i = 0; i < sizeof(questions) / sizeof(questions[0]); i++) {
+		const struct inet_diag_req_v2 request = {
+			.sdiag_family = questions[i].family,
+			.sdiag_protocol = questions[i].protocol,
+			.idiag_states = 1u << questions[i].state,
+		};
+		int error;
+
+		sink->protocol = questions[i].protocol;
+		error = netlink_dump_ask(ask, SOCK_DIAG_BY_FAMILY, &request, sizeof(request), on_socket, sink, NULL);
+		/* a kernel without IPv6 or without the module for UDP has nothing to list there */
+		if (error && error != -ENOENT && error != -EAFNOSUPPORT)
+			return error;
+		answered += error == 0;
+	}
+	return answered ? 0 : -ENOENT;
+}
+
+int listeners_dump(struct listeners *listeners, struct listener *out, size_t max, size_t *turned_away)
+{
+	struct sink sink = { .max = max < LISTENERS_MAX ? max : LISTENERS_MAX };
+	int error;
+
+	sink.out = calloc(sink.max ? sink.max : 1, sizeof(*sink.out));
+	if (!sink.out)
+		return -ENOMEM;
+	error = dump(listeners->ask, &sink);
+	if (!error) {
+		memcpy(out, sink.out, sink.count * sizeof(*out));
+		*turned_away = sink.turned_away;
+	}
+	free(sink.out);
+	return error ? error : (int)sink.count;
+}

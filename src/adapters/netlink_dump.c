@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Netlink dumps, synchronous and bounded: READS_MAX datagrams an answer, PATIENCE_S of silence.  After an error the
+ * rest of the answer is thrown away, so that the next question finds the socket free.
+ */
+#include "netlink_dump.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#define READS_MAX  65536                /* of some hundred messages each: a full BGP feed fits */
+#define PATIENCE_S 2
+#define BUFFER_LEN 32768                /* what the kernel fills at most in a dump */
+#define HEADER_MAX 64
+
+struct netlink_dump {
+	struct mnl_socket *socket;
+	uint32_t seq;
+	_Alignas(8) char buffer[BUFFER_LEN];
+};
+
+int netlink_dump_open(int bus, struct netlink_dump **out)
+{
+	const struct timeval patience = { .tv_sec = PATIENCE_S };
+	struct netlink_dump *dump = calloc(1, sizeof(*dump));
+	int error = 0;
+
+	if (!dump)
+		return -ENOMEM;
+	dump->socket = mnl_socket_open2(bus, SOCK_CLOEXEC);
+	if (!dump->socket || mnl_socket_bind(dump->socket, 0, MNL_SOCKET_AUTOPID) != 0 ||
+	    setsockopt(mnl_socket_get_fd(dump->socket), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)) != 0)
+		error = -errno;
+	if (error) {
+		netlink_dump_close(dump);
+		return error;
+	}
+	*out = dump;
+	return 0;
+}
+
+void netlink_dump_close(struct netlink_dump *dump)
+{
+	if (!dump)
+		return;
+	if (dump->socket)
+		mnl_socket_close(dump->socket);
+	free(dump);
+}
+
+/* An answer that nobody reads to its end keeps the socket busy (EBUSY).  The kernel makes the next piece when the last
+ * one is read, so that nothing there means that it is over. */
+static void dump_abandon(struct netlink_dump *dump)
+{
+	int fd = mnl_socket_get_fd(dump->socket);
+
+	for (unsigned i = 0; i < READS_MAX; i++)
+		if (recv(fd, dump->buffer, sizeof(dump->buffer), MSG_DONTWAIT) < 0 && errno == EAGAIN)
+			return;
+}
+
+/* NLM_F_DUMP_INTR: the tables changed under way.  libmnl would stop at it; what was read is worth keeping all the same,
+ * since the tables of a busy host never rest. */
+static bool take_interruption(void *buffer, size_t len)
+{
+	struct nlmsghdr *message = buffer;
+	bool interrupted = false;
+	int left = (int)len;
+
+	for (; mnl_nlmsg_ok(message, left); message = mnl_nlmsg_next(message, &left)) {
+		interrupted |= (message->nlmsg_flags & NLM_F_DUMP_INTR) != 0;
+		message->nlmsg_flags &= (uint16_t)~NLM_F_DUMP_INTR;
+	}
+	return interrupted;
+}
+
+static int dump_read(struct netlink_dump *dump, mnl_cb_t on_message, void *context, bool *interrupted)
+{
+	unsigned portid = mnl_socket_get_portid(dump->socket);
+
+	for (unsigned i = 0; i < READS_MAX; i++) {
+		ssize_t n = mnl_socket_recvfrom(dump->socket, dump->buffer, sizeof(dump->buffer));
+		int result;
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		if (take_interruption(dump->buffer, (size_t)n) && interrupted)
+			*interrupted = true;
+		result = mnl_cb_run(dump->buffer, (size_t)n, dump->seq, portid, on_message, context);
+		if (result == MNL_CB_STOP)
+			return 0;
+		/* EPROTO, ESRCH: what was left of an earlier question */
+		if (result < 0 && errno != EPROTO && errno != ESRCH)
+			return -errno;
+	}
+	return -EOVERFLOW;
+}
+
+int netlink_dump_ask(struct netlink_dump *dump, uint16_t type, const void *header, size_t header_len,
+		     mnl_cb_t on_message, void *context, bool *interrupted)
+{
+	_Alignas(8) char buffer[sizeof(struct nlmsghdr) + HEADER_MAX];
+	struct nlmsghdr *message;
+	int error;
+
+	if (header_len > HEADER_MAX)
+		return -EINVAL;
+	message = mnl_nlmsg_put_header(buffer);
+	message->nlmsg_type = type;
+	message->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
+	message->nlmsg_seq = ++dump->seq;
+	memcpy(mnl_nlmsg_put_extra_header(message, header_len), header, header_len);
+	if (mnl_socket_sendto(dump->socket, message, message->nlmsg_len) < 0)
+		return -errno;
+	error = dump_read(dump, on_message, context, interrupted);
+	if (error)
+		dump_abandon(dump);
+	return error;
+}
