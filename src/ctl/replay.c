@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * picketctl replay, told as a story: options, configuration, names of services, the replay, the report.  Needs no daemon and no privilege,
- * and changes nothing.
+ * picketctl replay, told as a story: options, configuration, names of services, the replay, the report.  Needs no
+ * daemon and no privilege, and changes nothing.
  */
 #include "replay.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The tracker.  Follows nf_conntrack where a decision of ours depends on it: what opens a flow, what answers it, how long
- * either is remembered (its default timeouts), and the pick-up of connections that began before the capture.  No window
- * checks: a capture has lost packets of its own.
+ * The tracker.  Follows nf_conntrack where a decision of ours depends on it: what opens a flow, what answers it, how
+ * long either is remembered (its default timeouts), and the pick-up of connections that began before the capture.  No
+ * window checks: a capture has lost packets of its own.
  */
 #include "replay_flows.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What conntrack would know: a small tracker of flows in virtual time.  Bounded: REPLAY_FLOWS_MAX flows in sets of eight;
- * in a full set the one that matters least gives way, and is counted if it was alive.
+ * What conntrack would know: a small tracker of flows in virtual time.  Bounded: REPLAY_FLOWS_MAX flows in sets of
+ * eight; in a full set the one that matters least gives way, and is counted if it was alive.
  */
 #ifndef PICKET_REPLAY_FLOWS_H
 #define PICKET_REPLAY_FLOWS_H

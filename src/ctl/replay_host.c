@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The watch chain over a capture, in the order of the kernel's rules.  Each address of ours is a host of its own with a picket on
- * it: what one of them sends to another is judged like anybody's.  The allow list is left to the engine, which holds it too.
- * Not played: the fair limits (no flood is too fast for a file), the way back (no routes), reassembly.
+ * The watch chain over a capture, in the order of the kernel's rules.  Each address of ours is a host of its own with
+ * a picket on it: what one of them sends to another is judged like anybody's.  The allow list is left to the engine,
+ * which holds it too. Not played: the fair limits (no flood is too fast for a file), the way back (no routes),
+ * reassembly.
  */
 #include "replay_host.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The kernel's part in a replay: what the tables in the kernel would do with a packet before picket sees it.  Which packets
- * are for us, which belong to something that runs, which port is served or trapped, who stands in `seen` and `customers`,
- * and what becomes of a handshake with a trap.
+ * The kernel's part in a replay: what the tables in the kernel would do with a packet before picket sees it.  Which
+ * packets are for us, which belong to something that runs, which port is served or trapped, who stands in `seen` and
+ * `customers`, and what becomes of a handshake with a trap.
  */
 #ifndef PICKET_REPLAY_HOST_H
 #define PICKET_REPLAY_HOST_H
@@ -42,6 +42,7 @@ bool replay_host_trap_visit(struct replay_host *host, const struct replay_packet
 /* A silent visitor's time was up before now_ms: the trap's report, and when it came.  Call until false. */
 bool replay_host_trap_due(struct replay_host *host, int64_t now_ms, struct probe *report, int64_t *at_ms);
 const struct replay_host_counts *replay_host_counts(const struct replay_host *host);
-uint64_t replay_host_turned_away(const struct replay_host *host);       /* flows and customers for which there was no room */
+/* Flows and customers for which there was no room. */
+uint64_t replay_host_turned_away(const struct replay_host *host);
 
 #endif

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Who is asked, and what answers.  Every packet that opens a flow is a question from one address to another.  An address
- * that mostly asks (four questions to one and more) is a stranger; one that a stranger asks, and is none itself, is ours.
- * So a server's own calls to the world make nobody ours as long as somebody calls the server; where a
+ * Who is asked, and what answers.  Every packet that opens a flow is a question from one address to another.  An
+ * address that mostly asks (four questions to one and more) is a stranger; one that a stranger asks, and is none
+ * itself, is ours. So a server's own calls to the world make nobody ours as long as somebody calls the server; where a
  * capture shows outgoing calls alone, only --local can tell.  Limit: the tables are bounded, a flood may fill them;
  * what found no room is counted and told.
  */
@@ -13,7 +13,7 @@
 
 #include "replay_flows.h"
 
-/* A SYN, a datagram, an echo request are questions; a stray ACK or SYN+ACK may be an answer whose question was not captured. */
+/* A SYN, a datagram, an echo request are questions; a stray ACK or SYN+ACK may answer one that was not captured. */
 #define WEIGHT_QUESTION 4
 #define WEIGHT_STRAY    1
 #define STRANGER_RATIO  4
@@ -214,7 +214,8 @@ bool replay_learned_local(const struct replay_learned *learned, const struct add
 	return one && one->local;
 }
 
-bool replay_learned_open(const struct replay_learned *learned, uint8_t protocol, const struct addr *addr, uint16_t port)
+bool replay_learned_open(const struct replay_learned *learned, uint8_t protocol, const struct addr *addr,
+			 uint16_t port)
 {
 	const struct replay_open key = { .addr = *addr, .port = port, .protocol = protocol };
 

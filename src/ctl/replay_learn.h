@@ -30,7 +30,8 @@ void replay_learn_packet(struct replay_learned *learned, const struct replay_pac
 void replay_learn_finish(struct replay_learned *learned);
 
 bool replay_learned_local(const struct replay_learned *learned, const struct addr *addr);
-bool replay_learned_open(const struct replay_learned *learned, uint8_t protocol, const struct addr *addr, uint16_t port);
+bool replay_learned_open(const struct replay_learned *learned, uint8_t protocol, const struct addr *addr,
+			 uint16_t port);
 /* False when a tenth of the sums and more are wrong: an edited capture, or one made before the card filled them in. */
 bool replay_learned_trust_sums(const struct replay_learned *learned);
 /* Writes at most max of the learned local addresses, returns how many there are. */

@@ -249,7 +249,8 @@ static void print_limits(const struct replay *replay)
 		if (limits[i].count)
 			printf("Note: %llu %s.\n", (unsigned long long)limits[i].count, limits[i].what);
 	if (!replay_learned_trust_sums(l) && l->sums_bad)
-		printf("Note: checksums were not judged, %llu of %llu are wrong: an edited capture, or one taken before the network card.\n",
+		printf("Note: checksums were not judged, %llu of %llu are wrong: an edited capture, or one taken before the "
+		       "network card.\n",
 		       (unsigned long long)l->sums_bad, (unsigned long long)(l->sums_bad + l->sums_good));
 }
 
@@ -272,9 +273,10 @@ int replay_report_human(const struct replay *replay)
 		describe_event(&w, &replay->notes[i], replay->names);
 		printf("Event: %s\n", line);
 	}
-	printf("\n%llu packets in %s; %zu sources with evidence: %zu banned, %zu blocked, %zu alerted, %zu watched.\n",
-	       (unsigned long long)replay->learned->packets, duration_format(span_ms, text), count, grades[GRADE_BAN],
-	       grades[GRADE_BLOCK], grades[GRADE_ALERT], grades[GRADE_WATCH]);
+	printf("\n%llu packets in %s; %zu %s with evidence: %zu banned, %zu blocked, %zu alerted, %zu watched.\n",
+	       (unsigned long long)replay->learned->packets, duration_format(span_ms, text), count,
+	       count == 1 ? "source" : "sources", grades[GRADE_BAN], grades[GRADE_BLOCK], grades[GRADE_ALERT],
+	       grades[GRADE_WATCH]);
 	print_counts(replay);
 	print_local(replay);
 	print_limits(replay);

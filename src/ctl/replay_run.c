@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The two passes.  The first learns what the capture tells about the host, the second hands the engine what the kernel would have
- * queued, at the times of the capture.  Both stream: memory does not grow with the file.
+ * The two passes.  The first learns what the capture tells about the host, the second hands the engine what the kernel
+ * would have queued, at the times of the capture.  Both stream: memory does not grow with the file.
  */
 #include "replay_run.h"
 
@@ -166,7 +166,8 @@ static void learn(struct replay *replay, const struct replay_packet *in)
 }
 
 /* -1: nothing could be read. */
-static int run_pass(struct replay *replay, unsigned pass, bool verify, bool reorder, packet_fn *each, const char **error)
+static int run_pass(struct replay *replay, unsigned pass, bool verify, bool reorder, packet_fn *each,
+		    const char **error)
 {
 	struct progress progress = { .wanted = isatty(STDERR_FILENO) && !replay->options->real, .pass = pass };
 	struct replay_stream *stream = replay_stream_open(replay->options->file, verify, reorder, error);

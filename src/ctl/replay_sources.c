@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The records.  The engine forgets: scores decay, blocks end, a full table lets go.  A report is about all of the capture, so
- * what was the highest is kept here.
+ * The records.  The engine forgets: scores decay, blocks end, a full table lets go.  A report is about all of the
+ * capture, so what was the highest is kept here.
  */
 #include "replay_sources.h"
 
@@ -46,12 +46,22 @@ struct replay_source *replay_sources_find(const struct replay_sources *sources, 
 	return NULL;
 }
 
-static struct replay_source *add(struct replay_sources *sources, const struct prefix *prefix, uint64_t number,
-				 int64_t at_ms)
+/* limit: newcomers find room below it alone.  Probes leave a quarter to sources that were decided on, so that a flood
+ * of forged addresses cannot keep a real scanner out of the report. */
+#define LIMIT_PROBES (REPLAY_SOURCES_MAX / 4 * 3)
+
+static struct replay_source *add(struct replay_sources *sources, const struct prefix *prefix, size_t limit,
+				 uint64_t number, int64_t at_ms)
 {
 	const struct replay_source_key key = { .addr = prefix->addr, .len = prefix->len };
-	struct replay_source *source = replay_table_add(&sources->table, &key);
+	struct replay_source *source = replay_table_find(&sources->table, &key);
 
+	if (!source && sources->table.count >= limit) {
+		sources->table.turned_away++;
+		return NULL;
+	}
+	if (!source)
+		source = replay_table_add(&sources->table, &key);
 	if (source && !source->first_packet) {
 		sources->len_used[prefix->len] = true;
 		source->first_packet = number;
@@ -96,7 +106,7 @@ struct replay_source *replay_sources_probe(struct replay_sources *sources, const
 
 	if (view->grade == GRADE_NONE)
 		return NULL;
-	source = add(sources, &view->source, in->number, in->at_ms);
+	source = add(sources, &view->source, LIMIT_PROBES, in->number, in->at_ms);
 	if (!source)
 		return NULL;
 	source->probes++;
@@ -117,7 +127,8 @@ struct replay_source *replay_sources_probe(struct replay_sources *sources, const
 	return source;
 }
 
-static void note_event(struct replay_sources *sources, const struct event *event, uint64_t packet_number, int64_t now_ms)
+static void note_event(struct replay_sources *sources, const struct event *event, uint64_t packet_number,
+		       int64_t now_ms)
 {
 	struct replay_source *source;
 
@@ -126,7 +137,7 @@ static void note_event(struct replay_sources *sources, const struct event *event
 		return;
 	if (!event->source.len)
 		return;                 /* about nobody in particular */
-	source = add(sources, &event->source, packet_number, now_ms);
+	source = add(sources, &event->source, REPLAY_SOURCES_MAX, packet_number, now_ms);
 	if (!source)
 		return;
 	source->evidence = true;
@@ -142,6 +153,10 @@ static void note_event(struct replay_sources *sources, const struct event *event
 	source->grade = event->grade;
 	source->deciding_packet = packet_number;
 	source->deciding_probes = source->probes;
+	if (source->probes < event->probes) {   /* no room while it was only watched, or several became one */
+		source->deciding_probes = event->probes;
+		source->count_cut = true;
+	}
 	source->event = *event;
 	if (event->tool)
 		source->tool = event->tool;
@@ -159,7 +174,7 @@ void replay_sources_act(struct replay_sources *sources, const struct action *act
 	}
 	source = replay_table_find(&sources->table, &key);
 	if (!source && action->type == ACTION_ADD)
-		source = add(sources, &action->source, packet_number, now_ms);
+		source = add(sources, &action->source, REPLAY_SOURCES_MAX, packet_number, now_ms);
 	if (source)
 		source->blocked_until_ms = action->type == ACTION_ADD ? now_ms + action->duration_ms : 0;
 }

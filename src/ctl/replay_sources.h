@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What a replay remembers of each source for its report: the highest grade and the packet that brought it, the score at its
- * peak, which hosts and ports were probed.  Bounded: sources, the hosts and ports listed of each, and those counted in all.
+ * What a replay remembers of each source for its report: the highest grade and the packet that brought it, the score
+ * at its peak, which hosts and ports were probed.  Bounded: sources, the hosts and ports listed of each, and those
+ * counted in all.
  */
 #ifndef PICKET_REPLAY_SOURCES_H
 #define PICKET_REPLAY_SOURCES_H
@@ -48,7 +49,8 @@ bool replay_sources_init(struct replay_sources *sources, const struct hash_key *
 void replay_sources_free(struct replay_sources *sources);
 /* The record that covers an address, the longest prefix first; NULL: none. */
 struct replay_source *replay_sources_find(const struct replay_sources *sources, const struct addr *addr);
-/* A probe was judged; view is the engine's afterwards.  The record, or NULL: the engine knows nothing of the source, or there is no room. */
+/* A probe was judged; view is the engine's afterwards.  The record, or NULL: the engine knows nothing of the source, or
+ * there is no room. */
 struct replay_source *replay_sources_probe(struct replay_sources *sources, const struct source_view *view,
 					   const struct replay_packet *in, const struct packet *p, enum verdict verdict);
 void replay_sources_act(struct replay_sources *sources, const struct action *action, uint64_t packet_number,

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The stream: reads, parses, and puts packets into the order of their times with a heap of bounded size.  Captures made on
- * several queues or put together from others are not in order (some run backwards), and the engine's time never does.
- * Memory is the window, whatever the file's length.
+ * The stream: reads, parses, and puts packets into the order of their times with a heap of bounded size.  Captures
+ * made on several queues or put together from others are not in order (some run backwards), and the engine's time
+ * never does. Memory is the window, whatever the file's length.
  */
 #include "replay_stream.h"
 

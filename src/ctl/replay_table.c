@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The table: entries in order of arrival, and an index over them by linear probing, at most half full, so that a search is
- * short.  Nothing is ever removed.
+ * The table: entries in order of arrival, and an index over them by linear probing, at most half full, so that a
+ * search is short.  Nothing is ever removed.
  */
 #include "replay_table.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A bounded hash table of fixed-size entries that only grows: whatever a replay remembers stands in one of these.  A capture
- * is made by whoever sent the packets, so the hash is keyed and the limit is firm; above it newcomers are
+ * A bounded hash table of fixed-size entries that only grows: whatever a replay remembers stands in one of these.  A
+ * capture is made by whoever sent the packets, so the hash is keyed and the limit is firm; above it newcomers are
  * turned away and counted.
  */
 #ifndef PICKET_REPLAY_TABLE_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The capture reader against files written here, byte by byte: every link header it knows, and every way in which a file
- * can be wrong.
+ * The capture reader against files written here, byte by byte: every link header it knows, and every way in which a
+ * file can be wrong.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -95,7 +95,8 @@ static const struct {
 	{ "Ethernet multicast", 1, { 0x33, 0x33, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 0x86, 0xdd, V6 }, 17, 14, true, true },
 	{ "802.1Q", 1, { MACS, 0x81, 0x00, 0, 7, 0x08, 0x00, V4 }, 21, 18, true, false },
 	{ "802.1ad + 802.1Q", 1, { MACS, 0x88, 0xa8, 0, 9, 0x81, 0x00, 0, 7, 0x86, 0xdd, V6 }, 25, 22, true, false },
-	{ "four tags", 1, { MACS, 0x91, 0, 0, 9, 0x88, 0xa8, 0, 9, 0x81, 0, 0, 9, 0x81, 0, 0, 7, 8, 0, V4 }, 33, 30, true, false },
+	{ "four tags", 1, { MACS, 0x91, 0, 0, 9, 0x88, 0xa8, 0, 9, 0x81, 0, 0, 9, 0x81, 0, 0, 7, 8, 0, V4 }, 33, 30, true,
+	  false },
 	{ "VLAN of ARP", 1, { MACS, 0x81, 0x00, 0, 7, 0x08, 0x06, 1, 2, 3 }, 21, 0, false, false },
 	{ "tags to the end", 1, { MACS, 0x81, 0x00, 0, 7, 0x81, 0x00, 0, 7, 0x81 }, 21, 0, false, false },
 	{ "Ethernet cut", 1, { 2, 0, 0, 0, 0 }, 5, 0, false, false },
