@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Events, and the reasoning behind one source, as JSON.
- * Promises: the pieces of evidence of an explanation, as decayed, the older sums and the adjustment add up to the score, class by class.
+ * Promises: the pieces of evidence of an explanation, as decayed, the older sums and the adjustment (rounding, discounts) add up to the score.
  */
 #include "json_view.h"
 
@@ -109,7 +109,8 @@ json_t *view_event(const struct event *event, const struct service_names *names)
 /* What is left of a slow piece after its age. */
 static int32_t decayed_mn(const struct evidence *piece, enum evidence_class class, int64_t now_ms, int64_t half_life_ms)
 {
-	double half_lives, age_ms = (double)(now_ms - (int64_t)piece->at_s * 1000);
+	/* In whole seconds, as the engine counts. */
+	double half_lives, age_ms = 1000.0 * (double)(now_ms / 1000 - (int64_t)piece->at_s);
 
 	if (class == EVIDENCE_CONFIRMED)
 		half_life_ms *= 3;
@@ -200,10 +201,7 @@ json_t *view_explain(const struct explain_view *explain, int64_t now_ms, const s
 	json_object_set_new(object, "half_life_s", json_integer(explain->slow_half_life_ms / 1000));
 	json_object_set_new(object, "evidence", explain_pieces(explain, now_ms, names, left));
 	json_object_set_new(object, "older", explain_older(source, left));
-	json_object_set_new(object, "adjustment", json_pack("{s:o, s:o, s:o}",
-							    "confirmed", json_nats(left[EVIDENCE_CONFIRMED]),
-							    "suspected", json_nats(left[EVIDENCE_SUSPECTED]),
-							    "fast", json_nats(left[EVIDENCE_FAST])));
+	json_object_set_new(object, "adjustment", json_nats(left[EVIDENCE_CONFIRMED] + left[EVIDENCE_SUSPECTED] + left[EVIDENCE_FAST]));
 	explain_safeguards(object, explain);
 	return object;
 }

@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The table of commands, and how each one's arguments become a request.  Addresses and durations are checked here too, so that a slip
+ * of the finger is a usage error (2) and needs no daemon.
+ */
+#include "ctl.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "addr.h"
+#include "duration.h"
+
+#define LIMIT_ALL    65536
+#define EVENTS_SHOWN 20
+
+static json_t *refuse(json_t *request, char error[CTL_ERROR_MAX], const char *what, const char *value, const char *why)
+{
+	json_decref(request);
+	snprintf(error, CTL_ERROR_MAX, "%s '%.60s': %s", what, value, why);
+	return NULL;
+}
+
+static json_t *named(const char *command)
+{
+	return json_pack("{s:s}", "cmd", command);
+}
+
+/* Each of these adds one field, and hands on NULL. */
+
+static json_t *with_source(json_t *request, const char *text, char error[CTL_ERROR_MAX])
+{
+	struct prefix prefix;
+	const char *why;
+
+	if (!prefix_parse(text, &prefix, &why))
+		return refuse(request, error, "address", text, why);
+	json_object_set_new(request, "source", json_string(text));
+	return request;
+}
+
+static json_t *with_seconds(json_t *request, const struct ctl_args *args, enum ctl_option option, const char *field,
+			    char error[CTL_ERROR_MAX])
+{
+	const char *text = args->values[option];
+	int64_t ms;
+
+	if (!request || !ctl_given(args, option))
+		return request;
+	if (!duration_parse(text, &ms) || ms < 1000)
+		return refuse(request, error, ctl_option_name(option), text, "expected a duration of 1s or more such as 10m, 4h or 1d");
+	json_object_set_new(request, field, json_integer(ms / 1000));
+	return request;
+}
+
+static json_t *with_limit(json_t *request, const struct ctl_args *args, char error[CTL_ERROR_MAX])
+{
+	const char *text = args->values[CTL_OPTION_LIMIT];
+	char *end;
+	long number;
+
+	if (!request || !ctl_given(args, CTL_OPTION_LIMIT))
+		return request;
+	number = strtol(text, &end, 10);
+	if (*end || end == text || number < 1 || number > LIMIT_ALL)
+		return refuse(request, error, "--limit", text, "expected a number from 1 to 65536");
+	json_object_set_new(request, "limit", json_integer(number));
+	return request;
+}
+
+static void set_flag(json_t *request, const struct ctl_args *args, enum ctl_option option, const char *field)
+{
+	if (request && ctl_given(args, option))
+		json_object_set_new(request, field, json_true());
+}
+
+/* ---- one function a command ---- */
+
+static json_t *build_plain(const struct ctl_args *args, char error[CTL_ERROR_MAX])
+{
+	(void)error;
+	return named(args->command->name);
+}
+
+static json_t *build_source(const struct ctl_args *args, char error[CTL_ERROR_MAX])
+{
+	return with_source(named(args->command->name), args->words[0], error);
+}
+
+static json_t *build_sources(const struct ctl_args *args, char error[CTL_ERROR_MAX])
+{
+	json_t *request = with_limit(named("sources"), args, error);
+
+	if (request && ctl_given(args, CTL_OPTION_ALL))
+		json_object_set_new(request, "limit", json_integer(LIMIT_ALL));
+	return request;
+}
+
+static json_t *build_block(const struct ctl_args *args, char error[CTL_ERROR_MAX])
+{
+	json_t *request = with_seconds(build_source(args, error), args, CTL_OPTION_FOR, "for_s", error);
+	const char *reason = args->values[CTL_OPTION_REASON];
+	char caller[64];
+
+	if (!request)
+		return NULL;
+	if (reason) {
+		json_t *text = json_string(reason);
+
+		if (!text || !*reason)
+			return refuse(request, error, "--reason", "", "expected printable ASCII text");
+		json_object_set_new(request, "reason", text);
+	}
+	set_flag(request, args, CTL_OPTION_FORCE, "force");
+	if (ctl_caller(caller))
+		json_object_set_new(request, "caller", json_string(caller));
+	return request;
+}
+
+static json_t *build_unblock(const struct ctl_args *args, char error[CTL_ERROR_MAX])
+{
+	json_t *request;
+
+	if ((args->word_count == 1) == ctl_given(args, CTL_OPTION_ALL)) {
+		snprintf(error, CTL_ERROR_MAX, "unblock: expected ADDR[/LEN] or --all");
+		return NULL;
+	}
+	request = named("unblock");
+	set_flag(request, args, CTL_OPTION_ALL, "all");
+	return args->word_count == 1 ? with_source(request, args->words[0], error) : request;
+}
+
+static json_t *build_allow(const struct ctl_args *args, char error[CTL_ERROR_MAX])
+{
+	static const struct {
+		const char *name, *command;
+		unsigned options;
+		bool source;
+	} actions[] = {
+		{ "add", "allow-add", CTL_BIT(FOR) | CTL_BIT(SAVE), true }, { "del", "allow-del", CTL_BIT(SAVE), true },
+		{ "list", "allow-list", 0, false }, { "check", "allow-check", 0, true },
+	};
+	json_t *request;
+
+	for (size_t i = 0; i < sizeof(actions) / sizeof(actions[0]); i++) {
+		if (strcmp(args->words[0], actions[i].name) != 0)
+			continue;
+		if (args->given & (CTL_BIT(FOR) | CTL_BIT(SAVE)) & ~actions[i].options) {
+			snprintf(error, CTL_ERROR_MAX, "allow %s takes no %s", actions[i].name,
+				 args->given & ~actions[i].options & CTL_BIT(FOR) ? "--for" : "--save");
+			return NULL;
+		}
+		if (args->word_count != 1 + actions[i].source) {
+			snprintf(error, CTL_ERROR_MAX, "allow %s: expected %s", actions[i].name,
+				 actions[i].source ? "one ADDR[/LEN]" : "nothing more");
+			return NULL;
+		}
+		if ((args->given & (CTL_BIT(FOR) | CTL_BIT(SAVE))) == (CTL_BIT(FOR) | CTL_BIT(SAVE))) {
+			snprintf(error, CTL_ERROR_MAX, "allow add: what is saved holds for good: --for or --save, not both");
+			return NULL;
+		}
+		request = with_seconds(named(actions[i].command), args, CTL_OPTION_FOR, "for_s", error);
+		set_flag(request, args, CTL_OPTION_SAVE, "save");
+		return request && actions[i].source ? with_source(request, args->words[1], error) : request;
+	}
+	return refuse(NULL, error, "allow", args->words[0], "expected add, del, list or check");
+}
+
+static json_t *build_mode(const struct ctl_args *args, char error[CTL_ERROR_MAX])
+{
+	if (strcmp(args->words[0], "observe") != 0 && strcmp(args->words[0], "block") != 0)
+		return refuse(NULL, error, "mode", args->words[0], "expected observe or block");
+	return json_pack("{s:s, s:s}", "cmd", "mode", "mode", args->words[0]);
+}
+
+static json_t *build_pause(const struct ctl_args *args, char error[CTL_ERROR_MAX])
+{
+	return with_seconds(named("pause"), args, CTL_OPTION_FOR, "for_s", error);
+}
+
+static json_t *build_history(const struct ctl_args *args, char error[CTL_ERROR_MAX])
+{
+	json_t *request = with_limit(with_seconds(named("history"), args, CTL_OPTION_SINCE, "since_s", error), args, error);
+
+	return request && args->word_count ? with_source(request, args->words[0], error) : request;
+}
+
+static json_t *build_events(const struct ctl_args *args, char error[CTL_ERROR_MAX])
+{
+	json_t *request = with_limit(named("events"), args, error);
+
+	if (request && !ctl_given(args, CTL_OPTION_LIMIT))
+		json_object_set_new(request, "limit", json_integer(EVENTS_SHOWN));
+	set_flag(request, args, CTL_OPTION_FOLLOW, "follow");
+	return request;
+}
+
+const struct ctl_command ctl_commands[] = {
+	{ .name = "status", .syntax = "", .summary = "mode, sensors, counts, losses, storm, who is protected",
+	  .details = "--all shows every protected address.",
+	  .options = CTL_BIT(ALL), .build = build_plain, .shape = &shape_status },
+	{ .name = "list", .syntax = "", .summary = "blocked sources: grade, time left, since, times seen, reason",
+	  .details = "Grades: block (on suspicion, short), ban (confirmed by handshakes with traps), manual (by an admin).",
+	  .build = build_plain, .shape = &shape_list },
+	{ .name = "sources", .syntax = "[--limit N | --all]", .summary = "watched sources, highest score first",
+	  .details = "NEXT is the next grade and how many nats are missing. 100 are shown where nothing else is asked for.",
+	  .options = CTL_BIT(LIMIT) | CTL_BIT(ALL), .build = build_sources, .shape = &shape_sources },
+	{ .name = "explain", .syntax = "ADDR", .summary = "why: every piece of evidence, its weight and age, the safeguards",
+	  .details = "WEIGHT is what a piece counted when it was seen, NOW what is left of it. The sum is the score.\n"
+		     "Exit status 1 when nothing at all is known of the address.",
+	  .words_min = 1, .words_max = 1, .build = build_source, .shape = &shape_explain },
+	{ .name = "block", .syntax = "ADDR[/LEN] [--for DUR] [--reason TEXT] [--force]", .summary = "block a source by hand",
+	  .details = "Without --for it holds until it is unblocked. Everything from the source is dropped, what runs included.\n"
+		     "Own, protected and your own address and prefixes shorter than /8 (IPv6: /32) need --force.\n"
+		     "Allowed addresses are never blocked: take them off the allow list first.",
+	  .options = CTL_BIT(FOR) | CTL_BIT(REASON) | CTL_BIT(FORCE), .words_min = 1, .words_max = 1, .build = build_block,
+	  .shape = &shape_block },
+	{ .name = "unblock", .syntax = "ADDR[/LEN] | --all", .summary = "let a source in again, and forget its score",
+	  .details = "It acts at once. Exit status 1 when the source is not blocked.",
+	  .options = CTL_BIT(ALL), .words_max = 1, .build = build_unblock, .shape = &shape_unblock },
+	{ .name = "allow", .syntax = "add|del|list|check [ADDR[/LEN]] [--for DUR] [--save]",
+	  .summary = "the allow list: never judged, never blocked, past the traps",
+	  .details = "  add    allow a source and free it if it is blocked; --for ends it, --save also writes it to the allow file\n"
+		     "  del    take it off; --save takes it out of the allow file too\n"
+		     "  list   what is allowed, until when, and who said so\n"
+		     "  check  exit status 0 when the address is allowed, 1 when it is not",
+	  .options = CTL_BIT(FOR) | CTL_BIT(SAVE), .words_min = 1, .words_max = 2, .build = build_allow, .shape = &shape_allow },
+	{ .name = "mode", .syntax = "observe|block", .summary = "switch between telling alone and blocking",
+	  .details = "Holds until the next reload or restart; the configuration file says what holds then.",
+	  .words_min = 1, .words_max = 1, .build = build_mode, .shape = &shape_mode },
+	{ .name = "pause", .syntax = "[--for DUR]", .summary = "the emergency brake: nothing of picket touches a packet",
+	  .details = "Blocks keep running out meanwhile. Without --for it holds until `picketctl resume`.",
+	  .options = CTL_BIT(FOR), .build = build_pause, .shape = &shape_mode },
+	{ .name = "resume", .syntax = "", .summary = "end a pause", .details = "Exit status 1 when picket is not paused.",
+	  .build = build_plain, .shape = &shape_mode },
+	{ .name = "history", .syntax = "[ADDR[/LEN]] [--since DUR] [--limit N]", .summary = "what was decided, when, why",
+	  .details = "Oldest first. --limit shows the newest N.",
+	  .options = CTL_BIT(SINCE) | CTL_BIT(LIMIT), .words_max = 1, .build = build_history, .shape = &shape_events },
+	{ .name = "events", .syntax = "[-f|--follow] [--limit N]", .summary = "the latest decisions, and with --follow those to come",
+	  .details = "Begins with the newest 20. Interrupt it to end.",
+	  .options = CTL_BIT(FOLLOW) | CTL_BIT(LIMIT), .build = build_events, .shape = &shape_events },
+	{ .name = "reload", .syntax = "", .summary = "read the configuration again",
+	  .details = "All of it or nothing: mistakes are listed, the status is 1, and the old configuration runs on.\n"
+		     "Scores and blocks stay.",
+	  .build = build_plain, .shape = &shape_reload },
+	{ .name = "doctor", .syntax = "", .summary = "check that what is configured works",
+	  .details = "Every finding says what it means and what to do. Exit status 1 when there is a problem.", .run = run_doctor },
+	{ .name = "metrics", .syntax = "", .summary = "counters in Prometheus' text format",
+	  .details = "For node_exporter's textfile collector: picketctl metrics > FILE.new && mv FILE.new FILE", .run = run_metrics },
+	{ .name = "replay", .syntax = "FILE.pcap [-c CONF] [--local CIDR] [--open PORTS] [--speed max|real]",
+	  .summary = "what picket would have decided on a capture, without a daemon",
+	  .details = "The real engine in the capture's own time. --local names our addresses, --open our ports.", .raw = true },
+	{ .name = "version", .syntax = "", .summary = "version of picketctl, and of picketd where it runs", .details = "",
+	  .run = run_version },
+	{ .name = "help", .syntax = "[COMMAND]", .summary = "this list, or more about one command", .details = "", .words_max = 1,
+	  .run = run_help },
+	{ .name = NULL },
+};
+
+const struct ctl_command *ctl_command_find(const char *name)
+{
+	for (const struct ctl_command *command = ctl_commands; command->name; command++)
+		if (strcmp(command->name, name) == 0)
+			return command;
+	return NULL;
+}

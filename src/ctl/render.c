@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Answers for people: what an order did, lists, events.  Plain ASCII in columns; `--json` is for programs.
+ */
+#include "ctl.h"
+
+#include <string.h>
+
+#include "duration.h"
+#include "table.h"
+
+static void ports_words(const json_t *object, char *out, size_t size)
+{
+	const json_t *ports = json_object_get(object, "ports");
+	size_t len = 0;
+
+	out[0] = '\0';
+	for (size_t i = 0; i < json_array_size(ports) && len + 8 < size; i++)
+		len += (size_t)snprintf(out + len, size - len, "%s%d", i ? "," : "",
+					(int)json_integer_value(json_array_get(ports, i)));
+	if (len == 0)
+		snprintf(out, size, "-");
+}
+
+static void print_note(struct ctl_view *view, const json_t *object)
+{
+	const char *note = json_words(object, "note", NULL);
+
+	if (!note)
+		return;
+	fprintf(view->out, "note: %s\n", note);
+}
+
+/* ---- list ---- */
+
+static void list_row(struct ctl_view *view, const json_t *object)
+{
+	char left[32], since[32], times[16];
+	const char *cells[] = { json_words(object, "source", "?"), json_words(object, "grade", "?"),
+				left_words(object, "expires_in_s", "for good", left), time_words(object, "since", since), times,
+				json_words(object, "reason", "") };
+
+	snprintf(times, sizeof(times), "%d", (int)json_whole(object, "times"));
+	table_row(view->table, cells);
+}
+
+static void list_end(struct ctl_view *view)
+{
+	if (view->rows == 0)
+		fputs("nothing is blocked\n", view->out);
+}
+
+static const char *const list_columns[] = { "SOURCE", "GRADE", ">LEFT", "SINCE", ">TIMES", "REASON", NULL };
+const struct ctl_shape shape_list = { .row = list_row, .end = list_end, .columns = list_columns };
+
+/* ---- sources ---- */
+
+static void sources_row(struct ctl_view *view, const json_t *object)
+{
+	char score[24], confirmed[24], suspected[24], next[48], last[32], ports[64];
+	const char *cells[] = { json_words(object, "source", "?"), json_words(object, "grade", "-"), score, confirmed, suspected,
+				next, time_words(object, "last_seen", last), json_words(object, "kind", "-"), ports };
+
+	snprintf(score, sizeof(score), "%.2f", json_value(object, "score"));
+	snprintf(confirmed, sizeof(confirmed), "%.2f", json_value(object, "confirmed"));
+	snprintf(suspected, sizeof(suspected), "%.2f", json_value(object, "suspected"));
+	if (json_words(object, "next", NULL))
+		snprintf(next, sizeof(next), "%.10s in %.2f", json_words(object, "next", ""), json_value(object, "distance"));
+	else
+		snprintf(next, sizeof(next), "-");
+	ports_words(object, ports, sizeof(ports));
+	table_row(view->table, cells);
+}
+
+static void sources_end(struct ctl_view *view)
+{
+	if (view->rows == 0)
+		fputs("no source has done anything that weighs\n", view->out);
+}
+
+static const char *const sources_columns[] = { "SOURCE", "GRADE", ">SCORE", ">CONFIRMED", ">SUSPECTED", "NEXT", "LAST SEEN", "KIND",
+					       "PORTS", NULL };
+const struct ctl_shape shape_sources = { .row = sources_row, .end = sources_end, .columns = sources_columns };
+
+/* ---- orders ---- */
+
+static void block_row(struct ctl_view *view, const json_t *object)
+{
+	char left[32];
+
+	fprintf(view->out, "blocked %s ", json_words(object, "source", "?"));
+	if (json_is_integer(json_object_get(object, "expires_in_s")))
+		fprintf(view->out, "for %s\n", left_words(object, "expires_in_s", "", left));
+	else
+		fputs("until it is unblocked\n", view->out);
+	print_note(view, object);
+}
+
+const struct ctl_shape shape_block = { .row = block_row };
+
+static void unblock_row(struct ctl_view *view, const json_t *object)
+{
+	const char *source = json_words(object, "source", NULL);
+
+	if (source)
+		fprintf(view->out, "unblocked %s\n", source);
+	else
+		fprintf(view->out, "unblocked %lld sources\n", (long long)json_whole(object, "unblocked"));
+	print_note(view, object);
+}
+
+const struct ctl_shape shape_unblock = { .row = unblock_row };
+
+static void allow_row(struct ctl_view *view, const json_t *object)
+{
+	bool added = json_is_true(json_object_get(object, "allowed"));
+	char left[32];
+
+	fprintf(view->out, "%s %s", json_words(object, "source", "?"), added ? "is allowed" : "is not allowed any more");
+	if (json_is_integer(json_object_get(object, "expires_in_s")))
+		fprintf(view->out, " for %s", left_words(object, "expires_in_s", "", left));
+	if (json_is_true(json_object_get(object, "saved")))
+		fputs(added ? ", and saved in the allow file" : ", and taken out of the allow file", view->out);
+	if (json_whole(object, "unblocked") > 0)
+		fprintf(view->out, "; %lld blocked there were let in", (long long)json_whole(object, "unblocked"));
+	fputc('\n', view->out);
+	print_note(view, object);
+}
+
+const struct ctl_shape shape_allow = { .row = allow_row };
+
+static void allow_list_row(struct ctl_view *view, const json_t *object)
+{
+	char left[32];
+	const char *cells[] = { json_words(object, "source", "?"), left_words(object, "expires_in_s", "for good", left),
+				json_words(object, "origin", "?") };
+
+	table_row(view->table, cells);
+}
+
+static void allow_list_end(struct ctl_view *view)
+{
+	if (view->rows == 0)
+		fputs("nothing is allowed\n", view->out);
+}
+
+static const char *const allow_columns[] = { "SOURCE", ">LEFT", "BY", NULL };
+const struct ctl_shape shape_allow_list = { .row = allow_list_row, .end = allow_list_end, .columns = allow_columns };
+
+static void allow_check_row(struct ctl_view *view, const json_t *object)
+{
+	const char *by = json_words(object, "allowed_by", NULL), *why = json_words(object, "protected_why", NULL);
+
+	fprintf(view->out, "%s is %s%s", json_words(object, "source", "?"), by ? "allowed by " : "not allowed", by ? by : "");
+	if (why)
+		fprintf(view->out, ", but protected: %s", why);
+	fputc('\n', view->out);
+}
+
+static enum ctl_exit allow_check_judge(const json_t *object)
+{
+	return json_is_true(json_object_get(object, "allowed")) ? CTL_DONE : CTL_FAILED;
+}
+
+const struct ctl_shape shape_allow_check = { .row = allow_check_row, .judge = allow_check_judge };
+
+static void mode_row(struct ctl_view *view, const json_t *object)
+{
+	const char *mode = json_words(object, "mode", NULL);
+	char left[32];
+
+	if (!mode)
+		fputs("picket is at work again\n", view->out);
+	else if (strcmp(mode, "paused") != 0)
+		fprintf(view->out, "mode is %s\n", mode);
+	else if (json_is_integer(json_object_get(object, "expires_in_s")))
+		fprintf(view->out, "paused for %s: nothing of picket touches a packet\n",
+			left_words(object, "expires_in_s", "", left));
+	else
+		fputs("paused until `picketctl resume`: nothing of picket touches a packet\n", view->out);
+	print_note(view, object);
+}
+
+const struct ctl_shape shape_mode = { .row = mode_row };
+
+static void reload_row(struct ctl_view *view, const json_t *object)
+{
+	const char *mistake = json_words(object, "mistake", NULL);
+
+	fprintf(view->out, "%s\n", mistake ? mistake : "the configuration is reloaded");
+	print_note(view, object);
+}
+
+const struct ctl_shape shape_reload = { .row = reload_row };
+
+/* ---- history, events ---- */
+
+static void events_row(struct ctl_view *view, const json_t *object)
+{
+	const json_t *lost = json_object_get(object, "lost");
+	char at[32];
+
+	if (lost) {
+		fprintf(view->out, "(%lld events were lost: they came faster than they were read)\n",
+			(long long)json_integer_value(lost));
+		return;
+	}
+	fprintf(view->out, "%s  %s\n", time_words(object, "at", at), json_words(object, "line", "?"));
+}
+
+static void events_end(struct ctl_view *view)
+{
+	if (view->rows == 0)
+		fputs("nothing was decided\n", view->out);
+}
+
+const struct ctl_shape shape_events = { .row = events_row, .end = events_end };
