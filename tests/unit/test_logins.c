@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Files below a root of the test's own, and whom logins_read() finds in them.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <ftw.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <utmpx.h>
+#include <cmocka.h>
+
+#include "logins.h"
+
+static int make_root(void **state)
+{
+	const char *tmp = getenv("TMPDIR");
+	char *root = malloc(PATH_MAX);
+
+	if (!root)
+		return -1;
+	snprintf(root, PATH_MAX, "%s/picket-logins-XXXXXX", tmp ? tmp : "/tmp");
+	if (!mkdtemp(root)) {
+		free(root);
+		return -1;
+	}
+	*state = root;
+	return 0;
+}
+
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *at)
+{
+	(void)st;
+	(void)type;
+	(void)at;
+	return remove(path);
+}
+
+static int remove_root(void **state)
+{
+	nftw(*state, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+	free(*state);
+	return 0;
+}
+
+static void put(const char *root, const char *path, const void *data, size_t len)
+{
+	char full[PATH_MAX];
+	FILE *file;
+
+	snprintf(full, sizeof(full), "%s%s", root, path);
+	for (char *slash = strchr(full + strlen(root) + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
+		*slash = '\0';
+		mkdir(full, 0755);
+		*slash = '/';
+	}
+	file = fopen(full, "w");
+	assert_non_null(file);
+	assert_int_equal(fwrite(data, 1, len, file), len);
+	fclose(file);
+}
+
+static void put_text(const char *root, const char *path, const char *text)
+{
+	put(root, path, text, strlen(text));
+}
+
+/* "KIND ADDR" for each, in order, for a comparison that reads well. */
+static const char *names(const char *root, char *out, size_t size)
+{
+	static const char kinds[] = { [LOGINS_SESSION] = 'S', [LOGINS_RESOLVER] = 'R', [LOGINS_NTP] = 'N', [LOGINS_DHCP] = 'D' };
+	struct logins_entry list[64];
+	size_t count = logins_read(root, list, 64), at = 0;
+
+	out[0] = '\0';
+	for (size_t i = 0; i < count; i++) {
+		char text[ADDR_TEXT_MAX];
+
+		at += (size_t)snprintf(out + at, size - at, "%s%c %s", i ? ", " : "", kinds[list[i].kind], addr_format(&list[i].addr, text));
+	}
+	return out;
+}
+
+static void test_text_files(void **state)
+{
+	static const struct {
+		const char *path, *text, *expected;
+	} cases[] = {
+		{ "/run/systemd/sessions/3", "UID=0\nACTIVE=1\nSTATE=active\nREMOTE=1\nREMOTE_HOST=198.51.100.7\nSERVICE=sshd\n", "S 198.51.100.7" },
+		{ "/run/systemd/sessions/4", "STATE=closing\nREMOTE_HOST=198.51.100.7\n", "" },
+		{ "/run/systemd/sessions/5", "REMOTE_HOST=198.51.100.7\nSTATE=closing\n", "" },
+		{ "/run/systemd/sessions/6", "REMOTE_HOST=fe80::7%eth0\nSTATE=online\n", "S fe80::7" },
+		{ "/run/systemd/sessions/7", "REMOTE_HOST=host.example\nXREMOTE_HOST=192.0.2.1\n", "" },
+		{ "/etc/resolv.conf", "# nameserver 192.0.2.9\nnameserver 192.0.2.1\nnameserver\t2001:db8::53%eth0 \nsearch 192.0.2.3\n"
+		  "nameserver 127.0.0.53\nnameservers 192.0.2.4\nnameserver 192.0.2.1", "R 192.0.2.1, R 2001:db8::53" },
+		{ "/run/systemd/resolve/resolv.conf", "nameserver 192.0.2.1\r\n", "R 192.0.2.1" },
+		{ "/run/systemd/netif/leases/2", "ADDRESS=192.0.2.50\nROUTER=192.0.2.254\nSERVER_ADDRESS=192.0.2.253\nDNS=192.0.2.1 192.0.2.2\nNTP=192.0.2.3\n",
+		  "D 192.0.2.254, D 192.0.2.253, R 192.0.2.1, R 192.0.2.2, N 192.0.2.3" },
+		{ "/run/systemd/netif/links/2", "OPER_STATE=routable\nDNS=192.0.2.1:53%eth0#dns.example [2001:db8::2]:853#x\nNTP=ntp.example\n",
+		  "R 192.0.2.1, R 2001:db8::2" },
+		{ "/var/lib/dhcp/dhclient.eth0.leases", "lease {\n  option dhcp-server-identifier 192.0.2.111;\n}\nlease {\n"
+		  "  option domain-name-servers 192.0.2.1,192.0.2.2;\n  option ntp-servers 192.0.2.3;\n"
+		  "  option dhcp-server-identifier 192.0.2.254;\n}\n", "R 192.0.2.1, R 192.0.2.2, N 192.0.2.3, D 192.0.2.254" },
+		{ "/var/lib/dhcp/dhclient6.leases", "lease6 {\n ia-na 1 {\n }\n option dhcp6.name-servers 2001:db8::1,2001:db8::2;\n}\n",
+		  "R 2001:db8::1, R 2001:db8::2" },
+		{ "/var/lib/dhcp/README", "option ntp-servers 192.0.2.3;\n", "" },
+		{ "/etc/chrony/chrony.conf", "Server 192.0.2.3 iburst # not 192.0.2.4\npool ntp.example\npeer 2001:db8::3\n!server 192.0.2.5\nallow 192.0.2.6\n",
+		  "N 192.0.2.3, N 2001:db8::3" },
+		{ "/etc/chrony/sources.d/a.sources", "server 192.0.2.3\n", "N 192.0.2.3" },
+		{ "/etc/chrony/sources.d/a.old", "server 192.0.2.3\n", "" },
+		{ "/etc/ntpsec/ntp.conf", "server -4 192.0.2.3 key 7\nserver 127.127.1.0\nrestrict 192.0.2.4\n", "N 192.0.2.3" },
+		{ "/etc/systemd/timesyncd.conf", "[Time]\n#NTP=192.0.2.9\nNTP=192.0.2.3 ntp.example 2001:db8::3\nFallbackNTP=\"192.0.2.4\"\n",
+		  "N 192.0.2.3, N 2001:db8::3, N 192.0.2.4" },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		char got[1024], full[PATH_MAX];
+
+		put_text(*state, cases[i].path, cases[i].text);
+		names(*state, got, sizeof(got));
+		if (strcmp(got, cases[i].expected) != 0)
+			fail_msg("%s: \"%s\", expected \"%s\"", cases[i].path, got, cases[i].expected);
+		snprintf(full, sizeof(full), "%s%s", (const char *)*state, cases[i].path);
+		assert_int_equal(unlink(full), 0);
+	}
+}
+
+static void test_utmp(void **state)
+{
+	struct utmpx records[7];
+	char got[1024];
+
+	memset(records, 0, sizeof(records));
+	records[0].ut_type = USER_PROCESS;
+	memcpy(records[0].ut_addr_v6, (const uint8_t[]){ 198, 51, 100, 7 }, 4);
+	memset(records[0].ut_host, '9', sizeof(records[0].ut_host));   /* no NUL in it */
+	records[1].ut_type = DEAD_PROCESS;
+	memcpy(records[1].ut_addr_v6, (const uint8_t[]){ 198, 51, 100, 8 }, 4);
+	records[2].ut_type = LOGIN_PROCESS;     /* at the prompt: not logged in */
+	memcpy(records[2].ut_addr_v6, (const uint8_t[]){ 198, 51, 100, 9 }, 4);
+	records[3].ut_type = USER_PROCESS;
+	memcpy(records[3].ut_addr_v6, (const uint8_t[]){ 0x20, 0x01, 0x0d, 0xb8, [15] = 0x77 }, 16);
+	records[4].ut_type = USER_PROCESS;
+	strcpy(records[4].ut_host, "198.51.100.10");
+	records[5].ut_type = USER_PROCESS;
+	strcpy(records[5].ut_host, ":0");
+	records[6].ut_type = USER_PROCESS;      /* cut off below: half a record */
+	memcpy(records[6].ut_addr_v6, (const uint8_t[]){ 198, 51, 100, 11 }, 4);
+	put(*state, "/run/utmp", records, sizeof(records) - sizeof(records[0]) / 2);
+	assert_string_equal(names(*state, got, sizeof(got)), "S 198.51.100.7, S 2001:db8::77, S 198.51.100.10");
+}
+
+static void test_nothing_there(void **state)
+{
+	struct logins_entry entry;
+
+	assert_int_equal(logins_read(*state, &entry, 1), 0);
+	assert_int_equal(logins_read("/nonexistent", &entry, 1), 0);
+}
+
+/* A FIFO, an endless line, binary rubbish, a directory in a file's place, more entries than there is room for. */
+static void test_hostile_files(void **state)
+{
+	static char rubbish[400 * 1024];
+	struct logins_entry list[3];
+	char path[PATH_MAX], got[1024];
+	uint32_t x = 88172645u;
+
+	put_text(*state, "/run/systemd/sessions/1", "REMOTE_HOST=192.0.2.1\n");
+	snprintf(path, sizeof(path), "%s/run/systemd/sessions/1.ref", (const char *)*state);
+	assert_int_equal(mkfifo(path, 0600), 0);
+	snprintf(path, sizeof(path), "%s/etc", (const char *)*state);
+	mkdir(path, 0755);
+	snprintf(path, sizeof(path), "%s/etc/resolv.conf", (const char *)*state);
+	assert_int_equal(mkdir(path, 0755), 0);
+	for (size_t i = 0; i < sizeof(rubbish); i++) {
+		x ^= x << 13, x ^= x >> 17, x ^= x << 5;
+		rubbish[i] = (char)(x >> 8);
+	}
+	put(*state, "/run/utmp", rubbish, 383);
+	put(*state, "/etc/ntp.conf", rubbish, sizeof(rubbish));
+	memset(rubbish, ' ', sizeof(rubbish));
+	memcpy(rubbish, "server", 6);
+	memcpy(rubbish + 2000, "192.0.2.2\nserver 192.0.2.3\n", 27);
+	put(*state, "/etc/ntpsec/ntp.conf", rubbish, sizeof(rubbish));
+	assert_string_equal(names(*state, got, sizeof(got)), "S 192.0.2.1, N 192.0.2.3");
+	put_text(*state, "/etc/chrony/chrony.conf", "server 192.0.2.4\nserver 192.0.2.5\nserver 192.0.2.6\n");
+	assert_int_equal(logins_read(*state, list, 3), 3);
+	assert_int_equal(list[0].kind, LOGINS_SESSION);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_text_files, make_root, remove_root),
+		cmocka_unit_test_setup_teardown(test_utmp, make_root, remove_root),
+		cmocka_unit_test_setup_teardown(test_nothing_there, make_root, remove_root),
+		cmocka_unit_test_setup_teardown(test_hostile_files, make_root, remove_root),
+	};
+
+	return cmocka_run_group_tests_name("logins", tests, NULL, NULL);
+}
