@@ -12,6 +12,10 @@ BUILD     ?= build
 CC        ?= cc
 CFLAGS    ?= -O2 -g -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fstack-clash-protection -fcf-protection
 LDFLAGS   ?= -Wl,-z,relro,-z,now -pie
+ifdef SANITIZE
+CFLAGS    := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+LDFLAGS   := -fsanitize=address,undefined -pie
+endif
 
 PACKAGES  := libnetfilter_queue libmnl libnftnl libconfuse libevent_core jansson libsystemd libseccomp libcap sqlite3 libpcap
 WARNINGS  := -std=c11 -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith \
@@ -69,6 +73,76 @@ $(BUILD)/unit/%: tests/unit/%.c $(BUILD)/libdaemon.a $(BUILD)/libctl.a $(BUILD)/
 .PHONY: unit
 unit: $(UNIT)                           ## the unit tests
 	@set -e; for t in $(UNIT); do $$t; done
+
+# Scenarios as text: the engine alone, in virtual time.
+$(BUILD)/replay-run: tests/replay/run.c $(BUILD)/libpicket.a
+	$(CC) $(ALL_CFLAGS) $(INCLUDE_tests) $(LDFLAGS) -MMD -MP -o $@ $^ -lm
+
+# ---- what people do with it
+
+.PHONY: up down demo check system asan lint format install uninstall
+up:                                     ## guards this host: installs what is needed, builds, starts picket
+	@scripts/up
+
+down:                                   ## undoes `make up` (PURGE=1: configuration and memory too)
+	@scripts/down
+
+demo: all                               ## a scan and an honest client side by side, in namespaces, with a timeline
+	@scripts/install-deps demo
+	@PICKET_BUILD=$(BUILD) scripts/demo
+
+# ---- tests
+
+check:                                  ## every test: unit, system, the core of the system tests with sanitizers
+	@scripts/install-deps build test
+	@$(MAKE) -j$$(nproc) all $(UNIT)
+	@$(MAKE) -j$$(nproc) BUILD=$(BUILD)-asan SANITIZE=1 all
+	@PICKET_BUILD=$(BUILD) scripts/check
+
+system: all                             ## the system tests alone
+	@PICKET_BUILD=$(BUILD) scripts/check system
+
+asan:                                   ## unit tests and the core of the system tests with sanitizers
+	@$(MAKE) BUILD=$(BUILD)-asan SANITIZE=1 all unit
+	@PICKET_BUILD=$(BUILD) scripts/check asan
+
+lint:                                   ## the house's rules, cppcheck, shell syntax
+	@scripts/lint
+
+format:                                 ## clang-format over what git says is changed
+	@git diff --name-only --diff-filter=d HEAD -- '*.c' '*.h' | xargs -r clang-format -i
+
+# ---- installation; nothing that an admin may have changed is overwritten
+
+install: all                            ## installs below DESTDIR
+	install -d $(DESTDIR)$(SBINDIR) $(DESTDIR)$(UNITDIR) $(DESTDIR)$(SYSCONFDIR)/picket/conf.d $(DESTDIR)$(DOCDIR)
+	install -m 755 $(BUILD)/picketd $(BUILD)/picketctl $(DESTDIR)$(SBINDIR)
+	test -e $(DESTDIR)$(SYSCONFDIR)/picket/picket.conf || \
+		install -m 644 conf/picket.conf $(DESTDIR)$(SYSCONFDIR)/picket/picket.conf
+	install -m 644 conf/picket.conf README.md LICENSE $(DESTDIR)$(DOCDIR)
+	sed 's|/usr/sbin|$(SBINDIR)|g' conf/picket.service > $(DESTDIR)$(UNITDIR)/picket.service
+	chmod 644 $(DESTDIR)$(UNITDIR)/picket.service
+	for page in man/*.[1-8]; do \
+		dir=$(DESTDIR)$(MANDIR)/man$${page##*.}; install -d $$dir && install -m 644 $$page $$dir || exit 1; done
+	if [ -e scripts/completion/picketctl.bash ]; then install -D -m 644 scripts/completion/picketctl.bash \
+		$(DESTDIR)$(PREFIX)/share/bash-completion/completions/picketctl; fi
+	if [ -e scripts/completion/_picketctl ]; then install -D -m 644 scripts/completion/_picketctl \
+		$(DESTDIR)$(PREFIX)/share/zsh/vendor-completions/_picketctl; fi
+ifeq ($(DESTDIR),)
+	getent group picket >/dev/null || groupadd --system picket
+	getent group picket-admin >/dev/null || groupadd --system picket-admin
+	getent passwd picket >/dev/null || \
+		useradd --system --gid picket --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin picket
+	getent passwd picket-hook >/dev/null || \
+		useradd --system --user-group --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin picket-hook
+endif
+
+uninstall:                              ## removes what install put there; keeps $(SYSCONFDIR)/picket, the state and the accounts
+	rm -f $(DESTDIR)$(SBINDIR)/picketd $(DESTDIR)$(SBINDIR)/picketctl $(DESTDIR)$(UNITDIR)/picket.service
+	rm -f $(foreach page,$(notdir $(wildcard man/*.[1-8])),$(DESTDIR)$(MANDIR)/man$(patsubst .%,%,$(suffix $(page)))/$(page))
+	rm -f $(DESTDIR)$(PREFIX)/share/bash-completion/completions/picketctl $(DESTDIR)$(PREFIX)/share/zsh/vendor-completions/_picketctl
+	rm -rf $(DESTDIR)$(DOCDIR)
+
 
 .PHONY: clean
 clean:                                  ## removes what was built
