@@ -151,7 +151,7 @@ static void door_on_visitors(evutil_socket_t fd, short what, void *context)
 {
 	struct door *door = context;
 	struct trap *trap = door->trap;
-	bool made_room = false; /* and it did not help: then others hold the descriptors */
+	bool accepted = false, made_room = false;
 
 	(void)what;
 	for (unsigned i = 0; i < ACCEPTS_MAX; i++) {
@@ -160,10 +160,14 @@ static void door_on_visitors(evutil_socket_t fd, short what, void *context)
 		int visitor = accept4(fd, &peer.any, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
 		if (visitor >= 0) {
-			made_room = false;
+			accepted = true;
 			trap->visits.stats.accepted++;
 			visit_begin(&trap->visits, visitor, &peer);
 		} else if (out_of_room(errno)) {
+			/* perhaps nobody waits: the kernel wants a descriptor before it looks.  If so we are woken again. */
+			if (accepted)
+				return;
+			/* room that does not help: others hold the descriptors */
 			if (made_room || !visit_evict_oldest(&trap->visits)) {
 				door_pause(door);
 				return;
