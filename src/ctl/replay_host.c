@@ -138,13 +138,6 @@ static bool is_answer(const struct packet *p)
 	}
 }
 
-static bool wants_new(const struct packet *p)
-{
-	if (p->protocol == PROTO_TCP)
-		return replay_tcp_flags_valid(p->tcp_flags);    /* an ACK to a served port has a socket, too */
-	return p->protocol == PROTO_UDP || p->protocol == PROTO_SCTP;
-}
-
 /* ---- customers ---- */
 
 static struct replay_customer customer_key(const struct packet *p)
@@ -212,12 +205,26 @@ static uint64_t *pass_before_tracking(struct replay_host *host, const struct rep
 /* A served port is a probe for those in `seen` alone, customers apart. */
 static bool judge_served(struct replay_host *host, const struct packet *p, int64_t now_ms)
 {
-	if (!wants_new(p) && p->protocol == PROTO_TCP)
+	if (p->protocol == PROTO_TCP && !replay_tcp_flags_valid(p->tcp_flags))
 		return true;            /* impossible flags are evidence everywhere */
 	if (!in_seen(host, &p->src, now_ms))
 		return pass(&host->counts.served);
 	if (is_customer(host, p, now_ms))
 		return pass(&host->counts.customers);
+	return true;
+}
+
+/* The hard set is asked before anything else, and spares neighbour discovery alone. */
+static bool is_banned(struct replay_host *host, const struct packet *p, int64_t now_ms)
+{
+	struct replay_source *source;
+
+	if (p->protocol == PROTO_ICMPV6 && p->icmp_type >= 133 && p->icmp_type <= 137)
+		return false;
+	source = replay_sources_find(host->sources, &p->src);
+	if (!source || !source->hard || source->blocked_until_ms <= now_ms)
+		return false;
+	source->dropped++;
 	return true;
 }
 
@@ -237,6 +244,8 @@ bool replay_host_judge(struct replay_host *host, const struct replay_packet *in,
 		host->last = replay_flows_track(host->flows, p, in->at_ms);
 	if (!is_local(host, &p->dst))
 		return pass(&host->counts.foreign);
+	if (is_banned(host, p, in->at_ms))
+		return pass(&host->counts.banned);
 	port = port_of(host, p);
 	host->last_to_trap = port == PROBE_PORT_TRAPPED && p->protocol == PROTO_TCP;
 	if (host->last.state == REPLAY_FLOW_ESTABLISHED) {

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Who is asked, and what answers.  Every packet that opens a flow is a question from one address to another.  An
- * address that mostly asks (four questions to one and more) is a stranger; one that a stranger asks, and is none
- * itself, is ours. So a server's own calls to the world make nobody ours as long as somebody calls the server; where a
- * capture shows outgoing calls alone, only --local can tell.  Limit: the tables are bounded, a flood may fill them;
- * what found no room is counted and told.
+ * Who is asked, and what answers.  Every packet that opens a flow is a question from one address to another.  Whoever
+ * asks and is never asked is a stranger, and whom a stranger asks is ours.  After that, whoever mostly asks (four
+ * questions to one and more) and is not ours counts as a stranger, too: a scanner may be asked back (ident, FTP data).
+ * So a server's own calls to the world make nobody ours as long as somebody calls the server; where a capture shows
+ * outgoing calls alone, only --local can tell.  Limit: the tables are bounded, a flood may fill them; what found no
+ * room is counted and told.
  */
 #include "replay_learn.h"
 
@@ -179,25 +180,35 @@ void replay_learn_packet(struct replay_learned *learned, const struct replay_pac
 		learn_answer(learned, &seen, p);
 }
 
-static bool is_stranger(const struct replay_addr *one)
+/* sure: nobody ever asked it anything. */
+static bool is_stranger(const struct replay_addr *one, bool sure)
 {
-	return one && one->asks > 0 && one->asks >= STRANGER_RATIO * one->asked;
+	return one && one->asks > 0 && (sure ? one->asked == 0 : one->asks >= STRANGER_RATIO * one->asked);
 }
 
-void replay_learn_finish(struct replay_learned *learned)
+/* Whom strangers ask is ours.  Returns how many were found. */
+static size_t mark_asked(struct replay_learned *learned, bool sure)
 {
 	size_t found = 0;
 
 	for (size_t i = 0; i < learned->edges.count; i++) {
 		const struct replay_edge *edge = replay_table_at(&learned->edges, i);
+		const struct replay_addr *from = replay_table_find(&learned->addrs, &edge->from);
 		struct replay_addr *to = replay_table_find(&learned->addrs, &edge->to);
 
-		if (!to || is_stranger(to) || !is_stranger(replay_table_find(&learned->addrs, &edge->from)))
+		if (!to || to->local || is_stranger(to, sure) || !is_stranger(from, sure) || from->local)
 			continue;
 		to->local = true;
 		found++;
 	}
-	if (found)
+	return found;
+}
+
+void replay_learn_finish(struct replay_learned *learned)
+{
+	size_t found = mark_asked(learned, true);
+
+	if (found + mark_asked(learned, false))
 		return;
 	/* Everybody asks everybody: whoever is asked at least as much as it asks. */
 	for (size_t i = 0; i < learned->addrs.count; i++) {

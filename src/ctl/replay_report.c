@@ -187,7 +187,7 @@ static void print_counts(const struct replay *replay)
 		uint64_t count;
 	} lines[] = {
 		{ "judged by the engine", c->queued + c->trap_visits },
-		{ "would have been dropped", replay->dropped },
+		{ "would have been dropped", replay->dropped + c->banned },
 		{ "of running flows", c->established },
 		{ "to served ports", c->served + c->customers },
 		{ "resets, errors and other answers", c->answers },
@@ -239,6 +239,7 @@ static void print_limits(const struct replay *replay)
 		{ "packets came too late to be sorted and were judged late", l->late },
 		{ "addresses and ports found no room while learning",
 		  l->addrs.turned_away + l->edges.turned_away + l->open.turned_away },
+		{ "visits to traps were too many at once and are not judged", replay_host_counts(replay->host)->traps_crowded },
 		{ "flows were forgotten for want of room",
 		  replay_flows_evicted(l->flows) + replay_host_turned_away(replay->host) },
 		{ "probes came from sources for which this report had no room", replay->sources.table.turned_away },

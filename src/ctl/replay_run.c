@@ -132,13 +132,14 @@ static void judge_silent(struct replay *replay, int64_t now_ms, uint64_t packet_
 static void wait_until(struct replay *replay, int64_t at_ms, uint64_t packet_number)
 {
 	while (replay->options->real && replay->now_ms < at_ms) {
-		int64_t step = at_ms - replay->now_ms < TICK_MS ? at_ms - replay->now_ms : TICK_MS;
+		int64_t left = at_ms - replay->now_ms, step = left < TICK_MS ? left : TICK_MS;
+		int64_t next_ms = replay->now_ms + step;
 		struct timespec ts = { .tv_sec = step / 1000, .tv_nsec = step % 1000 * 1000000 };
 
 		while (nanosleep(&ts, &ts) < 0 && errno == EINTR)
 			;
-		judge_silent(replay, replay->now_ms + step, packet_number);
-		tick(replay, replay->now_ms > at_ms - TICK_MS ? at_ms : replay->now_ms + step, packet_number);
+		judge_silent(replay, next_ms, packet_number);
+		tick(replay, next_ms, packet_number);
 	}
 }
 

@@ -175,6 +175,8 @@ void replay_sources_act(struct replay_sources *sources, const struct action *act
 	source = replay_table_find(&sources->table, &key);
 	if (!source && action->type == ACTION_ADD)
 		source = add(sources, &action->source, REPLAY_SOURCES_MAX, packet_number, now_ms);
-	if (source)
-		source->blocked_until_ms = action->type == ACTION_ADD ? now_ms + action->duration_ms : 0;
+	if (!source)
+		return;
+	source->blocked_until_ms = action->type == ACTION_ADD ? now_ms + action->duration_ms : 0;
+	source->hard = action->type == ACTION_ADD && action->grade != GRADE_BLOCK;
 }

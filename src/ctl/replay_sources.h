@@ -31,6 +31,7 @@ struct replay_source {
 	struct addr hosts[REPLAY_HOSTS_LISTED];
 	uint16_t ports[REPLAY_PORTS_LISTED];
 	uint8_t host_listed, port_listed, grade, tool;
+	bool hard;                      /* the block is a ban */
 	bool evidence;                  /* something counted, ever */
 	bool count_cut;                 /* host_count and port_count are the least there were */
 	uint32_t incident, kinds;
