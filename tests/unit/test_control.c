@@ -1,0 +1,485 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The control socket: what a request may be, bytes from strangers, and the server's limits over real sockets.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <event2/event.h>
+
+#include "control.h"
+#include "json_view.h"
+#include "keeper_history.h"
+#include "seed.h"
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+static int parse(const char *line, struct control_request *out, char error[CONTROL_ERROR_MAX])
+{
+	error[0] = '\0';
+	return control_request_parse(line, strlen(line), out, error);
+}
+
+static void test_good_requests(void **state)
+{
+	static const struct {
+		const char *line;
+		enum control_command command;
+	} cases[] = {
+		{ "{\"v\":1,\"cmd\":\"status\"}", CONTROL_STATUS },
+		{ "{\"cmd\":\"list\",\"v\":1}", CONTROL_LIST },
+		{ "{\"v\":1,\"cmd\":\"sources\",\"limit\":65536}", CONTROL_SOURCES },
+		{ "{\"v\":1,\"cmd\":\"explain\",\"source\":\"2001:db8::1\"}", CONTROL_EXPLAIN },
+		{ "{\"v\":1,\"cmd\":\"unblock\",\"all\":true}", CONTROL_UNBLOCK },
+		{ "{\"v\":1,\"cmd\":\"unblock\",\"source\":\"192.0.2.0/24\"}", CONTROL_UNBLOCK },
+		{ "{\"v\":1,\"cmd\":\"allow-add\",\"source\":\"192.0.2.0/24\",\"save\":true}", CONTROL_ALLOW_ADD },
+		{ "{\"v\":1,\"cmd\":\"mode\",\"mode\":\"observe\"}", CONTROL_MODE },
+		{ "{\"v\":1,\"cmd\":\"pause\",\"for_s\":5}", CONTROL_PAUSE },
+		{ "{\"v\":1,\"cmd\":\"events\",\"follow\":true,\"limit\":3}", CONTROL_EVENTS },
+	};
+	struct control_request request;
+	char error[CONTROL_ERROR_MAX];
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		if (parse(cases[i].line, &request, error) < 0)
+			fail_msg("%s: %s", cases[i].line, error);
+		assert_int_equal(request.command, cases[i].command);
+	}
+	assert_int_equal(parse("{\"v\":1,\"cmd\":\"block\",\"source\":\"198.51.100.7\",\"for_s\":600,\"reason\":\"noise\",\"force\":true,"
+			       "\"caller\":\"192.0.2.9\"}", &request, error), 0);
+	assert_int_equal(request.for_s, 600);
+	assert_int_equal(request.source.len, 128);
+	assert_true(request.force);
+	assert_string_equal(request.reason, "noise");
+	assert_true(request.given & 1u << CONTROL_FIELD_CALLER);
+	assert_false(request.given & 1u << CONTROL_FIELD_LIMIT);
+}
+
+static void test_bad_requests(void **state)
+{
+	static const char *const lines[] = {
+		"", "{", "[]", "null", "\"status\"", "{}", "{\"v\":1}", "{\"cmd\":\"status\"}", "{\"v\":2,\"cmd\":\"status\"}",
+		"{\"v\":\"1\",\"cmd\":\"status\"}", "{\"v\":1,\"cmd\":7}", "{\"v\":1,\"cmd\":\"shutdown\"}",
+		"{\"v\":1,\"cmd\":\"status\",\"cmd\":\"list\"}", "{\"v\":1,\"cmd\":\"status\",\"extra\":1}",
+		"{\"v\":1,\"cmd\":\"status\",\"source\":\"192.0.2.1\"}", "{\"v\":1,\"cmd\":\"status\"} {\"v\":1}",
+		"{\"v\":1,\"cmd\":\"block\"}", "{\"v\":1,\"cmd\":\"block\",\"source\":5}",
+		"{\"v\":1,\"cmd\":\"block\",\"source\":\"192.0.2.1/33\"}", "{\"v\":1,\"cmd\":\"block\",\"source\":\"192.0.2.1/24\"}",
+		"{\"v\":1,\"cmd\":\"block\",\"source\":\"localhost\"}", "{\"v\":1,\"cmd\":\"block\",\"source\":\"192.0.2.1\",\"for_s\":0}",
+		"{\"v\":1,\"cmd\":\"block\",\"source\":\"192.0.2.1\",\"for_s\":-1}",
+		"{\"v\":1,\"cmd\":\"block\",\"source\":\"192.0.2.1\",\"for_s\":9223372036854775807}",
+		"{\"v\":1,\"cmd\":\"block\",\"source\":\"192.0.2.1\",\"for_s\":1.5}",
+		"{\"v\":1,\"cmd\":\"block\",\"source\":\"192.0.2.1\",\"force\":1}",
+		"{\"v\":1,\"cmd\":\"block\",\"source\":\"192.0.2.1\",\"reason\":\"\"}",
+		"{\"v\":1,\"cmd\":\"block\",\"source\":\"192.0.2.1\",\"reason\":\"a\\nb\"}",
+		"{\"v\":1,\"cmd\":\"block\",\"source\":\"192.0.2.1\",\"reason\":\"\\u00e4\"}",
+		"{\"v\":1,\"cmd\":\"block\",\"source\":\"192.0.2.1\",\"caller\":\"192.0.2.0/24\"}",
+		"{\"v\":1,\"cmd\":\"unblock\"}", "{\"v\":1,\"cmd\":\"unblock\",\"all\":false}",
+		"{\"v\":1,\"cmd\":\"unblock\",\"all\":true,\"source\":\"192.0.2.1\"}",
+		"{\"v\":1,\"cmd\":\"allow-add\",\"source\":\"192.0.2.1\",\"save\":true,\"for_s\":5}",
+		"{\"v\":1,\"cmd\":\"mode\",\"mode\":\"pause\"}", "{\"v\":1,\"cmd\":\"sources\",\"limit\":65537}",
+		"{\"v\":1,\"cmd\":\"events\",\"follow\":\"yes\"}",
+	};
+	struct control_request request = { .limit = 77 };
+	char error[CONTROL_ERROR_MAX];
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(lines); i++) {
+		if (parse(lines[i], &request, error) == 0)
+			fail_msg("taken for good: %s", lines[i]);
+		assert_true(strlen(error) > 0);
+		assert_int_equal(request.limit, 77);
+	}
+}
+
+/* Random bytes, and good requests with some bytes changed: an error or a request in range, and nothing else. */
+static void test_bytes_of_strangers(void **state)
+{
+	static const char good[] = "{\"v\":1,\"cmd\":\"block\",\"source\":\"198.51.100.7\",\"for_s\":600,\"reason\":\"noise\",\"force\":true}";
+	static const char likely[] = "{}[]\":,0123456789.vcmdtrue\\u/ blocksource";
+	struct seed seed = seed_new("control");
+	struct control_request request;
+	char line[CONTROL_LINE_MAX + 64], error[CONTROL_ERROR_MAX];
+
+	(void)state;
+	for (int round = 0; round < 60000; round++) {
+		size_t len = sizeof(good) - 1;
+
+		if (round % 3 == 0) {
+			len = seed_below(&seed, round % 300 == 0 ? sizeof(line) : 200);
+			for (size_t i = 0; i < len; i++)
+				line[i] = round % 2 ? (char)seed_next(&seed) : likely[seed_below(&seed, sizeof(likely) - 1)];
+		} else {
+			memcpy(line, good, len);
+			for (uint32_t changes = 1 + seed_below(&seed, 4); changes > 0; changes--)
+				line[seed_below(&seed, (uint32_t)len)] = likely[seed_below(&seed, sizeof(likely) - 1)];
+			len -= round % 3 == 1 ? 0 : seed_below(&seed, (uint32_t)len);
+		}
+		memset(&request, 0, sizeof(request));
+		error[0] = '\0';
+		if (control_request_parse(line, len, &request, error) == 0) {
+			assert_true((unsigned)request.command < CONTROL_COMMAND_COUNT);
+			assert_true(prefix_is_valid(&request.source));
+			assert_true(request.for_s >= 0 && strlen(request.reason) < ENGINE_REASON_MAX);
+		} else {
+			assert_true(strlen(error) > 0 && strlen(error) < CONTROL_ERROR_MAX);
+		}
+	}
+}
+
+/* ---- the server ---- */
+
+struct server {
+	struct event_base *base;
+	struct control *control;
+	char directory[64], path[96];
+	struct control_client *waiting; /* of a request that is left unfinished */
+	unsigned requests, gone;
+	bool hold, big;
+};
+
+static void on_request(void *context, struct control_client *client, const struct control_request *request)
+{
+	struct server *server = context;
+
+	server->requests++;
+	if (server->hold) {
+		server->waiting = client;
+		return;
+	}
+	control_send(client, json_pack("{s:s}", "echo", control_command_name(request->command)));
+	while (server->big && !control_is_full(client))
+		control_send(client, json_pack("{s:s}", "filler", "0123456789012345678901234567890123456789"));
+	control_done(client);
+}
+
+static void on_drained(void *context, struct control_client *client)
+{
+	(void)context;
+	(void)client;
+}
+
+static void on_gone(void *context, struct control_client *client)
+{
+	struct server *server = context;
+
+	server->gone += client == server->waiting;
+}
+
+static int server_start(void **state)
+{
+	static const struct control_callbacks callbacks = { on_request, on_drained, on_gone };
+	struct server *server = calloc(1, sizeof(*server));
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	struct control_options options = { .admin_gid = UINT32_MAX, .callbacks = &callbacks, .context = server };
+
+	snprintf(server->directory, sizeof(server->directory), "/tmp/picket-control-XXXXXX");
+	if (!mkdtemp(server->directory))
+		return -1;
+	snprintf(server->path, sizeof(server->path), "%s/sock", server->directory);
+	memcpy(address.sun_path, server->path, strlen(server->path) + 1);
+	options.fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	options.base = server->base = event_base_new();
+	*state = server;
+	return bind(options.fd, (struct sockaddr *)&address, sizeof(address)) < 0 || listen(options.fd, 128) < 0 ||
+	       control_open(&options, &server->control) < 0 ? -1 : 0;
+}
+
+static int server_stop(void **state)
+{
+	struct server *server = *state;
+
+	control_close(server->control);
+	event_base_free(server->base);
+	unlink(server->path);
+	rmdir(server->directory);
+	free(server);
+	return 0;
+}
+
+static int dial(const struct server *server)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	memcpy(address.sun_path, server->path, strlen(server->path) + 1);
+	assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+	return fd;
+}
+
+static void turn(struct server *server)
+{
+	for (int i = 0; i < 20; i++)
+		event_base_loop(server->base, EVLOOP_NONBLOCK);
+}
+
+static void say(int fd, const char *text)
+{
+	assert_int_equal(send(fd, text, strlen(text), MSG_NOSIGNAL), (ssize_t)strlen(text));
+}
+
+/* Everything that can be read now, as a string; -1 at the end of the connection is told by *closed. */
+static char *hear(int fd, char *out, size_t size, bool *closed)
+{
+	size_t len = 0;
+	ssize_t got = -1;
+
+	while (len < size - 1 && (got = recv(fd, out + len, size - 1 - len, 0)) > 0)
+		len += (size_t)got;
+	if (closed)
+		*closed = got == 0;
+	out[len] = '\0';
+	return out;
+}
+
+#define ASK "{\"v\":1,\"cmd\":\"status\"}\n"
+
+static bool needs_root(void)
+{
+	if (getuid() == 0)
+		return false;
+	print_message("needs root: only root and a group may talk to the socket\n");
+	return true;
+}
+
+static void test_lines(void **state)
+{
+	struct server *server = *state;
+	struct control_stats stats;
+	char text[65536], *second;
+	int fd;
+
+	if (needs_root())
+		skip();
+	fd = dial(server);
+	say(fd, "{\"v\":1,\"cmd\"");
+	turn(server);
+	assert_string_equal(hear(fd, text, sizeof(text), NULL), "");
+	say(fd, ":\"list\"}\n" ASK "garbage\n");
+	turn(server);
+	hear(fd, text, sizeof(text), NULL);
+	assert_non_null(strstr(text, "\"echo\":\"list\""));
+	second = strstr(text, "\"echo\":\"status\"");
+	assert_non_null(second);
+	assert_non_null(strstr(second, "\"code\":2"));
+	/* A half-closed client still gets its answer, then the end. */
+	say(fd, ASK);
+	shutdown(fd, SHUT_WR);
+	turn(server);
+	bool closed;
+	assert_non_null(strstr(hear(fd, text, sizeof(text), &closed), "\"ok\":true"));
+	assert_true(closed);
+	close(fd);
+	control_read_stats(server->control, &stats);
+	assert_int_equal(stats.requests, 3);
+	assert_int_equal(stats.bad_requests, 1);
+	assert_int_equal(stats.clients, 0);
+}
+
+static void test_endless_line(void **state)
+{
+	struct server *server = *state;
+	struct control_stats stats;
+	char text[65536];
+	bool closed;
+	int fd;
+
+	if (needs_root())
+		skip();
+	fd = dial(server);
+	memset(text, 'x', sizeof(text));
+	assert_true(send(fd, text, sizeof(text), MSG_NOSIGNAL) > CONTROL_LINE_MAX);
+	turn(server);
+	assert_non_null(strstr(hear(fd, text, sizeof(text), &closed), "at most 4096 bytes"));
+	control_read_stats(server->control, &stats);
+	assert_int_equal(stats.too_long, 1);
+	assert_int_equal(stats.clients, 0);
+	close(fd);
+}
+
+static void test_silent_crowd(void **state)
+{
+	struct server *server = *state;
+	struct control_stats stats;
+	char text[4096];
+	int crowd[100], fd;
+
+	if (needs_root())
+		skip();
+	for (size_t i = 0; i < COUNT(crowd); i++) {
+		crowd[i] = dial(server);
+		turn(server);
+	}
+	control_read_stats(server->control, &stats);
+	assert_int_equal(stats.clients, CONTROL_CLIENTS_MAX);
+	assert_int_equal(stats.crowded, COUNT(crowd) - CONTROL_CLIENTS_MAX);
+	fd = dial(server);
+	say(fd, ASK);
+	turn(server);
+	assert_non_null(strstr(hear(fd, text, sizeof(text), NULL), "\"ok\":true"));
+	close(fd);
+	for (size_t i = 0; i < COUNT(crowd); i++)
+		close(crowd[i]);
+	turn(server);
+	control_read_stats(server->control, &stats);
+	assert_int_equal(stats.clients, 0);
+}
+
+static void test_rate_and_reader(void **state)
+{
+	struct server *server = *state;
+	struct control_stats stats;
+	int fd;
+
+	if (needs_root())
+		skip();
+	server->big = true;
+	fd = dial(server);
+	for (int i = 0; i < 100; i++)
+		say(fd, ASK);
+	turn(server);
+	/* It reads nothing: what waits for it is bounded, whatever it asks. */
+	assert_true(server->requests < 10);
+	close(fd);
+	turn(server);
+	server->big = false;
+	server->requests = 0;
+	fd = dial(server);
+	for (int i = 0; i < 100; i++)
+		say(fd, ASK);
+	turn(server);
+	assert_true(server->requests >= CONTROL_RATE && server->requests < CONTROL_RATE + 10);
+	control_read_stats(server->control, &stats);
+	assert_true(stats.throttled >= 1);
+	close(fd);
+}
+
+static void test_gone_while_waiting(void **state)
+{
+	struct server *server = *state;
+	char text[1024];
+	int fd;
+
+	if (needs_root())
+		skip();
+	server->hold = true;
+	fd = dial(server);
+	say(fd, ASK ASK);
+	turn(server);
+	assert_int_equal(server->requests, 1);
+	assert_string_equal(hear(fd, text, sizeof(text), NULL), "");
+	control_follow(server->waiting);
+	close(fd);
+	turn(server);
+	assert_int_equal(server->gone, 1);
+}
+
+/* ---- what hangs on it ---- */
+
+static void test_history(void **state)
+{
+	struct history *history = history_new();
+	struct history_query all = { 0 }, one = { .by_source = true }, few = { .last = 3 };
+	const char *why;
+	const struct event *event;
+	uint64_t position, lost = 0, rows = 0;
+
+	(void)state;
+	assert_non_null(history);
+	assert_true(prefix_parse("198.51.100.7", &one.source, &why));
+	position = history_start(history, &all);
+	for (int i = 0; i < HISTORY_ROWS_MAX + 100; i++) {
+		struct event added = { .type = EVENT_BLOCK, .at_ms = i + 1 };
+		char text[32];
+
+		snprintf(text, sizeof(text), "198.51.100.%d", i % 10);
+		assert_true(prefix_parse(text, &added.source, &why));
+		history_add(history, &added);
+	}
+	event = history_next(history, &all, &position, &lost);
+	assert_int_equal(lost, 100);
+	assert_int_equal(event->at_ms, 101);
+	position = history_start(history, &few);
+	while (history_next(history, &few, &position, &lost))
+		rows++;
+	assert_int_equal(rows, 3);
+	position = history_start(history, &one);
+	for (rows = 0; (event = history_next(history, &one, &position, &lost)); rows++)
+		assert_true(prefix_equal(&event->source, &one.source));
+	assert_true(rows >= HISTORY_ROWS_MAX / 10);
+	history_free(history);
+}
+
+/* The account of an explanation adds up to the score, whatever the sentry says. */
+static void test_explanation_adds_up(void **state)
+{
+	struct seed seed = seed_new("explain");
+	int64_t now_ms = 1700000000000;
+
+	(void)state;
+	for (int round = 0; round < 500; round++) {
+		struct explain_view view = { .alert_mn = 4600, .block_mn = 6900, .ban_mn = 9200, .slow_half_life_ms = 86400000 };
+		double sum;
+		json_t *object;
+		size_t at;
+		json_t *item;
+
+		view.source.grade = GRADE_WATCH;
+		view.source.source = (struct prefix){ .len = 128 };
+		view.source.confirmed_mn = (int32_t)seed_below(&seed, 20000);
+		view.source.suspected_mn = (int32_t)seed_below(&seed, 20000);
+		view.source.fast_mn = (int32_t)seed_below(&seed, 2000);
+		view.source.piece_count = (uint8_t)seed_below(&seed, 20);
+		for (int i = 0; i < EVENT_PIECES_MAX; i++)
+			view.source.pieces[i] = (struct evidence){ .at_s = 1700000000u - seed_below(&seed, 200000),
+								   .port = (uint16_t)seed_next(&seed), .weight = (uint8_t)seed_next(&seed),
+								   .kind = (uint8_t)seed_below(&seed, EVIDENCE_KIND_COUNT + 3) };
+		for (int i = 0; i < 4; i++) {
+			view.source.older[i].kind = (uint8_t)seed_below(&seed, EVIDENCE_KIND_COUNT + 3);
+			view.source.older[i].count = (uint8_t)seed_next(&seed);
+			view.source.older[i].weight_mn = (int32_t)seed_below(&seed, 9000);
+		}
+		object = view_explain(&view, now_ms, NULL);
+		assert_non_null(object);
+		sum = json_number_value(json_object_get(object, "adjustment"));
+		json_array_foreach(json_object_get(object, "evidence"), at, item)
+			sum += json_number_value(json_object_get(item, "now"));
+		json_array_foreach(json_object_get(object, "older"), at, item)
+			sum += json_number_value(json_object_get(item, "now"));
+		assert_true(sum - json_number_value(json_object_get(object, "score")) < 0.0005);
+		assert_true(sum - json_number_value(json_object_get(object, "score")) > -0.0005);
+		json_decref(object);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_good_requests),
+		cmocka_unit_test(test_bad_requests),
+		cmocka_unit_test(test_bytes_of_strangers),
+		cmocka_unit_test_setup_teardown(test_lines, server_start, server_stop),
+		cmocka_unit_test_setup_teardown(test_endless_line, server_start, server_stop),
+		cmocka_unit_test_setup_teardown(test_silent_crowd, server_start, server_stop),
+		cmocka_unit_test_setup_teardown(test_rate_and_reader, server_start, server_stop),
+		cmocka_unit_test_setup_teardown(test_gone_while_waiting, server_start, server_stop),
+		cmocka_unit_test(test_history),
+		cmocka_unit_test(test_explanation_adds_up),
+	};
+
+	signal(SIGPIPE, SIG_IGN);       /* as the keeper does */
+	return cmocka_run_group_tests_name("control", tests, NULL, NULL);
+}
