@@ -2,8 +2,8 @@
 /*
  * Who must never be cut off, read from the host's own files by one table: which file, which lines, what they name.
  *
- * Addresses alone: a name is never looked up, that can hang on the way to a block.  A mere TCP peer of sshd is in none of these
- * files; only who has authenticated is.
+ * Addresses alone: a name is never looked up, that can hang on the way to a block.  A mere TCP peer of sshd is in
+ * none of these files; only who has authenticated is.
  * Limits: FILE_MAX bytes a file, FILES_MAX files a directory, regular files alone (a FIFO would hang), LINE_MAX_LEN
  * bytes a line; what is longer is passed over.
  */
@@ -174,7 +174,7 @@ static void gather_tokens(struct gathering *g, char *text, enum logins_kind kind
 	}
 }
 
-/* What follows the rule's word, or NULL when the line is none of it.  Keywords are taken in any case, as chrony does. */
+/* What follows the rule's word, or NULL when the line is none of it.  Keywords in any case, as chrony takes them. */
 static char *match_rule(const struct line_rule *rule, char *line)
 {
 	size_t len = strlen(rule->word);

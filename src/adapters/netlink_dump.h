@@ -16,8 +16,8 @@ struct netlink_dump;
 
 int netlink_dump_open(int bus, struct netlink_dump **out);
 void netlink_dump_close(struct netlink_dump *dump);
-/* Sends a request of that type with header_len bytes of header (64 at most) and hands every message of the answer to the
- * callback.  *interrupted is set when the tables changed under way (never cleared; may be NULL).  0 or -errno;
+/* Sends a request of that type with header_len bytes of header (64 at most) and hands every message of the answer to
+ * the callback.  *interrupted is set when the tables changed under way (never cleared; may be NULL).  0 or -errno;
  * -EAGAIN when the kernel was silent for two seconds. */
 int netlink_dump_ask(struct netlink_dump *dump, uint16_t type, const void *header, size_t header_len,
 		     mnl_cb_t on_message, void *context, bool *interrupted);

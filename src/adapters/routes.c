@@ -4,8 +4,8 @@
  * rtnetlink.  Two sockets: one subscribed to changes (routes_fd), one that asks.
  *
  * Why all tables: a host with policy routing or a VPN reaches its admin over a gateway that is not in `main`.
- * Limits: ROUTES_MAX entries of a kind (routes_gather.c); DRAIN_MAX notifications a call; a dump whose tables changed under
- * way is asked for again, DUMP_TRIES_MAX times in all.
+ * Limits: ROUTES_MAX entries of a kind (routes_gather.c); DRAIN_MAX notifications a call; a dump whose tables
+ * changed under way is asked for again, DUMP_TRIES_MAX times in all.
  */
 #include "routes.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What rtnetlink's messages say of our addresses, prefixes, gateways and default routes.  Bounds-checks every attribute and
- * nested list; keeps ROUTES_MAX entries of a kind, without duplicates, and counts what is beyond.
+ * What rtnetlink's messages say of our addresses, prefixes, gateways and default routes.  Bounds-checks every
+ * attribute and nested list; keeps ROUTES_MAX entries of a kind, without duplicates, and counts what is beyond.
  */
 #include "routes_gather.h"
 
@@ -47,6 +47,11 @@ static void keep_default_link(struct routes_gather *gather, uint32_t ifindex)
 {
 	if (ifindex != LOOPBACK_IFINDEX)
 		keep_number(gather, gather->default_links, &gather->default_link_count, ifindex);
+}
+
+static void keep_default_nexthop(struct routes_gather *gather, uint32_t id)
+{
+	keep_number(gather, gather->default_nexthops, &gather->default_nexthop_count, id);
 }
 
 static bool addr_from_bytes(int family, const void *bytes, size_t len, struct addr *out)
@@ -96,6 +101,12 @@ static int attrs_collect(const struct nlattr *attr, void *context)
 	return MNL_CB_OK;
 }
 
+static bool attrs_parse(const struct nlmsghdr *message, size_t header_len, struct attrs *out)
+{
+	return mnl_nlmsg_get_payload_len(message) >= header_len &&
+		mnl_attr_parse(message, (unsigned)header_len, attrs_collect, out) >= 0;
+}
+
 int gather_address(const struct nlmsghdr *message, void *context)
 {
 	struct routes_gather *gather = context;
@@ -104,7 +115,7 @@ int gather_address(const struct nlmsghdr *message, void *context)
 	struct addr own, link;
 	struct prefix host;
 
-	if (mnl_nlmsg_get_payload_len(message) < sizeof(*m) || mnl_attr_parse(message, sizeof(*m), attrs_collect, &a) < 0)
+	if (!attrs_parse(message, sizeof(*m), &a))
 		return MNL_CB_OK;
 	/* IFA_ADDRESS is the peer's on a point-to-point link; IFA_LOCAL, where it is, our own */
 	if (!addr_from_attr(m->ifa_family, a.by_type[IFA_ADDRESS], &link))
@@ -131,8 +142,9 @@ static void keep_via(struct routes_gather *gather, int family, const struct attr
 		keep_gateway(gather, &gateway);
 	if (via && mnl_attr_get_payload_len(via) >= sizeof(struct rtvia)) {
 		const struct rtvia *v = mnl_attr_get_payload(via);
+		size_t len = mnl_attr_get_payload_len(via) - sizeof(*v);
 
-		if (addr_from_bytes(v->rtvia_family, v->rtvia_addr, mnl_attr_get_payload_len(via) - sizeof(*v), &gateway))
+		if (addr_from_bytes(v->rtvia_family, v->rtvia_addr, len, &gateway))
 			keep_gateway(gather, &gateway);
 	}
 }
@@ -167,7 +179,7 @@ int gather_route(const struct nlmsghdr *message, void *context)
 	struct attrs a = { 0 };
 	bool is_default;
 
-	if (mnl_nlmsg_get_payload_len(message) < sizeof(*m) || mnl_attr_parse(message, sizeof(*m), attrs_collect, &a) < 0)
+	if (!attrs_parse(message, sizeof(*m), &a))
 		return MNL_CB_OK;
 	if (m->rtm_type != RTN_UNICAST || (m->rtm_flags & RTM_F_CLONED))
 		return MNL_CB_OK;
@@ -177,12 +189,13 @@ int gather_route(const struct nlmsghdr *message, void *context)
 		keep_multipath(gather, m->rtm_family, a.by_type[RTA_MULTIPATH], is_default);
 	if (is_default) {
 		keep_default_link(gather, attr_u32(a.by_type[RTA_OIF]));
-		keep_number(gather, gather->default_nexthops, &gather->default_nexthop_count, attr_u32(a.by_type[RTA_NH_ID]));
+		keep_default_nexthop(gather, attr_u32(a.by_type[RTA_NH_ID]));
 	}
 	return MNL_CB_OK;
 }
 
-/* Routes may name nexthop objects instead of gateways (and do so alone with net.ipv4.nexthop_compat_mode=0).  A group names others. */
+/* Routes may name nexthop objects instead of gateways, and do so alone with net.ipv4.nexthop_compat_mode=0.
+ * A group names others. */
 int gather_nexthop(const struct nlmsghdr *message, void *context)
 {
 	struct routes_gather *gather = context;
@@ -192,7 +205,7 @@ int gather_nexthop(const struct nlmsghdr *message, void *context)
 	bool is_default = false;
 	uint32_t id;
 
-	if (mnl_nlmsg_get_payload_len(message) < sizeof(*m) || mnl_attr_parse(message, sizeof(*m), attrs_collect, &a) < 0)
+	if (!attrs_parse(message, sizeof(*m), &a))
 		return MNL_CB_OK;
 	if (addr_from_attr(m->nh_family, a.by_type[NHA_GATEWAY], &gateway))
 		keep_gateway(gather, &gateway);
@@ -207,7 +220,7 @@ int gather_nexthop(const struct nlmsghdr *message, void *context)
 		size_t count = mnl_attr_get_payload_len(a.by_type[NHA_GROUP]) / sizeof(*members);
 
 		for (size_t i = 0; i < count; i++)
-			keep_number(gather, gather->default_nexthops, &gather->default_nexthop_count, members[i].id);
+			keep_default_nexthop(gather, members[i].id);
 	}
 	return MNL_CB_OK;
 }
@@ -220,7 +233,7 @@ int gather_link(const struct nlmsghdr *message, void *context)
 	struct attrs a = { 0 };
 	const struct nlattr *name;
 
-	if (mnl_nlmsg_get_payload_len(message) < sizeof(*m) || mnl_attr_parse(message, sizeof(*m), attrs_collect, &a) < 0)
+	if (!attrs_parse(message, sizeof(*m), &a))
 		return MNL_CB_OK;
 	name = a.by_type[IFLA_IFNAME];
 	if (!name || mnl_attr_validate(name, MNL_TYPE_NUL_STRING) < 0 || mnl_attr_get_payload_len(name) > IFNAMSIZ)
@@ -228,8 +241,9 @@ int gather_link(const struct nlmsghdr *message, void *context)
 	for (size_t i = 0; i < gather->default_link_count; i++) {
 		if (gather->default_links[i] != (uint32_t)m->ifi_index || view->interface_count >= ROUTES_DEFAULTS_MAX)
 			continue;
-		memset(view->interfaces[view->interface_count], 0, sizeof(view->interfaces[0]));
-		memcpy(view->interfaces[view->interface_count++], mnl_attr_get_str(name), mnl_attr_get_payload_len(name));
+		/* NUL included; the view was zeroed */
+		memcpy(view->interfaces[view->interface_count], mnl_attr_get_str(name), mnl_attr_get_payload_len(name));
+		view->interface_count++;
 		break;
 	}
 	return MNL_CB_OK;

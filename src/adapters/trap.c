@@ -51,7 +51,7 @@ static int set_int(int fd, int level, int option, int value)
 
 /* ---- Doors ---- */
 
-/* The order matters nowhere but V6ONLY before bind.  TCP_SYNCNT: one retransmission of SYN+ACK, then the half-open is gone. */
+/* V6ONLY has to come before bind.  TCP_SYNCNT: one retransmission of SYN+ACK, then the half-open is gone. */
 static int door_options(int fd, int family, int type)
 {
 	int error = set_int(fd, SOL_SOCKET, SO_REUSEADDR, 1);
@@ -164,7 +164,7 @@ static void door_on_visitors(evutil_socket_t fd, short what, void *context)
 			trap->visits.stats.accepted++;
 			visit_begin(&trap->visits, visitor, &peer);
 		} else if (out_of_room(errno)) {
-			/* perhaps nobody waits: the kernel wants a descriptor before it looks.  If so we are woken again. */
+			/* perhaps nobody waits (the kernel wants a descriptor before it looks); else we are woken */
 			if (accepted)
 				return;
 			/* room that does not help: others hold the descriptors */

@@ -19,7 +19,7 @@ struct pattern {
 };
 
 static const struct pattern patterns[] = {
-	/* TLS ClientHello (RFC 8446 sections 5.1, 4.1.2): record 22, version 3.x, length; type 1, a length below 65,536, version 3.x */
+	/* TLS ClientHello (RFC 8446 sections 5.1, 4.1.2): record 22, version 3.x, length; type 1, length < 64 KiB, 3.x */
 	{ 11, { 0x16, 0x03, 0x00, 0x00, 0x00, 0x01, 0x00, 0x00, 0x00, 0x03, 0x00 },
 	      { 0xff, 0xff, 0xf8, 0x80, 0x00, 0xff, 0xff, 0x00, 0x00, 0xff, 0xf8 } },
 	/* HTTP/2 with prior knowledge (RFC 9113 section 3.4) */
@@ -28,7 +28,7 @@ static const struct pattern patterns[] = {
 	/* BitTorrent handshake (BEP 3) */
 	{ 20, "\x13" "BitTorrent protoco" "l",
 	      "\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff" },
-	/* STUN over TCP (RFC 8489 section 5), a Binding or Allocate request: a page's script may name any TURN server */
+	/* STUN over TCP (RFC 8489 section 5), Binding or Allocate: a page's script may name any TURN server */
 	{ 8,  { 0x00, 0x00, 0x00, 0x00, 0x21, 0x12, 0xa4, 0x42 },
 	      { 0xff, 0xfc, 0xf0, 0x03, 0xff, 0xff, 0xff, 0xff } },
 	/* the same within the framing of ICE over TCP (RFC 4571): two bytes of length in front */

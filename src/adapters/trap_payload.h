@@ -19,7 +19,7 @@ enum trap_payload {
 	TRAP_PAYLOAD_INDUCED
 };
 
-/* final: no more will come, or we won't wait for it; never UNDECIDED then, and a mere beginning is the visitor's own. */
+/* final: no more will come, or we don't wait; then never UNDECIDED, and a mere beginning is the visitor's own. */
 enum trap_payload trap_payload_classify(const uint8_t *data, size_t len, bool final);
 
 #endif

@@ -2,9 +2,9 @@
 /*
  * The visits to the TCP traps, from accept to report to the end.
  *
- * Promises: a visit is reported once; nothing is sent but the configured banner; a visit of a blocked source ends without
- * a word (no FIN, no RST); every visit is gone TRAP_LIFETIME_MS after accept, and without TIME_WAIT, since what is
- * left of a connection makes a service that starts on its port fail with EADDRINUSE.
+ * Promises: a visit is reported once; nothing is sent but the configured banner; a visit of a blocked source ends
+ * without a word (no FIN, no RST); every visit is gone TRAP_LIFETIME_MS after accept, and without TIME_WAIT, since
+ * what is left of a connection makes a service that starts on its port fail with EADDRINUSE.
  *
  * Limits: TRAP_CONNECTIONS_MAX visits; when the table or the descriptors run out, the oldest gives way and
  * counts as little as one that could have been induced.
@@ -56,7 +56,8 @@ static void visit_wait(struct visit *visit, int64_t due_ms)
 		visit->table->stats.errors++;
 }
 
-/* Silently: in repair mode the kernel forgets a connection without telling the peer (tcp(7), needs CAP_NET_ADMIN).  Else with a reset. */
+/* Silently: in repair mode the kernel forgets a connection without telling the peer (needs CAP_NET_ADMIN).
+ * Else with a reset. */
 static void visit_end(struct visit *visit, bool silently)
 {
 	struct visit_table *table = visit->table;
@@ -150,7 +151,7 @@ static void visit_on_event(evutil_socket_t fd, short what, void *context)
 		if (visit->reported)
 			visit_end(visit, false);
 		else if (!visit_report(visit, visit_outcome(visit)))
-			/* silence alone: it may stay for the rest of its time; a half-said first message has had its time */
+			/* after silence it may stay for the rest of its time; half a first message has had its time */
 			visit_wait(visit, visit->len ? now_ms() : visit->born_ms + TRAP_LIFETIME_MS);
 		return;
 	}
@@ -184,7 +185,8 @@ static bool handshake_is_proven(int fd)
 	socklen_t syn_len = sizeof(syn);
 	struct tcp_info info = { 0 };
 	socklen_t info_len = sizeof(info);
-	bool saved = getsockopt(fd, IPPROTO_TCP, TCP_SAVED_SYN, syn, &syn_len) == 0 || errno == EINVAL; /* EINVAL: longer */
+	/* EINVAL: longer than our buffer, and syn_len says so */
+	bool saved = getsockopt(fd, IPPROTO_TCP, TCP_SAVED_SYN, syn, &syn_len) == 0 || errno == EINVAL;
 
 	return saved && syn_len > 0 && getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &info_len) == 0 &&
 		info.tcpi_state != TCP_SYN_RECV && info.tcpi_state != TCP_SYN_SENT;

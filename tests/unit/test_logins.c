@@ -74,7 +74,9 @@ static void put_text(const char *root, const char *path, const char *text)
 /* "KIND ADDR" for each, in order, for a comparison that reads well. */
 static const char *names(const char *root, char *out, size_t size)
 {
-	static const char kinds[] = { [LOGINS_SESSION] = 'S', [LOGINS_RESOLVER] = 'R', [LOGINS_NTP] = 'N', [LOGINS_DHCP] = 'D' };
+	static const char kinds[] = {
+		[LOGINS_SESSION] = 'S', [LOGINS_RESOLVER] = 'R', [LOGINS_NTP] = 'N', [LOGINS_DHCP] = 'D',
+	};
 	struct logins_entry list[64];
 	size_t count = logins_read(root, list, 64), at = 0;
 
@@ -82,7 +84,8 @@ static const char *names(const char *root, char *out, size_t size)
 	for (size_t i = 0; i < count; i++) {
 		char text[ADDR_TEXT_MAX];
 
-		at += (size_t)snprintf(out + at, size - at, "%s%c %s", i ? ", " : "", kinds[list[i].kind], addr_format(&list[i].addr, text));
+		at += (size_t)snprintf(out + at, size - at, "%s%c %s", i ? ", " : "", kinds[list[i].kind],
+				       addr_format(&list[i].addr, text));
 	}
 	return out;
 }
@@ -92,30 +95,51 @@ static void test_text_files(void **state)
 	static const struct {
 		const char *path, *text, *expected;
 	} cases[] = {
-		{ "/run/systemd/sessions/3", "UID=0\nACTIVE=1\nSTATE=active\nREMOTE=1\nREMOTE_HOST=198.51.100.7\nSERVICE=sshd\n", "S 198.51.100.7" },
+		{ "/run/systemd/sessions/3",
+		  "UID=0\nACTIVE=1\nSTATE=active\nREMOTE=1\nREMOTE_HOST=198.51.100.7\n"
+		  "SERVICE=sshd\n",
+		  "S 198.51.100.7" },
 		{ "/run/systemd/sessions/4", "STATE=closing\nREMOTE_HOST=198.51.100.7\n", "" },
 		{ "/run/systemd/sessions/5", "REMOTE_HOST=198.51.100.7\nSTATE=closing\n", "" },
 		{ "/run/systemd/sessions/6", "REMOTE_HOST=fe80::7%eth0\nSTATE=online\n", "S fe80::7" },
 		{ "/run/systemd/sessions/7", "REMOTE_HOST=host.example\nXREMOTE_HOST=192.0.2.1\n", "" },
-		{ "/etc/resolv.conf", "# nameserver 192.0.2.9\nnameserver 192.0.2.1\nnameserver\t2001:db8::53%eth0 \nsearch 192.0.2.3\n"
-		  "nameserver 127.0.0.53\nnameservers 192.0.2.4\nnameserver 192.0.2.1", "R 192.0.2.1, R 2001:db8::53" },
+		{ "/etc/resolv.conf",
+		  "# nameserver 192.0.2.9\nnameserver 192.0.2.1\nnameserver\t2001:db8::53%eth0 \n"
+		  "search 192.0.2.3\nnameserver 127.0.0.53\nnameservers 192.0.2.4\n"
+		  "nameserver 192.0.2.1",
+		  "R 192.0.2.1, R 2001:db8::53" },
 		{ "/run/systemd/resolve/resolv.conf", "nameserver 192.0.2.1\r\n", "R 192.0.2.1" },
-		{ "/run/systemd/netif/leases/2", "ADDRESS=192.0.2.50\nROUTER=192.0.2.254\nSERVER_ADDRESS=192.0.2.253\nDNS=192.0.2.1 192.0.2.2\nNTP=192.0.2.3\n",
+		{ "/run/systemd/netif/leases/2",
+		  "ADDRESS=192.0.2.50\nROUTER=192.0.2.254\nSERVER_ADDRESS=192.0.2.253\n"
+		  "DNS=192.0.2.1 192.0.2.2\nNTP=192.0.2.3\n",
 		  "D 192.0.2.254, D 192.0.2.253, R 192.0.2.1, R 192.0.2.2, N 192.0.2.3" },
-		{ "/run/systemd/netif/links/2", "OPER_STATE=routable\nDNS=192.0.2.1:53%eth0#dns.example [2001:db8::2]:853#x\nNTP=ntp.example\n",
+		{ "/run/systemd/netif/links/2",
+		  "OPER_STATE=routable\nDNS=192.0.2.1:53%eth0#dns.example [2001:db8::2]:853#x\n"
+		  "NTP=ntp.example\n",
 		  "R 192.0.2.1, R 2001:db8::2" },
-		{ "/var/lib/dhcp/dhclient.eth0.leases", "lease {\n  option dhcp-server-identifier 192.0.2.111;\n}\nlease {\n"
-		  "  option domain-name-servers 192.0.2.1,192.0.2.2;\n  option ntp-servers 192.0.2.3;\n"
-		  "  option dhcp-server-identifier 192.0.2.254;\n}\n", "R 192.0.2.1, R 192.0.2.2, N 192.0.2.3, D 192.0.2.254" },
-		{ "/var/lib/dhcp/dhclient6.leases", "lease6 {\n ia-na 1 {\n }\n option dhcp6.name-servers 2001:db8::1,2001:db8::2;\n}\n",
+		{ "/var/lib/dhcp/dhclient.eth0.leases",
+		  "lease {\n  option dhcp-server-identifier 192.0.2.111;\n}\nlease {\n"
+		  "  option domain-name-servers 192.0.2.1,192.0.2.2;\n"
+		  "  option ntp-servers 192.0.2.3;\n"
+		  "  option dhcp-server-identifier 192.0.2.254;\n}\n",
+		  "R 192.0.2.1, R 192.0.2.2, N 192.0.2.3, D 192.0.2.254" },
+		{ "/var/lib/dhcp/dhclient6.leases",
+		  "lease6 {\n ia-na 1 {\n }\n"
+		  " option dhcp6.name-servers 2001:db8::1,2001:db8::2;\n}\n",
 		  "R 2001:db8::1, R 2001:db8::2" },
 		{ "/var/lib/dhcp/README", "option ntp-servers 192.0.2.3;\n", "" },
-		{ "/etc/chrony/chrony.conf", "Server 192.0.2.3 iburst # not 192.0.2.4\npool ntp.example\npeer 2001:db8::3\n!server 192.0.2.5\nallow 192.0.2.6\n",
+		{ "/etc/chrony/chrony.conf",
+		  "Server 192.0.2.3 iburst # not 192.0.2.4\npool ntp.example\npeer 2001:db8::3\n"
+		  "!server 192.0.2.5\nallow 192.0.2.6\n",
 		  "N 192.0.2.3, N 2001:db8::3" },
 		{ "/etc/chrony/sources.d/a.sources", "server 192.0.2.3\n", "N 192.0.2.3" },
 		{ "/etc/chrony/sources.d/a.old", "server 192.0.2.3\n", "" },
-		{ "/etc/ntpsec/ntp.conf", "server -4 192.0.2.3 key 7\nserver 127.127.1.0\nrestrict 192.0.2.4\n", "N 192.0.2.3" },
-		{ "/etc/systemd/timesyncd.conf", "[Time]\n#NTP=192.0.2.9\nNTP=192.0.2.3 ntp.example 2001:db8::3\nFallbackNTP=\"192.0.2.4\"\n",
+		{ "/etc/ntpsec/ntp.conf",
+		  "server -4 192.0.2.3 key 7\nserver 127.127.1.0\nrestrict 192.0.2.4\n",
+		  "N 192.0.2.3" },
+		{ "/etc/systemd/timesyncd.conf",
+		  "[Time]\n#NTP=192.0.2.9\nNTP=192.0.2.3 ntp.example 2001:db8::3\n"
+		  "FallbackNTP=\"192.0.2.4\"\n",
 		  "N 192.0.2.3, N 2001:db8::3, N 192.0.2.4" },
 	};
 

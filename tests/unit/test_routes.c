@@ -22,7 +22,8 @@
 
 /* 2,000 */
 #define MANY_ADDRESSES \
-	"for i in $(seq 1 250); do for j in $(seq 1 8); do echo \"addr add 10.0.$j.$i/32 dev lo\"; done; done | ip -batch -"
+	"for i in $(seq 1 250); do for j in $(seq 1 8); do echo \"addr add 10.0.$j.$i/32 dev lo\"; done; done" \
+	" | ip -batch -"
 
 static bool have_namespace(void)
 {
@@ -82,10 +83,11 @@ static void build(void)
 
 static void test_view(void **state)
 {
-	static const char *const own[] = { "127.0.0.1", "192.0.2.1", "192.0.2.9", "203.0.113.1", "198.51.100.1", "203.0.113.200",
-					   "2001:db8::1", "::1" };
-	static const char *const gateways[] = { "192.0.2.251", "192.0.2.254", "192.0.2.252", "192.0.2.241", "203.0.113.11",
-						"2001:db8::44", "2001:db8::fe", "2001:db8::a1", "2001:db8::a2" };
+	static const char *const own[] = { "127.0.0.1", "192.0.2.1", "192.0.2.9", "203.0.113.1", "198.51.100.1",
+					   "203.0.113.200", "2001:db8::1", "::1" };
+	static const char *const gateways[] = { "192.0.2.251", "192.0.2.254", "192.0.2.252", "192.0.2.241",
+						"203.0.113.11", "2001:db8::44", "2001:db8::fe", "2001:db8::a1",
+						"2001:db8::a2" };
 	static const char *const onlink[] = { "192.0.2.0/24", "203.0.113.0/25", "2001:db8::/64" };
 	struct routes *routes;
 	struct routes_view *view = calloc(1, sizeof(*view));
@@ -134,7 +136,7 @@ static void test_nexthop_objects(void **state)
 	run("ip addr add 192.0.2.1/24 dev out0 && ip addr add 203.0.113.1/24 dev out1");
 	run("ip nexthop add id 1 via 192.0.2.7 dev out0 && ip nexthop add id 2 via 203.0.113.7 dev out1");
 	run("ip nexthop add id 10 group 1/2 && ip route add default nhid 10 table 300");
-	run("if test -w /proc/sys/net/ipv4/nexthop_compat_mode; then echo 0 >/proc/sys/net/ipv4/nexthop_compat_mode; fi");
+	run("f=/proc/sys/net/ipv4/nexthop_compat_mode; if test -w $f; then echo 0 >$f; fi");
 	assert_int_equal(routes_open(&routes), 0);
 	assert_int_equal(routes_dump(routes, view), 0);
 	assert_true(has(view->gateways, view->gateway_count, "192.0.2.7"));

@@ -73,11 +73,13 @@ static void turn(struct scene *scene, int ms)
 
 static int visit(int family, uint16_t port, int type)
 {
-	struct sockaddr_in v4 = { .sin_family = AF_INET, .sin_port = htons(port), .sin_addr = { htonl(INADDR_LOOPBACK) } };
-	struct sockaddr_in6 v6 = { .sin6_family = AF_INET6, .sin6_port = htons(port), .sin6_addr = IN6ADDR_LOOPBACK_INIT };
+	struct sockaddr_in v4 = { .sin_family = AF_INET, .sin_port = htons(port) };
+	struct sockaddr_in6 v6 = { .sin6_family = AF_INET6, .sin6_port = htons(port) };
 	int fd = socket(family, type, 0);
 
 	assert_true(fd >= 0);
+	v4.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	v6.sin6_addr = in6addr_loopback;
 	if (family == AF_INET)
 		assert_int_equal(connect(fd, (struct sockaddr *)&v4, sizeof(v4)), 0);
 	else
@@ -136,7 +138,7 @@ static void test_outcomes(void **state)
 	scene_close(&scene);
 }
 
-/* A connect scan resets before anybody has accepted: the handshake was completed all the same, and from whom is known. */
+/* A connect scan resets before anybody has accepted: the handshake was complete, and from whom it came is known. */
 static void test_reset_before_accept(void **state)
 {
 	const struct linger reset = { 1, 0 };
