@@ -131,7 +131,7 @@ static int find_table(struct nft *nft)
 
 /* Sets, chains and rules into a table that has no chains; what then stands is remembered when it has come true. */
 static int write_and_run(struct nft *nft, struct nft_batch *batch, const struct nft_rules *rules,
-			 const struct nft_lengths *lengths, const struct nft_batch *elements)
+			 const struct nft_lengths *lengths, const struct nft_carried *carried)
 {
 	struct nft_written written;
 	unsigned sets;
@@ -139,8 +139,8 @@ static int write_and_run(struct nft *nft, struct nft_batch *batch, const struct 
 
 	sets = nft_sets_write(nft, batch, lengths, rules);
 	written = nft_rules_write(nft, batch, lengths, rules);
-	if (elements)
-		nft_batch_append(batch, elements);
+	if (carried)
+		nft_carry_write(nft, carried, batch);
 	result = nft_batch_run(nft, batch);
 	if (result)
 		return result;
@@ -162,8 +162,9 @@ static bool rules_are_valid(const struct nft_rules *rules)
 
 int nft_load(struct nft *nft, const struct nft_rules *rules, nft_adopt_fn *adopt, void *context)
 {
-	struct nft_batch batch, elements;
+	struct nft_carried *carried = NULL;
 	struct nft_lengths *lengths;
+	struct nft_batch batch;
 	int result = rules_are_valid(rules) ? find_table(nft) : -EINVAL;
 
 	if (result < 0)
@@ -174,19 +175,20 @@ int nft_load(struct nft *nft, const struct nft_rules *rules, nft_adopt_fn *adopt
 	probe_queue(nft);
 	nft_lengths_fixed(lengths);
 	nft_batch_init(&batch);
-	nft_batch_init(&elements);
-	result = result ? nft_sets_carry(nft, &elements, lengths) : 0;
+	result = result ? nft_carry_read(nft, lengths, &carried) : 0;
 	if (!result) {
 		/* made if it is not there, so that deleting never fails */
 		write_table(&batch, nft->table, NFT_MSG_NEWTABLE);
 		write_table(&batch, nft->table, NFT_MSG_DELTABLE);
 		write_table(&batch, nft->table, NFT_MSG_NEWTABLE);
-		result = write_and_run(nft, &batch, rules, lengths, &elements);
+		result = write_and_run(nft, &batch, rules, lengths, carried);
 	}
 	nft_batch_free(&batch);
-	nft_batch_free(&elements);
 	free(lengths);
-	return !result && adopt ? nft_sets_adopt(nft, adopt, context) : result;
+	if (!result && carried && adopt)
+		nft_carry_tell(carried, adopt, context);
+	nft_carry_free(carried);
+	return result;
 }
 
 /* ---- replacing ---- */

@@ -68,19 +68,6 @@ void nft_batch_close(struct nft_batch *batch, const struct nlmsghdr *nlh)
 	batch->messages++;
 }
 
-void nft_batch_append(struct nft_batch *to, const struct nft_batch *from)
-{
-	if (from->error && !to->error)
-		to->error = from->error;
-	if (!from->messages || !reserve(to, from->len))
-		return;
-	memcpy(to->data + to->len, from->data, from->len);
-	to->last = to->len + from->last;
-	to->len += from->len;
-	to->messages += from->messages;
-	to->elements += from->elements;
-}
-
 static int send_all(struct nft *nft, struct msghdr *message, size_t len)
 {
 	int fd = mnl_socket_get_fd(nft->socket);

@@ -11,11 +11,20 @@
 #include <string.h>
 
 #define LIST_BYTES_MAX 60000            /* of 65,535; an element takes under 100 */
-#define CARRIED_SETS   1024             /* sets looked at in a standing table */
 
-void element_begin(struct element_writer *w, struct nft_batch *batch, const char *table, const char *set, uint16_t type)
+void element_begin(struct element_writer *w, struct nft_batch *batch, const char *table, const char *set,
+		   enum element_change change)
 {
-	*w = (struct element_writer){ .batch = batch, .table = table, .set = set, .type = type };
+	static const struct {
+		uint16_t type, flags;
+	} changes[] = {
+		[ELEMENT_NEW] = { NFT_MSG_NEWSETELEM, NLM_F_CREATE | NLM_F_EXCL },
+		[ELEMENT_ENSURE] = { NFT_MSG_NEWSETELEM, NLM_F_CREATE },
+		[ELEMENT_DELETE] = { NFT_MSG_DELSETELEM, 0 },
+	};
+
+	*w = (struct element_writer){ .batch = batch, .table = table, .set = set, .type = changes[change].type,
+				      .flags = changes[change].flags };
 	w->element = nftnl_set_elem_alloc();
 	if (!w->element && !batch->error)
 		batch->error = -ENOMEM;
@@ -36,7 +45,7 @@ static bool open_list(struct element_writer *w)
 		close_list(w);
 	if (w->nlh)
 		return true;
-	w->nlh = nft_batch_open(w->batch, w->type, w->type == NFT_MSG_NEWSETELEM ? NLM_F_CREATE : 0);
+	w->nlh = nft_batch_open(w->batch, w->type, w->flags);
 	if (!w->nlh)
 		return false;
 	mnl_attr_put_strz(w->nlh, NFTA_SET_ELEM_LIST_TABLE, w->table);
@@ -121,154 +130,7 @@ int element_dump(struct nft *nft, const char *set, element_fn *fn, void *context
 	return nft_dump(nft, NFT_MSG_GETSETELEM, set, read_elements, &dump);
 }
 
-/* ---- a standing table ---- */
-
-struct names {
-	size_t count;
-	char items[CARRIED_SETS][NFT_NAME_MAX];
-};
-
-static int read_name(void *context, const struct nlmsghdr *nlh)
-{
-	struct names *names = context;
-	const struct nlattr *attr = nft_attr(nlh, NFTA_SET_NAME);
-	size_t len = attr ? mnl_attr_get_payload_len(attr) : 0;
-
-	if (len < 2 || len > NFT_NAME_MAX || names->count == CARRIED_SETS)
-		return 0;                       /* not one of ours */
-	memcpy(names->items[names->count], mnl_attr_get_payload(attr), len);
-	if (names->items[names->count][len - 1] == '\0')
-		names->count++;
-	return 0;
-}
-
-/* Which list, family and length a set's name stands for. */
-static bool name_means(const char *name, enum nft_list *list, enum nft_family *family, unsigned *len)
-{
-	char candidate[NFT_NAME_MAX];
-
-	for (unsigned l = 0; l < NFT_LIST_COUNT; l++) {
-		for (unsigned f = 0; f < NFT_FAMILY_COUNT; f++) {
-			for (unsigned n = 0; n <= (f == NFT_V4 ? 32U : 128U); n++) {
-				nft_set_name(l, f, n, candidate);
-				if (strcmp(candidate, name) != 0)
-					continue;
-				*list = l;
-				*family = f;
-				*len = n;
-				return true;
-			}
-		}
-	}
-	return false;
-}
-
-struct carrier {
-	struct element_writer writer;
-	size_t key_len;
-	size_t count;
-};
-
-static int carry(void *context, const uint8_t *key, size_t len, int64_t left_ms)
-{
-	struct carrier *carrier = context;
-
-	if (len == carrier->key_len) {
-		element_put(&carrier->writer, key, len, left_ms, 0);
-		carrier->count++;
-	}
-	return 0;
-}
-
-/* A dump that another transaction crossed is taken again; an element told twice is added twice, which changes nothing. */
-static int carry_set(struct nft *nft, struct nft_batch *elements, const char *name, size_t key_len, size_t *count)
-{
-	struct carrier carrier = { .key_len = key_len };
-	int result = -EINTR;
-
-	element_begin(&carrier.writer, elements, nft->table, name, NFT_MSG_NEWSETELEM);
-	for (int i = 0; i < NFT_DUMP_ATTEMPTS && result == -EINTR; i++)
-		result = element_dump(nft, name, carry, &carrier);
-	element_end(&carrier.writer);
-	*count = carrier.count;
-	return result == -EINTR ? 0 : result;
-}
-
-int nft_sets_carry(struct nft *nft, struct nft_batch *elements, struct nft_lengths *lengths)
-{
-	struct names *names = calloc(1, sizeof(*names));
-	int result;
-
-	if (!names)
-		return -ENOMEM;
-	result = nft_dump(nft, NFT_MSG_GETSET, NULL, read_name, names);
-	if (result == -EINTR)
-		result = 0;
-	for (size_t i = 0; i < names->count && !result; i++) {
-		size_t key_len = nft_set_carried(names->items[i]), count = 0;
-		enum nft_list list = NFT_ALLOW;
-		enum nft_family family = NFT_V4;
-		unsigned len = 0;
-		bool is_list = name_means(names->items[i], &list, &family, &len) && list != NFT_ALLOW;
-
-		if (is_list)
-			key_len = family == NFT_V4 ? 4 : 16;
-		if (!key_len)
-			continue;
-		result = carry_set(nft, elements, names->items[i], key_len, &count);
-		if (result == -ENOENT)
-			result = 0;             /* gone since */
-		if (is_list && count)
-			lengths->used[list][family][len] = true;
-	}
-	free(names);
-	return result ? result : elements->error;
-}
-
-struct adopter {
-	nft_adopt_fn *fn;
-	void *context;
-	enum nft_list list;
-	enum nft_family family;
-	unsigned len;
-};
-
-static int adopt_element(void *context, const uint8_t *key, size_t len, int64_t left_ms)
-{
-	const struct adopter *adopter = context;
-	struct prefix source;
-	struct addr addr;
-
-	if (len != (adopter->family == NFT_V4 ? 4U : 16U))
-		return 0;
-	addr = adopter->family == NFT_V4 ? addr_from_v4(key) : addr_from_v6(key);
-	source = prefix_of(&addr, adopter->family == NFT_V4 ? 96 + adopter->len : adopter->len);
-	adopter->fn(adopter->context, adopter->list, &source, left_ms);
-	return 0;
-}
-
-int nft_sets_adopt(struct nft *nft, nft_adopt_fn *adopt, void *context)
-{
-	static const enum nft_list lists[] = { NFT_SOFT, NFT_HARD };
-	char name[NFT_NAME_MAX];
-	int result = 0;
-
-	for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {
-		for (unsigned family = 0; family < NFT_FAMILY_COUNT; family++) {
-			for (unsigned len = 0; len <= 128 && !result; len++) {
-				struct adopter adopter = { adopt, context, lists[i], family, len };
-
-				if (!nft->lengths.used[lists[i]][family][len])
-					continue;
-				nft_set_name(lists[i], family, len, name);
-				result = element_dump(nft, name, adopt_element, &adopter);
-				if (result == -EINTR)
-					result = 0;
-			}
-		}
-	}
-	return result;
-}
+/* ---- customers ---- */
 
 struct customers {
 	struct addr *out;

@@ -14,14 +14,21 @@ struct nftnl_set_elem;
 struct element_writer {
 	struct nft_batch *batch;
 	const char *table, *set;
-	uint16_t type;                  /* NFT_MSG_NEWSETELEM or NFT_MSG_DELSETELEM */
+	uint16_t type, flags;           /* of the messages */
 	struct nlmsghdr *nlh;           /* the message being filled, or NULL */
 	struct nlattr *list;
 	int count;
 	struct nftnl_set_elem *element;
 };
 
-void element_begin(struct element_writer *w, struct nft_batch *batch, const char *table, const char *set, uint16_t type);
+enum element_change {
+	ELEMENT_NEW,            /* -EEXIST when it is there */
+	ELEMENT_ENSURE,         /* leaves alone what is there; since Linux 6.12 it renews the timeout */
+	ELEMENT_DELETE          /* -ENOENT when it is not there */
+};
+
+void element_begin(struct element_writer *w, struct nft_batch *batch, const char *table, const char *set,
+		   enum element_change change);
 void element_put(struct element_writer *w, const void *key, size_t len, int64_t timeout_ms, uint32_t flags);
 void element_end(struct element_writer *w);
 

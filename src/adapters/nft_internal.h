@@ -56,8 +56,6 @@ void nft_batch_free(struct nft_batch *batch);
 #define NFT_MESSAGE_MAX (96 * 1024)
 struct nlmsghdr *nft_batch_open(struct nft_batch *batch, uint16_t type, uint16_t flags);
 void nft_batch_close(struct nft_batch *batch, const struct nlmsghdr *nlh);
-/* Moves the messages of `from` to the end of `to`. */
-void nft_batch_append(struct nft_batch *to, const struct nft_batch *from);
 /* Sends it as one transaction and reads the answer: 0 or the first error. */
 int nft_batch_run(struct nft *nft, struct nft_batch *batch);
 
@@ -89,10 +87,15 @@ bool nft_set_is_rebuilt(const char *name);
 /* One hash set of a list. */
 void nft_list_set_write(const struct nft *nft, struct nft_batch *batch, enum nft_list list, enum nft_family family,
 			unsigned len);
-/* Reads the standing table: what is alive in carried sets goes to `elements` as additions and, for lists, marks the lengths used. */
-int nft_sets_carry(struct nft *nft, struct nft_batch *elements, struct nft_lengths *lengths);
-/* Tells each element of the soft and hard sets. */
-int nft_sets_adopt(struct nft *nft, nft_adopt_fn *adopt, void *context);
+/* ---- nft_carry.c: what stands in an old table goes into the new one ---- */
+
+struct nft_carried;
+
+/* Reads what is alive in the standing table's soft, hard, customers and seen sets; marks the lists' lengths used. */
+int nft_carry_read(struct nft *nft, struct nft_lengths *lengths, struct nft_carried **out);
+void nft_carry_write(const struct nft *nft, const struct nft_carried *carried, struct nft_batch *batch);
+void nft_carry_tell(const struct nft_carried *carried, nft_adopt_fn *adopt, void *context);
+void nft_carry_free(struct nft_carried *carried);
 
 /* ---- nft_rules.c: the chains ---- */
 

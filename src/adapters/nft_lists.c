@@ -2,9 +2,9 @@
 /*
  * Sources into and out of the lists, each call one transaction.
  *
- * Renewal: kernels before 6.12 ignore the timeout of an addition to what is there already, without an error, so a source is added (if
- * it was missing), deleted and added, all in the one transaction: no packet sees the gap.  Deleting what is not there
- * fails the transaction, so it is then added first; this needs no message newer than Linux 5.10.
+ * Renewal: kernels before 6.12 ignore the timeout of an addition to what is there already, without an error.  So additions
+ * insist on being new; where one is not, each is added (if missing), deleted and added, in one transaction: no packet
+ * sees a gap.  Deleting what is not there fails a transaction, so it is then added first.  Nothing here is newer than Linux 5.10.
  */
 #include "nft_elements.h"
 
@@ -81,7 +81,7 @@ static int make_entries(const struct nft_element *elements, size_t count, struct
 }
 
 static void write_entries(const struct nft *nft, struct nft_batch *batch, const struct nft_lengths *lengths,
-			  uint16_t type, const struct entry *entries, size_t count)
+			  enum element_change change, const struct entry *entries, size_t count)
 {
 	size_t i = 0;
 
@@ -92,12 +92,12 @@ static void write_entries(const struct nft *nft, struct nft_batch *batch, const 
 		char name[NFT_NAME_MAX];
 
 		nft_set_name(first->list, first->family, first->len, name);
-		element_begin(&w, batch, nft->table, name, type);
+		element_begin(&w, batch, nft->table, name, change);
 		for (; i < count && entries[i].list == first->list && entries[i].family == first->family &&
 		       entries[i].len == first->len; i++) {
 			if (exists)             /* else nothing can be in it */
 				element_put(&w, entries[i].key, entries[i].family == NFT_V4 ? 4 : 16,
-					    type == NFT_MSG_NEWSETELEM ? entries[i].timeout_ms : 0, 0);
+					    change == ELEMENT_DELETE ? 0 : entries[i].timeout_ms, 0);
 		}
 		element_end(&w);
 	}
@@ -144,10 +144,18 @@ int nft_add(struct nft *nft, const struct nft_element *elements, size_t count)
 	*lengths = nft->lengths;
 	nft_batch_init(&batch);
 	rules = write_new_lengths(nft, &batch, lengths, &sets, entries, n);
-	write_entries(nft, &batch, lengths, NFT_MSG_NEWSETELEM, entries, n);
-	write_entries(nft, &batch, lengths, NFT_MSG_DELSETELEM, entries, n);
-	write_entries(nft, &batch, lengths, NFT_MSG_NEWSETELEM, entries, n);
+	write_entries(nft, &batch, lengths, ELEMENT_NEW, entries, n);
 	result = nft_batch_run(nft, &batch);
+	if (result == -EEXIST) {                /* some are there */
+		*lengths = nft->lengths;
+		sets = 0;
+		nft_batch_free(&batch);
+		rules = write_new_lengths(nft, &batch, lengths, &sets, entries, n);
+		write_entries(nft, &batch, lengths, ELEMENT_ENSURE, entries, n);
+		write_entries(nft, &batch, lengths, ELEMENT_DELETE, entries, n);
+		write_entries(nft, &batch, lengths, ELEMENT_NEW, entries, n);
+		result = nft_batch_run(nft, &batch);
+	}
 	if (!result) {
 		nft->lengths = *lengths;
 		nft->rules += rules;
@@ -172,12 +180,12 @@ int nft_delete(struct nft *nft, const struct nft_element *elements, size_t count
 	if (result)
 		return result;
 	nft_batch_init(&batch);
-	write_entries(nft, &batch, &nft->lengths, NFT_MSG_DELSETELEM, entries, n);
+	write_entries(nft, &batch, &nft->lengths, ELEMENT_DELETE, entries, n);
 	result = nft_batch_run(nft, &batch);
 	nft_batch_free(&batch);
 	if (result == -ENOENT) {                /* some are not there, or no longer */
-		write_entries(nft, &batch, &nft->lengths, NFT_MSG_NEWSETELEM, entries, n);
-		write_entries(nft, &batch, &nft->lengths, NFT_MSG_DELSETELEM, entries, n);
+		write_entries(nft, &batch, &nft->lengths, ELEMENT_ENSURE, entries, n);
+		write_entries(nft, &batch, &nft->lengths, ELEMENT_DELETE, entries, n);
 		result = nft_batch_run(nft, &batch);
 		nft_batch_free(&batch);
 	}

@@ -70,6 +70,7 @@ static const struct {
 	{ "hard_to", NFT_HARD, RULE_DESTINATION, false, "mute_all" },
 	{ "soft_from", NFT_SOFT, RULE_SOURCE, false, "softly" },
 	{ "soft_to", NFT_SOFT, RULE_DESTINATION, false, "mute_new" },
+	{ "soft_skip", NFT_SOFT, RULE_SOURCE, false, NULL },
 };
 
 #define MEMBERSHIPS (sizeof(memberships) / sizeof(memberships[0]))
@@ -163,7 +164,36 @@ static void write_hard(struct rule_writer *w)
 /*
  * Who completed a connection with data, while under no suspicion, keeps access to that very port.  Data is PSH+ACK from
  * the side that connected, with conntrack's word that both sides spoke; a datagram after an answer to one before.
+ * conntrack's word is not enough for a connection of our own: data that comes in place of a handshake's last ACK looks the same to it,
+ * and would let a blocked source in by the back door.
  */
+static void write_new_customer(struct rule_writer *w, const struct nft_rules *rules)
+{
+	rule_chain(w, "new_customer");
+	write_unless_guarded(w, "new_customer", rules, rule_return);
+	for (EACH_FAMILY(f)) {
+		rule_begin(w, "new_customer");
+		rule_address(w, families[f].family, RULE_SOURCE, families[f].seen_len, RULE_IS, families[f].seen);
+		rule_return(w);
+	}
+	if (rules->mode == NFT_BLOCK) {
+		rule_begin(w, "new_customer");
+		rule_jump(w, "soft_skip");
+	}
+	rule_begin(w, "new_customer");
+	rule_socket_transparent(w, true);       /* a trap's connection */
+	rule_return(w);
+
+	rule_begin(w, "new_customer");
+	rule_socket_is_full(w);
+	rule_goto(w, "customer_add");
+	rule_begin(w, "new_customer");
+	rule_socket_exists(w);                  /* half open still */
+	rule_return(w);
+	rule_begin(w, "new_customer");
+	rule_goto(w, "customer_add");           /* forwarded: no socket of ours */
+}
+
 static void write_customers(struct rule_writer *w, const struct nft_rules *rules)
 {
 	static const struct {
@@ -176,21 +206,13 @@ static void write_customers(struct rule_writer *w, const struct nft_rules *rules
 		{ IPPROTO_UDP, 0, RULE_IS_NOT, false },
 	};
 
-	rule_chain(w, "new_customer");
-	write_unless_guarded(w, "new_customer", rules, rule_return);
+	rule_chain(w, "customer_add");
 	for (EACH_FAMILY(f)) {
-		rule_begin(w, "new_customer");
-		rule_address(w, families[f].family, RULE_SOURCE, families[f].seen_len, RULE_IS, families[f].seen);
-		rule_return(w);
-	}
-	rule_begin(w, "new_customer");
-	rule_socket_transparent(w, true);       /* a trap's connection */
-	rule_return(w);
-	for (EACH_FAMILY(f)) {
-		rule_begin(w, "new_customer");
+		rule_begin(w, "customer_add");
 		rule_remember_customer(w, families[f].family, families[f].customers, CUSTOMER_MS);
 		rule_end(w);
 	}
+	write_new_customer(w, rules);
 
 	rule_base_chain(w, "customer", NF_INET_PRE_ROUTING, PRIORITY_CUSTOMER);
 	for (size_t i = 0; i < sizeof(signs) / sizeof(signs[0]); i++) {

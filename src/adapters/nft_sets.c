@@ -167,7 +167,7 @@ static void write_values(const struct nft *nft, struct nft_batch *batch, const s
 {
 	struct element_writer w;
 
-	element_begin(&w, batch, nft->table, set->name, NFT_MSG_NEWSETELEM);
+	element_begin(&w, batch, nft->table, set->name, ELEMENT_ENSURE);
 	for (size_t i = 0; i < set->value_count; i++)
 		element_put(&w, &set->values[i], 1, 0, 0);
 	element_end(&w);
@@ -198,7 +198,7 @@ static void write_ports(const struct nft *nft, struct nft_batch *batch, const st
 	}
 	memcpy(sorted, ranges, count * sizeof(*sorted));
 	qsort(sorted, count, sizeof(*sorted), compare_ranges);
-	element_begin(&w, batch, nft->table, set->name, NFT_MSG_NEWSETELEM);
+	element_begin(&w, batch, nft->table, set->name, ELEMENT_ENSURE);
 	while (i < count) {
 		const uint16_t first = htons(sorted[i].first);
 		uint16_t last = sorted[i].last, after;
@@ -226,7 +226,7 @@ static void write_rebuilt(const struct nft *nft, struct nft_batch *batch, const 
 	write_ports(nft, batch, &rebuilt[REBUILT_TRAP_TCP], rules->trap_tcp, rules->trap_tcp_count);
 	write_ports(nft, batch, &rebuilt[REBUILT_TRAP_UDP], rules->trap_udp, rules->trap_udp_count);
 	write_ports(nft, batch, &rebuilt[REBUILT_PUBLIC], rules->public_ports, rules->public_count);
-	element_begin(&w, batch, nft->table, rebuilt[REBUILT_GUARDED].name, NFT_MSG_NEWSETELEM);
+	element_begin(&w, batch, nft->table, rebuilt[REBUILT_GUARDED].name, ELEMENT_ENSURE);
 	for (size_t i = 0; i < rules->interface_count; i++) {
 		char name[16] = "";
 
