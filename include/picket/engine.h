@@ -86,7 +86,8 @@ enum verdict { VERDICT_ACCEPT, VERDICT_DROP };
 
 struct engine;
 
-/* NULL when out of memory.  All memory is allocated and touched here. */
+/* NULL when out of memory.  All memory is allocated here; the table of sources is written to as well, so that a flood cannot make
+ * the process grow.  Pages of the other tables follow the number of blocks and list entries. */
 struct engine *engine_new(const struct engine_config *config, const struct hash_key *key, int64_t now_ms);
 void engine_free(struct engine *engine);
 /* A reload: scores and blocks stay.  max_sources of a running engine does not change. */
@@ -153,9 +154,10 @@ struct source_view {
 	uint32_t incident;
 	uint32_t kinds;
 	uint32_t probes;
-	int64_t first_ms, last_ms;
+	int64_t first_ms, last_ms;      /* of its evidence */
+	int64_t at_ms;                  /* the time that the scores and the older ones below are decayed to */
 	struct evidence pieces[EVENT_PIECES_MAX];       /* newest first */
-	/* what fell out of the pieces, summed by kind, already decayed to `last_ms` like the scores are */
+	/* what fell out of the pieces, summed by kind, decayed to at_ms like the scores are */
 	struct {
 		uint8_t kind;
 		uint8_t count;                  /* saturates at 255 */

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Decoy sets (nmap -D).  Each sharer answers for its share of the suspicion, at least a quarter of it: strangers whose
+ * addresses were lent take four times as many probes to be cut off, and a scanner cannot buy more than that by hiding in a larger
+ * crowd.  What was confirmed by a handshake is not shared.
+ *
+ * A table of fixed size, one place a hash: under a flood newer probes displace older ones, which costs nothing but the discount.
+ */
+#include "decoys.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define PLACES    1024
+#define WINDOW_MS 1000
+
+struct place {
+	uint64_t hash;
+	int64_t at_ms;
+	struct decoy_sharers sharers;
+};
+
+struct decoys {
+	struct hash_key key;
+	struct place places[PLACES];
+};
+
+struct decoys *decoys_new(const struct hash_key *key)
+{
+	struct decoys *decoys = calloc(1, sizeof(*decoys));
+
+	if (decoys)
+		decoys->key = *key;
+	return decoys;
+}
+
+void decoys_free(struct decoys *decoys)
+{
+	free(decoys);
+}
+
+/* A tuple that two senders share by chance is worth nothing: one with a sequence number, or with a sender's own port. */
+static bool is_telling(const struct packet *p)
+{
+	return p->protocol == PROTO_TCP || (p->protocol == PROTO_UDP && p->sport >= 1024);
+}
+
+static uint64_t hash_of(const struct decoys *decoys, const struct packet *p)
+{
+	uint8_t bytes[16 + 2 + 2 + 4 + 2] = { 0 };
+
+	memcpy(bytes, p->dst.b, 16);
+	memcpy(bytes + 16, &p->sport, 2);
+	memcpy(bytes + 18, &p->dport, 2);
+	memcpy(bytes + 20, &p->seq, 4);
+	bytes[24] = p->protocol;
+	bytes[25] = p->tcp_flags;
+	return hash_bytes(&decoys->key, bytes, sizeof(bytes));
+}
+
+/* Puts the sender last, once. */
+static void join(struct decoy_sharers *sharers, const struct prefix *sender)
+{
+	unsigned at = 0;
+
+	while (at < sharers->count && !prefix_equal(&sharers->keys[at], sender))
+		at++;
+	if (at == DECOYS_SHARERS)
+		at = 0;                 /* a crowd: the first leaves, the count stays */
+	else if (at == sharers->count)
+		sharers->count++;
+	for (; at + 1 < sharers->count; at++)
+		sharers->keys[at] = sharers->keys[at + 1];
+	sharers->keys[sharers->count - 1] = *sender;
+}
+
+struct decoy_sharers decoys_see(struct decoys *decoys, const struct packet *packet, const struct prefix *sender, int64_t now_ms)
+{
+	struct decoy_sharers alone = { .count = 1, .keys = { *sender } };
+	uint64_t hash = hash_of(decoys, packet);
+	struct place *place = &decoys->places[hash % PLACES];
+
+	if (!is_telling(packet))
+		return alone;
+	if (place->hash != hash || now_ms - place->at_ms > WINDOW_MS || place->sharers.count == 0)
+		*place = (struct place){ .hash = hash, .sharers = { .count = 0 } };
+	place->at_ms = now_ms;
+	join(&place->sharers, sender);
+	return place->sharers;
+}
+
+uint8_t decoys_share(uint8_t weight, unsigned sharers)
+{
+	return sharers > 1 && weight > 0 ? (uint8_t)((weight + sharers - 1) / sharers) : weight;
+}

@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * From a probe to what it proves.  The rule that runs through all of it: what an honest stack may send, late, lost, repeated or
+ * answering, proves nothing or little; what no stack sends proves much.
+ *
+ * Sources: RFC 9293 (TCP flags), RFC 3168 (ECE and CWR with SYN are set-up, not scanning), RFC 792, 4443, 9260.
+ */
+#include "judge.h"
+
+#define UDP_TRACEROUTE_PORT 33000       /* traceroute counts up from 33434, mtr from 33000 */
+#define UDP_TRACEROUTE_TTL  10
+#define EPHEMERAL_PORT      32768
+#define SERVICE_PORT_END    1024
+
+#define FLAGS_ALL (TCP_FIN | TCP_SYN | TCP_RST | TCP_PSH | TCP_ACK | TCP_URG)
+
+static const struct finding nothing = { .kind = EVIDENCE_NONE };
+
+uint8_t judge_syn_weight(uint16_t port)
+{
+	return port < 1024 ? WEIGHT_SYN_LOW : port < 32768 ? WEIGHT_SYN_MIDDLE : WEIGHT_SYN_HIGH;
+}
+
+static struct finding finding(enum evidence_kind kind, uint8_t weight, uint16_t port)
+{
+	return (struct finding){ .kind = kind, .weight = weight, .port = port };
+}
+
+static struct finding service_finding(enum evidence_kind kind, uint8_t weight, uint16_t port)
+{
+	return (struct finding){ .kind = kind, .weight = weight, .port = port, .service = true };
+}
+
+/* Shaped like the late answer of a service that we asked: from its port to one of the kind that clients use. */
+static bool answers(const struct packet *p)
+{
+	return p->sport > 0 && p->sport < SERVICE_PORT_END && p->dport >= EPHEMERAL_PORT;
+}
+
+static enum evidence_kind impossible_flags(uint8_t flags)
+{
+	switch (flags) {
+	case 0:
+		return EVIDENCE_NULL;
+	case TCP_FIN:
+		return EVIDENCE_FIN;
+	case TCP_FIN | TCP_PSH | TCP_URG:
+		return EVIDENCE_XMAS;
+	}
+	if ((flags & (TCP_SYN | TCP_FIN | TCP_RST)) == (TCP_SYN | TCP_FIN))
+		return EVIDENCE_SYNFIN;
+	if ((flags & (TCP_SYN | TCP_FIN | TCP_RST)) == (TCP_SYN | TCP_RST))
+		return EVIDENCE_SYNRST;
+	return EVIDENCE_FLAGS;
+}
+
+static bool possible_flags(uint8_t flags)
+{
+	if (flags & TCP_RST)
+		return !(flags & (TCP_SYN | TCP_FIN | TCP_URG));
+	if (flags & TCP_SYN)
+		return !(flags & (TCP_FIN | TCP_PSH | TCP_URG));
+	return flags & TCP_ACK;         /* with FIN, PSH, URG in any mixture: the end of some connection */
+}
+
+static struct finding judge_tcp(const struct packet *p)
+{
+	uint8_t flags = p->tcp_flags & FLAGS_ALL;
+
+	if (!possible_flags(flags))
+		return finding(impossible_flags(flags), WEIGHT_FLAGS_FIRST, p->dport);
+	if (flags == TCP_SYN)
+		return service_finding(EVIDENCE_SYN, judge_syn_weight(p->dport), p->dport);
+	if (flags & (TCP_SYN | TCP_RST))
+		return nothing;         /* backscatter: what the victims of a forged flood send to us */
+	if (answers(p))
+		return nothing;
+	return service_finding(flags & TCP_FIN ? EVIDENCE_MAIMON : EVIDENCE_ACK, WEIGHT_ACK, p->dport);
+}
+
+static struct finding judge_udp(const struct probe *probe)
+{
+	const struct packet *p = &probe->packet;
+
+	if (probe->port == PROBE_PORT_TRAPPED)
+		return service_finding(EVIDENCE_UDP_TRAP, WEIGHT_UDP_TRAP, p->dport);
+	if (p->dport >= UDP_TRACEROUTE_PORT && p->ttl <= UDP_TRACEROUTE_TTL)
+		return nothing;
+	if (p->dport == 68 || p->dport == 546)
+		return nothing;         /* DHCP answers, which come to no socket that the kernel could find */
+	return service_finding(EVIDENCE_UDP, answers(p) ? WEIGHT_UDP_ANSWER : WEIGHT_UDP, p->dport);
+}
+
+static struct finding judge_icmp(const struct packet *p)
+{
+	if (p->protocol == PROTO_ICMPV6)
+		return p->icmp_type == 128 ? finding(EVIDENCE_ICMP_ECHO, WEIGHT_ICMP_ECHO, 0) : nothing;
+	switch (p->icmp_type) {
+	case 8:
+		return finding(EVIDENCE_ICMP_ECHO, WEIGHT_ICMP_ECHO, 0);
+	case 13:
+		return finding(EVIDENCE_ICMP_TIMESTAMP, WEIGHT_ICMP_QUERY, 0);
+	case 17:
+		return finding(EVIDENCE_ICMP_MASK, WEIGHT_ICMP_QUERY, 0);
+	}
+	return nothing;
+}
+
+static struct finding judge_sctp(const struct packet *p)
+{
+	if (p->sctp_chunk == 1)
+		return service_finding(EVIDENCE_SCTP_INIT, WEIGHT_SCTP_INIT, p->dport);
+	if (p->sctp_chunk == 10)
+		return service_finding(EVIDENCE_SCTP_COOKIE, WEIGHT_SCTP_COOKIE, p->dport);
+	return nothing;
+}
+
+/* Tunnels, routing, redundancy, multicast: spoken by neighbours without a socket that anyone could look up. */
+static bool spoken_protocol(uint8_t protocol)
+{
+	static const uint8_t spoken[] = { 1, 2, 4, 6, 17, 41, 47, 50, 51, 58, 59, 89, 103, 112, 132 };
+
+	for (unsigned i = 0; i < sizeof(spoken); i++) {
+		if (spoken[i] == protocol)
+			return true;
+	}
+	return false;
+}
+
+static struct finding judge_malformed(const struct packet *p)
+{
+	/* The pieces of a scan that was cut small on purpose; no path's MTU is that small (RFC 791: 68). */
+	if (p->first_fragment)
+		return finding(EVIDENCE_FRAGMENT, WEIGHT_FRAGMENT, p->dport);
+	return finding(EVIDENCE_TRUNCATED, WEIGHT_TRUNCATED, p->dport);
+}
+
+struct finding judge_probe(const struct probe *probe)
+{
+	const struct packet *p = &probe->packet;
+
+	if (addr_is_multicast(&p->dst))
+		return nothing;
+	if (probe->trap != PROBE_TRAP_NONE && p->protocol == PROTO_TCP)
+		return probe->trap == PROBE_TRAP_COMPLETED ?
+			service_finding(EVIDENCE_TRAP, WEIGHT_TRAP_FIRST, p->dport) :
+			service_finding(EVIDENCE_TRAP_WEAK, WEIGHT_TRAP_WEAK, p->dport);
+	if (probe->packet_result == PACKET_SHORT_TRANSPORT || probe->packet_result == PACKET_BAD_TRANSPORT)
+		return judge_malformed(p);
+	if (probe->packet_result != PACKET_OK)
+		return nothing;
+	if (p->checksum == PACKET_CHECKSUM_BAD)
+		return finding(EVIDENCE_CHECKSUM, WEIGHT_CHECKSUM, p->dport);
+	switch (p->protocol) {
+	case PROTO_TCP:
+		return judge_tcp(p);
+	case PROTO_UDP:
+		return judge_udp(probe);
+	case PROTO_ICMP:
+	case PROTO_ICMPV6:
+		return judge_icmp(p);
+	case PROTO_SCTP:
+		return judge_sctp(p);
+	}
+	return spoken_protocol(p->protocol) ? nothing : finding(EVIDENCE_PROTOCOL, WEIGHT_PROTOCOL, p->protocol);
+}
+
+enum judge_group judge_group(enum evidence_kind kind)
+{
+	static const uint8_t groups[EVIDENCE_KIND_COUNT] = {
+		[EVIDENCE_TRAP] = GROUP_CONNECT, [EVIDENCE_TRAP_WEAK] = GROUP_CONNECT, [EVIDENCE_SYN] = GROUP_CONNECT,
+		[EVIDENCE_FIN] = GROUP_FLAGS, [EVIDENCE_NULL] = GROUP_FLAGS, [EVIDENCE_XMAS] = GROUP_FLAGS,
+		[EVIDENCE_SYNFIN] = GROUP_FLAGS, [EVIDENCE_SYNRST] = GROUP_FLAGS, [EVIDENCE_FLAGS] = GROUP_FLAGS,
+		[EVIDENCE_MAIMON] = GROUP_ACK, [EVIDENCE_ACK] = GROUP_ACK,
+		[EVIDENCE_UDP] = GROUP_UDP, [EVIDENCE_UDP_TRAP] = GROUP_UDP,
+		[EVIDENCE_SCTP_INIT] = GROUP_SCTP, [EVIDENCE_SCTP_COOKIE] = GROUP_SCTP,
+		[EVIDENCE_PROTOCOL] = GROUP_PROTOCOL, [EVIDENCE_ICMP_ECHO] = GROUP_ECHO,
+		[EVIDENCE_ICMP_TIMESTAMP] = GROUP_TIMESTAMP, [EVIDENCE_ICMP_MASK] = GROUP_MASK,
+		[EVIDENCE_FRAGMENT] = GROUP_MALFORMED, [EVIDENCE_TRUNCATED] = GROUP_MALFORMED,
+		[EVIDENCE_CHECKSUM] = GROUP_CHECKSUM, [EVIDENCE_MARK] = GROUP_MARK,
+	};
+
+	return (unsigned)kind < EVIDENCE_KIND_COUNT ? groups[kind] : GROUP_NONE;
+}

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Learns popular dead ports.  Only those count who want that one port and nothing else, and who came back for it: an
+ * honest program tries again, a sweep of the internet passes on to the next address.  And a port is not popular before it was
+ * sought for an hour, so that a flood of forged sources does not whiten what is about to be scanned.
+ *
+ * Bounded: 256 candidates (the stalest gives way), 16 popular ports, distinct sources counted in 64 bits (linear counting, Whang,
+ * Vander-Zanden and Taylor 1990: 17 bits set are about 20 sources).
+ */
+#include "popularity.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define CANDIDATES  256
+#define MEMORY_MS   86400000LL
+#define RIPENING_MS 3600000LL
+#define BITS_NEEDED 17                  /* of 64, for POPULARITY_SOURCES */
+
+struct candidate {
+	int64_t first_ms, last_ms;      /* last 0: unused */
+	uint64_t sources;
+	uint16_t port;
+	uint8_t protocol;
+	bool popular;
+};
+
+struct popularity {
+	struct hash_key key;
+	unsigned popular;
+	struct candidate candidates[CANDIDATES];
+};
+
+struct popularity *popularity_new(const struct hash_key *key)
+{
+	struct popularity *popularity = calloc(1, sizeof(*popularity));
+
+	if (popularity)
+		popularity->key = *key;
+	return popularity;
+}
+
+void popularity_free(struct popularity *popularity)
+{
+	free(popularity);
+}
+
+static void forget(struct popularity *popularity, struct candidate *candidate)
+{
+	popularity->popular -= candidate->popular;
+	memset(candidate, 0, sizeof(*candidate));
+}
+
+static const struct candidate *find(const struct popularity *popularity, uint8_t protocol, uint16_t port)
+{
+	for (unsigned i = 0; i < CANDIDATES; i++) {
+		const struct candidate *c = &popularity->candidates[i];
+
+		if (c->last_ms && c->port == port && c->protocol == protocol)
+			return c;
+	}
+	return NULL;
+}
+
+/* The port's own place, else a free one, else the stalest. */
+static struct candidate *place_for(struct popularity *popularity, uint8_t protocol, uint16_t port, int64_t now_ms)
+{
+	struct candidate *stalest = &popularity->candidates[0];
+
+	for (unsigned i = 0; i < CANDIDATES; i++) {
+		struct candidate *c = &popularity->candidates[i];
+
+		if (c->last_ms && now_ms - c->last_ms > MEMORY_MS)
+			forget(popularity, c);
+		if (c->last_ms && c->port == port && c->protocol == protocol)
+			return c;
+		if (c->last_ms < stalest->last_ms)
+			stalest = c;
+	}
+	forget(popularity, stalest);
+	stalest->first_ms = now_ms;
+	stalest->port = port;
+	stalest->protocol = protocol;
+	return stalest;
+}
+
+void popularity_note(struct popularity *popularity, uint8_t protocol, uint16_t port, const struct prefix *source, int64_t now_ms)
+{
+	struct candidate *c = place_for(popularity, protocol, port, now_ms);
+
+	c->last_ms = now_ms;
+	c->sources |= UINT64_C(1) << (hash_bytes(&popularity->key, source->addr.b, sizeof(source->addr.b)) % 64);
+	if (!c->popular && popularity->popular < POPULARITY_PORTS && now_ms - c->first_ms >= RIPENING_MS &&
+	    __builtin_popcountll(c->sources) >= BITS_NEEDED) {
+		c->popular = true;
+		popularity->popular++;
+	}
+}
+
+bool popularity_is(const struct popularity *popularity, uint8_t protocol, uint16_t port, int64_t now_ms)
+{
+	const struct candidate *c = popularity->popular ? find(popularity, protocol, port) : NULL;
+
+	return c && c->popular && now_ms - c->last_ms <= MEMORY_MS;
+}

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The table of sources: who was seen, what it did, how it stands.  Bounded, keyed, touched at start, 192 bytes a source.
+ *
+ * When it is full somebody gives way, in constant time and in this order: a confirmed source beyond the quarter that is theirs; a
+ * newcomer with the least score, while newcomers hold more than a quarter; the lowest-scored of the rest.  Within equals the one
+ * longest without new evidence goes.  A forged flood is a flood of newcomers: it pushes out itself.
+ */
+#ifndef PICKET_SOURCES_H
+#define PICKET_SOURCES_H
+
+#include <assert.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <picket/event.h>
+#include "hash.h"
+
+#define SOURCE_PIECES 12
+#define SOURCE_OLDER  4
+
+/* struct evidence without its padding. */
+struct piece {
+	uint32_t at_s;
+	uint16_t port, host_tag;
+	uint8_t weight, kind;           /* kind EVIDENCE_NONE: an empty place; all behind it are empty too */
+} __attribute__((packed));
+
+/* What fell out of the pieces.  All evidence of a class decays at one rate, so shares do not change with time. */
+struct older {
+	uint8_t kind, count;            /* kind EVIDENCE_NONE: unused; count saturates */
+	uint16_t share;                 /* of its class's older evidence, in 1/65535 */
+};
+
+struct source {
+	struct prefix key;
+	uint8_t grade : 3;              /* the highest that was told and still stands */
+	uint8_t spared : 1;             /* EVENT_SPARED was told for this incident */
+	uint8_t waiting : 1;            /* a storm's candidate */
+	uint8_t tool;
+	uint8_t times;                  /* blocks so far */
+	uint32_t incident;
+	int64_t updated_ms;             /* of the newest evidence: the time the sums below stand for */
+	float confirmed, suspected, fast;
+	uint32_t first_s;
+	uint32_t kinds;
+	uint16_t probes;                /* that counted; saturates */
+	uint16_t last_block_day;        /* days since the epoch */
+	struct piece pieces[SOURCE_PIECES];     /* newest first */
+	struct older older[SOURCE_OLDER];
+};
+
+static_assert(sizeof(struct piece) == 10, "a piece of evidence is 10 bytes");
+static_assert(sizeof(struct source) == 192, "a source is 192 bytes");
+
+struct sources;
+
+struct sources *sources_new(uint32_t max, const struct hash_key *key);
+void sources_free(struct sources *table);
+
+struct source *sources_find(const struct sources *table, const struct prefix *key);
+/* A new, empty entry.  NULL when nobody may give way: turned away. */
+struct source *sources_add(struct sources *table, const struct prefix *key);
+/* The same, but only where there is a free place. */
+struct source *sources_add_if_free(struct sources *table, const struct prefix *key);
+void sources_remove(struct sources *table, struct source *source);
+
+enum sources_rank { SOURCES_SUSPECTED, SOURCES_CONFIRMED, SOURCES_BLOCKED };
+/* To be called after every change: where it stands in the order of giving way.  score in nats. */
+void sources_rank(struct sources *table, struct source *source, enum sources_rank rank, double score);
+/* To be called as time passes: the same, but who stands where it belongs keeps its turn. */
+void sources_rerank(struct sources *table, struct source *source, enum sources_rank rank, double score);
+bool sources_is_blocked(const struct sources *table, const struct source *source);
+
+/* The entry at an index below sources_max(), or NULL. */
+struct source *sources_at(const struct sources *table, uint32_t index);
+uint32_t sources_index(const struct sources *table, const struct source *source);
+uint32_t sources_max(const struct sources *table);
+uint32_t sources_count(const struct sources *table);
+uint32_t sources_confirmed(const struct sources *table);
+uint64_t sources_evicted(const struct sources *table);
+
+#endif
