@@ -40,6 +40,9 @@ int trap_open(bool tcp, bool udp, const char *banner, struct trap **out);
 /* Starts serving in the caller's event loop. */
 int trap_serve(struct trap *trap, struct event_base *base, trap_hit_fn *hit, void *context);
 void trap_close(struct trap *trap);
+/* The source was blocked for something else: its visits that only wait for their end, end now and without a word.
+ * Not to be called from within the hit function, which says the same by returning true. */
+void trap_silence(struct trap *trap, const struct prefix *source);
 /* Local ports chosen by the kernel, host order; 0: no such listener. */
 void trap_ports(const struct trap *trap, uint16_t *tcp4, uint16_t *tcp6, uint16_t *udp4, uint16_t *udp6);
 void trap_read_stats(const struct trap *trap, struct trap_stats *out);

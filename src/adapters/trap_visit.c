@@ -74,13 +74,13 @@ static void visit_end(struct visit *visit, bool silently)
 }
 
 /* What was reported before its source was blocked only waits for its end: that must be silent as well. */
-static void visits_silence(struct visit_table *table, const struct addr *source)
+void visits_silence(struct visit_table *table, const struct prefix *source)
 {
 	struct visit *visit = TAILQ_FIRST(&table->live), *next;
 
 	for (; visit; visit = next) {
 		next = TAILQ_NEXT(visit, link);
-		if (visit->reported && addr_equal(&visit->probe.packet.src, source))
+		if (visit->reported && prefix_contains(source, &visit->probe.packet.src))
 			visit_end(visit, true);
 	}
 }
@@ -89,7 +89,7 @@ static void visits_silence(struct visit_table *table, const struct addr *source)
 static bool visit_report(struct visit *visit, enum probe_trap outcome)
 {
 	struct visit_table *table = visit->table;
-	struct addr source = visit->probe.packet.src;
+	struct prefix source = prefix_host(&visit->probe.packet.src);
 
 	if (visit->reported)
 		return false;

@@ -42,5 +42,7 @@ void visit_table_release(struct visit_table *table);
 void visit_begin(struct visit_table *table, int fd, const union any_address *peer);
 /* Reports and closes the oldest visit.  False: there is none. */
 bool visit_evict_oldest(struct visit_table *table);
+/* Ends, without a word, the visits from there that were reported. */
+void visits_silence(struct visit_table *table, const struct prefix *source);
 
 #endif

@@ -14,6 +14,14 @@ static bool parsed_enough(enum packet_result result)
 	       result == PACKET_LATER_FRAGMENT;
 }
 
+/* What a trap still has open to a source that is being blocked must end without an answer. */
+static void silence_traps(struct sentry *sentry, const struct actions *actions)
+{
+	for (size_t i = 0; sentry->trap && i < actions->count; i++)
+		if (actions->items[i].type == ACTION_ADD)
+			trap_silence(sentry->trap, &actions->items[i].source);
+}
+
 static bool judge(void *context, const struct nfqueue_packet *packet)
 {
 	struct sentry *sentry = context;
@@ -25,6 +33,8 @@ static bool judge(void *context, const struct nfqueue_packet *packet)
 		return true;
 	probe.packet_result = (uint8_t)result;
 	enum verdict verdict = engine_probe(sentry->engine, &probe, sentry_now_ms(sentry), &sentry->actions);
+	if (verdict == VERDICT_DROP)
+		silence_traps(sentry, &sentry->actions);
 	sentry_act(sentry);
 	return verdict == VERDICT_ACCEPT;
 }
