@@ -9,6 +9,8 @@ DOCDIR    ?= $(PREFIX)/share/doc/picket
 UNITDIR   ?= $(PREFIX)/lib/systemd/system
 SYSCONFDIR ?= /etc
 BUILD     ?= build
+# make V=1 shows the compiler's command lines
+Q          = $(if $(V),,@echo '  $(notdir $@)';)
 CC        ?= cc
 CFLAGS    ?= -O2 -g -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fstack-clash-protection -fcf-protection
 LDFLAGS   ?= -Wl,-z,relro,-z,now -pie
@@ -42,7 +44,7 @@ all: $(BUILD)/picketd $(BUILD)/picketctl
 define layer
 $(BUILD)/$(1)/%.o: src/$(1)/%.c
 	@mkdir -p $$(@D)
-	$$(CC) $$(ALL_CFLAGS) $$(INCLUDE_$(1)) $(2) -MMD -MP -c -o $$@ $$<
+	$$(Q)$$(CC) $$(ALL_CFLAGS) $$(INCLUDE_$(1)) $(2) -MMD -MP -c -o $$@ $$<
 -include $$(patsubst %.o,%.d,$$(call objects,$(1)))
 endef
 $(eval $(call layer,base))
@@ -61,13 +63,13 @@ $(BUILD)/%.a:
 	$(AR) rcs $@ $^
 
 $(BUILD)/picketd: $(BUILD)/daemon/main.o $(BUILD)/libdaemon.a $(BUILD)/libadapters.a $(BUILD)/libpicket.a
-	$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS) -lm
+	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS) -lm
 $(BUILD)/picketctl: $(BUILD)/ctl/main.o $(BUILD)/libctl.a $(BUILD)/libadapters.a $(BUILD)/libpicket.a
-	$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS) -lm
+	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS) -lm
 
 $(BUILD)/unit/%: tests/unit/%.c $(BUILD)/libdaemon.a $(BUILD)/libctl.a $(BUILD)/libadapters.a $(BUILD)/libpicket.a
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) $(INCLUDE_tests) $(PKG_CFLAGS) $(LDFLAGS) -MMD -MP -o $@ $< $(filter %.a,$^) -lcmocka $(LIBS) -lm
+	$(Q)$(CC) $(ALL_CFLAGS) $(INCLUDE_tests) $(PKG_CFLAGS) $(LDFLAGS) -MMD -MP -o $@ $< $(filter %.a,$^) -lcmocka $(LIBS) -lm
 -include $(wildcard $(BUILD)/unit/*.d)
 
 .PHONY: unit
@@ -76,7 +78,7 @@ unit: $(UNIT)                           ## the unit tests
 
 # Scenarios as text: the engine alone, in virtual time.
 $(BUILD)/replay-run: tests/replay/run.c $(BUILD)/libpicket.a
-	$(CC) $(ALL_CFLAGS) $(INCLUDE_tests) $(LDFLAGS) -MMD -MP -o $@ $^ -lm
+	$(Q)$(CC) $(ALL_CFLAGS) $(INCLUDE_tests) $(LDFLAGS) -MMD -MP -o $@ $^ -lm
 
 # ---- what people do with it
 
