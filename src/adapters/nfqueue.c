@@ -313,9 +313,9 @@ int nfqueue_read(struct nfqueue *queue, unsigned max, nfqueue_judge_fn *judge, v
 }
 
 /*
- * The numbers of what is held are unknown here.  The kernel compares them by their signed difference and stops at the first one that is
- * beyond: 0x7fffffff covers the lower half, 0xffffffff the upper one, and the third covers a lower half that
- * had stood behind an upper one after the numbers wrapped.
+ * The numbers of what is held are unknown here.  The kernel compares them by their signed difference and stops at
+ * the first one that is beyond: 0x7fffffff covers the lower half, 0xffffffff the upper one, and the third covers a
+ * lower half that had stood behind an upper one after the numbers wrapped.
  */
 int nfqueue_accept_all(struct nfqueue *queue)
 {

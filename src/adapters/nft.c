@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The table as a whole: opened, loaded, replaced, checked, unloaded.  A load is one transaction that takes the old table
- * away and puts the new one in with everything alive in the old one's sets: there is no moment without blocks.
+ * The table as a whole: opened, loaded, replaced, checked, unloaded.  A load is one transaction that takes the old
+ * table away and puts the new one in with everything alive in the old one's sets: there is no moment without
+ * blocks.
  */
 #include "nft_internal.h"
 
@@ -24,7 +25,8 @@ static bool table_name_is_valid(const char *table)
 	for (size_t i = 0; i < len; i++) {
 		const char c = table[i];
 
-		if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-'))
+		if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
+		      c == '-'))
 			return false;
 	}
 	return true;

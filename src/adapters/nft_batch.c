@@ -92,7 +92,8 @@ static ssize_t receive(struct nft *nft, void *buf, size_t size)
 {
 	struct sockaddr_nl sender;
 	struct iovec part = { buf, size };
-	struct msghdr message = { .msg_name = &sender, .msg_namelen = sizeof(sender), .msg_iov = &part, .msg_iovlen = 1 };
+	struct msghdr message = { .msg_name = &sender, .msg_namelen = sizeof(sender), .msg_iov = &part,
+				  .msg_iovlen = 1 };
 	ssize_t got;
 
 	do {
@@ -239,7 +240,8 @@ static int request(struct nft *nft, struct nlmsghdr *nlh, bool dump, nft_dump_fn
 {
 	struct iovec part = { nlh, nlh->nlmsg_len };
 	struct sockaddr_nl kernel = { .nl_family = AF_NETLINK };
-	struct msghdr message = { .msg_name = &kernel, .msg_namelen = sizeof(kernel), .msg_iov = &part, .msg_iovlen = 1 };
+	struct msghdr message = { .msg_name = &kernel, .msg_namelen = sizeof(kernel), .msg_iov = &part,
+				  .msg_iovlen = 1 };
 	int result = send_all(nft, &message, nlh->nlmsg_len);
 
 	return result ? result : read_reply(nft, nlh->nlmsg_seq, dump, fn, context, interrupted);
@@ -279,10 +281,8 @@ int nft_dump(struct nft *nft, uint16_t type, const char *set, nft_dump_fn *fn, v
 	int result;
 
 	/* the table's name has one number in every kind of message */
-	_Static_assert(((int)NFTA_TABLE_NAME ^ (int)NFTA_CHAIN_TABLE ^ (int)NFTA_RULE_TABLE ^ (int)NFTA_SET_TABLE) == 0 &&
-		       (int)NFTA_TABLE_NAME == (int)NFTA_CHAIN_TABLE && (int)NFTA_TABLE_NAME == (int)NFTA_SET_TABLE &&
-		       (int)NFTA_TABLE_NAME == (int)NFTA_SET_ELEM_LIST_TABLE &&
-		       (int)NFTA_TABLE_NAME == (int)NFTA_OBJ_TABLE, "one number");
+	_Static_assert(NFTA_TABLE_NAME == 1 && NFTA_CHAIN_TABLE == 1 && NFTA_RULE_TABLE == 1 && NFTA_SET_TABLE == 1 &&
+		       NFTA_SET_ELEM_LIST_TABLE == 1 && NFTA_OBJ_TABLE == 1, "the kernel's interface does not change");
 	mnl_attr_put_strz(nlh, NFTA_TABLE_NAME, nft->table);
 	if (set)
 		mnl_attr_put_strz(nlh, NFTA_SET_ELEM_LIST_SET, set);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What stands in an old table of ours and must outlive it: blocks, customers, seen.  Memory is bounded by the sets' own
- * sizes.  A hash set that grows or shrinks while it is dumped can hide elements or tell them twice, and gives no sign:
- * it is read again until two readings agree in number, and everything told once is kept.
+ * What stands in an old table of ours and must outlive it: blocks, customers, seen.  Memory is bounded by the
+ * sets' own sizes.  A hash set that grows or shrinks while it is dumped can hide elements or tell them twice, and
+ * gives no sign: it is read again until two readings agree in number, and everything told once is kept.
  */
 #include "nft_elements.h"
 

@@ -52,7 +52,8 @@ struct nft_batch {
 
 void nft_batch_init(struct nft_batch *batch);
 void nft_batch_free(struct nft_batch *batch);
-/* Room for one message of at most NFT_MESSAGE_MAX bytes, its header filled; NULL when out of memory.  Close it before the next. */
+/* Room for one message of at most NFT_MESSAGE_MAX bytes, its header filled; NULL when out of memory.  Close it
+ * before the next. */
 #define NFT_MESSAGE_MAX (96 * 1024)
 struct nlmsghdr *nft_batch_open(struct nft_batch *batch, uint16_t type, uint16_t flags);
 void nft_batch_close(struct nft_batch *batch, const struct nlmsghdr *nlh);
@@ -75,11 +76,13 @@ bool nft_is_ours(const struct nft *nft, const struct nlmsghdr *nlh);
 
 /* ---- nft_sets.c: sets and elements ---- */
 
-/* The name of the set for that list and prefix length: soft4 (/32), soft6 (/128), soft64, soft56, soft48; soft4_24, soft6_32 for others. */
+/* The name of the set for that list and prefix length: soft4 (/32), soft6 (/128), soft64, soft56, soft48;
+ * soft4_24, soft6_32 for others. */
 void nft_set_name(enum nft_list list, enum nft_family family, unsigned len, char out[NFT_NAME_MAX]);
 /* The lengths that always have a set. */
 void nft_lengths_fixed(struct nft_lengths *lengths);
-/* Counter objects and all sets, idempotent; the port, interface and constant sets are made afresh and filled.  Returns how many sets. */
+/* Counter objects and all sets, idempotent; the port, interface and constant sets are made afresh and filled.
+ * Returns how many sets. */
 unsigned nft_sets_write(const struct nft *nft, struct nft_batch *batch, const struct nft_lengths *lengths,
 			const struct nft_rules *rules);
 /* Does nft_sets_write() make this set afresh (so that an old one must be deleted in the same transaction)? */
@@ -115,7 +118,8 @@ void nft_rules_write_probe(struct nft_batch *batch, const char *table);
 /* ---- nft_watch.c ---- */
 
 int nft_watch_open(struct nft *nft);
-/* Around a large transaction of our own: its notifications would fill the buffer.  Foreign changes meanwhile are found by the generation number. */
+/* Around a large transaction of our own: its notifications would fill the buffer.  Foreign changes meanwhile are
+ * found by the generation number. */
 int nft_watch_suspend(struct nft *nft, uint32_t *generation);
 int nft_watch_resume(struct nft *nft, uint32_t generation);
 

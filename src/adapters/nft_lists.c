@@ -2,9 +2,10 @@
 /*
  * Sources into and out of the lists, each call one transaction.
  *
- * Renewal: kernels before 6.12 ignore the timeout of an addition to what is there already, without an error.  So additions
- * insist on being new; where one is not, each is added (if missing), deleted and added, in one transaction: no packet
- * sees a gap.  Deleting what is not there fails a transaction, so it is then added first.  Nothing here is newer than Linux 5.10.
+ * Renewal: kernels before 6.12 ignore the timeout of an addition to what is there already, without an error.  So
+ * additions insist on being new; where one is not, each is added (if missing), deleted and added, in one
+ * transaction: no packet sees a gap.  Deleting what is not there fails a transaction, so it is then added first.
+ * Nothing here is newer than Linux 5.10.
  */
 #include "nft_elements.h"
 

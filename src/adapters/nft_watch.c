@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Notifications: did anybody else touch our table?  The kernel stamps each message with the port of who caused it, so our
- * own doing is told apart; expiry and the kernel's own set updates are not notified.  Whatever was
- * lost is told as lost, never as nothing.
+ * Notifications: did anybody else touch our table?  The kernel stamps each message with the port of who caused it,
+ * so our own doing is told apart; expiry and the kernel's own set updates are not notified.  Whatever was lost is
+ * told as lost, never as nothing.
  */
 #include "nft_internal.h"
 
