@@ -36,7 +36,7 @@ struct replay_source {
 	bool count_cut;                 /* host_count and port_count are the least there were */
 	uint32_t incident, kinds;
 	int32_t peak_mn;
-	struct source_view peak;        /* when the score was highest */
+	struct source_view peak;        /* when the score was highest, blocks apart */
 	struct event event;             /* that brought the grade; EVENT_NONE: none */
 	char spared[EVENT_TEXT_MAX];    /* the safeguard that kept it from a block */
 };

@@ -127,7 +127,7 @@ ETHER = scapy.Ether(src="02:00:00:00:00:02", dst="02:00:00:00:00:01")
 LINKS = {
     "ethernet": lambda p: ETHER / p,
     "vlan": lambda p: ETHER / scapy.Dot1Q(vlan=7) / p,
-    "qinq": lambda p: ETHER.__class__(src=ETHER.src, dst=ETHER.dst, type=0x88a8) / scapy.Dot1Q(vlan=9) /
+    "qinq": lambda p: scapy.Ether(src=ETHER.src, dst=ETHER.dst, type=0x88a8) / scapy.Dot1Q(vlan=9) /
     scapy.Dot1Q(vlan=7) / p,
     "sll": lambda p: scapy.CookedLinux(pkttype=0, proto=0x86dd if p.version == 6 else 0x800) / p,
     "raw": lambda p: p,
@@ -242,10 +242,11 @@ def test_slow_scan_takes_no_time(tmp_path):
 
 def test_broadcast_and_arp_are_nobodys_probes(tmp_path):
     path = str(tmp_path / "lan.pcap")
-    packets = [scapy.Ether(src="02:00:00:00:00:02", dst="ff:ff:ff:ff:ff:ff") /
-               scapy.IP(src=CLIENT, dst="192.0.2.255") / scapy.UDP(sport=137, dport=137 + n) for n in range(20)]
-    packets += [scapy.Ether() / scapy.ARP(psrc=CLIENT, pdst=f"192.0.2.{n}") for n in range(20)]
-    packets += [scapy.Ether(dst="01:00:5e:00:00:fb") / scapy.IP(src=CLIENT, dst="224.0.0.251") /
+    # every address is given: scapy would ask the network for those that are left out
+    everybody = scapy.Ether(src=ETHER.src, dst="ff:ff:ff:ff:ff:ff")
+    packets = [everybody / scapy.IP(src=CLIENT, dst="192.0.2.255") / scapy.UDP(sport=137, dport=137 + n) for n in range(20)]
+    packets += [everybody / scapy.ARP(hwsrc=ETHER.src, psrc=CLIENT, pdst=f"192.0.2.{n}") for n in range(20)]
+    packets += [scapy.Ether(src=ETHER.src, dst="01:00:5e:00:00:fb") / scapy.IP(src=CLIENT, dst="224.0.0.251") /
                 scapy.UDP(sport=5353, dport=5353)]
     scapy.wrpcap(path, timed(packets))
     assert sources(path) == {} and sources(path, "--local", "192.0.2.0/24") == {}
