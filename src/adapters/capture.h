@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Captured packets from a pcap or pcapng file, by libpcap: link headers (Ethernet, VLAN, Linux cooked, raw IP, loopback) taken off.
+ * Captured packets from a pcap or pcapng file, by libpcap: link headers (Ethernet, VLAN, Linux cooked, raw IP,
+ * loopback) taken off.
  */
 #ifndef PICKET_CAPTURE_H
 #define PICKET_CAPTURE_H
@@ -10,7 +11,7 @@
 #include <stdint.h>
 
 struct capture_packet {
-	int64_t at_ms;                  /* since the epoch; a time that does not fit into 32 bits of seconds is the nearest that does */
+	int64_t at_ms;                  /* since the epoch; the nearest that fits into 32 bits of seconds */
 	const uint8_t *data;            /* from the IP header on; NULL: not an IP packet */
 	size_t copied;                  /* bytes present, the link's padding among them */
 	bool group;                     /* the link says: sent to a broadcast or multicast address */

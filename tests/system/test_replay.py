@@ -201,11 +201,11 @@ def test_reset_stays_evidence(tmp_path):
 
 
 def test_visits_to_traps(tmp_path):
-    """A listener that --open leaves out is a trap: two finished handshakes are a ban.  Without --open it is a service."""
+    """A listener that --open leaves out is a trap: two handshakes are a ban.  Without --open it is a service."""
     path, conf = str(tmp_path / "honeypot.pcap"), tmp_path / "picket.conf"
     conf.write_text('trap { tcp = { "23", "5900" } }\n')
-    packets = connection(23, SCANNER, sport=50001, payload=b"root\r\n") + connection(5900, SCANNER, sport=50002, payload=b"",
-                                                                                     close=False)
+    packets = connection(23, SCANNER, sport=50001, payload=b"root\r\n")
+    packets += connection(5900, SCANNER, sport=50002, payload=b"", close=False)
     scapy.wrpcap(path, timed([ETHER / p for p in packets]))
     assert sources(path, "-c", str(conf)) == {}
     row = sources(path, "-c", str(conf), "--open", "22")[SCANNER]
@@ -244,7 +244,8 @@ def test_broadcast_and_arp_are_nobodys_probes(tmp_path):
     path = str(tmp_path / "lan.pcap")
     # every address is given: scapy would ask the network for those that are left out
     everybody = scapy.Ether(src=ETHER.src, dst="ff:ff:ff:ff:ff:ff")
-    packets = [everybody / scapy.IP(src=CLIENT, dst="192.0.2.255") / scapy.UDP(sport=137, dport=137 + n) for n in range(20)]
+    packets = [everybody / scapy.IP(src=CLIENT, dst="192.0.2.255") / scapy.UDP(sport=137, dport=137 + n)
+               for n in range(20)]
     packets += [everybody / scapy.ARP(hwsrc=ETHER.src, psrc=CLIENT, pdst=f"192.0.2.{n}") for n in range(20)]
     packets += [scapy.Ether(src=ETHER.src, dst="01:00:5e:00:00:fb") / scapy.IP(src=CLIENT, dst="224.0.0.251") /
                 scapy.UDP(sport=5353, dport=5353)]
@@ -325,7 +326,8 @@ def test_garbage_in_good_clothes(tmp_path):
 
 
 @pytest.mark.parametrize("arguments", [
-    [], ["a", "b"], ["a", "--speed", "warp"], ["a", "--local", "192.0.2.1/24"], ["a", "--open", "0"], ["a", "--open", "22,"],
+    [], ["a", "b"], ["a", "--speed", "warp"], ["a", "--local", "192.0.2.1/24"], ["a", "--open", "0"],
+    ["a", "--open", "22,"],
     ["a", "--open"], ["a", "--frobnicate"], ["a", "--open", "70000/tcp"], ["a", "--open", "9-1"],
 ])
 def test_usage(arguments):
