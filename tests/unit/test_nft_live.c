@@ -1,0 +1,421 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The rules and the queue against the real kernel, in a network namespace that each test makes for itself and that ends
+ * with its process.  Packets come in through a tun device, so that no other host and no other test is touched.
+ * Where namespaces are not permitted the tests say "skipped".
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/if_tun.h>
+#include <net/if.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "nfqueue.h"
+#include "nft.h"
+
+#define SKIPPED 77
+#define QUEUE   4711
+#define OURS    "192.0.2.1"
+
+/* cmocka's assertions must not be used in a child: they would carry on with the next test there. */
+#define CHECK(condition)                                                                    \
+	do {                                                                                \
+		if (!(condition)) {                                                         \
+			fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition);     \
+			_exit(1);                                                           \
+		}                                                                           \
+	} while (0)
+
+static void in_namespace(void (*test)(void))
+{
+	int status = 0;
+	pid_t child = fork();
+
+	assert_true(child >= 0);
+	if (!child) {
+		alarm(60);
+		if (unshare(CLONE_NEWNET) < 0)
+			_exit(SKIPPED);
+		test();
+		_exit(0);
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	if (WIFEXITED(status) && WEXITSTATUS(status) == SKIPPED) {
+		puts("skipped: no network namespaces here");
+		skip();
+	}
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 0);
+}
+
+/* ---- tools ---- */
+
+static struct nft_rules *rules_of(enum nft_mode mode)
+{
+	struct nft_rules *rules = calloc(1, sizeof(*rules));
+
+	CHECK(rules);
+	rules->mode = mode;
+	rules->queue = QUEUE;
+	return rules;
+}
+
+static struct nft *open_loaded(enum nft_mode mode)
+{
+	struct nft_rules *rules = rules_of(mode);
+	struct nft *nft = NULL;
+
+	CHECK(nft_open("picket", &nft) == 0);
+	CHECK(nft_load(nft, rules, NULL, NULL) == 0);
+	free(rules);
+	return nft;
+}
+
+static struct nft_element element(enum nft_list list, const char *source, int64_t timeout_ms)
+{
+	struct nft_element e = { .list = list, .timeout_ms = timeout_ms };
+	const char *error = NULL;
+
+	CHECK(prefix_parse(source, &e.source, &error));
+	return e;
+}
+
+struct told {
+	size_t count;
+	struct nft_element last;
+};
+
+static void tell(void *context, enum nft_list list, const struct prefix *source, int64_t left_ms)
+{
+	struct told *told = context;
+
+	told->count++;
+	told->last = (struct nft_element){ list, *source, left_ms };
+}
+
+/* What stands in the soft and hard sets, by the way a restart finds it. */
+static struct told standing(void)
+{
+	struct nft_rules *rules = rules_of(NFT_BLOCK);
+	struct told told = { 0 };
+	struct nft *other = NULL;
+
+	CHECK(nft_open("picket", &other) == 0);
+	CHECK(nft_load(other, rules, tell, &told) == 0);
+	CHECK(nft_check(other) == 1);
+	nft_close(other);
+	free(rules);
+	return told;
+}
+
+static int tun_up(void)
+{
+	struct ifreq request = { .ifr_flags = IFF_TUN | IFF_NO_PI };
+	struct sockaddr_in address = { .sin_family = AF_INET };
+	int control = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	int tun = open("/dev/net/tun", O_RDWR | O_CLOEXEC | O_NONBLOCK);
+
+	if (tun < 0)
+		_exit(SKIPPED);
+	snprintf(request.ifr_name, sizeof(request.ifr_name), "scan0");
+	CHECK(control >= 0 && ioctl(tun, TUNSETIFF, &request) == 0);
+	CHECK(inet_pton(AF_INET, OURS, &address.sin_addr) == 1);
+	memcpy(&request.ifr_addr, &address, sizeof(address));
+	CHECK(ioctl(control, SIOCSIFADDR, &request) == 0);
+	CHECK(inet_pton(AF_INET, "255.255.255.0", &address.sin_addr) == 1);
+	memcpy(&request.ifr_netmask, &address, sizeof(address));
+	CHECK(ioctl(control, SIOCSIFNETMASK, &request) == 0);
+	request.ifr_flags = IFF_UP | IFF_RUNNING;
+	CHECK(ioctl(control, SIOCSIFFLAGS, &request) == 0);
+	close(control);
+	return tun;
+}
+
+static uint16_t sum(const uint8_t *data, size_t len, uint32_t start)
+{
+	for (size_t i = 0; i + 1 < len; i += 2)
+		start += (uint32_t)(data[i] << 8 | data[i + 1]);
+	while (start >> 16)
+		start = (start & 0xffff) + (start >> 16);
+	return (uint16_t)~start;
+}
+
+/* A bare TCP segment from 192.0.2.`host` to our port. */
+static void send_tcp(int tun, uint8_t host, uint16_t port, uint8_t flags)
+{
+	uint8_t p[40] = { 0x45, 0, 0, 40, 0, 1, 0, 0, 64, IPPROTO_TCP, 0, 0, 192, 0, 2, host, 192, 0, 2, 1,
+			  0x9c, 0x40, port >> 8, port & 0xff, 0, 0, 0, 1, 0, 0, 0, 0, 0x50, flags, 4, 0 };
+	uint16_t check = sum(p, 20, 0);
+
+	p[10] = check >> 8;
+	p[11] = check & 0xff;
+	check = sum(p + 12, 28, IPPROTO_TCP + 20);
+	p[36] = check >> 8;
+	p[37] = check & 0xff;
+	CHECK(write(tun, p, sizeof(p)) == sizeof(p));
+}
+
+/* TCP flags of the next answer, or -1 after `ms`. */
+static int answer(int tun, int ms)
+{
+	struct pollfd wait = { tun, POLLIN, 0 };
+	uint8_t p[2048];
+
+	while (poll(&wait, 1, ms) == 1) {
+		ssize_t got = read(tun, p, sizeof(p));
+
+		if (got >= 40 && p[0] == 0x45 && p[9] == IPPROTO_TCP)
+			return p[33];
+	}
+	return -1;
+}
+
+static void listen_on(uint16_t port)
+{
+	struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons(port) };
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	CHECK(fd >= 0 && bind(fd, (void *)&address, sizeof(address)) == 0 && listen(fd, 8) == 0);
+}
+
+#define SYN 0x02
+#define RST 0x04
+#define ACK 0x10
+
+struct seen {
+	size_t count;
+	unsigned classes[8];
+	uint16_t drop_port;
+};
+
+static bool judge(void *context, const struct nfqueue_packet *packet)
+{
+	struct seen *seen = context;
+
+	CHECK(packet->copied >= 24 && packet->ifindex > 0);
+	if (seen->count < 8)
+		seen->classes[seen->count] = packet->class;
+	seen->count++;
+	return (packet->data[22] << 8 | packet->data[23]) != seen->drop_port;
+}
+
+static void read_queue(struct nfqueue *queue, struct seen *seen, size_t wanted)
+{
+	struct pollfd wait = { nfqueue_fd(queue), POLLIN, 0 };
+
+	while (seen->count < wanted && poll(&wait, 1, 2000) == 1)
+		CHECK(nfqueue_read(queue, 64, judge, seen) >= 0);
+}
+
+/* ---- tests ---- */
+
+static void modes(void)
+{
+	struct nft *nft = open_loaded(NFT_BLOCK);
+	struct nft_rules *rules = rules_of(NFT_OBSERVE);
+	struct nft_element e = element(NFT_SOFT, "203.0.113.0/28", 60000);
+
+	CHECK(nft_check(nft) == 1);
+	CHECK(nft_rules_replace(nft, rules) == 0 && nft_check(nft) == 1);
+	CHECK(nft_add(nft, &e, 1) == 0 && nft_check(nft) == 1);         /* a new length: a set, no rule yet */
+	rules->mode = NFT_PAUSED;
+	CHECK(nft_rules_replace(nft, rules) == 0 && nft_check(nft) == 1);
+	rules->mode = NFT_BLOCK;
+	rules->trap_port_v4 = rules->trap_port_v6 = 4000;
+	rules->trap_tcp[0] = (struct nft_port_range){ 20, 30 };         /* overlapping, and up to the end */
+	rules->trap_tcp[1] = (struct nft_port_range){ 25, 65535 };
+	rules->trap_tcp_count = 2;
+	CHECK(nft_rules_replace(nft, rules) == 0 && nft_check(nft) == 1);
+	CHECK(standing().count == 1);
+	CHECK(nft_unload(nft) == 0 && nft_check(nft) == 0);
+	CHECK(nft_unload(nft) == 0);
+	nft_close(nft);
+}
+
+static void lists(void)
+{
+	struct nft *nft = open_loaded(NFT_BLOCK);
+	struct nft_element two[] = { element(NFT_HARD, "198.51.100.7", 60000),
+				     element(NFT_HARD, "198.51.100.7", 9000) };
+	struct nft_element wide = element(NFT_ALLOW, "10.0.0.0/8", 0), narrow = element(NFT_ALLOW, "10.1.0.0/16", 0);
+	struct nft_element gone = element(NFT_SOFT, "203.0.113.9", 0);
+	struct told told;
+
+	CHECK(nft_add(nft, two, 1) == 0);
+	CHECK(nft_add(nft, two, 2) == 0);       /* again and twice: the last time counts */
+	told = standing();
+	CHECK(told.count == 1 && told.last.timeout_ms > 5000 && told.last.timeout_ms <= 9000);
+	CHECK(nft_add(nft, two, 1) == 0);
+	told = standing();
+	CHECK(told.last.timeout_ms > 50000);
+	CHECK(nft_add(nft, &wide, 1) == 0 && nft_add(nft, &narrow, 1) == 0);    /* overlapping */
+	CHECK(nft_delete(nft, &narrow, 1) == 0);
+	CHECK(nft_delete(nft, &gone, 1) == 0 && nft_delete(nft, &two[0], 1) == 0 && nft_delete(nft, two, 2) == 0);
+	CHECK(standing().count == 0);
+	nft_close(nft);
+}
+
+static void full(void)
+{
+	const size_t count = 140000, fits = 20000;
+	struct nft *nft = open_loaded(NFT_BLOCK);
+	struct nft_element *many = calloc(count, sizeof(*many));
+
+	CHECK(many);
+	for (size_t i = 0; i < count; i++) {
+		const uint8_t v4[4] = { 11, (uint8_t)(i >> 16), (uint8_t)(i >> 8), (uint8_t)i };
+		const struct addr addr = addr_from_v4(v4);
+
+		many[i] = (struct nft_element){ NFT_SOFT, prefix_host(&addr), 600000 };
+	}
+	CHECK(nft_add(nft, many, count) == -ENFILE);
+	CHECK(standing().count == 0);
+	CHECK(nft_add(nft, many, fits) == 0);
+	CHECK(nft_watch_read(nft) != NFT_CHANGE_LOST);
+	CHECK(standing().count == fits);
+	CHECK(nft_delete(nft, many, fits) == 0 && nft_delete(nft, many, fits) == 0);
+	CHECK(standing().count == 0);
+	free(many);
+	nft_close(nft);
+}
+
+static void foreigners(void)
+{
+	struct nft *nft = open_loaded(NFT_BLOCK), *other = NULL, *same = NULL;
+	struct nft_rules *rules = rules_of(NFT_BLOCK);
+	struct nft_element e = element(NFT_SOFT, "203.0.113.9", 60000);
+
+	CHECK(nft_add(nft, &e, 1) == 0);
+	CHECK(nft_watch_read(nft) == NFT_CHANGE_NONE);
+	CHECK(nft_open("another", &other) == 0 && nft_load(other, rules, NULL, NULL) == 0 && nft_unload(other) == 0);
+	CHECK(nft_watch_read(nft) == NFT_CHANGE_NONE);
+	CHECK(nft_open("picket", &same) == 0 && nft_unload(same) == 0);
+	CHECK(nft_watch_read(nft) == NFT_CHANGE_FOREIGN && nft_watch_read(nft) == NFT_CHANGE_NONE);
+	CHECK(nft_check(nft) == 0 && nft_add(nft, &e, 1) == -ENOENT);
+	nft_close(same);
+	nft_close(other);
+	nft_close(nft);
+	free(rules);
+}
+
+static void packets(void)
+{
+	struct nft_element soft = element(NFT_SOFT, "192.0.2.9", 60000), hard = element(NFT_HARD, "192.0.2.10", 60000);
+	struct seen seen = { .drop_port = 99 };
+	struct nft_counters counters;
+	struct nfqueue *queue = NULL, *second = NULL;
+	struct nft *nft = open_loaded(NFT_BLOCK);
+	int tun = tun_up();
+
+	listen_on(80);
+	send_tcp(tun, 7, 81, SYN);              /* nobody reads the queue: passes */
+	CHECK(answer(tun, 2000) == (RST | ACK));
+	CHECK(nfqueue_open(QUEUE, 3, &queue) == 0);
+	CHECK(nfqueue_open(QUEUE + 2, 1, &second) == -EBUSY);
+	send_tcp(tun, 8, 80, SYN);              /* served, and not in `seen`: never queued */
+	CHECK(answer(tun, 2000) == (SYN | ACK));
+	send_tcp(tun, 9, 98, SYN);
+	send_tcp(tun, 9, 80, 0);                /* no flags at all: suspicious everywhere */
+	send_tcp(tun, 9, 99, SYN);
+	send_tcp(tun, 9, 97, RST);              /* weighs nothing */
+	read_queue(queue, &seen, 3);
+	CHECK(seen.count == 3 && seen.classes[0] == 0 && seen.classes[1] == 0 && seen.classes[2] == 0);
+	CHECK(answer(tun, 500) == (RST | ACK) && answer(tun, 200) == -1);       /* 98 alone was answered */
+	CHECK(nft_add(nft, &soft, 1) == 0 && nft_add(nft, &hard, 1) == 0);
+	send_tcp(tun, 9, 81, SYN);
+	send_tcp(tun, 10, 81, SYN);
+	CHECK(answer(tun, 300) == -1);
+	CHECK(nft_delete(nft, &hard, 1) == 0);
+	send_tcp(tun, 10, 80, SYN);             /* free again */
+	CHECK(answer(tun, 2000) == (SYN | ACK));
+	CHECK(nft_read_counters(nft, &counters) == 0);
+	CHECK(counters.dropped_soft >= 1 && counters.dropped_hard == 1 && counters.queued_closed == 4);
+	nfqueue_close(queue);
+	nft_close(nft);
+}
+
+static bool hold(void *context, const struct nfqueue_packet *packet)
+{
+	volatile unsigned *held = context;
+
+	(void)packet;
+	if (++*held == 20)
+		pause();
+	return true;
+}
+
+static void reader_killed(void)
+{
+	const struct timespec tick = { 0, 10 * 1000 * 1000 };
+	struct nfqueue *queue = NULL;
+	struct nft *nft = open_loaded(NFT_BLOCK);
+	int tun = tun_up(), answers = 0;
+	unsigned *held = mmap(NULL, sizeof(*held), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	pid_t reader;
+
+	CHECK(held != MAP_FAILED && nfqueue_open(QUEUE, 3, &queue) == 0);
+	for (int i = 0; i < 20; i++)
+		send_tcp(tun, 9, (uint16_t)(1000 + i), SYN);
+	reader = fork();
+	CHECK(reader >= 0);
+	if (!reader) {
+		nfqueue_read(queue, 64, hold, held);
+		_exit(0);
+	}
+	for (int i = 0; i < 500 && *(volatile unsigned *)held < 20; i++)
+		nanosleep(&tick, NULL);
+	CHECK(*(volatile unsigned *)held == 20);
+	CHECK(kill(reader, SIGKILL) == 0 && waitpid(reader, NULL, 0) == reader);
+	send_tcp(tun, 9, 999, SYN);             /* and one that nobody has read */
+	CHECK(answer(tun, 100) == -1);
+	CHECK(nfqueue_accept_all(queue) == 0);
+	while (answer(tun, 500) == (RST | ACK))
+		answers++;
+	CHECK(answers == 21);
+	send_tcp(tun, 9, 998, SYN);             /* from now on everything passes */
+	CHECK(answer(tun, 1000) == (RST | ACK));
+	nfqueue_close(queue);
+	nft_close(nft);
+}
+
+#define LIVE(name)                           \
+	static void test_##name(void **state) \
+	{                                     \
+		(void)state;                  \
+		in_namespace(name);           \
+	}
+
+LIVE(modes)
+LIVE(lists)
+LIVE(full)
+LIVE(foreigners)
+LIVE(packets)
+LIVE(reader_killed)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_modes),      cmocka_unit_test(test_lists),   cmocka_unit_test(test_full),
+		cmocka_unit_test(test_foreigners), cmocka_unit_test(test_packets), cmocka_unit_test(test_reader_killed),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
