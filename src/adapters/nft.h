@@ -23,7 +23,7 @@ struct nft_port_range {
 };
 
 /* The sets that hold sources.  Each stands for its family of kernel sets, one a prefix length
- * (v4 /32; v6 /128, masked /64, /56, /48); other lengths go to an interval set of the same effect. */
+ * (v4 /32; v6 /128, masked /64, /56, /48; any other length gets its own with its first element).  Prefixes may overlap. */
 enum nft_list { NFT_SOFT, NFT_HARD, NFT_ALLOW, NFT_LIST_COUNT };
 
 /* What is hooked into the kernel. */

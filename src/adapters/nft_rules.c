@@ -6,8 +6,7 @@
  *   hard    -300  banned: dropped before conntrack sees it
  *   customer-151  who has exchanged data with a service of ours
  *   soft    -150  blocked on suspicion: nothing new, what runs goes on
- *   trap     -90  new to a trapped port that nobody serves: to the trap socket, after DNAT (published ports are
- * not ours)
+ *   trap     -90  new to a trapped port that nobody serves: to the trap; after DNAT, published ports are not ours
  *   watch    -10  (input) suspicious: to the queue, within limits of their own for newcomers and for known sources
  *   mute    -150  (output) no SYN+ACK to who is blocked
  */
