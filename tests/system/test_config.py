@@ -72,7 +72,8 @@ def test_a_bad_value_is_named(check, text, words):
         assert any(word in line for line in lines), (word, lines)
 
 
-@pytest.mark.parametrize("noise", [b"\0" * 100, b"\xff" * 1000, b"{" * 5000, b'"' * 999, b"a" * 200000, b"= = =\n", b"mode\n"])
+@pytest.mark.parametrize("noise", [b"\0" * 100, b"\xff" * 1000, b"{" * 5000, b'"' * 999, b"a" * 200000, b"= = =\n", b"mode\n"],
+                         ids=["zeros", "high", "braces", "quotes", "long", "signs", "word"])
 def test_noise_is_refused_politely(check, noise):
     code, lines = check(noise)
     assert code == 2 and lines, lines[:3]
