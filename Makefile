@@ -60,7 +60,7 @@ $(BUILD)/libctl.a: $(filter-out $(BUILD)/ctl/main.o,$(call objects,ctl))
 $(BUILD)/%.a:
 	@mkdir -p $(@D)
 	@rm -f $@
-	$(AR) rcs $@ $^
+	@$(AR) rcs $@ $^
 
 $(BUILD)/picketd: $(BUILD)/daemon/main.o $(BUILD)/libdaemon.a $(BUILD)/libadapters.a $(BUILD)/libpicket.a
 	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS) -lm

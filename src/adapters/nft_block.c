@@ -124,8 +124,9 @@ void chains_soft(struct rule_writer *w)
 	write_open_to_blocked(w, "softly_new", RULE_SOURCE, RULE_DESTINATION);
 	chain_drop(w, "softly_new", "dropped_soft");
 
-	/* conntrack calls a handshake established from our SYN+ACK on; the socket knows better: the ACK that would
-	 * complete it finds a request socket still.  Connections that we opened, and forwarded ones, are not asked. */
+	/* conntrack calls a handshake established from our SYN+ACK on; the socket knows better: the ACK that would complete
+	 * it finds a request socket still, and what comes for a trap's visit that ended without a word finds none.
+	 * Connections that we opened, published ports and forwarded ones are not asked. */
 	rule_chain(w, "softly_running");
 	rule_begin(w, "softly_running");
 	rule_tcp_flags(w, RST, RST);
@@ -136,9 +137,12 @@ void chains_soft(struct rule_writer *w)
 	rule_socket_is_full(w);
 	rule_accept(w);
 	rule_begin(w, "softly_running");
+	rule_ct_status(w, IPS_DST_NAT);
+	rule_accept(w);
+	rule_begin(w, "softly_running");
 	rule_protocol(w, IPPROTO_TCP);
 	rule_ct_original(w);
-	rule_socket_exists(w);
+	rule_local_destination(w);
 	rule_goto(w, "softly_new");
 	rule_begin(w, "softly_running");
 	rule_accept(w);

@@ -10,6 +10,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
 
 #include "sandbox.h"
@@ -119,9 +120,20 @@ static int add_signal(struct sentry *sentry)
 	return end && event_add(end, NULL) == 0 ? 0 : -ENOMEM;
 }
 
+/* Every visit to a trap is a descriptor. */
+static int want_descriptors(void)
+{
+	const struct rlimit enough = { .rlim_cur = 4096, .rlim_max = 4096 };
+
+	return setrlimit(RLIMIT_NOFILE, &enough) < 0 ? -errno : 0;
+}
+
 static int open_senses(struct sentry *sentry)
 {
-	int error = routes_open(&sentry->routes);
+	int error = want_descriptors();
+
+	if (!error)
+		error = routes_open(&sentry->routes);
 
 	if (!error)
 		error = listeners_open(&sentry->listeners);

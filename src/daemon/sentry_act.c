@@ -123,6 +123,7 @@ static void tick_second(struct sentry *sentry, int64_t now_ms)
 	engine_status(sentry->engine, &status);
 	if (status.allow != sentry->allow_entries)      /* one ran out */
 		sentry_allow_sync(sentry);
+	sentry_watch(sentry);   /* what was lost during a large transaction of our own wakes nobody */
 	if (sentry->paused && sentry->paused_until_ms && now_ms >= sentry->paused_until_ms)
 		sentry_resume(sentry);
 	else if (sentry->heal_failed)

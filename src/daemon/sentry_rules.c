@@ -119,27 +119,37 @@ void sentry_allow_sync(struct sentry *sentry)
 
 /* ---- loading ---- */
 
+#define REFUSED_MAX 4096        /* elements that the engine does not take over, in one load */
+
 struct adoption {
 	struct sentry *sentry;
 	bool fresh;             /* the engine knows nothing yet: what stands in the kernel is news to it */
 	uint32_t count;
+	size_t refused_count;
+	struct nft_element refused[REFUSED_MAX];
 };
 
 static void adopt(void *context, enum nft_list list, const struct prefix *source, int64_t left_ms)
 {
 	struct adoption *adoption = context;
 	int64_t now_ms = sentry_now_ms(adoption->sentry);
+	/* Only an admin blocks for good, or whole nets. */
+	bool manual = list == NFT_HARD && (left_ms == 0 || source->len < 48);
 	struct block_view block = {
 		.source = *source,
-		.grade = list == NFT_SOFT ? GRADE_BLOCK : GRADE_BAN,
+		.grade = list == NFT_SOFT ? GRADE_BLOCK : manual ? GRADE_MANUAL : GRADE_BAN,
 		.times = 1,
 		.since_ms = now_ms,
 		.until_ms = left_ms ? now_ms + left_ms : 0,
 		.reason = "found in the kernel at start",
 	};
 
-	if (adoption->fresh && engine_restore_block(adoption->sentry->engine, &block, now_ms) == ENGINE_OK)
+	if (!adoption->fresh)
+		return;
+	if (engine_restore_block(adoption->sentry->engine, &block, now_ms) == ENGINE_OK)
 		adoption->count++;
+	else if (adoption->refused_count < REFUSED_MAX)
+		adoption->refused[adoption->refused_count++] = (struct nft_element){ .list = list, .source = *source };
 }
 
 /* All of the engine's blocks into the kernel, each with what is left of its time. */
@@ -188,6 +198,8 @@ static int load_with(struct sentry *sentry, struct adoption *adoption)
 	sentry->packets_before_load = read.packets;
 	sentry->allowed_count = 0;
 	sentry_allow_sync(sentry);
+	/* Allowed or protected meanwhile: what the engine does not know must not stand in the kernel. */
+	nft_delete(sentry->nft, adoption->refused, adoption->refused_count);
 	error = add_blocks(sentry);
 	if (error)
 		sentry_notice(sentry, EVENT_FAILED, "some blocks could not be put back: %s", strerror(-error));
@@ -195,11 +207,26 @@ static int load_with(struct sentry *sentry, struct adoption *adoption)
 	return nft_rules_replace(sentry->nft, &sentry->rules);
 }
 
+static int load(struct sentry *sentry, bool fresh, uint32_t *adopted)
+{
+	struct adoption *adoption = calloc(1, sizeof(*adoption));
+	int error;
+
+	if (!adoption)
+		return -ENOMEM;
+	adoption->sentry = sentry;
+	adoption->fresh = fresh;
+	error = load_with(sentry, adoption);
+	*adopted = adoption->count;
+	free(adoption);
+	return error;
+}
+
 int sentry_rules_load(struct sentry *sentry)
 {
-	struct adoption adoption = { .sentry = sentry };
+	uint32_t adopted;
 
-	return load_with(sentry, &adoption);
+	return load(sentry, false, &adopted);
 }
 
 /* ---- configuration ---- */
@@ -275,8 +302,8 @@ static void take_allow(struct sentry *sentry)
 /* The first configuration: engine, table, traps, the world, and only then the rules. */
 static int begin(struct sentry *sentry)
 {
-	struct adoption adoption = { .sentry = sentry, .fresh = true };
 	struct hash_key key;
+	uint32_t adopted;
 	int error;
 
 	if (getentropy(&key, sizeof(key)) < 0)
@@ -293,12 +320,12 @@ static int begin(struct sentry *sentry)
 	take_allow(sentry);
 	/* Before the table is there: what is protected and served must be known when the first packet is judged. */
 	sentry_world_listeners(sentry);
-	error = load_with(sentry, &adoption);
+	error = load(sentry, true, &adopted);
 	if (error)
 		return error;
 	sentry_world_routes(sentry);
-	if (adoption.count)
-		sentry_notice(sentry, EVENT_NOTICE, "%u blocks found in the kernel carry on", adoption.count);
+	if (adopted)
+		sentry_notice(sentry, EVENT_NOTICE, "%u blocks found in the kernel carry on", adopted);
 	return 0;
 }
 
