@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Where the admin sits: the address that ssh wrote into the environment of the session.  sudo takes it out of the environment
- * of what it runs, so the processes above are asked as well, as far as we may read them.
- * It guards an admin against himself, nothing more: whoever forges it can only have his own orders refused.
+ * Where the admin sits: the address that ssh wrote into the environment of the session.  sudo takes it out of the
+ * environment of what it runs, so the processes above are asked as well, as far as we may read them. It guards an admin
+ * against himself, nothing more: whoever forges it can only have his own orders refused.
  */
 #include "ctl.h"
 

@@ -115,24 +115,21 @@ static int read_more(struct line_reader *reader)
 /* Makes every string of an answer fit for a terminal, whoever stands behind the socket's name. */
 static void clean_strings(json_t *value)
 {
-	const char *key;
-	json_t *item;
-	size_t at;
+	void *iterator;
 
 	if (json_is_string(value)) {
+		const char *from = json_string_value(value);
 		char text[1024];
 		size_t len = 0;
 
-		for (const char *from = json_string_value(value); from[len] && len < sizeof(text) - 1; len++)
+		for (; len < sizeof(text) - 1 && from[len]; len++)
 			text[len] = from[len] >= 0x20 && from[len] < 0x7f ? from[len] : '?';
 		json_string_setn(value, text, len);
-	} else if (json_is_array(value)) {
-		json_array_foreach(value, at, item)
-			clean_strings(item);
-	} else if (json_is_object(value)) {
-		json_object_foreach(value, key, item)
-			clean_strings(item);
 	}
+	for (size_t i = 0; i < json_array_size(value); i++)
+		clean_strings(json_array_get(value, i));
+	for (iterator = json_object_iter(value); iterator; iterator = json_object_iter_next(value, iterator))
+		clean_strings(json_object_iter_value(iterator));
 }
 
 /* The next object of the answer (a new reference), or NULL with *error set (0: the other side is gone). */
@@ -204,7 +201,8 @@ static enum ctl_exit read_answer(struct line_reader *reader, struct ctl_view *vi
 				table_flush(view->table);
 			fflush(view->out);
 			status = json_whole(object, "code") == CTL_USAGE ? CTL_USAGE : CTL_FAILED;
-			ctl_complain(status, "%s", json_words(object, "error", "the daemon refused, and did not say why"));
+			ctl_complain(status, "%s", json_words(object, "error",
+							      "the daemon refused, and did not say why"));
 		} else if (shape && shape->end && !ctl_given(view->args, CTL_OPTION_JSON)) {
 			shape->end(view);
 		}

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The table of commands, and how each one's arguments become a request.  Addresses and durations are checked here too, so that a slip
- * of the finger is a usage error (2) and needs no daemon.
+ * The table of commands, and how each one's arguments become a request.  Addresses and durations are checked here too,
+ * so that a slip of the finger is a usage error (2) and needs no daemon.
  */
 #include "ctl.h"
 
@@ -48,7 +48,8 @@ static json_t *with_seconds(json_t *request, const struct ctl_args *args, enum c
 	if (!request || !ctl_given(args, option))
 		return request;
 	if (!duration_parse(text, &ms) || ms < 1000)
-		return refuse(request, error, ctl_option_name(option), text, "expected a duration of 1s or more such as 10m, 4h or 1d");
+		return refuse(request, error, ctl_option_name(option), text,
+			      "expected a duration of 1s or more such as 10m, 4h or 1d");
 	json_object_set_new(request, field, json_integer(ms / 1000));
 	return request;
 }
@@ -156,7 +157,8 @@ static json_t *build_allow(const struct ctl_args *args, char error[CTL_ERROR_MAX
 			return NULL;
 		}
 		if ((args->given & (CTL_BIT(FOR) | CTL_BIT(SAVE))) == (CTL_BIT(FOR) | CTL_BIT(SAVE))) {
-			snprintf(error, CTL_ERROR_MAX, "allow add: what is saved holds for good: --for or --save, not both");
+			snprintf(error, CTL_ERROR_MAX,
+				 "allow add: what is saved holds for good: --for or --save, not both");
 			return NULL;
 		}
 		request = with_seconds(named(actions[i].command), args, CTL_OPTION_FOR, "for_s", error);
@@ -180,7 +182,8 @@ static json_t *build_pause(const struct ctl_args *args, char error[CTL_ERROR_MAX
 
 static json_t *build_history(const struct ctl_args *args, char error[CTL_ERROR_MAX])
 {
-	json_t *request = with_limit(with_seconds(named("history"), args, CTL_OPTION_SINCE, "since_s", error), args, error);
+	json_t *request = with_limit(with_seconds(named("history"), args, CTL_OPTION_SINCE, "since_s", error), args,
+				     error);
 
 	return request && args->word_count ? with_source(request, args->words[0], error) : request;
 }
@@ -200,43 +203,55 @@ const struct ctl_command ctl_commands[] = {
 	  .details = "--all shows every protected address.",
 	  .options = CTL_BIT(ALL), .build = build_plain, .shape = &shape_status },
 	{ .name = "list", .syntax = "", .summary = "blocked sources: grade, time left, since, times seen, reason",
-	  .details = "Grades: block (on suspicion, short), ban (confirmed by handshakes with traps), manual (by an admin).",
+	  .details = "Grades: block (on suspicion, short), ban (confirmed by handshakes with traps), manual (by an "
+		     "admin).",
 	  .build = build_plain, .shape = &shape_list },
 	{ .name = "sources", .syntax = "[--limit N | --all]", .summary = "watched sources, highest score first",
-	  .details = "NEXT is the next grade and how many nats are missing. 100 are shown where nothing else is asked for.",
+	  .details = "NEXT is the next grade and how many nats are missing. 100 are shown where nothing else is asked "
+		     "for.",
 	  .options = CTL_BIT(LIMIT) | CTL_BIT(ALL), .build = build_sources, .shape = &shape_sources },
-	{ .name = "explain", .syntax = "ADDR", .summary = "why: every piece of evidence, its weight and age, the safeguards",
+	{ .name = "explain", .syntax = "ADDR",
+	  .summary = "why: every piece of evidence, its weight and age, the safeguards",
 	  .details = "WEIGHT is what a piece counted when it was seen, NOW what is left of it. The sum is the score.\n"
 		     "Exit status 1 when nothing at all is known of the address.",
 	  .words_min = 1, .words_max = 1, .build = build_source, .shape = &shape_explain },
-	{ .name = "block", .syntax = "ADDR[/LEN] [--for DUR] [--reason TEXT] [--force]", .summary = "block a source by hand",
-	  .details = "Without --for it holds until it is unblocked. Everything from the source is dropped, what runs included.\n"
+	{ .name = "block", .syntax = "ADDR[/LEN] [--for DUR] [--reason TEXT] [--force]",
+	  .summary = "block a source by hand",
+	  .details = "Without --for it holds until it is unblocked. Everything from the source is dropped, what runs "
+		     "included.\n"
 		     "Own, protected and your own address and prefixes shorter than /8 (IPv6: /32) need --force.\n"
 		     "Allowed addresses are never blocked: take them off the allow list first.",
-	  .options = CTL_BIT(FOR) | CTL_BIT(REASON) | CTL_BIT(FORCE), .words_min = 1, .words_max = 1, .build = build_block,
+	  .options = CTL_BIT(FOR) | CTL_BIT(REASON) | CTL_BIT(FORCE), .words_min = 1, .words_max = 1,
+	  .build = build_block,
 	  .shape = &shape_block },
 	{ .name = "unblock", .syntax = "ADDR[/LEN] | --all", .summary = "let a source in again, and forget its score",
 	  .details = "It acts at once. Exit status 1 when the source is not blocked.",
 	  .options = CTL_BIT(ALL), .words_max = 1, .build = build_unblock, .shape = &shape_unblock },
 	{ .name = "allow", .syntax = "add|del|list|check [ADDR[/LEN]] [--for DUR] [--save]",
 	  .summary = "the allow list: never judged, never blocked, past the traps",
-	  .details = "  add    allow a source and free it if it is blocked; --for ends it, --save also writes it to the allow file\n"
+	  .details = "  add    allow a source and free it if it is blocked; --for ends it, --save also writes it to "
+		     "the allow file\n"
 		     "  del    take it off; --save takes it out of the allow file too\n"
 		     "  list   what is allowed, until when, and who said so\n"
 		     "  check  exit status 0 when the address is allowed, 1 when it is not",
-	  .options = CTL_BIT(FOR) | CTL_BIT(SAVE), .words_min = 1, .words_max = 2, .build = build_allow, .shape = &shape_allow },
+	  .options = CTL_BIT(FOR) | CTL_BIT(SAVE), .words_min = 1, .words_max = 2, .build = build_allow,
+	  .shape = &shape_allow },
 	{ .name = "mode", .syntax = "observe|block", .summary = "switch between telling alone and blocking",
 	  .details = "Holds until the next reload or restart; the configuration file says what holds then.",
 	  .words_min = 1, .words_max = 1, .build = build_mode, .shape = &shape_mode },
-	{ .name = "pause", .syntax = "[--for DUR]", .summary = "the emergency brake: nothing of picket touches a packet",
+	{ .name = "pause", .syntax = "[--for DUR]",
+	  .summary = "the emergency brake: nothing of picket touches a packet",
 	  .details = "Blocks keep running out meanwhile. Without --for it holds until `picketctl resume`.",
 	  .options = CTL_BIT(FOR), .build = build_pause, .shape = &shape_mode },
-	{ .name = "resume", .syntax = "", .summary = "end a pause", .details = "Exit status 1 when picket is not paused.",
+	{ .name = "resume", .syntax = "", .summary = "end a pause",
+	  .details = "Exit status 1 when picket is not paused.",
 	  .build = build_plain, .shape = &shape_mode },
-	{ .name = "history", .syntax = "[ADDR[/LEN]] [--since DUR] [--limit N]", .summary = "what was decided, when, why",
+	{ .name = "history", .syntax = "[ADDR[/LEN]] [--since DUR] [--limit N]",
+	  .summary = "what was decided, when, why",
 	  .details = "Oldest first. --limit shows the newest N.",
 	  .options = CTL_BIT(SINCE) | CTL_BIT(LIMIT), .words_max = 1, .build = build_history, .shape = &shape_events },
-	{ .name = "events", .syntax = "[-f|--follow] [--limit N]", .summary = "the latest decisions, and with --follow those to come",
+	{ .name = "events", .syntax = "[-f|--follow] [--limit N]",
+	  .summary = "the latest decisions, and with --follow those to come",
 	  .details = "Begins with the newest 20. Interrupt it to end.",
 	  .options = CTL_BIT(FOLLOW) | CTL_BIT(LIMIT), .build = build_events, .shape = &shape_events },
 	{ .name = "reload", .syntax = "", .summary = "read the configuration again",
@@ -244,15 +259,20 @@ const struct ctl_command ctl_commands[] = {
 		     "Scores and blocks stay.",
 	  .build = build_plain, .shape = &shape_reload },
 	{ .name = "doctor", .syntax = "", .summary = "check that what is configured works",
-	  .details = "Every finding says what it means and what to do. Exit status 1 when there is a problem.", .run = run_doctor },
+	  .details = "Every finding says what it means and what to do. Exit status 1 when there is a problem.",
+	  .run = run_doctor },
 	{ .name = "metrics", .syntax = "", .summary = "counters in Prometheus' text format",
-	  .details = "For node_exporter's textfile collector: picketctl metrics > FILE.new && mv FILE.new FILE", .run = run_metrics },
+	  .details = "For node_exporter's textfile collector: picketctl metrics > FILE.new && mv FILE.new FILE",
+	  .run = run_metrics },
 	{ .name = "replay", .syntax = "FILE.pcap [-c CONF] [--local CIDR] [--open PORTS] [--speed max|real]",
 	  .summary = "what picket would have decided on a capture, without a daemon",
-	  .details = "The real engine in the capture's own time. --local names our addresses, --open our ports.", .raw = true },
-	{ .name = "version", .syntax = "", .summary = "version of picketctl, and of picketd where it runs", .details = "",
+	  .details = "The real engine in the capture's own time. --local names our addresses, --open our ports.",
+	  .raw = true },
+	{ .name = "version", .syntax = "", .summary = "version of picketctl, and of picketd where it runs",
+	  .details = "",
 	  .run = run_version },
-	{ .name = "help", .syntax = "[COMMAND]", .summary = "this list, or more about one command", .details = "", .words_max = 1,
+	{ .name = "help", .syntax = "[COMMAND]", .summary = "this list, or more about one command", .details = "",
+	  .words_max = 1,
 	  .run = run_help },
 	{ .name = NULL },
 };

@@ -33,7 +33,8 @@ void ctl_help_all(FILE *out)
 	fputs("\n  -s SOCKET   the daemon's control socket (or PICKET_SOCKET; " CTL_SOCKET ")\n"
 	      "  -j, --json  one JSON object, or one a line where the answer is a list\n"
 	      "  -h, --help  this list, or more about the command\n\n"
-	      "Durations are written 90s, 10m, 4h, 1d. Exit status: 0 done, 1 failed or nothing such, 2 usage, 3 no daemon.\n"
+	      "Durations are written 90s, 10m, 4h, 1d. Exit status: 0 done, 1 failed or nothing such, 2 usage, 3 no "
+	      "daemon.\n"
 	      "`picketctl help COMMAND` tells more; so does picketctl(8).\n", out);
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * picketctl: what its parts share.  A command is a row of a table: how it is called, what it asks the daemon, and how the answer is shown.
+ * picketctl: what its parts share.  A command is a row of a table: how it is called, what it asks the daemon, and how
+ * the answer is shown.
  */
 #ifndef PICKET_CTL_H
 #define PICKET_CTL_H
@@ -86,10 +87,12 @@ enum ctl_exit ctl_complain(enum ctl_exit status, const char *format, ...) __attr
 
 /* Asks, shows, and returns the exit status; problems are told on stderr.  Takes the reference. */
 enum ctl_exit ctl_ask(const struct ctl_args *args, json_t *request, const struct ctl_shape *shape);
-/* The same, but keeps the answer's first object for the caller and shows nothing.  quiet: a daemon that isn't there is not told. */
+/* The same, but keeps the answer's first object for the caller and shows nothing.  quiet: a daemon that isn't there is
+ * not told. */
 enum ctl_exit ctl_fetch(const struct ctl_args *args, const char *command, bool quiet, json_t **out);
 
-/* Where the admin is logged in from, by the environment of this process or one it descends from.  False: nowhere, it seems. */
+/* Where the admin is logged in from, by the environment of this process or one it descends from.  False: nowhere, it
+ * seems. */
 bool ctl_caller(char out[64]);
 
 /* The words of the contract's `kind` column, times and such, out of an answer's object; all bounded and printable. */
@@ -97,7 +100,8 @@ const char *json_words(const json_t *object, const char *key, const char *otherw
 double json_value(const json_t *object, const char *key);       /* 0 where there is none */
 int64_t json_whole(const json_t *object, const char *key);
 const char *time_words(const json_t *object, const char *key, char out[32]);            /* local time, or "-" */
-const char *left_words(const json_t *object, const char *key, const char *otherwise, char out[32]);     /* seconds as 10m */
+/* seconds as 10m */
+const char *left_words(const json_t *object, const char *key, const char *otherwise, char out[32]);
 void print_clean(FILE *out, const char *text);
 
 enum ctl_exit run_help(const struct ctl_args *args);
@@ -105,7 +109,8 @@ enum ctl_exit run_version(const struct ctl_args *args);
 enum ctl_exit run_metrics(const struct ctl_args *args);
 enum ctl_exit run_doctor(const struct ctl_args *args);
 
-extern const struct ctl_shape shape_status, shape_list, shape_sources, shape_explain, shape_block, shape_unblock, shape_allow,
+extern const struct ctl_shape shape_status, shape_list, shape_sources, shape_explain, shape_block, shape_unblock,
+	shape_allow,
 	shape_allow_list, shape_allow_check, shape_mode, shape_events, shape_reload;
 
 #endif

@@ -37,7 +37,8 @@ static void list_row(struct ctl_view *view, const json_t *object)
 {
 	char left[32], since[32], times[16];
 	const char *cells[] = { json_words(object, "source", "?"), json_words(object, "grade", "?"),
-				left_words(object, "expires_in_s", "for good", left), time_words(object, "since", since), times,
+				left_words(object, "expires_in_s", "for good", left),
+				time_words(object, "since", since), times,
 				json_words(object, "reason", "") };
 
 	snprintf(times, sizeof(times), "%d", (int)json_whole(object, "times"));
@@ -58,14 +59,16 @@ const struct ctl_shape shape_list = { .row = list_row, .end = list_end, .columns
 static void sources_row(struct ctl_view *view, const json_t *object)
 {
 	char score[24], confirmed[24], suspected[24], next[48], last[32], ports[64];
-	const char *cells[] = { json_words(object, "source", "?"), json_words(object, "grade", "-"), score, confirmed, suspected,
+	const char *cells[] = { json_words(object, "source", "?"), json_words(object, "grade", "-"), score, confirmed,
+				suspected,
 				next, time_words(object, "last_seen", last), json_words(object, "kind", "-"), ports };
 
 	snprintf(score, sizeof(score), "%.2f", json_value(object, "score"));
 	snprintf(confirmed, sizeof(confirmed), "%.2f", json_value(object, "confirmed"));
 	snprintf(suspected, sizeof(suspected), "%.2f", json_value(object, "suspected"));
 	if (json_words(object, "next", NULL))
-		snprintf(next, sizeof(next), "%.10s in %.2f", json_words(object, "next", ""), json_value(object, "distance"));
+		snprintf(next, sizeof(next), "%.10s in %.2f", json_words(object, "next", ""),
+			 json_value(object, "distance"));
 	else
 		snprintf(next, sizeof(next), "-");
 	ports_words(object, ports, sizeof(ports));
@@ -78,7 +81,8 @@ static void sources_end(struct ctl_view *view)
 		fputs("no source has done anything that weighs\n", view->out);
 }
 
-static const char *const sources_columns[] = { "SOURCE", "GRADE", ">SCORE", ">CONFIRMED", ">SUSPECTED", "NEXT", "LAST SEEN", "KIND",
+static const char *const sources_columns[] = { "SOURCE", "GRADE", ">SCORE", ">CONFIRMED", ">SUSPECTED", "NEXT",
+					       "LAST SEEN", "KIND",
 					       "PORTS", NULL };
 const struct ctl_shape shape_sources = { .row = sources_row, .end = sources_end, .columns = sources_columns };
 
@@ -116,7 +120,8 @@ static void allow_row(struct ctl_view *view, const json_t *object)
 	bool added = json_is_true(json_object_get(object, "allowed"));
 	char left[32];
 
-	fprintf(view->out, "%s %s", json_words(object, "source", "?"), added ? "is allowed" : "is not allowed any more");
+	fprintf(view->out, "%s %s", json_words(object, "source", "?"),
+		added ? "is allowed" : "is not allowed any more");
 	if (json_is_integer(json_object_get(object, "expires_in_s")))
 		fprintf(view->out, " for %s", left_words(object, "expires_in_s", "", left));
 	if (json_is_true(json_object_get(object, "saved")))
@@ -151,7 +156,8 @@ static void allow_check_row(struct ctl_view *view, const json_t *object)
 {
 	const char *by = json_words(object, "allowed_by", NULL), *why = json_words(object, "protected_why", NULL);
 
-	fprintf(view->out, "%s is %s%s", json_words(object, "source", "?"), by ? "allowed by " : "not allowed", by ? by : "");
+	fprintf(view->out, "%s is %s%s", json_words(object, "source", "?"), by ? "allowed by " : "not allowed",
+		by ? by : "");
 	if (why)
 		fprintf(view->out, ", but protected: %s", why);
 	fputc('\n', view->out);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * `explain` for people: the verdict, then the evidence as an account that adds up, then what stands in the way and what would
- * happen next.  Rounding is carried from row to row, so that the hundredths shown add up to the score shown.
+ * `explain` for people: the verdict, then the evidence as an account that adds up, then what stands in the way and what
+ * would happen next.  Rounding is carried from row to row, so that the hundredths shown add up to the score shown.
  */
 #include "ctl.h"
 
@@ -40,7 +40,8 @@ static void show_header(FILE *out, const json_t *object)
 			json_value(object, "confirmed"), json_value(object, "suspected"));
 	fputc('\n', out);
 	if (json_is_object(block)) {
-		fprintf(out, "  in the kernel as %s since %s, ", json_words(block, "grade", "?"), time_words(block, "since", text));
+		fprintf(out, "  in the kernel as %s since %s, ", json_words(block, "grade", "?"),
+			time_words(block, "since", text));
 		if (json_is_integer(json_object_get(block, "expires_in_s")))
 			fprintf(out, "let in again in %s", left_words(block, "expires_in_s", "", left));
 		else
@@ -51,7 +52,8 @@ static void show_header(FILE *out, const json_t *object)
 	}
 	if (!grade)
 		return;
-	fprintf(out, "  first seen %s, last %s, %lld probes", time_words(object, "since", text), time_words(object, "last_seen", last),
+	fprintf(out, "  first seen %s, last %s, %lld probes", time_words(object, "since", text),
+		time_words(object, "last_seen", last),
 		(long long)json_whole(object, "probes"));
 	if (tool)
 		fprintf(out, ", looks like %s", tool);
@@ -68,10 +70,12 @@ static void what_words(const json_t *piece, char *out, size_t size)
 	if (len < 0 || (size_t)len >= size)
 		return;
 	if (json_whole(piece, "port") > 0)
-		snprintf(out + len, size - (size_t)len, ": port %lld%s%s%s%s", (long long)json_whole(piece, "port"), protocol ? "/" : "",
+		snprintf(out + len, size - (size_t)len, ": port %lld%s%s%s%s", (long long)json_whole(piece, "port"),
+			 protocol ? "/" : "",
 			 protocol ? protocol : "", service ? " " : "", service ? service : "");
 	else if (json_is_integer(json_object_get(piece, "ip_protocol")))
-		snprintf(out + len, size - (size_t)len, ": IP protocol %lld", (long long)json_whole(piece, "ip_protocol"));
+		snprintf(out + len, size - (size_t)len, ": IP protocol %lld",
+			 (long long)json_whole(piece, "ip_protocol"));
 }
 
 static void show_evidence(FILE *out, const json_t *object)
@@ -97,13 +101,16 @@ static void show_evidence(FILE *out, const json_t *object)
 		const json_t *sum = json_array_get(older, i);
 		long long count = (long long)json_whole(sum, "count");
 
-		snprintf(what, sizeof(what), "%lld%s older: %s", count, count >= 255 ? " or more" : "", json_words(sum, "what", "?"));
-		table_row(table, (const char *const[]){ "older", "", account_words(&account, json_value(sum, "now"), now),
+		snprintf(what, sizeof(what), "%lld%s older: %s", count, count >= 255 ? " or more" : "",
+			 json_words(sum, "what", "?"));
+		table_row(table, (const char *const[]){ "older", "",
+							account_words(&account, json_value(sum, "now"), now),
 							json_words(sum, "class", "?"), what });
 	}
 	if (llround(adjustment * 100) != 0)
 		table_row(table, (const char *const[]){ "", "", account_words(&account, adjustment, now), "",
-							adjustment < 0 ? "discounted, or leaked away" : "evidence before that" });
+							adjustment < 0 ? "discounted, or leaked away"
+							: "evidence before that" });
 	else
 		account.sum += adjustment;
 	snprintf(now, sizeof(now), "%.2f", json_value(object, "score"));
@@ -142,7 +149,8 @@ static void show_safeguards(FILE *out, const json_t *object)
 	if (allowed)
 		fprintf(out, "  allowed by %s: nothing it does weighs, and it is never blocked\n", allowed);
 	if (why)
-		fprintf(out, "  protected by %s (%s): never cut off without --force\n", json_words(object, "protected_by", "?"), why);
+		fprintf(out, "  protected by %s (%s): never cut off without --force\n",
+			json_words(object, "protected_by", "?"), why);
 	if (!allowed && !why)
 		fputs("  none: neither allowed nor protected\n", out);
 }
@@ -156,16 +164,19 @@ static void show_next(FILE *out, const json_t *object)
 
 	fputs("\nNext:\n", out);
 	if (json_is_object(block) && json_is_integer(json_object_get(block, "expires_in_s")))
-		fputs("  When its time is up it is let in; if it scans again, the next block lasts twice as long, up to the maximum.\n", out);
+		fputs("  When its time is up it is let in; if it scans again, the next block lasts twice as long, up "
+		      "to the maximum.\n", out);
 	if (spared)
 		fputs("  Whatever it does is told at most.\n", out);
 	else if (!next)
 		fputs("  Nothing above this: it is banned.\n", out);
 	else if (strcmp(next, "ban") == 0)
-		fprintf(out, "  %.0f more completed handshake%s with a trap (4.6 each) would ban it; nothing that can be forged does.\n",
+		fprintf(out, "  %.0f more completed handshake%s with a trap (4.6 each) would ban it; nothing that can "
+			     "be forged does.\n",
 			ceil(distance / 4.6), ceil(distance / 4.6) > 1 ? "s" : "");
 	else
-		fprintf(out, "  %s in %.2f: about %.0f more SYNs to closed ports below 1024 (1.39 each), or one handshake with a trap (4.7).\n",
+		fprintf(out, "  %s in %.2f: about %.0f more SYNs to closed ports below 1024 (1.39 each), or one "
+			     "handshake with a trap (4.7).\n",
 			next, distance, ceil(distance / 1.39));
 }
 

@@ -87,7 +87,7 @@ static void copy_cell(char out[CELL_MAX], const char *text)
 {
 	size_t len = 0;
 
-	for (; text[len] && len < CELL_MAX - 1; len++)
+	for (; len < CELL_MAX - 1 && text[len]; len++)
 		out[len] = text[len] >= 0x20 && text[len] < 0x7f ? text[len] : '?';
 	out[len] = '\0';
 }

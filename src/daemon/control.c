@@ -42,7 +42,8 @@ static struct control_client *find_idle(const struct control *control, bool root
 	for (size_t i = 0; i < CONTROL_CLIENTS_MAX; i++) {
 		struct control_client *client = control->clients[i];
 
-		if (client && client->root == root && is_idle(client) && (!oldest || client->since_ms < oldest->since_ms))
+		if (client && client->root == root && is_idle(client) &&
+		    (!oldest || client->since_ms < oldest->since_ms))
 			oldest = client;
 	}
 	return oldest;
@@ -79,7 +80,8 @@ static bool make_room(struct control *control, bool root)
 	return true;
 }
 
-static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *from, int len, void *context)
+static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *from, int len,
+		      void *context)
 {
 	struct control *control = context;
 	struct control_client *client;

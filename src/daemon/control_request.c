@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Requests of the control socket, by two tables: what fields there are, and which of them each command takes.
- * Promises: an unknown command or field, a doubled key, a wrong type or a value out of range is named, and nothing is done.
- * Defends against lines made up by whoever got at the socket: nothing of a line is kept but checked values.
+ * Promises: an unknown command or field, a doubled key, a wrong type or a value out of range is named, and nothing is
+ * done. Defends against lines made up by whoever got at the socket: nothing of a line is kept but checked values.
  */
 #include "control_request.h"
 
@@ -222,7 +222,8 @@ int control_request_parse(const char *line, size_t len, struct control_request *
 		return refuse(error, "not a JSON object on one line (byte %d)", where.position);
 	if (!json_is_object(object))
 		result = refuse(error, "expected a JSON object");
-	else if ((result = take_command(object, &request, error)) == 0 && (result = take_fields(object, &request, error)) == 0)
+	else if ((result = take_command(object, &request, error)) == 0 &&
+		 (result = take_fields(object, &request, error)) == 0)
 		result = check_whole(&request, error);
 	json_decref(object);
 	if (result == 0)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Events, and the reasoning behind one source, as JSON.
- * Promises: the pieces of evidence of an explanation, as decayed, the older sums and the adjustment (rounding, discounts) add up to the score.
+ * Promises: the pieces of evidence of an explanation, as decayed, the older sums and the adjustment (rounding,
+ * discounts) add up to the score.
  */
 #include "json_view.h"
 
@@ -90,13 +91,15 @@ json_t *view_event(const struct event *event, const struct service_names *names)
 			   "score", json_nats(event->confirmed_mn + event->suspected_mn),
 			   "confirmed", json_nats(event->confirmed_mn), "suspected", json_nats(event->suspected_mn),
 			   "threshold", event->threshold_mn ? json_nats(event->threshold_mn) : json_null(),
-			   "reason", described(describe_reason, event, names), "line", described(describe_event, event, names),
+			   "reason", described(describe_reason, event, names),
+			   "line", described(describe_event, event, names),
 			   "observed", event->observed != 0);
 	if (!object) {
 		json_decref(evidence);
 		return NULL;
 	}
-	json_object_set_new(object, "for_s", event->duration_ms ? json_integer(event->duration_ms / 1000) : json_null());
+	json_object_set_new(object, "for_s",
+			    event->duration_ms ? json_integer(event->duration_ms / 1000) : json_null());
 	json_object_set_new(object, "ports", json_ports(ports, port_count));
 	json_object_set_new(object, "kind", json_kinds(event->kinds, event->pieces, count));
 	json_object_set_new(object, "tool", json_tool(event->tool));
@@ -118,7 +121,8 @@ static int32_t decayed_mn(const struct evidence *piece, enum evidence_class clas
 	return (int32_t)lround(piece->weight * (1000.0 / EVIDENCE_NAT) * exp2(-half_lives));
 }
 
-/* Takes a part off what is left of a class.  The fast class leaks evenly, so that what is left of it is its newest part. */
+/* Takes a part off what is left of a class.  The fast class leaks evenly, so that what is left of it is its newest
+ * part. */
 static int32_t take_share(int32_t left[EVIDENCE_CLASS_COUNT], enum evidence_class class, int32_t part_mn)
 {
 	if (class == EVIDENCE_FAST && part_mn > left[class])
@@ -201,7 +205,8 @@ json_t *view_explain(const struct explain_view *explain, int64_t now_ms, const s
 	json_object_set_new(object, "half_life_s", json_integer(explain->slow_half_life_ms / 1000));
 	json_object_set_new(object, "evidence", explain_pieces(explain, now_ms, names, left));
 	json_object_set_new(object, "older", explain_older(source, left));
-	json_object_set_new(object, "adjustment", json_nats(left[EVIDENCE_CONFIRMED] + left[EVIDENCE_SUSPECTED] + left[EVIDENCE_FAST]));
+	json_object_set_new(object, "adjustment",
+			    json_nats(left[EVIDENCE_CONFIRMED] + left[EVIDENCE_SUSPECTED] + left[EVIDENCE_FAST]));
 	explain_safeguards(object, explain);
 	return object;
 }

@@ -25,7 +25,8 @@ static const struct counter engine_counts[] = {
 static const struct counter engine_totals[] = {
 	COUNTER(engine_status, probes), COUNTER(engine_status, evidence_total), COUNTER(engine_status, duplicates),
 	COUNTER(engine_status, alerts), COUNTER(engine_status, blocks_total), COUNTER(engine_status, bans_total),
-	COUNTER(engine_status, expiries), COUNTER(engine_status, spared_allowed), COUNTER(engine_status, spared_protected),
+	COUNTER(engine_status, expiries), COUNTER(engine_status, spared_allowed),
+	COUNTER(engine_status, spared_protected),
 	COUNTER(engine_status, spared_storm), COUNTER(engine_status, spared_decoy), COUNTER(engine_status, evicted),
 	COUNTER(engine_status, turned_away), COUNTER(engine_status, allow_full), COUNTER(engine_status, protect_full),
 	COUNTER(engine_status, blocks_full),
@@ -37,15 +38,18 @@ static const struct counter queue_counts[] = {
 };
 
 static const struct counter kernel_counts[] = {
-	COUNTER(nft_counters, queued_closed), COUNTER(nft_counters, queued_served), COUNTER(nft_counters, queued_trapped),
+	COUNTER(nft_counters, queued_closed), COUNTER(nft_counters, queued_served),
+	COUNTER(nft_counters, queued_trapped),
 	COUNTER(nft_counters, over_newcomers), COUNTER(nft_counters, over_known), COUNTER(nft_counters, dropped_hard),
 	COUNTER(nft_counters, dropped_soft), COUNTER(nft_counters, muted), COUNTER(nft_counters, trapped_tcp),
 	COUNTER(nft_counters, trapped_udp), COUNTER(nft_counters, way_back),
 };
 
 static const struct counter trap_counts[] = {
-	COUNTER(trap_stats, accepted), COUNTER(trap_stats, datagrams), COUNTER(trap_stats, hits), COUNTER(trap_stats, induced),
-	COUNTER(trap_stats, unsaved), COUNTER(trap_stats, crowded), COUNTER(trap_stats, errors), COUNTER(trap_stats, open),
+	COUNTER(trap_stats, accepted), COUNTER(trap_stats, datagrams), COUNTER(trap_stats, hits),
+	COUNTER(trap_stats, induced),
+	COUNTER(trap_stats, unsaved), COUNTER(trap_stats, crowded), COUNTER(trap_stats, errors),
+	COUNTER(trap_stats, open),
 };
 
 static const struct counter hook_counts[] = {
@@ -113,12 +117,14 @@ static json_t *sensors(const struct wire_status *status)
 
 static const char *mode_name(uint32_t mode)
 {
-	return mode == NFT_PAUSED ? "paused" : mode == NFT_OBSERVE ? "observe" : mode == NFT_BLOCK ? "block" : "unknown";
+	return mode == NFT_PAUSED ? "paused" : mode == NFT_OBSERVE ? "observe"
+	     : mode == NFT_BLOCK ? "block" : "unknown";
 }
 
 json_t *view_status(const struct wire_status *status, const struct status_extra *extra)
 {
-	json_t *object = json_pack("{s:s, s:s, s:o, s:I, s:o}", "version", PICKET_VERSION, "mode", mode_name(status->mode),
+	json_t *object = json_pack("{s:s, s:s, s:o, s:I, s:o}", "version", PICKET_VERSION, "mode",
+				   mode_name(status->mode),
 				   "since", json_time(status->started_ms),
 				   "uptime_s", (json_int_t)((status->now_ms - status->started_ms) / 1000),
 				   "paused_for_s", json_seconds_left(status->paused_until_ms, status->now_ms));
@@ -142,7 +148,8 @@ json_t *view_status(const struct wire_status *status, const struct status_extra 
 	json_object_set_new(object, "rejected", by_result(status));
 	json_object_set_new(object, "storm", json_pack("{s:b, s:I}", "active", status->engine.storm_active != 0,
 						       "tokens", (json_int_t)status->engine.storm_tokens));
-	json_object_set_new(object, "hooks", extra->hooks ? counters(hook_counts, COUNT(hook_counts), extra->hooks) : json_null());
+	json_object_set_new(object, "hooks",
+			    extra->hooks ? counters(hook_counts, COUNT(hook_counts), extra->hooks) : json_null());
 	json_object_set_new(object, "control", counters(control_counts, COUNT(control_counts), &extra->control));
 	json_object_set_new(object, "events", json_pack("{s:I, s:I, s:I, s:I}", "lost", (json_int_t)status->events_lost,
 							"kept", (json_int_t)extra->history_rows,

@@ -80,7 +80,8 @@ json_t *json_kinds(uint32_t kinds, const struct evidence *pieces, size_t count)
 
 json_t *json_tool(uint8_t tool)
 {
-	return tool > TOOL_NONE && tool < TOOL_COUNT ? json_string(evidence_tool_name((enum evidence_tool)tool)) : json_null();
+	return tool > TOOL_NONE && tool < TOOL_COUNT ? json_string(evidence_tool_name((enum evidence_tool)tool))
+		: json_null();
 }
 
 json_t *json_ports(const uint16_t *ports, size_t count)
@@ -125,8 +126,10 @@ void json_nearest(json_t *object, int32_t confirmed_mn, int32_t total_mn, const 
 }
 
 static const char *const why_names[PROTECT_WHY_COUNT] = {
-	[PROTECT_NONE] = "none", [PROTECT_OWN] = "own address", [PROTECT_GATEWAY] = "gateway", [PROTECT_RESOLVER] = "resolver",
-	[PROTECT_NTP] = "ntp server", [PROTECT_DHCP] = "dhcp server", [PROTECT_LOCAL] = "local", [PROTECT_LOGIN] = "login",
+	[PROTECT_NONE] = "none", [PROTECT_OWN] = "own address", [PROTECT_GATEWAY] = "gateway",
+	[PROTECT_RESOLVER] = "resolver",
+	[PROTECT_NTP] = "ntp server", [PROTECT_DHCP] = "dhcp server", [PROTECT_LOCAL] = "local",
+	[PROTECT_LOGIN] = "login",
 	[PROTECT_ONLINK] = "on-link",
 };
 
@@ -181,7 +184,8 @@ void source_row_of(const struct source_view *view, struct source_row *out)
 		.incident = view->incident, .kinds = view->kinds, .probes = view->probes,
 		.first_ms = view->first_ms, .last_ms = view->last_ms,
 	};
-	out->port_count = (uint8_t)view_ports(view->pieces, count, out->ports, sizeof(out->ports) / sizeof(out->ports[0]));
+	out->port_count = (uint8_t)view_ports(view->pieces, count, out->ports,
+					      sizeof(out->ports) / sizeof(out->ports[0]));
 }
 
 json_t *view_source(const struct source_row *row, const struct thresholds *thresholds)
@@ -216,5 +220,6 @@ json_t *view_allow(const struct allow_view *allow, int64_t now_ms)
 
 json_t *view_protected(const struct protected_view *protected)
 {
-	return json_pack("{s:o, s:s}", "source", json_prefix(&protected->what), "why", protect_why_name(protected->why));
+	return json_pack("{s:o, s:s}", "source", json_prefix(&protected->what), "why",
+			 protect_why_name(protected->why));
 }

@@ -13,7 +13,8 @@
 #include "control.h"
 #include "wire.h"
 
-/* The parts of a source_view that a list of sources shows: a quarter of its size, since 65,536 of them may be kept while they are sorted. */
+/* The parts of a source_view that a list of sources shows: a quarter of its size, since 65,536 of them may be kept
+ * while they are sorted. */
 struct source_row {
 	struct prefix source;
 	uint8_t grade, tool, times, port_count;
@@ -39,7 +40,8 @@ json_t *json_time(int64_t ms);          /* 0 or less: null */
 json_t *json_prefix(const struct prefix *prefix);
 json_t *json_nats(int32_t mn);
 json_t *json_seconds_left(int64_t until_ms, int64_t now_ms);    /* until 0: null */
-json_t *json_kinds(uint32_t kinds, const struct evidence *pieces, size_t count);       /* "syn,udp", heaviest first; null for none */
+/* "syn,udp", heaviest first; null for none */
+json_t *json_kinds(uint32_t kinds, const struct evidence *pieces, size_t count);
 json_t *json_tool(uint8_t tool);        /* null for none */
 json_t *json_ports(const uint16_t *ports, size_t count);
 /* Distinct ports of some pieces, ascending, at most max; returns how many. */

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The keeper's start, loop and wires.
- * Promises: nothing it does can hold up the sentry; it needs no capability; when one of the others ends, it takes what was said
- * last and ends too.  Messages that make no sense are counted and thrown away: a process of ours may have been taken over.
+ * Promises: nothing it does can hold up the sentry; it needs no capability; when one of the others ends, it takes what
+ * was said last and ends too.  Messages that make no sense are counted and thrown away: a process of ours may have been
+ * taken over.
  */
 #include "keeper_room.h"
 
@@ -86,7 +87,8 @@ static void handle(struct keeper *keeper, const char *who)
 		/* id 0 answers our own question: the engine is there, and may be told whom to protect. */
 		if (message->header.id == 0) {
 			if (!keeper->sentry_ready)
-				protect_refresh(keeper->protect, keeper->start->sentry_fd, keeper_now_ms() / 1000, true);
+				protect_refresh(keeper->protect, keeper->start->sentry_fd, keeper_now_ms() / 1000,
+						true);
 			keeper->sentry_ready = true;
 			break;
 		}
@@ -186,7 +188,8 @@ static struct service_names *read_services(struct journal *journal)
 	if (text && got >= 0)
 		names = service_names_new(text, len);
 	if (!names)
-		journal_log(journal, LOG_INFO, "no names of services from " SERVICES_FILE ": ports are shown as numbers");
+		journal_log(journal, LOG_INFO,
+			    "no names of services from " SERVICES_FILE ": ports are shown as numbers");
 	free(text);
 	if (fd >= 0)
 		close(fd);
@@ -214,7 +217,8 @@ static int confine(struct keeper *keeper)
 	if (result < 0)
 		journal_log_errno(keeper->journal, LOG_ERR, -result, "keeper: cannot confine itself, ending");
 	else if (abi == 0)
-		journal_log(keeper->journal, LOG_INFO, "keeper: this kernel has no Landlock, files are guarded by their modes alone");
+		journal_log(keeper->journal, LOG_INFO,
+			    "keeper: this kernel has no Landlock, files are guarded by their modes alone");
 	return result;
 }
 
@@ -234,7 +238,8 @@ static int set_up(struct keeper *keeper)
 	const struct keeper_start *start = keeper->start;
 	const struct timeval tick = { .tv_usec = TICK_US };
 	struct control_options options = {
-		.fd = start->control_fd, .admin_gid = start->admin_gid, .callbacks = task_callbacks(), .context = keeper,
+		.fd = start->control_fd, .admin_gid = start->admin_gid, .callbacks = task_callbacks(),
+			.context = keeper,
 	};
 
 	keeper->names = read_services(keeper->journal);
@@ -280,7 +285,8 @@ static void ignore_signals(void)
 
 int keeper_run(const struct keeper_start *start)
 {
-	struct journal_options options = { .to_stderr = start->to_stderr, .verbose = start->verbose, .name = "picketd" };
+	struct journal_options options = { .to_stderr = start->to_stderr, .verbose = start->verbose,
+					   .name = "picketd" };
 	struct keeper *keeper = calloc(1, sizeof(*keeper));
 	int status = EXIT_FAILURE;
 

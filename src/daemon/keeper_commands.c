@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What each command of the control socket does: a question or an order to the process that can, and its answer put into words.
- * The keeper itself may do nothing: it checks here that an admin does not cut off the address he is logged in from, and the sentry
- * checks all else again.
+ * What each command of the control socket does: a question or an order to the process that can, and its answer put into
+ * words. The keeper itself may do nothing: it checks here that an admin does not cut off the address he is logged in
+ * from, and the sentry checks all else again.
  */
 #include "keeper_room.h"
 
@@ -53,7 +53,8 @@ static bool result_is_good(struct task *task, const struct wire_message *message
 		return true;
 	snprintf(text, sizeof(text), "%.*s", (int)strnlen(result->text, sizeof(result->text)), result->text);
 	if (result->error)
-		snprintf(text + strlen(text), sizeof(text) - strlen(text), "%s%s", *text ? ": " : "", strerror(result->error));
+		snprintf(text + strlen(text), sizeof(text) - strlen(text), "%s%s", *text ? ": " : "",
+			 strerror(result->error));
 	task_fail(task, CONTROL_FAILED, "%s%s%s", about_source ? prefix_format(&task->request.source, source) : "",
 		  about_source ? ": " : "", *text ? text : refusal(task, result->result));
 	return false;
@@ -80,7 +81,8 @@ static json_t *duration_of(const struct task *task)
 static void block_answer(struct task *task, const struct wire_message *message)
 {
 	if (result_is_good(task, message))
-		finish_order(task, message, json_pack("{s:o, s:s, s:o, s:s}", "source", json_prefix(&task->request.source),
+		finish_order(task, message, json_pack("{s:o, s:s, s:o, s:s}", "source",
+						      json_prefix(&task->request.source),
 						      "grade", "manual", "expires_in_s", duration_of(task),
 						      "reason", task->request.reason));
 }
@@ -95,10 +97,12 @@ static void block_start(struct task *task)
 		char text[PREFIX_TEXT_MAX], caller[ADDR_TEXT_MAX];
 
 		if (request->source.len == 128)
-			task_fail(task, CONTROL_FAILED, "%s: that is the address you are logged in from; --force blocks it all the same",
+			task_fail(task, CONTROL_FAILED,
+				  "%s: that is the address you are logged in from; --force blocks it all the same",
 				  prefix_format(&request->source, text));
 		else
-			task_fail(task, CONTROL_FAILED, "%s holds %s, the address you are logged in from; --force blocks it all the same",
+			task_fail(task, CONTROL_FAILED,
+				  "%s holds %s, the address you are logged in from; --force blocks it all the same",
 				  prefix_format(&request->source, text), addr_format(&request->caller, caller));
 		return;
 	}
@@ -110,7 +114,8 @@ static void unblock_answer(struct task *task, const struct wire_message *message
 {
 	if (result_is_good(task, message))
 		finish_order(task, message, json_pack("{s:o, s:I}", "source",
-						      task->request.all ? json_null() : json_prefix(&task->request.source),
+						      task->request.all ? json_null()
+						      : json_prefix(&task->request.source),
 						      "unblocked", (json_int_t)message->body.result.count));
 }
 
@@ -251,7 +256,8 @@ static void brake_answer(struct task *task, const struct wire_message *message)
 		return;
 	switch (task->request.command) {
 	case CONTROL_MODE: object = json_pack("{s:s}", "mode", task->request.observe ? "observe" : "block"); break;
-	case CONTROL_PAUSE: object = json_pack("{s:s, s:o}", "mode", "paused", "expires_in_s", duration_of(task)); break;
+	case CONTROL_PAUSE: object = json_pack("{s:s, s:o}", "mode", "paused", "expires_in_s",
+					       duration_of(task)); break;
 	default: object = json_pack("{s:b}", "resumed", 1); break;
 	}
 	finish_order(task, message, object);
@@ -268,7 +274,8 @@ static void brake_start(struct task *task)
 	if (task->request.command == CONTROL_RESUME)
 		task_ask(task, WIRE_RESUME, &(struct wire_empty){ 0 }, WIRE_RESULT, brake_answer);
 	else
-		task_ask(task, task->request.command == CONTROL_MODE ? WIRE_MODE : WIRE_PAUSE, &order, WIRE_RESULT, brake_answer);
+		task_ask(task, task->request.command == CONTROL_MODE ? WIRE_MODE : WIRE_PAUSE, &order, WIRE_RESULT,
+			 brake_answer);
 }
 
 static void reload_answer(struct task *task, const struct wire_message *message)

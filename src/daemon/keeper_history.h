@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What was decided, when, why: events by position, oldest first.  Readers keep a position and come back for more, so that a slow
- * one holds nothing up.  The events of this run live in memory, the newest HISTORY_ROWS_MAX of them; a lasting store has its place
- * behind these calls.
+ * What was decided, when, why: events by position, oldest first.  Readers keep a position and come back for more, so
+ * that a slow one holds nothing up.  The events of this run live in memory, the newest HISTORY_ROWS_MAX of them; a
+ * lasting store has its place behind these calls.
  */
 #ifndef PICKET_KEEPER_HISTORY_H
 #define PICKET_KEEPER_HISTORY_H

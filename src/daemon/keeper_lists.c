@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Answers of many lines.  The sentry's tables come page by page, and the next page is asked for only while the client reads, so
- * that neither a long list nor a slow reader takes memory.
- * `sources` must be sorted, so the highest scores are kept in a heap of limited size while all pages go by.
+ * Answers of many lines.  The sentry's tables come page by page, and the next page is asked for only while the client
+ * reads, so that neither a long list nor a slow reader takes memory. `sources` must be sorted, so the highest scores
+ * are kept in a heap of limited size while all pages go by.
  */
 #include "keeper_room.h"
 
@@ -253,7 +253,8 @@ void list_sources_start(struct task *task)
 	uint32_t limit = task->request.limit ? task->request.limit : SOURCES_DEFAULT;
 
 	if (limit > TASK_SMALL_LIMIT && task->keeper->big_sorts >= TASK_BIG_SORTS_MAX) {
-		task_fail(task, CONTROL_FAILED, "%d long lists of sources are being made already: try again", TASK_BIG_SORTS_MAX);
+		task_fail(task, CONTROL_FAILED, "%d long lists of sources are being made already: try again",
+			  TASK_BIG_SORTS_MAX);
 		return;
 	}
 	task->top = calloc(1, sizeof(*task->top));

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Sessions, resolvers, NTP and DHCP servers, read again and again, and sent to the sentry when they have changed.
- * Owns state_dir/logins, lines of "ADDR EPOCH": from where admins were logged in within 30 days, at most LOGINS_MAX of them, the
- * oldest giving way.  A file that makes no sense costs its bad lines, and one that can't be written is told once.
+ * Owns state_dir/logins, lines of "ADDR EPOCH": from where admins were logged in within 30 days, at most LOGINS_MAX of
+ * them, the oldest giving way.  A file that makes no sense costs its bad lines, and one that can't be written is told
+ * once.
  */
 #include "keeper_protect.h"
 
@@ -138,7 +139,8 @@ static void forget_old(struct protect *protect, int64_t now_s, bool *changed)
 
 	for (size_t i = 0; i < protect->remembered_count; i++)
 		/* A time far ahead is a clock that was wrong: it would be remembered for ever. */
-		if (now_s - protect->remembered[i].seen_s < PROTECT_REMEMBER_S && protect->remembered[i].seen_s <= now_s + 86400)
+		if (now_s - protect->remembered[i].seen_s < PROTECT_REMEMBER_S &&
+		    protect->remembered[i].seen_s <= now_s + 86400)
 			protect->remembered[kept++] = protect->remembered[i];
 	*changed |= kept != protect->remembered_count;
 	protect->remembered_count = kept;

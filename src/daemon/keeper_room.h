@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The keeper's own room: what its parts share.  keeper.c owns start, loop and the two wires; keeper_task.c the questions under way;
- * keeper_commands.c what each request does; keeper_lists.c the answers that come in pages.
+ * The keeper's own room: what its parts share.  keeper.c owns start, loop and the two wires; keeper_task.c the
+ * questions under way; keeper_commands.c what each request does; keeper_lists.c the answers that come in pages.
  */
 #ifndef PICKET_KEEPER_ROOM_H
 #define PICKET_KEEPER_ROOM_H
@@ -81,7 +81,8 @@ void keeper_event(struct keeper *keeper, const struct event *event);
 
 /* Asks the sentry (or, for RELOAD and ALLOW_SAVE, the supervisor); the answer goes to `answer`.
  * Whoever can't be asked costs the task, with a clear line to the client: the caller just returns. */
-void task_ask(struct task *task, enum wire_type type, const void *body, enum wire_type expected, task_answer_fn *answer);
+void task_ask(struct task *task, enum wire_type type, const void *body, enum wire_type expected,
+	      task_answer_fn *answer);
 /* Sends a line of the answer; false when the client can't take it: the task is finished then. */
 bool task_line(struct task *task, json_t *object);
 /* The end of a task; it must not be used any more. */

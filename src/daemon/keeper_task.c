@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Requests under way: each has at most one question open, with an id of its own and a time limit.
- * Promises: a client always gets an end line, whatever the other processes do; an answer that comes too late, or to a client that went
- * away, harms nothing.  At most one task a client, so their number is the control server's limit.
+ * Promises: a client always gets an end line, whatever the other processes do; an answer that comes too late, or to a
+ * client that went away, harms nothing.  At most one task a client, so their number is the control server's limit.
  */
 #include "keeper_room.h"
 

@@ -62,19 +62,22 @@ static void test_requests(void **state)
 		{ "picketctl sources --limit 5", "{\"cmd\":\"sources\",\"limit\":5}" },
 		{ "picketctl sources --all", "{\"cmd\":\"sources\",\"limit\":65536}" },
 		{ "picketctl explain 2001:db8::1", "{\"cmd\":\"explain\",\"source\":\"2001:db8::1\"}" },
-		{ "picketctl block 192.0.2.1 --for 10m --force", "{\"cmd\":\"block\",\"for_s\":600,\"force\":true,\"source\":\"192.0.2.1\"}" },
+		{ "picketctl block 192.0.2.1 --for 10m --force",
+		  "{\"cmd\":\"block\",\"for_s\":600,\"force\":true,\"source\":\"192.0.2.1\"}" },
 		{ "picketctl block --for=1h30m 192.0.2.0/24 --reason noise",
 		  "{\"cmd\":\"block\",\"for_s\":5400,\"reason\":\"noise\",\"source\":\"192.0.2.0/24\"}" },
 		{ "picketctl unblock --all", "{\"all\":true,\"cmd\":\"unblock\"}" },
 		{ "picketctl unblock -- 192.0.2.1", "{\"cmd\":\"unblock\",\"source\":\"192.0.2.1\"}" },
-		{ "picketctl allow add 192.0.2.0/24 --save", "{\"cmd\":\"allow-add\",\"save\":true,\"source\":\"192.0.2.0/24\"}" },
+		{ "picketctl allow add 192.0.2.0/24 --save",
+		  "{\"cmd\":\"allow-add\",\"save\":true,\"source\":\"192.0.2.0/24\"}" },
 		{ "picketctl allow del 192.0.2.0/24", "{\"cmd\":\"allow-del\",\"source\":\"192.0.2.0/24\"}" },
 		{ "picketctl allow list", "{\"cmd\":\"allow-list\"}" },
 		{ "picketctl allow check 192.0.2.7", "{\"cmd\":\"allow-check\",\"source\":\"192.0.2.7\"}" },
 		{ "picketctl mode observe", "{\"cmd\":\"mode\",\"mode\":\"observe\"}" },
 		{ "picketctl pause --for 2s", "{\"cmd\":\"pause\",\"for_s\":2}" },
 		{ "picketctl resume", "{\"cmd\":\"resume\"}" },
-		{ "picketctl history 192.0.2.7 --since 1d", "{\"cmd\":\"history\",\"since_s\":86400,\"source\":\"192.0.2.7\"}" },
+		{ "picketctl history 192.0.2.7 --since 1d",
+		  "{\"cmd\":\"history\",\"since_s\":86400,\"source\":\"192.0.2.7\"}" },
 		{ "picketctl events -jf -n5", "{\"cmd\":\"events\",\"follow\":true,\"limit\":5}" },
 		{ "picketctl reload", "{\"cmd\":\"reload\"}" },
 	};
@@ -94,14 +97,21 @@ static void test_requests(void **state)
 static void test_refused(void **state)
 {
 	static const char *const lines[] = {
-		"picketctl", "picketctl nonsense", "picketctl status extra", "picketctl --nonsense status", "picketctl -x status",
-		"picketctl status --for 1h", "picketctl block", "picketctl block nonsense", "picketctl block 192.0.2.1/33",
-		"picketctl block 192.0.2.1/24", "picketctl block 192.0.2.1 --for 10", "picketctl block 192.0.2.1 --for 500ms",
-		"picketctl block 192.0.2.1 --for", "picketctl block 192.0.2.1 --force=yes", "picketctl block 192.0.2.1 192.0.2.2",
+		"picketctl", "picketctl nonsense", "picketctl status extra", "picketctl --nonsense status",
+			"picketctl -x status",
+		"picketctl status --for 1h", "picketctl block", "picketctl block nonsense",
+		"picketctl block 192.0.2.1/33",
+		"picketctl block 192.0.2.1/24", "picketctl block 192.0.2.1 --for 10",
+		"picketctl block 192.0.2.1 --for 500ms",
+		"picketctl block 192.0.2.1 --for", "picketctl block 192.0.2.1 --force=yes",
+		"picketctl block 192.0.2.1 192.0.2.2",
 		"picketctl block 192.0.2.1 --for 1h --for 2h", "picketctl unblock", "picketctl unblock 192.0.2.1 --all",
-		"picketctl allow", "picketctl allow add", "picketctl allow list 192.0.2.1", "picketctl allow check 192.0.2.1 --save",
-		"picketctl allow del 192.0.2.1 --for 1h", "picketctl allow add 192.0.2.1 --for 1h --save", "picketctl allow drop 192.0.2.1",
-		"picketctl mode", "picketctl mode maybe", "picketctl pause 5m", "picketctl events --limit 0", "picketctl events --limit x",
+		"picketctl allow", "picketctl allow add", "picketctl allow list 192.0.2.1",
+		"picketctl allow check 192.0.2.1 --save",
+		"picketctl allow del 192.0.2.1 --for 1h", "picketctl allow add 192.0.2.1 --for 1h --save",
+		"picketctl allow drop 192.0.2.1",
+		"picketctl mode", "picketctl mode maybe", "picketctl pause 5m", "picketctl events --limit 0",
+		"picketctl events --limit x",
 		"picketctl sources --limit 65537", "picketctl -s", "picketctl explain host.example",
 	};
 	char error[CTL_ERROR_MAX];
@@ -120,7 +130,8 @@ static void test_refused(void **state)
 
 static void test_around(void **state)
 {
-	char line[] = "picketctl -j replay -c /x file.pcap --local 192.0.2.0/24", help[] = "picketctl block -h", *argv[ARGS_MAX];
+	char line[] = "picketctl -j replay -c /x file.pcap --local 192.0.2.0/24", help[] = "picketctl block -h",
+		*argv[ARGS_MAX];
 	char error[CTL_ERROR_MAX];
 	struct ctl_args args;
 	int argc = split(line, argv);

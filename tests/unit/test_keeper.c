@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What the keeper tells: the ring of events, and explanations that add up.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdio.h>
+
+#include "json_view.h"
+#include "keeper_history.h"
+#include "seed.h"
+
+static void test_history(void **state)
+{
+	struct history *history = history_new();
+	struct history_query all = { 0 }, one = { .by_source = true }, few = { .last = 3 };
+	const char *why;
+	const struct event *event;
+	uint64_t position, lost = 0, rows = 0;
+
+	(void)state;
+	assert_non_null(history);
+	assert_true(prefix_parse("198.51.100.7", &one.source, &why));
+	position = history_start(history, &all);
+	for (int i = 0; i < HISTORY_ROWS_MAX + 100; i++) {
+		struct event added = { .type = EVENT_BLOCK, .at_ms = i + 1 };
+		char text[32];
+
+		snprintf(text, sizeof(text), "198.51.100.%d", i % 10);
+		assert_true(prefix_parse(text, &added.source, &why));
+		history_add(history, &added);
+	}
+	event = history_next(history, &all, &position, &lost);
+	assert_int_equal(lost, 100);
+	assert_int_equal(event->at_ms, 101);
+	position = history_start(history, &few);
+	while (history_next(history, &few, &position, &lost))
+		rows++;
+	assert_int_equal(rows, 3);
+	position = history_start(history, &one);
+	for (rows = 0; (event = history_next(history, &one, &position, &lost)); rows++)
+		assert_true(prefix_equal(&event->source, &one.source));
+	assert_true(rows >= HISTORY_ROWS_MAX / 10);
+	history_free(history);
+}
+
+/* The account of an explanation adds up to the score, whatever the sentry says. */
+static void test_explanation_adds_up(void **state)
+{
+	struct seed seed = seed_new("explain");
+	int64_t now_ms = 1700000000000;
+
+	(void)state;
+	for (int round = 0; round < 500; round++) {
+		struct explain_view view = { .alert_mn = 4600, .block_mn = 6900, .ban_mn = 9200,
+					     .slow_half_life_ms = 86400000 };
+		double sum;
+		json_t *object;
+		size_t at;
+		json_t *item;
+
+		view.source.grade = GRADE_WATCH;
+		view.source.source = (struct prefix){ .len = 128 };
+		view.source.confirmed_mn = (int32_t)seed_below(&seed, 20000);
+		view.source.suspected_mn = (int32_t)seed_below(&seed, 20000);
+		view.source.fast_mn = (int32_t)seed_below(&seed, 2000);
+		view.source.piece_count = (uint8_t)seed_below(&seed, 20);
+		for (int i = 0; i < EVENT_PIECES_MAX; i++) {
+			struct evidence *piece = &view.source.pieces[i];
+
+			piece->at_s = 1700000000u - seed_below(&seed, 200000);
+			piece->port = (uint16_t)seed_next(&seed);
+			piece->weight = (uint8_t)seed_next(&seed);
+			piece->kind = (uint8_t)seed_below(&seed, EVIDENCE_KIND_COUNT + 3);
+		}
+		for (int i = 0; i < 4; i++) {
+			view.source.older[i].kind = (uint8_t)seed_below(&seed, EVIDENCE_KIND_COUNT + 3);
+			view.source.older[i].count = (uint8_t)seed_next(&seed);
+			view.source.older[i].weight_mn = (int32_t)seed_below(&seed, 9000);
+		}
+		object = view_explain(&view, now_ms, NULL);
+		assert_non_null(object);
+		sum = json_number_value(json_object_get(object, "adjustment"));
+		json_array_foreach(json_object_get(object, "evidence"), at, item)
+			sum += json_number_value(json_object_get(item, "now"));
+		json_array_foreach(json_object_get(object, "older"), at, item)
+			sum += json_number_value(json_object_get(item, "now"));
+		assert_true(sum - json_number_value(json_object_get(object, "score")) < 0.0005);
+		assert_true(sum - json_number_value(json_object_get(object, "score")) > -0.0005);
+		json_decref(object);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_history),
+		cmocka_unit_test(test_explanation_adds_up),
+	};
+
+	return cmocka_run_group_tests_name("keeper", tests, NULL, NULL);
+}
