@@ -5,7 +5,9 @@
  *   sentry.c        the process: start, privilege, loop, end
  *   sentry_sense.c  packets and trap visits in, verdicts out
  *   sentry_act.c    what the engine decided, carried out: kernel sets, events
- *   sentry_rules.c  configuration, rules, mode, allow list: what should stand in the kernel
+ *   sentry_config.c the configuration, taken whole or not at all
+ *   sentry_rules.c  rules, mode, loading: what should stand in the kernel
+ *   sentry_allow.c  the allow list in the kernel
  *   sentry_heal.c   what does stand in the kernel, when others meddle
  *   sentry_world.c  what the host is: addresses, routes, services
  *   sentry_orders.c questions and orders from the keeper
@@ -46,7 +48,7 @@ struct sentry {
 	bool receiving;                 /* between WIRE_CONFIG and WIRE_CONFIG_END */
 
 	struct nft_rules rules;         /* as loaded: config's, with trap ports, interfaces and mode filled in */
-	struct prefix *allowed;         /* what stands in the kernel's allow sets: sorted, none inside another */
+	struct prefix *allowed;         /* what stands in the kernel's allow sets, sorted */
 	size_t allowed_count;
 	uint32_t allow_entries;         /* of the engine, when last synchronised */
 
@@ -78,13 +80,19 @@ void sentry_tick(struct sentry *sentry);
 void sentry_notice(struct sentry *sentry, enum event_type type, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
-/* sentry_rules.c */
+/* sentry_config.c */
 void sentry_config_message(struct sentry *sentry, const struct wire_message *message);
+
+/* sentry_rules.c */
 int sentry_rules_apply(struct sentry *sentry);          /* mode, ports and interfaces as they should be; 0 or -errno */
 int sentry_rules_load(struct sentry *sentry);           /* a fresh table, then everything that belongs into it */
-void sentry_allow_sync(struct sentry *sentry);          /* the kernel's allow sets as the engine's list */
+/* The same; at the very start (fresh) the engine takes over the blocks it finds in the kernel: *adopted of them. */
+int sentry_load(struct sentry *sentry, bool fresh, uint32_t *adopted);
 int sentry_pause(struct sentry *sentry, int64_t until_ms);
 int sentry_resume(struct sentry *sentry);
+
+/* sentry_allow.c */
+void sentry_allow_sync(struct sentry *sentry);          /* the kernel's allow sets as the engine's list */
 
 /* sentry_heal.c */
 void sentry_watch(struct sentry *sentry);               /* notifications have come */
