@@ -173,8 +173,7 @@ static void on_request(void *context, struct control_client *client, const struc
 
 static void on_drained(void *context, struct control_client *client)
 {
-	(void)context;
-	(void)client;
+	(void)context, (void)client;
 }
 
 static void on_gone(void *context, struct control_client *client)
@@ -343,16 +342,14 @@ static void test_rate_and_reader(void **state)
 {
 	struct server *server = *state;
 	struct control_stats stats;
-	int fd;
+	int fd = dial(server);
 
 	needs_root();
 	server->big = true;
-	fd = dial(server);
 	for (int i = 0; i < 100; i++)
 		say(fd, ASK);
 	turn(server);
-	/* It reads nothing: what waits for it is bounded, whatever it asks. */
-	assert_true(server->requests < 10);
+	assert_true(server->requests < 10);     /* it reads nothing: what waits for it is bounded */
 	close(fd);
 	turn(server);
 	server->big = false;
@@ -371,11 +368,10 @@ static void test_gone_while_waiting(void **state)
 {
 	struct server *server = *state;
 	char text[1024];
-	int fd;
+	int fd = dial(server);
 
 	needs_root();
 	server->hold = true;
-	fd = dial(server);
 	say(fd, ASK ASK);
 	turn(server);
 	assert_int_equal(server->requests, 1);
