@@ -65,6 +65,7 @@ static void join(struct decoy_sharers *sharers, const struct prefix *sender)
 
 	while (at < sharers->count && !prefix_equal(&sharers->keys[at], sender))
 		at++;
+	sharers->grew = at == sharers->count && at < DECOYS_SHARERS;
 	if (at == DECOYS_SHARERS)
 		at = 0;                 /* a crowd: the first leaves, the count stays */
 	else if (at == sharers->count)
@@ -89,7 +90,7 @@ struct decoy_sharers decoys_see(struct decoys *decoys, const struct packet *pack
 	return place->sharers;
 }
 
-uint8_t decoys_share(uint8_t weight, unsigned sharers)
+uint8_t decoys_share(uint8_t weight, unsigned before, unsigned now)
 {
-	return sharers > 1 && weight > 0 ? (uint8_t)((weight + sharers - 1) / sharers) : weight;
+	return now > before ? (uint8_t)((weight * before + now - 1) / now) : weight;
 }

@@ -75,18 +75,17 @@ static void end_grace(struct engine *engine, struct source *source)
 	}
 }
 
-/* Another sender of the same probe has turned up: who sent it before answers for less of it now. */
+/* Another sender of the same probe has turned up: who sent it before answers for less of it now, and of the mark it bore. */
 static void share_with(struct engine *engine, struct source *source, const struct piece *newest, unsigned sharers)
 {
 	for (int i = 0; i < SOURCE_PIECES && source->pieces[i].kind != EVIDENCE_NONE; i++) {
 		const struct piece *piece = &source->pieces[i];
+		bool same = piece->kind == newest->kind && piece->port == newest->port &&
+			    piece->host_tag == newest->host_tag;
 
-		if (piece->kind != newest->kind || piece->port != newest->port || piece->host_tag != newest->host_tag)
-			continue;
-		if (newest->at_s - piece->at_s <= 1)
-			score_reweigh(source, i, decoys_share(piece->weight * (sharers - 1), sharers), engine->now_ms,
+		if ((same || piece->kind == EVIDENCE_MARK) && newest->at_s - piece->at_s <= 1)
+			score_reweigh(source, i, decoys_share(piece->weight, sharers - 1, sharers), engine->now_ms,
 				      engine->config.slow_half_life_ms);
-		return;
 	}
 }
 
@@ -107,7 +106,8 @@ static void join_decoys(struct engine *engine, struct source *source, const stru
 			source->incident = other->incident;
 			incidents_join(engine->incidents, source->incident);
 		}
-		share_with(engine, other, &newest, sharers->count);
+		if (sharers->grew)
+			share_with(engine, other, &newest, sharers->count);
 		engine_rank(engine, other);
 	}
 }
@@ -134,10 +134,10 @@ static void write_down(struct engine *engine, struct source *source, const struc
 		score_remove(source, w->replaces, engine->now_ms, engine->config.slow_half_life_ms);
 	if (probe->trap == PROBE_TRAP_NONE)
 		sharers = decoys_see(engine->decoys, &probe->packet, &source->key, engine->now_ms);
-	write_piece(engine, source, finding->kind, finding->port, host_tag, decoys_share(w->weight, sharers.count));
+	write_piece(engine, source, finding->kind, finding->port, host_tag, decoys_share(w->weight, 1, sharers.count));
 	if (mark != TOOL_NONE && source->tool == TOOL_NONE && w->weight > 0) {
 		source->tool = (uint8_t)mark;
-		write_piece(engine, source, EVIDENCE_MARK, 0, 0, decoys_share(WEIGHT_MARK, sharers.count));
+		write_piece(engine, source, EVIDENCE_MARK, 0, 0, decoys_share(WEIGHT_MARK, 1, sharers.count));
 	}
 	if (w->grace_over)
 		end_grace(engine, source);

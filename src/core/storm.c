@@ -44,6 +44,8 @@ void storm_free(struct storm *storm)
 
 void storm_set_rate(struct storm *storm, uint32_t rate)
 {
+	if (rate > storm->rate)
+		storm->tokens += rate - storm->rate;
 	storm->rate = rate;
 	if (storm->tokens > rate)
 		storm->tokens = rate;

@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The play: steps in their order, ticks between them, tracks of the sources that the scenario names.  After every
+ * probe it checks by itself that what `explain` lists adds up to the score shown.
+ */
+#include "play.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define TICK_MS   1000
+#define TICKS_MAX 2000          /* in one stretch of time; longer ones are ticked more coarsely */
+
+void play_fail(struct play *play, unsigned line, const char *format, ...)
+{
+	va_list arguments;
+
+	printf("  %s:%u: ", play->script->path, line);
+	va_start(arguments, format);
+	vprintf(format, arguments);
+	va_end(arguments);
+	putchar('\n');
+	play->failures++;
+}
+
+struct track *play_track(struct play *play, const struct addr *addr)
+{
+	for (size_t i = 0; i < play->track_count; i++) {
+		if (addr_equal(&play->tracks[i].addr, addr))
+			return &play->tracks[i];
+	}
+	if (play->track_count == play->track_capacity) {
+		size_t capacity = play->track_capacity ? play->track_capacity * 2 : 64;
+		struct track *grown = realloc(play->tracks, capacity * sizeof(*grown));
+
+		if (!grown)
+			abort();
+		play->tracks = grown;
+		play->track_capacity = capacity;
+	}
+	play->tracks[play->track_count] = (struct track){ .addr = *addr };
+	return &play->tracks[play->track_count++];
+}
+
+static void reach(struct track *track, uint8_t grade)
+{
+	for (unsigned g = track->grade + 1u; g <= grade; g++)
+		track->at_probe[g] = track->probes;
+	if (grade > track->grade)
+		track->grade = grade;
+}
+
+static void take_event(struct play *play, const struct event *event)
+{
+	play->events[event->type]++;
+	if (!event_is_valid(event))
+		play_fail(play, 0, "an event of type %u is not valid", event->type);
+	for (size_t i = 0; i < play->track_count; i++) {
+		struct track *track = &play->tracks[i];
+
+		if (event->source.len == 0 || !prefix_contains(&event->source, &track->addr))
+			continue;
+		track->incident = event->incident;
+		track->incident_sources = event->sources;
+		if (event->type == EVENT_ALERT)
+			reach(track, GRADE_ALERT);
+		if (event->type == EVENT_BLOCK || event->type == EVENT_BAN) {
+			reach(track, event->grade);
+			track->duration_ms = event->duration_ms;
+			track->times = event->times;
+		}
+	}
+}
+
+void play_take(struct play *play)
+{
+	for (size_t i = 0; i < play->actions->count; i++) {
+		const struct action *action = &play->actions->items[i];
+
+		if (action->type == ACTION_EVENT)
+			take_event(play, &action->event);
+		else if (action->type == ACTION_ADD)
+			play->added++;
+		else
+			play->deleted++;
+	}
+	play->actions->count = 0;
+}
+
+static void tick(struct play *play, int64_t at_ms)
+{
+	size_t count;
+
+	do {
+		engine_tick(play->engine, PLAY_EPOCH_MS + at_ms, play->actions);
+		count = play->actions->count;
+		play_take(play);
+	} while (count == ENGINE_ACTIONS_MAX);
+}
+
+static void pass_time(struct play *play, int64_t to_ms)
+{
+	int64_t span_ms = to_ms - play->now_ms, gap_ms = TICK_MS;
+
+	if (span_ms / gap_ms > TICKS_MAX)
+		gap_ms = span_ms / TICKS_MAX;
+	for (int64_t at_ms = play->now_ms - play->now_ms % gap_ms + gap_ms; at_ms <= to_ms; at_ms += gap_ms)
+		tick(play, at_ms);
+	play->now_ms = to_ms;
+}
+
+/* What explain lists is what the score is made of. */
+static void check_sum(struct play *play, const struct explain_view *view, unsigned line)
+{
+	const struct source_view *s = &view->source;
+	double sum = 0;
+
+	for (int i = 0; i < s->piece_count; i++) {
+		const struct evidence *piece = &s->pieces[i];
+		enum evidence_class class = evidence_class(piece->kind);
+		double half_lives = (double)(s->at_ms / 1000 - piece->at_s) * 1000 / (double)view->slow_half_life_ms;
+
+		if (class != EVIDENCE_FAST)
+			sum += piece->weight / (double)EVIDENCE_NAT * exp2(class == EVIDENCE_CONFIRMED ? -half_lives / 3 : -half_lives);
+	}
+	for (int i = 0; i < 4; i++)
+		sum += s->older[i].weight_mn / 1000.0;
+	if (fabs(sum - (s->confirmed_mn + s->suspected_mn) / 1000.0) > 0.01)
+		play_fail(play, line, "explain does not add up: pieces %.3f, score %.3f", sum,
+			  (s->confirmed_mn + s->suspected_mn) / 1000.0);
+}
+
+static void follow(struct play *play, const struct step *step, enum verdict verdict)
+{
+	struct track *track = play_track(play, &step->probe.packet.src);
+	struct explain_view view;
+	double total;
+
+	track->probes++;
+	track->dropped += verdict == VERDICT_DROP;
+	track->last_verdict = (uint8_t)verdict;
+	play_take(play);
+	track = play_track(play, &step->probe.packet.src);
+	engine_explain(play->engine, &step->probe.packet.src, PLAY_EPOCH_MS + play->now_ms, &view);
+	if (view.source.piece_count > 0)
+		reach(track, GRADE_WATCH);
+	total = (view.source.confirmed_mn + view.source.suspected_mn + view.source.fast_mn) / 1000.0;
+	track->peak = fmax(track->peak, total);
+	track->peak_confirmed = fmax(track->peak_confirmed, view.source.confirmed_mn / 1000.0);
+	check_sum(play, &view, step->line);
+}
+
+static bool run_line(struct play *play, const struct step *step)
+{
+	char *words[SCRIPT_WORDS_MAX];
+	size_t count = script_words(step->text, words);
+
+	if (strcmp(words[0], "expect") == 0)
+		return expect_run(play, words + 1, count - 1, step->line);
+	return order_run(play, words, count, step->line);
+}
+
+static bool start(struct play *play)
+{
+	struct hash_key key = { play->script->seed, ~play->script->seed };
+
+	play->engine = engine_new(&play->config, &key, PLAY_EPOCH_MS);
+	play->actions = calloc(1, sizeof(*play->actions));
+	return play->engine && play->actions;
+}
+
+bool play_script(struct play *play, struct script *script, bool quiet)
+{
+	*play = (struct play){ .script = script, .quiet = quiet };
+	engine_config_defaults(&play->config);
+	if (!start(play))
+		return false;
+	for (size_t i = 0; i < script->count; i++) {
+		const struct step *step = &script->steps[i];
+
+		if (step->at_ms > play->now_ms)
+			pass_time(play, step->at_ms);
+		if (step->type == STEP_PROBE) {
+			/* Tracked before it is judged, so that its own event finds it. */
+			if (step->tracked)
+				play_track(play, &step->probe.packet.src);
+			enum verdict verdict = engine_probe(play->engine, &step->probe, PLAY_EPOCH_MS + play->now_ms,
+							    play->actions);
+			if (step->tracked)
+				follow(play, step, verdict);
+			else
+				play_take(play);
+		} else if (!run_line(play, step)) {
+			play_fail(play, step->line, "not understood");
+		}
+	}
+	return true;
+}
+
+void play_free(struct play *play)
+{
+	engine_free(play->engine);
+	free(play->actions);
+	free(play->tracks);
+}

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Plays a script against the real engine and keeps what the expectations ask about.
+ */
+#ifndef REPLAY_PLAY_H
+#define REPLAY_PLAY_H
+
+#include "script.h"
+
+#define PLAY_EPOCH_MS 1700000000000LL   /* when every scenario begins */
+
+/* A source that the scenario names. */
+struct track {
+	struct addr addr;
+	unsigned probes;                /* sent */
+	unsigned dropped;
+	uint8_t last_verdict;
+	uint8_t grade;                  /* the highest reached: enum grade */
+	unsigned at_probe[GRADE_COUNT]; /* the probe that reached it */
+	double peak, peak_confirmed;
+	int64_t duration_ms;            /* of the last block */
+	uint8_t times;
+	uint16_t incident_sources;
+	uint32_t incident;
+};
+
+struct play {
+	struct script *script;
+	struct engine *engine;
+	struct engine_config config;
+	struct actions *actions;
+	int64_t now_ms;                 /* since the start */
+	struct track *tracks;
+	size_t track_count, track_capacity;
+	unsigned events[EVENT_TYPE_COUNT];
+	size_t deleted, added;
+	unsigned failures;
+	bool quiet;
+};
+
+/* Runs it to the end; failures says how it went. */
+bool play_script(struct play *play, struct script *script, bool quiet);
+void play_free(struct play *play);
+struct track *play_track(struct play *play, const struct addr *addr);
+void play_fail(struct play *play, unsigned line, const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+/* A line that is neither a probe nor a time: settings, orders, expectations.  False: it was not understood. */
+bool order_run(struct play *play, char **words, size_t count, unsigned line);
+bool expect_run(struct play *play, char **words, size_t count, unsigned line);
+/* Notes what the engine ordered and told. */
+void play_take(struct play *play);
+
+#endif
