@@ -27,6 +27,16 @@ static char *entry_of(char *line)
 	return len ? line : NULL;
 }
 
+static bool directory_exists(const char *path)
+{
+	char copy[PATH_MAX];
+	struct writer w = writer_over(copy, sizeof(copy));
+	struct stat info;
+
+	writer_text(&w, path);
+	return stat(dirname(copy), &info) == 0 && S_ISDIR(info.st_mode);
+}
+
 void config_allow_file_read(struct config_reader *reader, int line)
 {
 	const char *path = reader->config->allow_file;
@@ -35,6 +45,9 @@ void config_allow_file_read(struct config_reader *reader, int line)
 	int number = 0;
 	int result = config_file_read(path, &text, &len);
 
+	/* One that is not there yet allows nobody; a directory that isn't there is a slip of the pen. */
+	if (result == -ENOENT && (line == 0 || directory_exists(path)))
+		return;
 	if (result < 0) {
 		config_mistake(reader->mistakes, reader->file, line, "allow_file '%s' cannot be read: %s, expected a file with one address or prefix a line",
 			       path, strerror(-result));

@@ -11,6 +11,7 @@
 #define CONFIG_FILE_MAX     (1024 * 1024)       /* bytes of one file */
 #define CONFIG_MISTAKES_MAX 100                 /* told in one run */
 #define CONFIG_OPTIONS_MAX  48                  /* rows of the table */
+#define CONFIG_DEFAULT_ALLOW "/etc/picket/allow"
 #define CONFIG_NEST_MAX     16                  /* braces inside braces */
 
 /* Mistakes, each told once, in the order of files and lines. */
@@ -55,7 +56,8 @@ extern const size_t config_option_count;
 
 /* The parsers of values (config_values.c). */
 config_parse_fn config_parse_mode, config_parse_bool, config_parse_way_back, config_parse_u8, config_parse_u16, config_parse_u32,
-	config_parse_alpha, config_parse_duration, config_parse_path, config_parse_table, config_parse_user, config_parse_banner,
+	config_parse_alpha, config_parse_duration, config_parse_path,
+	config_parse_path_or_none, config_parse_table, config_parse_user, config_parse_banner,
 	config_parse_prefix, config_parse_port, config_parse_interface, config_parse_event, config_parse_command;
 /* Adds to the allow list; false when it is full or memory is out. */
 bool config_allow_add(struct config *config, const struct prefix *entry);

@@ -29,7 +29,7 @@ const struct config_option config_options[] = {
 	{ NULL, "queue", config_parse_u16, ROOT(rules.queue), .high = 65533, .fallback = "4711" },
 	{ NULL, "user", config_parse_user, ROOT(user), .high = 32, .fallback = "picket" },
 	{ NULL, "allow", config_parse_prefix, ROOT(allow), COUNT(allow_count), .list = true },
-	{ NULL, "allow_file", config_parse_path, ROOT(allow_file), .high = PATH_MAX - 64 },
+	{ NULL, "allow_file", config_parse_path_or_none, ROOT(allow_file), .high = PATH_MAX - 64, .fallback = CONFIG_DEFAULT_ALLOW },
 	{ NULL, "protect_auto", config_parse_bool, ROOT(engine.protect_auto), .fallback = "true" },
 	{ NULL, "public_ports", config_parse_port, ROOT(rules.public_ports), COUNT(rules.public_count), .list = true },
 	{ NULL, "interfaces", config_parse_interface, ROOT(rules.interfaces), COUNT(rules.interface_count), .list = true },

@@ -164,6 +164,14 @@ bool config_parse_path(const struct config_value *v)
 	return true;
 }
 
+bool config_parse_path_or_none(const struct config_value *v)
+{
+	if (v->text[0])
+		return config_parse_path(v);
+	*(char *)v->field = '\0';
+	return true;
+}
+
 /* Letters, digits and some marks, beginning with a letter or '_'. */
 static bool is_name(const char *text, const char *marks, size_t max)
 {

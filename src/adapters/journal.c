@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/uio.h>
 #include <sys/un.h>
 #include <syslog.h>
@@ -63,6 +64,17 @@ static bool journal_answers(void)
 	return answers;
 }
 
+/* As systemd says it (JOURNAL_STREAM): the same lines then go there with their fields. */
+static bool stderr_is_journal(void)
+{
+	const char *stream = getenv("JOURNAL_STREAM");
+	unsigned long long device, inode;
+	struct stat info;
+
+	return stream && sscanf(stream, "%llu:%llu", &device, &inode) == 2 && fstat(STDERR_FILENO, &info) == 0 &&
+	       info.st_dev == device && info.st_ino == inode;
+}
+
 struct journal *journal_open(const struct journal_options *options)
 {
 	struct journal *journal = calloc(1, sizeof(*journal));
@@ -75,6 +87,8 @@ struct journal *journal_open(const struct journal_options *options)
 	journal->verbose = options->verbose;
 	journal->tokens_m = JOURNAL_BURST * 1000;
 	journal->filled_ms = now_ms();
+	if (journal->to_stderr && stderr_is_journal())
+		journal->to_stderr = false;
 	if (!journal->to_stderr) {
 		journal->systemd = journal_answers();
 		/* Connects now: the sandbox may forbid it later. */

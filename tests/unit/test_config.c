@@ -115,7 +115,8 @@ static void empty_file_is_good(void **state)
 	assert_int_equal(config->engine.storm_rate, 60);
 	assert_int_equal(config->engine.storm_live, 4096);
 	assert_int_equal(config->hook_count, 0);
-	assert_int_equal(config->allow_count, 0);
+	assert_string_equal(config->allow_file, "/etc/picket/allow");
+	assert_true(config->allow_count == 0 || access("/etc/picket/allow", F_OK) == 0);
 	assert_int_equal(config->rules.trap_udp_count, 0);
 	/* 1 alone first, and neither 22 nor 25 among them. */
 	assert_true(config->rules.trap_tcp_count > 40);
@@ -233,7 +234,7 @@ static void conf_d_comes_later(void **state)
 	struct place *place = *state;
 	struct config *config;
 
-	put(place->other, "queue = 9\nallow = { 192.0.2.1 }\nblock { max = 30m }");
+	put(place->other, "queue = 9 allow_file = \"\"\nallow = { 192.0.2.1 }\nblock { max = 30m }");
 	config = read_text(place, "queue = 8\nallow = { 192.0.2.2, 192.0.2.3 }\nblock { first = 20m }");
 	assert_string_equal(place->told, "");
 	assert_non_null(config);

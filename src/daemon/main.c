@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * picketd: options, configuration, root, and then either serve here or go into the background.
+ */
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "background.h"
+#include "config.h"
+#include "options.h"
+#include "supervisor.h"
+
+struct start {
+	struct options options;
+	struct config *config;
+	char file[PATH_MAX];
+};
+
+static void tell_mistake(void *context, const char *text)
+{
+	(void)context;
+	fprintf(stderr, "%s\n", text);
+}
+
+/* What -n says goes before the file. */
+static struct config *read_config(const struct options *options)
+{
+	struct config *config = config_read(options->file, options->named, tell_mistake, NULL);
+
+	if (config && options->observe) {
+		config->engine.observe = 1;
+		config->rules.mode = NFT_OBSERVE;
+	}
+	return config;
+}
+
+static int serve(void *context, int ready_fd, unsigned attempt)
+{
+	struct start *start = context;
+	/* Started again: the file as it is now, where it is good. */
+	struct config *anew = attempt > 0 ? read_config(&start->options) : NULL;
+
+	return supervisor_run(&start->options, anew ? anew : start->config, ready_fd);
+}
+
+int main(int argc, char **argv)
+{
+	struct start start;
+	int status = options_parse(argc, argv, &start.options);
+
+	if (status >= 0)
+		return status;
+	start.config = read_config(&start.options);
+	if (!start.config)
+		return 2;
+	if (start.options.test) {
+		printf("%s: ok\n", start.options.file);
+		config_free(start.config);
+		return 0;
+	}
+	if (geteuid() != 0) {
+		fputs("picketd: must be started as root (it gives up what it does not need)\n", stderr);
+		return 1;
+	}
+	/* A reload reads the same file, wherever we stand then. */
+	if (realpath(start.options.file, start.file))
+		start.options.file = start.file;
+	if (!start.options.foreground && !getenv("NOTIFY_SOCKET"))
+		return background_run(serve, &start);
+	status = serve(&start, -1, 0);
+	return status == BACKGROUND_NOT_STARTED ? 1 : status;
+}

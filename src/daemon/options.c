@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * picketd's command line by getopt(3).  A usage error is exit status 2.
+ */
+#include "options.h"
+
+#include <stdio.h>
+#include <unistd.h>
+
+#include "config.h"
+
+static const char usage[] =
+	"usage: picketd [-c FILE] [-f] [-t] [-n] [-v] [-V]\n"
+	"  -c FILE  configuration (default " CONFIG_DEFAULT_FILE ")\n"
+	"  -f       stay in the foreground, log to stderr\n"
+	"  -t       test the configuration and exit\n"
+	"  -n       observe only: tell what would be blocked, block nothing\n"
+	"  -v       verbose\n"
+	"  -V       version\n"
+	"  -h       this help\n";
+
+int options_parse(int argc, char **argv, struct options *out)
+{
+	int letter;
+
+	*out = (struct options){ .file = CONFIG_DEFAULT_FILE };
+	while ((letter = getopt(argc, argv, "c:ftnvVh")) != -1)
+		switch (letter) {
+		case 'c':
+			out->file = optarg;
+			out->named = true;
+			break;
+		case 'f':
+			out->foreground = true;
+			break;
+		case 't':
+			out->test = true;
+			break;
+		case 'n':
+			out->observe = true;
+			break;
+		case 'v':
+			out->verbose = true;
+			break;
+		case 'V':
+			puts("picketd " PICKET_VERSION);
+			return 0;
+		case 'h':
+			fputs(usage, stdout);
+			return 0;
+		default:
+			fputs(usage, stderr);
+			return 2;
+		}
+	if (optind < argc) {
+		fprintf(stderr, "picketd: unexpected argument '%s'\n%s", argv[optind], usage);
+		return 2;
+	}
+	return -1;
+}

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * picketd's command line.
+ */
+#ifndef PICKET_OPTIONS_H
+#define PICKET_OPTIONS_H
+
+#include <stdbool.h>
+
+struct options {
+	const char *file;               /* the configuration */
+	bool named;                     /* by -c */
+	bool foreground;                /* -f: stay, log to stderr */
+	bool test;                      /* -t: check the configuration and exit */
+	bool observe;                   /* -n */
+	bool verbose;                   /* -v */
+};
+
+/* -1: go on; else the status to exit with (all has been said). */
+int options_parse(int argc, char **argv, struct options *out);
+
+#endif
