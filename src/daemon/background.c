@@ -102,6 +102,8 @@ int background_run(background_serve_fn *serve, void *context)
 	pid_t child;
 	ssize_t got;
 
+	/* Whatever a shell or a test left open would be held for as long as we run. */
+	close_range(3, ~0U, 0);
 	if (pipe2(fds, O_CLOEXEC) < 0 || (child = fork()) < 0) {
 		fprintf(stderr, "picketd: cannot go into the background: %s\n", strerror(errno));
 		return 1;

@@ -256,7 +256,7 @@ int supervisor_run(const struct options *options, struct config *config, int rea
 	s->options = options;
 	s->config = config;
 	s->ready_fd = ready_fd;
-	s->run_fd = s->lock_fd = s->control_fd = -1;
+	s->run_fd = s->lock_fd = s->table_fd = s->control_fd = -1;
 	s->sentry = (struct child){ .name = "sentry", .fd = -1 };
 	s->keeper = (struct child){ .name = "keeper", .fd = -1 };
 	s->status = BACKGROUND_NOT_STARTED;

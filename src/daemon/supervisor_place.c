@@ -146,6 +146,48 @@ static int take_lock(struct supervisor *s)
 	return 0;
 }
 
+/* Who listens on an abstract name: root, somebody else (0), or nobody that answers (0). */
+static bool held_by_root(const struct sockaddr_un *address, socklen_t len, pid_t *pid)
+{
+	struct ucred who = { .uid = (uid_t)-1 };
+	socklen_t size = sizeof(who);
+	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	bool root = fd >= 0 && connect(fd, (const struct sockaddr *)address, len) == 0 &&
+		    getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &size) == 0 && who.uid == 0;
+
+	if (fd >= 0)
+		close(fd);
+	*pid = who.pid;
+	return root;
+}
+
+/*
+ * A table belongs to one instance of a network namespace, whatever the run_dir.  Abstract socket names have just that scope,
+ * and end with their holder.  Anybody may take one, so a holder that is not root keeps nobody out.
+ */
+static int take_table(struct supervisor *s)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	struct writer name = writer_over(address.sun_path + 1, sizeof(address.sun_path) - 1);
+	pid_t pid;
+
+	writer_format(&name, "picket/table/inet/%s", s->config->table);
+	socklen_t len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + name.len);
+	s->table_fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	if (s->table_fd >= 0 && bind(s->table_fd, (const struct sockaddr *)&address, len) == 0 && listen(s->table_fd, 8) == 0)
+		return 0;
+	if (s->table_fd < 0 || errno != EADDRINUSE)
+		return fail(s, errno, "cannot claim table inet", s->config->table);
+	if (held_by_root(&address, len, &pid)) {
+		journal_log(s->journal, LOG_ERR, "table inet %s is in use by another picketd (pid %ld): set table = another name",
+			    s->config->table, (long)pid);
+		return -1;
+	}
+	journal_log(s->journal, LOG_WARNING, "somebody who is not root holds the name that keeps a second picketd off table inet %s: going on",
+		    s->config->table);
+	return 0;
+}
+
 static int write_pid(struct supervisor *s)
 {
 	char text[32];
@@ -206,7 +248,8 @@ static int open_socket(struct supervisor *s)
 
 int supervisor_place_open(struct supervisor *s)
 {
-	if (find_accounts(s) < 0 || open_run_dir(s) < 0 || take_lock(s) < 0 || make_state_dir(s) < 0 || open_queue(s) < 0)
+	if (find_accounts(s) < 0 || open_run_dir(s) < 0 || take_lock(s) < 0 || take_table(s) < 0 || make_state_dir(s) < 0 ||
+	    open_queue(s) < 0)
 		return -1;
 	return write_pid(s) < 0 || open_socket(s) < 0 ? -1 : 0;
 }
@@ -225,7 +268,9 @@ void supervisor_place_close(struct supervisor *s)
 	/* The lock file stays: to remove it would let two wait for two different files of one name. */
 	if (s->lock_fd >= 0)
 		close(s->lock_fd);
+	if (s->table_fd >= 0)
+		close(s->table_fd);
 	if (s->run_fd >= 0)
 		close(s->run_fd);
-	s->control_fd = s->lock_fd = s->run_fd = -1;
+	s->control_fd = s->lock_fd = s->table_fd = s->run_fd = -1;
 }

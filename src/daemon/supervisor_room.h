@@ -54,7 +54,7 @@ struct supervisor {
 	int status;
 	bool table_loaded;
 
-	int run_fd, lock_fd, control_fd;
+	int run_fd, lock_fd, table_fd, control_fd;
 	bool control_bound, pid_written;
 	uid_t uid;
 	gid_t gid, admin_gid;
