@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Memory over restarts, in SQLite (WAL) under the state directory: history, live blocks, scores, served ports, customers.
- * Owned by the keeper.  Writes are gathered and committed once a second; a crash loses at most that second.
+ * Owned by the keeper.  Writes are gathered and committed once a second: a crash of picket loses at most that second, a power cut
+ * what the kernel had not written out yet.
  * Blocking never depends on it: whatever is wrong with the database is told once, and the rest of picket goes on without.
  */
 #ifndef PICKET_STORE_H
@@ -16,6 +17,8 @@
 #define STORE_FORMAT       1            /* PRAGMA user_version */
 #define STORE_HISTORY_DAYS 365          /* older rows go */
 #define STORE_HISTORY_ROWS 10000000     /* more rows than that: the oldest go */
+#define STORE_QUEUE_MAX    8192         /* events that wait for the next commit, or for the disk; more are turned away */
+#define STORE_PAGE_MAX     1000         /* rows an answer of store_history() holds at most */
 
 struct store_served {
 	int64_t last_ms;
@@ -31,7 +34,8 @@ struct store_customer {
 };
 
 struct store_stats {
-	uint64_t rows, written, trimmed;
+	uint64_t rows, written, trimmed;        /* rows: an upper bound after the clock was set back */
+	uint32_t queued;                /* events that wait to be written */
 	uint64_t turned_away;           /* events that could not be written */
 	int64_t bytes;                  /* of the database file */
 	char problem[160];              /* "" while all is well: what is wrong, in words */
@@ -66,15 +70,23 @@ void store_save_source(struct store *store, const struct source_view *source);
 void store_save_served(struct store *store, const struct store_served *served);
 void store_save_customer(struct store *store, const struct store_customer *customer);
 void store_save_end(struct store *store);
+/* True when the live blocks on the disk may not be the true ones: the disk was full for too long, or a damaged file was set
+ * aside while running.  Then: store_save_blocks_begin(), every block of the engine, store_save_end().  Events that come in meanwhile wait
+ * and are applied after it, in order. */
+bool store_wants_blocks(const struct store *store);
+void store_save_blocks_begin(struct store *store);
+void store_save_block(struct store *store, const struct block_view *block);
 
 struct store_query {
-	struct prefix within;           /* len 0 with the unspecified address: everything */
+	struct prefix within;           /* what lies in it, and what it lies in; len 0: everything */
 	int64_t since_ms;               /* 0: from the beginning */
 	int64_t before_row;             /* 0: from the newest; else rows older than this one: paging */
-	uint32_t limit;
+	uint32_t limit;                 /* at most STORE_PAGE_MAX; 0 means that */
+	bool oldest_first;              /* the other way round: before_row 0 from the oldest, else rows newer than it */
 };
 typedef void store_event_fn(void *context, int64_t row, const struct event *event);
-/* Newest first.  Answers at once with ten million rows: every path has its index. */
+/* Newest first, by time.  Answers at once with ten million rows: every path has its index.  Fewer rows than `limit`: there are no
+ * more.  Events that wait are written first, unless a save is under way. */
 size_t store_history(struct store *store, const struct store_query *query, store_event_fn *each, void *context);
 void store_read_stats(struct store *store, struct store_stats *out);
 
