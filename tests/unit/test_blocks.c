@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Sets of prefixes, and the table of blocks with its heap of ends.
+ */
+#include "blocks.h"
+#include "core.h"
+
+static void the_longest_cover_is_found(void **state)
+{
+	struct prefixset *set = prefixset_new(64, &core_key);
+	struct prefix host = core_prefix("198.51.100.7"), wide = core_prefix("198.51.0.0/16"), net = core_prefix("198.51.100.0/24");
+	struct prefix other = core_prefix("203.0.113.1");
+	uint32_t a = prefixset_add(set, &wide), b = prefixset_add(set, &net);
+
+	(void)state;
+	assert_int_equal(prefixset_cover(set, &host, 128), b);
+	assert_int_equal(prefixset_cover(set, &host, (int)net.len - 1), a);
+	assert_int_equal(prefixset_cover(set, &other, 128), PREFIXSET_NONE);
+	assert_int_equal(prefixset_cover(set, &wide, 128), a);
+	assert_int_equal(prefixset_add(set, &net), b);
+	assert_int_equal(prefixset_next(set, 0, &net), b);
+	prefixset_remove(set, b);
+	assert_int_equal(prefixset_cover(set, &host, 128), a);
+	assert_int_equal(prefixset_next(set, 0, &net), PREFIXSET_NONE);
+	prefixset_free(set);
+}
+
+static void a_set_is_bounded(void **state)
+{
+	struct seed seed = seed_new("a_set_is_bounded");
+	struct prefixset *set = prefixset_new(100, &core_key);
+	uint32_t refused = 0, count = 0;
+
+	(void)state;
+	for (int i = 0; i < 1000; i++) {
+		struct addr addr;
+
+		for (int b = 0; b < 16; b++)
+			addr.b[b] = (uint8_t)seed_next(&seed);
+		struct prefix prefix = prefix_of(&addr, seed_below(&seed, 129));
+
+		refused += prefixset_add(set, &prefix) == PREFIXSET_NONE;
+	}
+	assert_int_equal(prefixset_count(set), 100);
+	assert_true(refused > 800);
+	for (uint32_t slot = prefixset_next(set, 0, NULL); slot != PREFIXSET_NONE; slot = prefixset_next(set, slot + 1, NULL)) {
+		prefixset_remove(set, slot);
+		count++;
+	}
+	assert_int_equal(count, 100);
+	assert_int_equal(prefixset_count(set), 0);
+	prefixset_free(set);
+}
+
+static void blocks_end_in_order(void **state)
+{
+	struct seed seed = seed_new("blocks_end_in_order");
+	struct blocks *blocks = blocks_new(&core_key);
+	int64_t last_ms = 0;
+	uint32_t slot, ended = 0;
+
+	(void)state;
+	for (uint32_t i = 0; i < 5000; i++) {
+		const uint8_t b[4] = { 10, 0, (uint8_t)seed_below(&seed, 8), (uint8_t)seed_below(&seed, 256) };
+		struct addr addr = addr_from_v4(b);
+		struct prefix key = prefix_host(&addr);
+		struct block block = { .grade = GRADE_BLOCK, .until_ms = seed_below(&seed, 1000000) + 1 };
+
+		if (seed_below(&seed, 4) == 0 && blocks_find(blocks, &key) != BLOCKS_NONE)
+			blocks_remove(blocks, blocks_find(blocks, &key));
+		else
+			blocks_put(blocks, &key, &block);
+	}
+	uint32_t count = blocks_count(blocks, GRADE_NONE);
+	assert_int_equal(count, blocks_count(blocks, GRADE_BLOCK));
+	while ((slot = blocks_due(blocks, INT64_MAX)) != BLOCKS_NONE) {
+		assert_true(blocks_at(blocks, slot)->until_ms >= last_ms);
+		last_ms = blocks_at(blocks, slot)->until_ms;
+		blocks_remove(blocks, slot);
+		ended++;
+	}
+	assert_int_equal(ended, count);
+	assert_int_equal(blocks_count(blocks, GRADE_NONE), 0);
+	blocks_free(blocks);
+}
+
+static void a_block_for_good_never_comes_due(void **state)
+{
+	struct blocks *blocks = blocks_new(&core_key);
+	struct prefix key = core_prefix("198.51.100.7");
+	struct block block = { .grade = GRADE_MANUAL };
+
+	(void)state;
+	blocks_put(blocks, &key, &block);
+	assert_int_equal(blocks_due(blocks, INT64_MAX), BLOCKS_NONE);
+	block.until_ms = 5;
+	blocks_put(blocks, &key, &block);
+	assert_int_equal(blocks_count(blocks, GRADE_NONE), 1);
+	assert_int_not_equal(blocks_due(blocks, 5), BLOCKS_NONE);
+	blocks_free(blocks);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_longest_cover_is_found),
+		cmocka_unit_test(a_set_is_bounded),
+		cmocka_unit_test(blocks_end_in_order),
+		cmocka_unit_test(a_block_for_good_never_comes_due),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,300 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The engine's doors: orders and their refusals, actions and their order, views, state over a restart.  What it makes of scans
+ * and of honest senders stands in tests/replay.
+ */
+#include "core.h"
+
+static void a_block_orders_first_and_tells_then(void **state)
+{
+	struct core core = core_new(NULL);
+	const struct actions *a = core.actions;
+
+	(void)state;
+	core_scan(&core, "198.51.100.7");
+	assert_int_equal(a->count, 2);
+	assert_int_equal(a->items[0].type, ACTION_ADD);
+	assert_int_equal(a->items[0].grade, GRADE_BLOCK);
+	assert_int_equal(a->items[0].duration_ms, 600000);
+	assert_int_equal(a->items[1].type, ACTION_EVENT);
+	assert_int_equal(a->items[1].event.type, EVENT_BLOCK);
+	assert_int_equal(a->items[1].event.ports, 5);
+	assert_int_equal(a->items[1].event.hosts, 1);
+	assert_true(a->items[1].event.incident > 0);
+	assert_true(event_is_valid(&a->items[1].event));
+	core_free(&core);
+}
+
+static void orders_are_refused_with_a_reason(void **state)
+{
+	static const struct {
+		const char *what;
+		bool force;
+		enum engine_result result;
+	} cases[] = {
+		{ "198.51.100.7", false, ENGINE_OK }, { "192.0.2.1", false, ENGINE_PROTECTED }, { "192.0.2.1", true, ENGINE_OK },
+		{ "192.0.2.0/24", false, ENGINE_PROTECTED }, { "203.0.113.5", false, ENGINE_ALLOWED },
+		{ "203.0.113.5", true, ENGINE_ALLOWED }, { "10.0.0.0/8", false, ENGINE_OK }, { "8.0.0.0/7", false, ENGINE_TOO_WIDE },
+		{ "8.0.0.0/7", true, ENGINE_OK }, { "2000::/31", false, ENGINE_TOO_WIDE }, { "2001:db8::/32", false, ENGINE_OK },
+		{ "fe80::1", false, ENGINE_PROTECTED }, { "127.0.0.1", false, ENGINE_PROTECTED },
+		{ "169.254.169.254", false, ENGINE_PROTECTED }, { "fd00:ec2::254", false, ENGINE_PROTECTED },
+	};
+	struct core core = core_new(NULL);
+	struct prefix own = core_prefix("192.0.2.1"), allowed = core_prefix("203.0.113.0/28");
+
+	(void)state;
+	engine_protect(core.engine, &own, PROTECT_OWN, core.now_ms, core.actions);
+	engine_allow(core.engine, &allowed, 0, ALLOW_CONFIG, core.now_ms, core.actions);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct prefix what = core_prefix(cases[i].what);
+		uint32_t before = core_status(&core).blocks;
+		enum engine_result result = engine_block(core.engine, &what, 60000, cases[i].force, "because", core.now_ms,
+							 core.actions);
+
+		if (result != cases[i].result)
+			fail_msg("block %s: %d, expected %d", cases[i].what, result, cases[i].result);
+		assert_int_equal(core.actions->count, result == ENGINE_OK ? 2 : 0);
+		assert_int_equal(core_status(&core).blocks, before + (result == ENGINE_OK));
+		if (result == ENGINE_OK)
+			assert_int_equal(engine_unblock(core.engine, &what, core.now_ms, core.actions), ENGINE_OK);
+	}
+	core_free(&core);
+}
+
+static void bad_values_change_nothing(void **state)
+{
+	struct core core = core_new(NULL);
+	struct prefix good = core_prefix("198.51.100.7"), bad = { .addr = good.addr, .len = 64 };
+
+	(void)state;
+	bad.addr.b[15] = 1;
+	assert_int_equal(engine_block(core.engine, &bad, 0, true, NULL, core.now_ms, core.actions), ENGINE_INVALID);
+	assert_int_equal(engine_block(core.engine, &good, -1, true, NULL, core.now_ms, core.actions), ENGINE_INVALID);
+	assert_int_equal(engine_allow(core.engine, &bad, 0, ALLOW_ADMIN, core.now_ms, core.actions), ENGINE_INVALID);
+	assert_int_equal(engine_allow(core.engine, &good, 0, ALLOW_ORIGIN_COUNT, core.now_ms, core.actions), ENGINE_INVALID);
+	assert_int_equal(engine_allow(core.engine, &good, core.now_ms, ALLOW_ADMIN, core.now_ms, core.actions), ENGINE_INVALID);
+	assert_int_equal(engine_protect(core.engine, &good, PROTECT_NONE, core.now_ms, core.actions), ENGINE_INVALID);
+	assert_int_equal(engine_unblock(core.engine, &good, core.now_ms, core.actions), ENGINE_NOT_FOUND);
+	assert_int_equal(engine_disallow(core.engine, &good), ENGINE_NOT_FOUND);
+	assert_int_equal(core_status(&core).blocks + core_status(&core).allow, 0);
+	core_free(&core);
+}
+
+static void a_reload_replaces_the_configured_list_alone(void **state)
+{
+	struct core core = core_new(NULL);
+	struct prefix configured = core_prefix("198.51.100.0/24"), both = core_prefix("203.0.113.0/24"), own = core_prefix("192.0.2.9");
+
+	(void)state;
+	engine_allow(core.engine, &configured, 0, ALLOW_CONFIG, core.now_ms, core.actions);
+	engine_allow(core.engine, &both, 0, ALLOW_CONFIG, core.now_ms, core.actions);
+	engine_allow(core.engine, &both, 0, ALLOW_ADMIN, core.now_ms, core.actions);
+	engine_allow(core.engine, &own, core.now_ms + 5000, ALLOW_ADMIN, core.now_ms, core.actions);
+	engine_disallow_origin(core.engine, ALLOW_CONFIG);
+	assert_int_equal(core_status(&core).allow, 2);
+	engine_tick(core.engine, core.now_ms + 6000, core.actions);
+	assert_int_equal(core_status(&core).allow, 1);
+	assert_int_equal(core_explain(&core, "203.0.113.7").allowed, 1);
+	assert_int_equal(core_explain(&core, "192.0.2.9").allowed, 0);
+	core_free(&core);
+}
+
+static void protection_frees_and_goes_with_its_last_reason(void **state)
+{
+	struct core core = core_new(NULL);
+	struct prefix gateway = core_prefix("198.51.100.7");
+
+	(void)state;
+	core_scan(&core, "198.51.100.7");
+	assert_int_equal(core_status(&core).blocks, 1);
+	engine_protect(core.engine, &gateway, PROTECT_GATEWAY, core.now_ms, core.actions);
+	assert_int_equal(core.actions->count, 2);
+	assert_int_equal(core.actions->items[0].type, ACTION_DELETE);
+	engine_protect(core.engine, &gateway, PROTECT_RESOLVER, core.now_ms, core.actions);
+	engine_protect_clear(core.engine, PROTECT_GATEWAY);
+	assert_int_equal(core_explain(&core, "198.51.100.7").protect_why, PROTECT_RESOLVER);
+	engine_protect_clear(core.engine, PROTECT_RESOLVER);
+	assert_int_equal(core_explain(&core, "198.51.100.7").protect_why, PROTECT_NONE);
+	core_free(&core);
+}
+
+static void a_refused_block_is_forgotten_and_tried_again(void **state)
+{
+	struct core core = core_new(NULL);
+	struct prefix source = core_prefix("198.51.100.7");
+	struct probe probe = core_syn(&source.addr, 443);
+
+	(void)state;
+	core_scan(&core, "198.51.100.7");
+	engine_block_failed(core.engine, &source, core.now_ms);
+	assert_int_equal(core_status(&core).blocks, 0);
+	assert_int_equal(engine_probe(core.engine, &probe, core.now_ms, core.actions), VERDICT_DROP);
+	assert_int_equal(core_status(&core).blocks, 1);
+	core_free(&core);
+}
+
+static void time_never_runs_backwards(void **state)
+{
+	struct core core = core_new(NULL);
+
+	(void)state;
+	core_scan(&core, "198.51.100.7");
+	engine_tick(core.engine, core.now_ms + 601000, core.actions);
+	assert_int_equal(core_status(&core).blocks, 0);
+	core.now_ms -= 86400000;
+	core_scan(&core, "198.51.100.8");
+	assert_int_equal(core_status(&core).blocks, 1);
+	engine_tick(core.engine, 0, core.actions);
+	assert_int_equal(core_status(&core).blocks, 1);
+	core_free(&core);
+}
+
+static void unblock_any_empties_the_table(void **state)
+{
+	struct engine_config config;
+	unsigned told = 0;
+
+	(void)state;
+	engine_config_defaults(&config);
+	config.storm_rate = 1000;
+	struct core core = core_new(&config);
+	for (int i = 1; i <= 100; i++) {
+		char text[32];
+
+		snprintf(text, sizeof(text), "198.51.100.%d", i);
+		core_scan(&core, text);
+	}
+	assert_int_equal(core_status(&core).blocks, 100);
+	while (engine_unblock_any(core.engine, core.now_ms, core.actions) == ENGINE_OK) {
+		for (size_t i = 0; i < core.actions->count; i++)
+			told += core.actions->items[i].type == ACTION_EVENT;
+	}
+	assert_int_equal(told, 100);
+	assert_int_equal(core_status(&core).blocks, 0);
+	assert_int_equal(core_status(&core).sources, 0);
+	core_free(&core);
+}
+
+static void pages_hold_everything_once(void **state)
+{
+	struct core core = core_new(NULL);
+	struct source_view page[7];
+	struct block_view blocks[7];
+	uint32_t cursor = 0;
+	size_t count, sources = 0, blocked = 0;
+
+	(void)state;
+	for (int i = 1; i <= 40; i++) {
+		char text[32];
+
+		snprintf(text, sizeof(text), "198.51.100.%d", i);
+		core_scan(&core, text);
+	}
+	do {
+		cursor = engine_sources(core.engine, cursor, core.now_ms, page, 7, &count);
+		sources += count;
+	} while (cursor);
+	do {
+		cursor = engine_blocks(core.engine, cursor, blocks, 7, &count);
+		blocked += count;
+	} while (cursor);
+	assert_int_equal(sources, 40);
+	assert_int_equal(blocked, core_status(&core).blocks);
+	core_free(&core);
+}
+
+static void state_survives_a_restart(void **state)
+{
+	struct core before = core_new(NULL), after = core_new(NULL);
+	struct source_view sources[4];
+	struct block_view blocks[4];
+	struct explain_view a, b;
+	struct addr addr = core_addr("198.51.100.7");
+	size_t count;
+
+	(void)state;
+	for (uint16_t port = 1; port < 60; port++) {
+		struct probe probe = core_syn(&addr, port);
+
+		before.now_ms += 5000;
+		engine_probe(before.engine, &probe, before.now_ms, before.actions);
+	}
+	struct probe trap = core_trap(&addr, 5900);
+	engine_probe(before.engine, &trap, before.now_ms, before.actions);
+	engine_blocks(before.engine, 0, blocks, 4, &count);
+	assert_int_equal(count, 1);
+	after.now_ms = before.now_ms + 60000;
+	assert_int_equal(engine_restore_block(after.engine, &blocks[0], after.now_ms), ENGINE_OK);
+	engine_sources(before.engine, 0, before.now_ms, sources, 4, &count);
+	assert_int_equal(count, 1);
+	assert_int_equal(engine_restore_source(after.engine, &sources[0], after.now_ms), ENGINE_OK);
+	before.now_ms = after.now_ms;
+	a = core_explain(&before, "198.51.100.7");
+	b = core_explain(&after, "198.51.100.7");
+	assert_in_range(b.source.suspected_mn, a.source.suspected_mn - 20, a.source.suspected_mn + 20);
+	assert_in_range(b.source.confirmed_mn, a.source.confirmed_mn - 5, a.source.confirmed_mn + 5);
+	assert_int_equal(a.source.piece_count, b.source.piece_count);
+	assert_int_equal(a.source.times, b.source.times);
+	assert_int_equal(a.block.until_ms, b.block.until_ms);
+	assert_string_equal(a.block.reason, b.block.reason);
+	assert_int_equal(engine_restore_block(after.engine, &blocks[0], blocks[0].until_ms), ENGINE_NOT_FOUND);
+	core_free(&before);
+	core_free(&after);
+}
+
+static void untrusted_state_is_refused(void **state)
+{
+	struct core core = core_new(NULL);
+	struct block_view block = { .source = core_prefix("198.51.100.7"), .grade = GRADE_BLOCK, .until_ms = core.now_ms + 60000 };
+	struct source_view source = { .source = core_prefix("198.51.100.7"), .grade = GRADE_WATCH };
+
+	(void)state;
+	struct block_view bad = block;
+	bad.grade = GRADE_COUNT;
+	assert_int_equal(engine_restore_block(core.engine, &bad, core.now_ms), ENGINE_INVALID);
+	bad = block;
+	bad.until_ms = 0;       /* for good, without an admin's word */
+	assert_int_equal(engine_restore_block(core.engine, &bad, core.now_ms), ENGINE_INVALID);
+	bad = block;
+	memset(bad.reason, 'x', sizeof(bad.reason));
+	assert_int_equal(engine_restore_block(core.engine, &bad, core.now_ms), ENGINE_INVALID);
+	bad = block;
+	bad.source.len = 200;
+	assert_int_equal(engine_restore_block(core.engine, &bad, core.now_ms), ENGINE_INVALID);
+	bad = block;
+	bad.tool = TOOL_COUNT;
+	assert_int_equal(engine_restore_block(core.engine, &bad, core.now_ms), ENGINE_INVALID);
+	struct source_view worse = source;
+	worse.piece_count = EVENT_PIECES_MAX + 1;
+	assert_int_equal(engine_restore_source(core.engine, &worse, core.now_ms), ENGINE_INVALID);
+	worse = source;
+	worse.piece_count = 1;
+	worse.pieces[0] = (struct evidence){ .at_s = UINT32_MAX, .kind = EVIDENCE_SYN, .weight = 28 };
+	assert_int_equal(engine_restore_source(core.engine, &worse, core.now_ms), ENGINE_INVALID);
+	worse.pieces[0] = (struct evidence){ .at_s = 1, .kind = EVIDENCE_KIND_COUNT, .weight = 28 };
+	assert_int_equal(engine_restore_source(core.engine, &worse, core.now_ms), ENGINE_INVALID);
+	worse = source;
+	worse.older[2].weight_mn = -1;
+	assert_int_equal(engine_restore_source(core.engine, &worse, core.now_ms), ENGINE_INVALID);
+	assert_int_equal(core_status(&core).blocks + core_status(&core).sources, 0);
+	core_free(&core);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_block_orders_first_and_tells_then),
+		cmocka_unit_test(orders_are_refused_with_a_reason),
+		cmocka_unit_test(bad_values_change_nothing),
+		cmocka_unit_test(a_reload_replaces_the_configured_list_alone),
+		cmocka_unit_test(protection_frees_and_goes_with_its_last_reason),
+		cmocka_unit_test(a_refused_block_is_forgotten_and_tried_again),
+		cmocka_unit_test(time_never_runs_backwards),
+		cmocka_unit_test(unblock_any_empties_the_table),
+		cmocka_unit_test(pages_hold_everything_once),
+		cmocka_unit_test(state_survives_a_restart),
+		cmocka_unit_test(untrusted_state_is_refused),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What a single probe proves: every combination of TCP flags, every protocol, the marks and their near misses.
+ */
+#include "core.h"
+#include "judge.h"
+
+static struct probe tcp(uint8_t flags)
+{
+	struct addr source = core_addr("198.51.100.7");
+	struct probe probe = core_syn(&source, 22);
+
+	probe.packet.tcp_flags = flags;
+	return probe;
+}
+
+static void flags_are_named(void **state)
+{
+	static const struct {
+		uint8_t flags, kind;
+	} cases[] = {
+		{ TCP_SYN, EVIDENCE_SYN }, { TCP_SYN | TCP_ECE | TCP_CWR, EVIDENCE_SYN },
+		{ 0, EVIDENCE_NULL }, { TCP_ECE, EVIDENCE_NULL }, { TCP_FIN, EVIDENCE_FIN },
+		{ TCP_FIN | TCP_PSH | TCP_URG, EVIDENCE_XMAS }, { TCP_SYN | TCP_FIN, EVIDENCE_SYNFIN },
+		{ TCP_SYN | TCP_FIN | TCP_ACK, EVIDENCE_SYNFIN }, { TCP_SYN | TCP_RST, EVIDENCE_SYNRST },
+		{ TCP_PSH, EVIDENCE_FLAGS }, { TCP_URG, EVIDENCE_FLAGS }, { TCP_URG | TCP_PSH, EVIDENCE_FLAGS },
+		{ TCP_FIN | TCP_URG, EVIDENCE_FLAGS }, { TCP_SYN | TCP_URG, EVIDENCE_FLAGS },
+		{ TCP_RST | TCP_FIN, EVIDENCE_FLAGS }, { 0x3f, EVIDENCE_FLAGS },
+		{ TCP_ACK, EVIDENCE_ACK }, { TCP_ACK | TCP_PSH, EVIDENCE_ACK }, { TCP_ACK | TCP_URG, EVIDENCE_ACK },
+		{ TCP_FIN | TCP_ACK, EVIDENCE_MAIMON }, { TCP_FIN | TCP_PSH | TCP_ACK, EVIDENCE_MAIMON },
+		{ TCP_SYN | TCP_ACK, EVIDENCE_NONE }, { TCP_RST, EVIDENCE_NONE }, { TCP_RST | TCP_ACK, EVIDENCE_NONE },
+		{ TCP_RST | TCP_ACK | TCP_PSH, EVIDENCE_NONE }, { TCP_SYN | TCP_ACK | TCP_ECE, EVIDENCE_NONE },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct probe probe = tcp(cases[i].flags);
+
+		if (judge_probe(&probe).kind != cases[i].kind)
+			fail_msg("flags 0x%02x: %s, expected %s", cases[i].flags, evidence_name(judge_probe(&probe).kind),
+				 evidence_name(cases[i].kind));
+	}
+}
+
+static void syn_weights_follow_the_port(void **state)
+{
+	(void)state;
+	assert_int_equal(judge_syn_weight(0), WEIGHT_SYN_LOW);
+	assert_int_equal(judge_syn_weight(1023), WEIGHT_SYN_LOW);
+	assert_int_equal(judge_syn_weight(1024), WEIGHT_SYN_MIDDLE);
+	assert_int_equal(judge_syn_weight(32767), WEIGHT_SYN_MIDDLE);
+	assert_int_equal(judge_syn_weight(32768), WEIGHT_SYN_HIGH);
+	assert_int_equal(judge_syn_weight(65535), WEIGHT_SYN_HIGH);
+}
+
+static void protocols_are_judged(void **state)
+{
+	static const struct {
+		uint8_t protocol, type, kind;
+	} cases[] = {
+		{ PROTO_ICMP, 8, EVIDENCE_ICMP_ECHO }, { PROTO_ICMP, 0, EVIDENCE_NONE }, { PROTO_ICMP, 3, EVIDENCE_NONE },
+		{ PROTO_ICMP, 11, EVIDENCE_NONE }, { PROTO_ICMP, 13, EVIDENCE_ICMP_TIMESTAMP },
+		{ PROTO_ICMP, 14, EVIDENCE_NONE }, { PROTO_ICMP, 17, EVIDENCE_ICMP_MASK },
+		{ PROTO_ICMPV6, 128, EVIDENCE_ICMP_ECHO }, { PROTO_ICMPV6, 2, EVIDENCE_NONE },
+		{ PROTO_ICMPV6, 135, EVIDENCE_NONE }, { 3, 0, EVIDENCE_PROTOCOL }, { 33, 0, EVIDENCE_PROTOCOL },
+		{ 255, 0, EVIDENCE_PROTOCOL }, { 2, 0, EVIDENCE_NONE }, { 4, 0, EVIDENCE_NONE }, { 41, 0, EVIDENCE_NONE },
+		{ 47, 0, EVIDENCE_NONE }, { 50, 0, EVIDENCE_NONE }, { 51, 0, EVIDENCE_NONE }, { 59, 0, EVIDENCE_NONE },
+		{ 89, 0, EVIDENCE_NONE }, { 103, 0, EVIDENCE_NONE }, { 112, 0, EVIDENCE_NONE },
+		{ PROTO_SCTP, 1, EVIDENCE_SCTP_INIT }, { PROTO_SCTP, 10, EVIDENCE_SCTP_COOKIE }, { PROTO_SCTP, 6, EVIDENCE_NONE },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct probe probe = tcp(0);
+
+		probe.packet.protocol = cases[i].protocol;
+		probe.packet.icmp_type = cases[i].type;
+		probe.packet.sctp_chunk = cases[i].type;
+		if (judge_probe(&probe).kind != cases[i].kind)
+			fail_msg("protocol %u type %u: %s", cases[i].protocol, cases[i].type,
+				 evidence_name(judge_probe(&probe).kind));
+	}
+}
+
+static void datagrams_are_judged(void **state)
+{
+	static const struct {
+		uint16_t sport, dport;
+		uint8_t ttl, weight;
+	} cases[] = {
+		{ 40000, 161, 55, WEIGHT_UDP }, { 53, 161, 55, WEIGHT_UDP }, { 53, 40000, 55, WEIGHT_UDP_ANSWER },
+		{ 40000, 40000, 55, WEIGHT_UDP }, { 40000, 33434, 1, 0 }, { 40000, 33534, 10, 0 }, { 40000, 33434, 11, WEIGHT_UDP },
+		{ 40000, 161, 1, WEIGHT_UDP }, { 67, 68, 55, 0 }, { 547, 546, 55, 0 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct probe probe = tcp(0);
+
+		probe.packet.protocol = PROTO_UDP;
+		probe.packet.sport = cases[i].sport;
+		probe.packet.dport = cases[i].dport;
+		probe.packet.ttl = cases[i].ttl;
+		if (judge_probe(&probe).weight != cases[i].weight)
+			fail_msg("%u to %u, ttl %u: %u", cases[i].sport, cases[i].dport, cases[i].ttl, judge_probe(&probe).weight);
+	}
+}
+
+static void marks_need_two_features(void **state)
+{
+	struct packet p = tcp(TCP_SYN).packet;
+	struct packet bare = p;
+
+	(void)state;
+	assert_int_equal(judge_mark(&p), TOOL_NONE);
+	bare.dont_fragment = false;
+	bare.window = 1024;
+	bare.tcp_option_count = 1;
+	assert_int_equal(judge_mark(&bare), TOOL_NMAP);
+	bare.window = 4097;
+	assert_int_equal(judge_mark(&bare), TOOL_NONE);
+	bare.window = 2048;
+	bare.mss = 1400;
+	assert_int_equal(judge_mark(&bare), TOOL_NONE);
+	bare.mss = 1460;
+	bare.dont_fragment = true;
+	assert_int_equal(judge_mark(&bare), TOOL_NONE);
+	p.ip_id = 54321;        /* one feature alone */
+	assert_int_equal(judge_mark(&p), TOOL_NONE);
+	p.window = 65535;
+	p.tcp_option_count = 0;
+	assert_int_equal(judge_mark(&p), TOOL_ZMAP);
+	p.seq = 0xc0000201;     /* 192.0.2.1 */
+	assert_int_equal(judge_mark(&p), TOOL_MIRAI);
+	p.seq = 0x12345678;
+	p.ip_id = (uint16_t)(0xc0000201u ^ 22 ^ 0x12345678u);
+	assert_int_equal(judge_mark(&p), TOOL_NONE);
+	p.window = 1024;
+	p.dont_fragment = false;
+	assert_int_equal(judge_mark(&p), TOOL_MASSCAN);
+}
+
+static void damage_is_judged_by_who_did_it(void **state)
+{
+	struct probe probe = tcp(TCP_SYN);
+
+	(void)state;
+	probe.packet_result = PACKET_SHORT_TRANSPORT;
+	assert_int_equal(judge_probe(&probe).kind, EVIDENCE_TRUNCATED);
+	probe.packet.first_fragment = true;
+	assert_int_equal(judge_probe(&probe).kind, EVIDENCE_FRAGMENT);
+	probe.packet_result = PACKET_LATER_FRAGMENT;
+	assert_int_equal(judge_probe(&probe).kind, EVIDENCE_NONE);
+	probe.packet_result = PACKET_OK;
+	probe.packet.checksum = PACKET_CHECKSUM_BAD;
+	assert_int_equal(judge_probe(&probe).kind, EVIDENCE_CHECKSUM);
+	probe = tcp(0);
+	probe.packet.dst = core_addr("224.0.0.251");
+	assert_int_equal(judge_probe(&probe).kind, EVIDENCE_NONE);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(flags_are_named),
+		cmocka_unit_test(syn_weights_follow_the_port),
+		cmocka_unit_test(protocols_are_judged),
+		cmocka_unit_test(datagrams_are_judged),
+		cmocka_unit_test(marks_need_two_features),
+		cmocka_unit_test(damage_is_judged_by_who_did_it),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

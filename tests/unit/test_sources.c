@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The table of sources: bounded, and who gives way.
+ */
+#include "core.h"
+#include "sources.h"
+
+#define MAX 1024
+
+static struct prefix forged(struct seed *seed)
+{
+	uint32_t v4 = (uint32_t)seed_next(seed);
+	const uint8_t b[4] = { 100, (uint8_t)(v4 >> 16), (uint8_t)(v4 >> 8), (uint8_t)v4 };
+	struct addr addr = addr_from_v4(b);
+
+	return prefix_host(&addr);
+}
+
+static struct source *add(struct sources *table, const char *text, enum sources_rank rank, double score)
+{
+	struct prefix key = core_prefix(text);
+	struct source *source = sources_add(table, &key);
+
+	assert_non_null(source);
+	sources_rank(table, source, rank, score);
+	return source;
+}
+
+static bool known(const struct sources *table, const char *text)
+{
+	struct prefix key = core_prefix(text);
+
+	return sources_find(table, &key) != NULL;
+}
+
+static void a_flood_flushes_out_itself(void **state)
+{
+	struct seed seed = seed_new("a_flood_flushes_out_itself");
+	struct sources *table = sources_new(MAX, &core_key);
+
+	(void)state;
+	assert_non_null(table);
+	add(table, "198.51.100.1", SOURCES_CONFIRMED, 4.7);
+	add(table, "198.51.100.2", SOURCES_BLOCKED, 7.0);
+	add(table, "198.51.100.3", SOURCES_SUSPECTED, 2.8);
+	for (int i = 0; i < 100000; i++) {
+		struct prefix key = forged(&seed);
+		struct source *source = sources_find(table, &key);
+
+		if (!source)
+			source = sources_add(table, &key);
+		assert_non_null(source);
+		sources_rank(table, source, SOURCES_SUSPECTED, 1.4);
+	}
+	assert_true(known(table, "198.51.100.1"));
+	assert_true(known(table, "198.51.100.2"));
+	assert_true(known(table, "198.51.100.3"));
+	assert_int_equal(sources_count(table), MAX);
+	assert_true(sources_evicted(table) > 90000);
+	sources_free(table);
+}
+
+static void a_newcomer_finds_room_among_high_scores(void **state)
+{
+	struct seed seed = seed_new("a_newcomer_finds_room_among_high_scores");
+	struct sources *table = sources_new(MAX, &core_key);
+
+	(void)state;
+	while (sources_count(table) < MAX) {
+		struct prefix key = forged(&seed);
+
+		if (!sources_find(table, &key))
+			sources_rank(table, sources_add(table, &key), SOURCES_SUSPECTED, 5.0);
+	}
+	add(table, "198.51.100.1", SOURCES_SUSPECTED, 0.5);
+	add(table, "198.51.100.2", SOURCES_SUSPECTED, 0.5);
+	assert_true(known(table, "198.51.100.1"));
+	sources_free(table);
+}
+
+static void blocked_ones_stay_and_newcomers_are_turned_away(void **state)
+{
+	struct seed seed = seed_new("blocked_ones_stay_and_newcomers_are_turned_away");
+	struct sources *table = sources_new(MAX, &core_key);
+	struct prefix key = core_prefix("198.51.100.1");
+
+	(void)state;
+	while (sources_count(table) < MAX) {
+		struct prefix other = forged(&seed);
+
+		if (!sources_find(table, &other))
+			sources_rank(table, sources_add(table, &other), SOURCES_BLOCKED, 7.0);
+	}
+	assert_null(sources_add(table, &key));
+	assert_int_equal(sources_count(table), MAX);
+	sources_free(table);
+}
+
+static void one_net_does_not_hold_all_confirmed_places(void **state)
+{
+	struct sources *table = sources_new(MAX, &core_key);
+
+	(void)state;
+	for (int i = 0; i < 200; i++) {
+		const uint8_t b[4] = { 198, 51, 100, (uint8_t)i };
+		struct addr addr = addr_from_v4(b);
+		struct prefix key = prefix_host(&addr);
+
+		sources_rank(table, sources_add(table, &key), SOURCES_CONFIRMED, 4.7);
+	}
+	assert_int_equal(sources_confirmed(table), 64);
+	add(table, "203.0.113.1", SOURCES_CONFIRMED, 4.7);
+	assert_int_equal(sources_confirmed(table), 65);
+	sources_free(table);
+}
+
+static void entries_come_and_go(void **state)
+{
+	struct seed seed = seed_new("entries_come_and_go");
+	struct sources *table = sources_new(MAX, &core_key);
+	uint32_t listed = 0;
+
+	(void)state;
+	for (int i = 0; i < 50000; i++) {
+		const uint8_t b[4] = { 10, 0, (uint8_t)seed_below(&seed, 16), (uint8_t)seed_below(&seed, 256) };
+		struct addr addr = addr_from_v4(b);
+		struct prefix key = prefix_host(&addr);
+		struct source *source = sources_find(table, &key);
+
+		if (source && seed_below(&seed, 2))
+			sources_remove(table, source);
+		else if (source)
+			sources_rank(table, source, seed_below(&seed, 3), seed_below(&seed, 12));
+		else
+			sources_add(table, &key);
+	}
+	for (uint32_t i = 0; i < sources_max(table); i++)
+		listed += sources_at(table, i) != NULL;
+	assert_int_equal(listed, sources_count(table));
+	sources_free(table);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_flood_flushes_out_itself),
+		cmocka_unit_test(a_newcomer_finds_room_among_high_scores),
+		cmocka_unit_test(blocked_ones_stay_and_newcomers_are_turned_away),
+		cmocka_unit_test(one_net_does_not_hold_all_confirmed_places),
+		cmocka_unit_test(entries_come_and_go),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
