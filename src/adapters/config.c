@@ -69,7 +69,8 @@ static void read_file(struct config_reader *reader, const char *path, bool may_b
 	if (result == -ENOENT && may_be_missing)
 		return;
 	if (result < 0) {
-		config_mistake(reader->mistakes, path, 0, "cannot be read: %s, expected a configuration file", strerror(-result));
+		config_mistake(reader->mistakes, path, 0, "cannot be read: %s, expected a configuration file",
+			       strerror(-result));
 		return;
 	}
 	config_parse_text(reader, text, len);
@@ -84,7 +85,8 @@ static int is_conf(const struct dirent *entry)
 }
 
 /* The files of conf.d beside path; names live as long as the reader. */
-static void read_directory(struct config_reader *reader, const char *path, struct dirent ***entries, int *count, char ***names)
+static void read_directory(struct config_reader *reader, const char *path, struct dirent ***entries, int *count,
+			   char ***names)
 {
 	char copy[PATH_MAX], directory[PATH_MAX];
 	struct writer w = writer_over(copy, sizeof(copy));
@@ -96,7 +98,8 @@ static void read_directory(struct config_reader *reader, const char *path, struc
 	if (*count < 0) {
 		*count = 0;
 		if (errno != ENOENT && errno != ENOTDIR)
-			config_mistake(reader->mistakes, directory, 0, "cannot be read: %s, expected a directory", strerror(errno));
+			config_mistake(reader->mistakes, directory, 0, "cannot be read: %s, expected a directory",
+				       strerror(errno));
 	}
 	*names = calloc((size_t)*count + 1, sizeof(**names));
 	for (int i = 0; *names && i < *count; i++)
@@ -106,14 +109,16 @@ static void read_directory(struct config_reader *reader, const char *path, struc
 		if (*names && (*names)[i])
 			read_file(reader, (*names)[i], false);
 		else
-			config_mistake(reader->mistakes, directory, 0, "cannot be read: %s, expected memory", strerror(ENOMEM));
+			config_mistake(reader->mistakes, directory, 0, "cannot be read: %s, expected memory",
+				       strerror(ENOMEM));
 }
 
 static int compare_ranges(const void *left, const void *right)
 {
 	const struct nft_port_range *a = left, *b = right;
 
-	return a->first != b->first ? (a->first > b->first) - (a->first < b->first) : (a->last > b->last) - (a->last < b->last);
+	return a->first != b->first ? (a->first > b->first) - (a->first < b->first) :
+				      (a->last > b->last) - (a->last < b->last);
 }
 
 /* Ascending, without overlaps: an interval set takes nothing else. */
@@ -155,16 +160,17 @@ static void order_allow(struct config *config)
 }
 
 /* Two options of which the first must not be above the second. */
-static void check_order(struct config_reader *reader, const char *section, const char *lower, const char *upper, bool good,
-			const char *expected)
+static void check_order(struct config_reader *reader, const char *section, const char *lower, const char *upper,
+			bool good, const char *expected)
 {
 	size_t a = (size_t)(config_find_option(section, lower) - config_options);
 	size_t b = (size_t)(config_find_option(section, upper) - config_options);
 	size_t at = reader->seen_at[b] >= reader->seen_at[a] && reader->seen_in[b] ? b : a;
 
 	if (!good && !reader->broken && !reader->bad[a] && !reader->bad[b])
-		config_mistake(reader->mistakes, reader->seen_in[at] ? reader->seen_in[at] : reader->file, reader->seen_at[at],
-			       "%s of %s and %s do not fit, expected %s", section, lower, upper, expected);
+		config_mistake(reader->mistakes, reader->seen_in[at] ? reader->seen_in[at] : reader->file,
+			       reader->seen_at[at], "%s of %s and %s do not fit, expected %s", section, lower, upper,
+			       expected);
 }
 
 void config_finish(struct config_reader *reader)
@@ -173,10 +179,14 @@ void config_finish(struct config_reader *reader)
 	const struct engine_config *engine = &config->engine;
 	size_t allow_file = (size_t)(config_find_option(NULL, "allow_file") - config_options);
 
-	check_order(reader, "score", "block", "alert", engine->alert <= engine->block, "a probability for block no higher than that for alert");
-	check_order(reader, "score", "ban", "block", engine->block <= engine->ban, "a probability for ban no higher than that for block");
-	check_order(reader, "block", "first", "max", engine->block_first_ms <= engine->block_max_ms, "first no longer than max");
-	check_order(reader, "ban", "first", "max", engine->ban_first_ms <= engine->ban_max_ms, "first no longer than max");
+	check_order(reader, "score", "block", "alert", engine->alert <= engine->block,
+		    "a probability for block no higher than that for alert");
+	check_order(reader, "score", "ban", "block", engine->block <= engine->ban,
+		    "a probability for ban no higher than that for block");
+	check_order(reader, "block", "first", "max", engine->block_first_ms <= engine->block_max_ms,
+		    "first no longer than max");
+	check_order(reader, "ban", "first", "max", engine->ban_first_ms <= engine->ban_max_ms,
+		    "first no longer than max");
 	if (config->allow_file[0]) {
 		if (reader->seen_in[allow_file])
 			reader->file = reader->seen_in[allow_file];
@@ -184,8 +194,9 @@ void config_finish(struct config_reader *reader)
 	}
 	order_allow(config);
 	if (config->allow_count > ENGINE_ALLOW_MAX)
-		config_mistake(reader->mistakes, reader->file, 0, "too many allowed addresses (%zu), expected at most %d",
-			       config->allow_count, ENGINE_ALLOW_MAX);
+		config_mistake(reader->mistakes, reader->file, 0,
+			       "too many allowed addresses (%zu), expected at most %d", config->allow_count,
+			       ENGINE_ALLOW_MAX);
 	order_ranges(config->rules.trap_tcp, &config->rules.trap_tcp_count);
 	order_ranges(config->rules.trap_udp, &config->rules.trap_udp_count);
 	order_ranges(config->rules.public_ports, &config->rules.public_count);

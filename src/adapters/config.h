@@ -40,8 +40,8 @@ struct config {
 /* One mistake: "FILE:LINE: what is wrong, expected what". */
 typedef void config_error_fn(void *context, const char *text);
 
-/* Reads path (and conf.d/NAME.conf beside it, in order of names).  A missing default file is an empty one; a missing named file is an error.
- * Returns a new configuration, or NULL after telling every mistake. */
+/* Reads path (and conf.d/NAME.conf beside it, in order of names).  A missing default file is an empty one; a missing
+ * named file is an error. Returns a new configuration, or NULL after telling every mistake. */
 struct config *config_read(const char *path, bool named, config_error_fn *error, void *context);
 void config_free(struct config *config);
 

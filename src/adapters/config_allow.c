@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The allow file: one address or prefix a line, # comments.  Read as part of the configuration; edited for
- * `picketctl allow ... --save` by writing a new file beside it and renaming it, so that a crash leaves the old or the new one, whole.
+ * `picketctl allow ... --save` by writing a new file beside it and renaming it, so that a crash leaves the old or the
+ * new one, whole.
  */
 #include "config_internal.h"
 
@@ -49,7 +50,8 @@ void config_allow_file_read(struct config_reader *reader, int line)
 	if (result == -ENOENT && (line == 0 || directory_exists(path)))
 		return;
 	if (result < 0) {
-		config_mistake(reader->mistakes, reader->file, line, "allow_file '%s' cannot be read: %s, expected a file with one address or prefix a line",
+		config_mistake(reader->mistakes, reader->file, line,
+			       "allow_file '%s' cannot be read: %s, expected a file with one address or prefix a line",
 			       path, strerror(-result));
 		return;
 	}
@@ -65,10 +67,12 @@ void config_allow_file_read(struct config_reader *reader, int line)
 			continue;
 		if (!prefix_parse(entry, &prefix, &error)) {
 			config_mistake(reader->mistakes, path, number,
-				       "bad entry '%.60s', expected an address or prefix such as 192.0.2.0/24 (%s)", entry,
-				       error ? error : "malformed");
-		} else if (reader->config->allow_count >= 2 * ENGINE_ALLOW_MAX || !config_allow_add(reader->config, &prefix)) {
-			config_mistake(reader->mistakes, path, number, "too many addresses, expected at most %d", ENGINE_ALLOW_MAX);
+				       "bad entry '%.60s', expected an address or prefix such as 192.0.2.0/24 (%s)",
+				       entry, error ? error : "malformed");
+		} else if (reader->config->allow_count >= 2 * ENGINE_ALLOW_MAX ||
+			   !config_allow_add(reader->config, &prefix)) {
+			config_mistake(reader->mistakes, path, number, "too many addresses, expected at most %d",
+				       ENGINE_ALLOW_MAX);
 			break;
 		}
 	}
@@ -120,7 +124,8 @@ static int write_new(const char *path, const char *text, size_t len, const struc
 		else if (n < 0 && errno != EINTR)
 			result = -errno;
 	}
-	if (result == 0 && (fchown(fd, like->st_uid, like->st_gid) < 0 || fchmod(fd, like->st_mode & 0777) < 0 || fsync(fd) < 0))
+	if (result == 0 &&
+	    (fchown(fd, like->st_uid, like->st_gid) < 0 || fchmod(fd, like->st_mode & 0777) < 0 || fsync(fd) < 0))
 		result = -errno;
 	if (close(fd) < 0 && result == 0)
 		result = -errno;

@@ -25,7 +25,8 @@ void config_mistake(struct config_mistakes *mistakes, const char *file, int line
 size_t config_mistakes_count(const struct config_mistakes *mistakes);
 void config_mistakes_tell(struct config_mistakes *mistakes, config_error_fn *error, void *context);
 
-/* A whole file with room for CONFIG_NEST_MAX bytes more, NUL-terminated, to be freed.  0 or -errno (-EFBIG above CONFIG_FILE_MAX). */
+/* A whole file with room for CONFIG_NEST_MAX bytes more, NUL-terminated, to be freed.  0 or -errno (-EFBIG above
+ * CONFIG_FILE_MAX). */
 int config_file_read(const char *path, char **text, size_t *len);
 
 /* One option: a row says all that is to be said about it. */
@@ -55,10 +56,10 @@ extern const size_t config_option_count;
 #define CONFIG_HOOK_SECTION "hook"
 
 /* The parsers of values (config_values.c). */
-config_parse_fn config_parse_mode, config_parse_bool, config_parse_way_back, config_parse_u8, config_parse_u16, config_parse_u32,
-	config_parse_alpha, config_parse_duration, config_parse_path,
-	config_parse_path_or_none, config_parse_table, config_parse_user, config_parse_banner,
-	config_parse_prefix, config_parse_port, config_parse_interface, config_parse_event, config_parse_command;
+config_parse_fn config_parse_mode, config_parse_bool, config_parse_way_back, config_parse_u8, config_parse_u16,
+	config_parse_u32, config_parse_alpha, config_parse_duration, config_parse_path, config_parse_path_or_none,
+	config_parse_table, config_parse_user, config_parse_banner, config_parse_prefix, config_parse_port,
+	config_parse_interface, config_parse_event, config_parse_command;
 /* Adds to the allow list; false when it is full or memory is out. */
 bool config_allow_add(struct config *config, const struct prefix *entry);
 
@@ -83,8 +84,8 @@ struct config_reader {
 /* Sets every field to its default, through the same parsers; hook NULL: all that is outside of hooks. */
 void config_set_defaults(struct config *config, struct hook_spec *hook);
 /* One value, or one more of a list.  False with the problem written. */
-bool config_set_value(struct config *config, struct hook_spec *hook, const struct config_option *option, const char *text,
-		      bool first, struct writer *problem);
+bool config_set_value(struct config *config, struct hook_spec *hook, const struct config_option *option,
+		      const char *text, bool first, struct writer *problem);
 void config_clear_list(struct config *config, struct hook_spec *hook, const struct config_option *option);
 /* NULL: no such row. */
 const struct config_option *config_find_option(const char *section, const char *name);
@@ -95,8 +96,8 @@ void config_finish(struct config_reader *reader);
 
 /* Scanner: blanks comments, and records what libconfuse would swallow in silence: open strings, braces, zero bytes. */
 void config_text_prepare(struct config_reader *reader, char *text, size_t len);
-/* Takes out the statement that begins with word on this line, or ("") all of the line with what it opens, so that parsing
- * can go on behind it.  False: nothing is left to take out. */
+/* Takes out the statement that begins with word on this line, or ("") all of the line with what it opens, so that
+ * parsing can go on behind it.  False: nothing is left to take out. */
 bool config_text_blank(char *text, int line, const char *word);
 /* The line of the last stand-alone `word` on or before a line; 0 when there is none. */
 int config_text_find(const char *text, const char *word, int line);

@@ -4,7 +4,8 @@
  * parser with the right line, and its mistakes of grammar are put in an admin's words.  It stops at the first of those;
  * the statement is then taken out and the file parsed again, so that one run tells everything.
  *
- * libconfuse gives its callbacks no context: the first option of every section, one that no file can name, carries the reader.
+ * libconfuse gives its callbacks no context: the first option of every section, one that no file can name, carries the
+ * reader.
  */
 #include "config_internal.h"
 
@@ -58,19 +59,21 @@ static struct hook_spec *hook_of(struct config_reader *reader, const cfg_t *cfg)
 
 	if (!cfg->title || !is_hook_name(cfg->title)) {
 		config_mistake(reader->mistakes, reader->file, cfg->line,
-			       "bad name of a hook, expected letters, digits, '_', '-' or '.', at most %d", HOOK_NAME_MAX - 1);
+			       "bad name of a hook, expected letters, digits, '_', '-' or '.', at most %d",
+			       HOOK_NAME_MAX - 1);
 		return NULL;
 	}
 	for (size_t i = 0; i < config->hook_count; i++)
 		if (strcmp(config->hooks[i].name, cfg->title) == 0) {
 			if (i < reader->hooks_before)
 				config_mistake(reader->mistakes, reader->file, cfg->line,
-					       "hook '%s' is defined in %s already, expected a name of its own", cfg->title,
-					       reader->hook_file[i]);
+					       "hook '%s' is defined in %s already, expected a name of its own",
+					       cfg->title, reader->hook_file[i]);
 			return &config->hooks[i];
 		}
 	if (config->hook_count >= CONFIG_HOOKS_MAX) {
-		config_mistake(reader->mistakes, reader->file, cfg->line, "too many hooks, expected at most %d", CONFIG_HOOKS_MAX);
+		config_mistake(reader->mistakes, reader->file, cfg->line, "too many hooks, expected at most %d",
+			       CONFIG_HOOKS_MAX);
 		return NULL;
 	}
 	reader->hook_file[config->hook_count] = reader->file;
@@ -83,7 +86,8 @@ static struct hook_spec *hook_of(struct config_reader *reader, const cfg_t *cfg)
 }
 
 /* Notes that a row was set; a second time in one file is a mistake. */
-static void note_seen(struct config_reader *reader, const cfg_t *cfg, const struct hook_spec *hook, const struct config_option *row)
+static void note_seen(struct config_reader *reader, const cfg_t *cfg, const struct hook_spec *hook,
+		      const struct config_option *row)
 {
 	size_t i = (size_t)(row - config_options);
 	bool twice;
@@ -99,7 +103,8 @@ static void note_seen(struct config_reader *reader, const cfg_t *cfg, const stru
 		reader->seen_at[i] = cfg->line;
 	}
 	if (twice)
-		config_mistake(reader->mistakes, reader->file, cfg->line, "%s is given twice, expected once", row->name);
+		config_mistake(reader->mistakes, reader->file, cfg->line, "%s is given twice, expected once",
+			       row->name);
 }
 
 static int take_value(cfg_t *cfg, cfg_opt_t *opt, const char *text, void *result)
@@ -159,9 +164,10 @@ static void check_hook(struct config_reader *reader, const cfg_t *section, struc
 			       "hook '%s' says not when to run, expected on = { \"block\", ... }", hook->name);
 	user = getpwnam(hook->user);
 	if (!user) {
-		config_mistake(reader->mistakes, reader->file, section->line,
-			       "hook '%s' runs as user '%s', whom this host does not know, expected user = an existing user", hook->name,
-			       hook->user);
+		config_mistake(
+			reader->mistakes, reader->file, section->line,
+			"hook '%s' runs as user '%s', whom this host does not know, expected user = an existing user",
+			hook->name, hook->user);
 		return;
 	}
 	hook->uid = user->pw_uid;
@@ -208,7 +214,8 @@ static void take_error(cfg_t *cfg, const char *format, va_list args)
 	reader->stopped_at = cfg->line;
 	memcpy(reader->stopped_word, name, strlen(name) + 1);
 	if (strncmp(told, "no such option", 14) == 0) {
-		writer_format(&w, "unknown option '%s'%s%s, expected one of ", name, inside ? " in " : "", inside ? cfg->name : "");
+		writer_format(&w, "unknown option '%s'%s%s, expected one of ", name, inside ? " in " : "",
+			      inside ? cfg->name : "");
 		list_options(&w, cfg);
 	} else if (strncmp(told, "missing equal sign", 18) == 0) {
 		writer_format(&w, "no '=' after '%s', expected %s = VALUE", name, name);

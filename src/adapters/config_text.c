@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The text of a configuration file before and between libconfuse's runs over it.  libconfuse counts lines wrongly inside
- * C comments, takes an open string or brace in silence, puts environment variables into strings and gives up at the first
- * mistake of grammar.  Here comments are blanked, those cases are told, and a statement can be taken out so that the
- * next mistake behind it is found in the same run.  Line numbers never change.
+ * The text of a configuration file before and between libconfuse's runs over it.  libconfuse counts lines wrongly
+ * inside C comments, takes an open string or brace in silence, puts environment variables into strings and gives up at
+ * the first mistake of grammar.  Here comments are blanked, those cases are told, and a statement can be taken out so
+ * that the next mistake behind it is found in the same run.  Line numbers never change.
  */
 #include "config_internal.h"
 
@@ -107,7 +107,8 @@ static void take_comment(struct scan *s)
 	} else {
 		const char *close = strstr(s->text + s->pos + 2, "*/");
 		if (!close)
-			config_mistake(s->reader->mistakes, s->reader->file, s->line, "comment without an end, expected */");
+			config_mistake(s->reader->mistakes, s->reader->file, s->line,
+				       "comment without an end, expected */");
 		end = close ? (size_t)(close - s->text) + 2 : s->len;
 	}
 	blank(s->text, s->pos, end);
@@ -118,8 +119,10 @@ static void refuse_variables(struct scan *s, size_t from, size_t to)
 {
 	for (size_t i = from; i + 1 < to; i++)
 		if (s->text[i] == '$' && s->text[i + 1] == '{') {
-			config_mistake(s->reader->mistakes, s->reader->file, s->line,
-				       "'${' in a value, expected plain text (environment variables are not read; a hook's placeholder is %%{...})");
+			config_mistake(
+				s->reader->mistakes, s->reader->file, s->line,
+				"'${' in a value, expected plain text "
+				       "(environment variables are not read; a hook's placeholder is %%{...})");
 			s->text[i] = '_';
 		}
 }
@@ -135,8 +138,8 @@ static void take_string(struct scan *s)
 		s->pos = end;
 		return;
 	}
-	config_mistake(s->reader->mistakes, s->reader->file, s->line, "text without an end, expected a closing %c on the same line",
-		       s->text[s->pos]);
+	config_mistake(s->reader->mistakes, s->reader->file, s->line,
+		       "text without an end, expected a closing %c on the same line", s->text[s->pos]);
 	blank(s->text, s->pos, end);
 	blank_line(s->text, line_start(s->text, s->line));
 	s->pos = end;
@@ -151,8 +154,9 @@ static void take_brace(struct scan *s)
 	} else if (!open && s->depth > 0) {
 		s->depth--;
 	} else {
-		config_mistake(s->reader->mistakes, s->reader->file, s->line, "'%c' that opens or closes nothing, expected %s",
-			       s->text[s->pos], open ? "fewer braces" : "a '{' before it");
+		config_mistake(s->reader->mistakes, s->reader->file, s->line,
+			       "'%c' that opens or closes nothing, expected %s", s->text[s->pos],
+			       open ? "fewer braces" : "a '{' before it");
 		s->text[s->pos] = ' ';
 	}
 	s->pos++;
@@ -189,7 +193,8 @@ void config_text_prepare(struct config_reader *reader, char *text, size_t len)
 		}
 	}
 	for (size_t i = s.depth; i > 0; i--) {
-		config_mistake(reader->mistakes, reader->file, s.open_line[i - 1], "'{' that is never closed, expected '}'");
+		config_mistake(reader->mistakes, reader->file, s.open_line[i - 1],
+			       "'{' that is never closed, expected '}'");
 		s.text[s.len++] = '}';
 	}
 	s.text[s.len] = '\0';
@@ -201,7 +206,8 @@ static size_t find_word(const char *text, size_t from, size_t to, const char *wo
 	size_t len = strlen(word), found = to;
 
 	for (size_t pos = from; len > 0 && pos + len <= to; pos++)
-		if (strncmp(text + pos, word, len) == 0 && !is_word(text[pos + len]) && (pos == 0 || !is_word(text[pos - 1])))
+		if (strncmp(text + pos, word, len) == 0 && !is_word(text[pos + len]) &&
+		    (pos == 0 || !is_word(text[pos - 1])))
 			found = pos;
 	return found;
 }

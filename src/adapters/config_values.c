@@ -186,7 +186,8 @@ static bool is_name(const char *text, const char *marks, size_t max)
 bool config_parse_table(const struct config_value *v)
 {
 	if (!is_name(v->text, "_-", NFT_TABLE_NAME_MAX))
-		return refuse(v, "the name of an nftables table: a letter, then letters, digits, '_' or '-', at most %d",
+		return refuse(v,
+			      "the name of an nftables table: a letter, then letters, digits, '_' or '-', at most %d",
 			      NFT_TABLE_NAME_MAX - 1);
 	memcpy(v->field, v->text, strlen(v->text) + 1);
 	return true;
@@ -231,7 +232,8 @@ bool config_parse_prefix(const struct config_value *v)
 	const char *error = NULL;
 
 	if (!prefix_parse(v->text, &prefix, &error))
-		return refuse(v, "an address or prefix such as 192.0.2.0/24 or 2001:db8::/32 (%s)", error ? error : "malformed");
+		return refuse(v, "an address or prefix such as 192.0.2.0/24 or 2001:db8::/32 (%s)",
+			      error ? error : "malformed");
 	/* Duplicates go only at the end, hence the factor. */
 	if (v->config->allow_count >= 2 * ENGINE_ALLOW_MAX || !config_allow_add(v->config, &prefix)) {
 		writer_format(v->problem, "too many addresses, expected at most %d", ENGINE_ALLOW_MAX);
@@ -249,7 +251,8 @@ bool config_parse_port(const struct config_value *v)
 	char *dash;
 
 	if (*count >= NFT_PORTS_MAX) {
-		writer_format(v->problem, "too many ports for %s, expected at most %d values", v->option->name, NFT_PORTS_MAX);
+		writer_format(v->problem, "too many ports for %s, expected at most %d values", v->option->name,
+			      NFT_PORTS_MAX);
 		return false;
 	}
 	if (strcmp(v->text, "all") == 0) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Runs hooks.  Promises the daemon that a hook which hangs, fails, forks or floods its output costs a slot and a log line,
- * no more: slots, queue, time, output and the bytes drained behind it are all bounded, and nothing here waits.
+ * Runs hooks.  Promises the daemon that a hook which hangs, fails, forks or floods its output costs a slot and a log
+ * line, no more: slots, queue, time, output and the bytes drained behind it are all bounded, and nothing here waits.
  */
 #include "hook.h"
 
@@ -236,8 +236,8 @@ static int slot_start(struct slot *slot, struct job *job)
 		return -errno;
 	slot->output = event_new(runner->base, fds[0], EV_READ | EV_PERSIST, on_output, slot);
 	slot->timer = evtimer_new(runner->base, on_timeout, slot);
-	if (!slot->output || !slot->timer || fcntl(fds[0], F_SETFL, O_NONBLOCK) < 0 || event_add(slot->output, NULL) < 0 ||
-	    evtimer_add(slot->timer, &limit_tv) < 0) {
+	if (!slot->output || !slot->timer || fcntl(fds[0], F_SETFL, O_NONBLOCK) < 0 ||
+	    event_add(slot->output, NULL) < 0 || evtimer_add(slot->timer, &limit_tv) < 0) {
 		error = ENOMEM;
 	} else {
 		slot->pid = fork();
@@ -326,7 +326,8 @@ int hook_reap(struct hook_runner *runner, pid_t pid, int status)
 
 	if (!slot)
 		return 0;
-	/* What it left behind in its group goes with it.  The caller still holds the zombie, so the number is nobody else's. */
+	/* What it left behind in its group goes with it.  The caller still holds the zombie, so the number is nobody
+	 * else's. */
 	kill(-pid, SIGKILL);
 	for (int i = 0; slot->output && i < 4 && take_output(slot); i++)
 		;

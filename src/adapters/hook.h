@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Runs the admin's hooks: by argument vector, never a shell; as the hook's user, in a session of its own, with a clean
- * environment, empty stdin, output read up to HOOK_OUTPUT_MAX bytes, and a time limit after which its whole process group is killed.
- * Bounded: HOOK_RUNNING_MAX at once, HOOK_WAITING_MAX waiting; what is above is turned away, counted and told.
+ * environment, empty stdin, output read up to HOOK_OUTPUT_MAX bytes, and a time limit after which its whole process
+ * group is killed. Bounded: HOOK_RUNNING_MAX at once, HOOK_WAITING_MAX waiting; what is above is turned away, counted
+ * and told.
  */
 #ifndef PICKET_HOOK_H
 #define PICKET_HOOK_H
@@ -37,8 +38,9 @@ struct hook_values {
 
 struct hook_report {
 	const char *name;               /* of the hook */
-	const char *problem;            /* "exit status 3", "killed by signal 9", "timed out after 10s", "turned away: 256 waiting", "cannot start: ..." */
-	const char *output;             /* first line of what it printed to stderr or stdout, made printable; "" if nothing */
+	const char *problem; /* "exit status 3", "killed by signal 9", "timed out after 10s", "turned away: 256
+				waiting", "cannot start: ..." */
+	const char *output; /* first line of what it printed to stderr or stdout, made printable; "" if nothing */
 };
 /* The placeholders that an argument may hold. */
 #define HOOK_PLACEHOLDERS "%{source} %{grade} %{reason} %{ports} %{duration} %{incident}"

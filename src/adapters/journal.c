@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Log lines to stderr, the journal with fields, or syslog.  Promises never to fail or hold up its caller: whoever floods
- * the daemon meets a token bucket here, and the line that passes next says how many were left out.
- * Everything printed is made printable, so that no text from outside can forge a line or move a terminal's cursor.
+ * Log lines to stderr, the journal with fields, or syslog.  Promises never to fail or hold up its caller: whoever
+ * floods the daemon meets a token bucket here, and the line that passes next says how many were left out. Everything
+ * printed is made printable, so that no text from outside can forge a line or move a terminal's cursor.
  */
 #include "journal.h"
 
@@ -138,7 +138,8 @@ static void add_field(struct fields *fields, const char *format, ...)
 	va_end(args);
 	if (len < 0)
 		return;
-	fields->parts[fields->count++] = (struct iovec){ text, (size_t)len < FIELD_BYTES ? (size_t)len : FIELD_BYTES - 1 };
+	fields->parts[fields->count++] =
+		(struct iovec){ text, (size_t)len < FIELD_BYTES ? (size_t)len : FIELD_BYTES - 1 };
 }
 
 static void put_line(struct journal *journal, int priority, const char *line, struct fields *fields)
@@ -150,7 +151,8 @@ static void put_line(struct journal *journal, int priority, const char *line, st
 	if (journal->to_stderr) {
 		/* One write a line: three processes share the terminal. */
 		len = snprintf(message, sizeof(message), "%s: %s\n", journal->name, line);
-		if (len > 0 && write(STDERR_FILENO, message, (size_t)len < sizeof(message) ? (size_t)len : sizeof(message) - 1) < 0)
+		if (len > 0 && write(STDERR_FILENO, message,
+				     (size_t)len < sizeof(message) ? (size_t)len : sizeof(message) - 1) < 0)
 			journal->left_out++;
 		return;
 	}
@@ -164,7 +166,8 @@ static void put_line(struct journal *journal, int priority, const char *line, st
 	add_field(fields, "SYSLOG_FACILITY=%d", LOG_DAEMON >> 3);
 	add_field(fields, "SYSLOG_IDENTIFIER=%s", journal->name);
 	len = snprintf(message, sizeof(message), "MESSAGE=%s", line);
-	fields->parts[fields->count] = (struct iovec){ message, (size_t)len < sizeof(message) ? (size_t)len : sizeof(message) - 1 };
+	fields->parts[fields->count] =
+		(struct iovec){ message, (size_t)len < sizeof(message) ? (size_t)len : sizeof(message) - 1 };
 	if (sd_journal_sendv(fields->parts, fields->count + 1) < 0)
 		journal->left_out++;
 }
@@ -175,7 +178,8 @@ static void tell_left_out(struct journal *journal)
 
 	if (journal->untold == 0)
 		return;
-	snprintf(line, sizeof(line), "%llu lines were left out: more than %d a second", (unsigned long long)journal->untold, JOURNAL_RATE);
+	snprintf(line, sizeof(line), "%llu lines were left out: more than %d a second",
+		 (unsigned long long)journal->untold, JOURNAL_RATE);
 	journal->untold = 0;
 	put_line(journal, LOG_WARNING, line, NULL);
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Where log lines go: stderr in the foreground; else the journal with fields where its socket is, else syslog.
- * Within a limit of JOURNAL_RATE lines a second (burst JOURNAL_BURST); the next line that passes says how many were left out.
- * Never fails its caller.
+ * Within a limit of JOURNAL_RATE lines a second (burst JOURNAL_BURST); the next line that passes says how many were
+ * left out. Never fails its caller.
  */
 #ifndef PICKET_JOURNAL_H
 #define PICKET_JOURNAL_H
@@ -31,7 +31,8 @@ void journal_log(struct journal *journal, int priority, const char *format, ...)
 /* Adds ": strerror(error)". */
 void journal_log_errno(struct journal *journal, int priority, int error, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));
-/* One event: the line as given, and PICKET_SOURCE, PICKET_GRADE, PICKET_EVENT, PICKET_INCIDENT, PICKET_PORTS, PICKET_DURATION_S as fields. */
+/* One event: the line as given, and PICKET_SOURCE, PICKET_GRADE, PICKET_EVENT, PICKET_INCIDENT, PICKET_PORTS,
+ * PICKET_DURATION_S as fields. */
 void journal_event(struct journal *journal, const struct event *event, const char *line);
 uint64_t journal_left_out(const struct journal *journal);
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Giving up root for good.  The order matters: the bounding set can be emptied only with CAP_SETPCAP, groups and ids changed
- * only with CAP_SETGID and CAP_SETUID, and what is kept must survive the change of ids.  At the end the way back is
- * tried: a process that could still become root must not go on.
+ * Giving up root for good.  The order matters: the bounding set can be emptied only with CAP_SETPCAP, groups and ids
+ * changed only with CAP_SETGID and CAP_SETUID, and what is kept must survive the change of ids.  At the end the way
+ * back is tried: a process that could still become root must not go on.
  */
 #include "sandbox.h"
 
@@ -86,7 +86,8 @@ int sandbox_drop(uid_t uid, gid_t gid, bool keep_net_admin)
 		result = set_capabilities(keep_net_admin);
 	if (result < 0)
 		return result;
-	if (prctl(PR_SET_KEEPCAPS, 0, 0, 0, 0) < 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
+	if (prctl(PR_SET_KEEPCAPS, 0, 0, 0, 0) < 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
+	    prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
 		return -errno;
 	return is_dropped(uid, gid, keep_net_admin) ? 0 : -EPERM;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Landlock by raw system calls: glibc has no wrappers, and the headers may be older than the kernel.  Every access right that
- * the running kernel's ABI knows is handled, so that what a newer kernel can forbid is forbidden there.
+ * Landlock by raw system calls: glibc has no wrappers, and the headers may be older than the kernel.  Every access
+ * right that the running kernel's ABI knows is handled, so that what a newer kernel can forbid is forbidden there.
  */
 #include "sandbox.h"
 
@@ -105,7 +105,8 @@ int sandbox_landlock(const char *const writable[], const char *const readable[],
 	result = add_rules(ruleset, writable, write & attr.handled_access_fs);
 	if (result == 0)
 		result = add_rules(ruleset, readable, read & attr.handled_access_fs);
-	if (result == 0 && (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || syscall(SYS_landlock_restrict_self, ruleset, 0) < 0))
+	if (result == 0 &&
+	    (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || syscall(SYS_landlock_restrict_self, ruleset, 0) < 0))
 		result = -errno;
 	close(ruleset);
 	if (result == 0)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The way into the background, and the guardian that stays there: it does nothing but wait for the supervisor and
- * start it again, as a service manager would.  Bounded: BACKGROUND_RESTARTS within a minute, then it gives up; the kernel
- * table stays and keeps blocking what is blocked.
+ * start it again, as a service manager would.  Bounded: BACKGROUND_RESTARTS within a minute, then it gives up; the
+ * kernel table stays and keeps blocking what is blocked.
  */
 #include "background.h"
 

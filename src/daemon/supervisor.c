@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The supervisor's life: open, start the other two, serve, end.  It judges no packet and parses nothing from the network; it
- * waits, so that whatever happens to the others there is somebody to let held packets pass and to tell the service manager.
+ * The supervisor's life: open, start the other two, serve, end.  It judges no packet and parses nothing from the
+ * network; it waits, so that whatever happens to the others there is somebody to let held packets pass and to tell the
+ * service manager.
  */
 #include "supervisor.h"
 
@@ -32,7 +33,9 @@ int64_t supervisor_now_ms(void)
 
 static int open_journal(struct supervisor *s, bool to_stderr)
 {
-	const struct journal_options options = { .to_stderr = to_stderr, .verbose = s->options->verbose, .name = "picketd" };
+	const struct journal_options options = { .to_stderr = to_stderr,
+						 .verbose = s->options->verbose,
+						 .name = "picketd" };
 
 	journal_close(s->journal);
 	s->journal = journal_open(&options);
@@ -134,7 +137,8 @@ static int open_loop(struct supervisor *s)
 	s->tick = event_new(s->base, -1, EV_PERSIST, on_tick, s);
 	s->deadline = evtimer_new(s->base, on_deadline, s);
 	s->watchdog = event_new(s->base, -1, EV_PERSIST, on_watchdog, s);
-	if (!s->tick || !s->deadline || !s->watchdog || event_add(s->tick, &second) < 0 || evtimer_add(s->deadline, &start) < 0)
+	if (!s->tick || !s->deadline || !s->watchdog || event_add(s->tick, &second) < 0 ||
+	    evtimer_add(s->deadline, &start) < 0)
 		return -ENOMEM;
 	if (sd_watchdog_enabled(0, &watchdog_us) > 0) {
 		watchdog_us /= 2;
@@ -146,7 +150,8 @@ static int open_loop(struct supervisor *s)
 
 static void close_loop(struct supervisor *s)
 {
-	struct event *events[] = { s->signals[0], s->signals[1], s->signals[2], s->signals[3], s->tick, s->deadline, s->watchdog };
+	struct event *events[] = { s->signals[0], s->signals[1], s->signals[2], s->signals[3],
+				   s->tick,	  s->deadline,	 s->watchdog };
 
 	supervisor_wire_close(&s->sentry);
 	supervisor_wire_close(&s->keeper);
@@ -216,7 +221,8 @@ static void unload_table(struct supervisor *s)
 	if (nft)
 		nft_close(nft);
 	if (result < 0)
-		journal_log_errno(s->journal, LOG_ERR, result, "cannot remove table inet %s: it stays in the kernel", s->config->table);
+		journal_log_errno(s->journal, LOG_ERR, result, "cannot remove table inet %s: it stays in the kernel",
+				  s->config->table);
 }
 
 static int serve(struct supervisor *s)

@@ -10,9 +10,9 @@
 #include "options.h"
 
 /*
- * Takes config over.  ready_fd: the launcher waits for one byte there and for nothing else on the terminal; -1: in the foreground or
- * under a service manager.  Returns the exit status: 0 after a clean stop, BACKGROUND_NOT_STARTED when it failed before
- * it was ready, 1 when it failed later.  All has been said.
+ * Takes config over.  ready_fd: the launcher waits for one byte there and for nothing else on the terminal; -1: in the
+ * foreground or under a service manager.  Returns the exit status: 0 after a clean stop, BACKGROUND_NOT_STARTED when it
+ * failed before it was ready, 1 when it failed later.  All has been said.
  */
 int supervisor_run(const struct options *options, struct config *config, int ready_fd);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Sentry and keeper: forked with nothing but their own descriptors, watched, and ended in order.  When the sentry dies, what the
- * kernel held for it is accepted in one batch from our copy of the queue's socket, so that no packet is lost.
+ * Sentry and keeper: forked with nothing but their own descriptors, watched, and ended in order.  When the sentry dies,
+ * what the kernel held for it is accepted in one batch from our copy of the queue's socket, so that no packet is lost.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -151,7 +151,8 @@ static void let_all_pass(struct supervisor *s)
 		return;
 	result = nfqueue_accept_all(s->queue);
 	if (result < 0)
-		journal_log_errno(s->journal, LOG_ERR, result, "cannot accept what the sentry held: those packets are lost");
+		journal_log_errno(s->journal, LOG_ERR, result,
+				  "cannot accept what the sentry held: those packets are lost");
 	nfqueue_close(s->queue);
 	s->queue = NULL;
 }
@@ -196,7 +197,8 @@ void supervisor_children_reap(struct supervisor *s)
 		if (info.si_pid == s->sentry.pid || info.si_pid == s->keeper.pid)
 			child_ended(s, info.si_pid == s->sentry.pid ? &s->sentry : &s->keeper, &info);
 		else if (s->hooks)
-			hook_reap(s->hooks, info.si_pid, info.si_code == CLD_EXITED ? (info.si_status & 0xff) << 8 : info.si_status & 0x7f);
+			hook_reap(s->hooks, info.si_pid,
+				  info.si_code == CLD_EXITED ? (info.si_status & 0xff) << 8 : info.si_status & 0x7f);
 		waitpid(info.si_pid, NULL, 0);
 	}
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The configuration on its way to the sentry, at the start and at each reload; and the allow file, which only root may write.
- * A bad file is refused whole and the old one runs on; what cannot change while we run keeps its old value, and that is said.
+ * The configuration on its way to the sentry, at the start and at each reload; and the allow file, which only root may
+ * write. A bad file is refused whole and the old one runs on; what cannot change while we run keeps its old value, and
+ * that is said.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -65,7 +66,8 @@ int supervisor_config_send(struct supervisor *s, const struct config *config, ui
 
 /* ---- answers to the keeper, who may have gone ---- */
 
-static void answer(struct supervisor *s, uint32_t id, enum engine_result code, int error, uint32_t count, const char *text)
+static void answer(struct supervisor *s, uint32_t id, enum engine_result code, int error, uint32_t count,
+		   const char *text)
 {
 	struct wire_result result = { .result = code, .error = error, .count = count };
 	struct writer w = writer_over(result.text, sizeof(result.text));
@@ -127,13 +129,16 @@ void supervisor_reload(struct supervisor *s, uint32_t asked_by)
 	int result;
 
 	if (s->stage != STAGE_SERVING || s->reload.config) {
-		answer(s, asked_by, ENGINE_INVALID, 0, 0, s->reload.config ? "another reload is under way" : "picketd is starting or ending");
+		answer(s, asked_by, ENGINE_INVALID, 0, 0,
+		       s->reload.config ? "another reload is under way" : "picketd is starting or ending");
 		return;
 	}
 	config = config_read(s->options->file, s->options->named, tell_mistake, &telling);
 	if (!config) {
-		journal_log(s->journal, LOG_ERR, "not reloaded: %u mistakes, the configuration in force is as before", telling.count);
-		answer(s, asked_by, ENGINE_INVALID, 0, telling.count, "the configuration has mistakes, the one in force is as before");
+		journal_log(s->journal, LOG_ERR, "not reloaded: %u mistakes, the configuration in force is as before",
+			    telling.count);
+		answer(s, asked_by, ENGINE_INVALID, 0, telling.count,
+		       "the configuration has mistakes, the one in force is as before");
 		return;
 	}
 	if (s->options->observe) {
@@ -150,7 +155,8 @@ void supervisor_reload(struct supervisor *s, uint32_t asked_by)
 	memcpy(s->reload.note, changed, sizeof(changed));
 	result = supervisor_config_send(s, config, s->reload.id);
 	if (result < 0) {
-		journal_log_errno(s->journal, LOG_ERR, result, "not reloaded: the sentry does not take the configuration");
+		journal_log_errno(s->journal, LOG_ERR, result,
+				  "not reloaded: the sentry does not take the configuration");
 		answer(s, asked_by, ENGINE_INVALID, -result, 0, "the sentry is too busy to take the configuration");
 		reload_end(s);
 	}
@@ -183,10 +189,11 @@ void supervisor_config_answered(struct supervisor *s, uint32_t id, const struct 
 	if (s->stage != STAGE_STARTING || result->result == ENGINE_OK)
 		return;
 	/* The sentry's first words were its last. */
-	journal_log(s->journal, LOG_ERR, "cannot start: %s%s%s", result->text, result->error == EBUSY ? ": table inet " : "",
-		    result->error == EBUSY ? s->config->table : "");
+	journal_log(s->journal, LOG_ERR, "cannot start: %s%s%s", result->text,
+		    result->error == EBUSY ? ": table inet " : "", result->error == EBUSY ? s->config->table : "");
 	if (result->error == EBUSY)
-		journal_log(s->journal, LOG_ERR, "that table is in use by another program (another picketd?): set table = another name");
+		journal_log(s->journal, LOG_ERR,
+			    "that table is in use by another program (another picketd?): set table = another name");
 	supervisor_end(s, BACKGROUND_NOT_STARTED);
 }
 
@@ -211,7 +218,8 @@ void supervisor_allow_save(struct supervisor *s, uint32_t id, const struct wire_
 	int result;
 
 	if (!path[0]) {
-		answer(s, id, ENGINE_INVALID, 0, 0, "no allow_file is configured: set one to save allowed addresses in");
+		answer(s, id, ENGINE_INVALID, 0, 0,
+		       "no allow_file is configured: set one to save allowed addresses in");
 		return;
 	}
 	result = config_allow_file_edit(path, &order->source, add);

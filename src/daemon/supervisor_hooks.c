@@ -12,8 +12,8 @@ static void on_report(void *context, const struct hook_report *report)
 {
 	struct supervisor *s = context;
 
-	journal_log(s->journal, LOG_WARNING, "hook %s: %s%s%s", report->name, report->problem, report->output[0] ? ": " : "",
-		    report->output);
+	journal_log(s->journal, LOG_WARNING, "hook %s: %s%s%s", report->name, report->problem,
+		    report->output[0] ? ": " : "", report->output);
 }
 
 int supervisor_hooks_open(struct supervisor *s)

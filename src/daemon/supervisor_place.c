@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The supervisor's place in the system: accounts, directories, the lock that keeps a second instance out, pid file, queue
- * and control socket.  Names below run_dir are used through its descriptor and no link is followed, so that nobody who can
- * write beside them leads root astray.
+ * The supervisor's place in the system: accounts, directories, the lock that keeps a second instance out, pid file,
+ * queue and control socket.  Names below run_dir are used through its descriptor and no link is followed, so that
+ * nobody who can write beside them leads root astray.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -37,12 +37,15 @@ static int find_accounts(struct supervisor *s)
 	const struct group *admins = getgrnam(ADMIN_GROUP);
 
 	if (!user) {
-		journal_log(s->journal, LOG_ERR, "user '%s' does not exist: \"make install\" or the package creates it, or set another with user = \"...\"",
-			    s->config->user);
+		journal_log(s->journal, LOG_ERR,
+			    "user '%s' does not exist: \"make install\" or the package creates it, "
+			    "or set another with user = \"...\"", s->config->user);
 		return -1;
 	}
 	if (user->pw_uid == 0) {
-		journal_log(s->journal, LOG_ERR, "user = \"%s\" is root: sentry and keeper need an account without privilege", s->config->user);
+		journal_log(s->journal, LOG_ERR,
+			    "user = \"%s\" is root: sentry and keeper need an account without privilege",
+			    s->config->user);
 		return -1;
 	}
 	s->uid = user->pw_uid;
@@ -77,7 +80,8 @@ static int open_run_dir(struct supervisor *s)
 	if (fstat(fd, &info) < 0)
 		return fail(s, errno, "cannot use run_dir", s->config->run_dir);
 	if (info.st_uid != 0 || (info.st_mode & 022)) {
-		journal_log(s->journal, LOG_ERR, "run_dir %s must belong to root and be writable for nobody else", s->config->run_dir);
+		journal_log(s->journal, LOG_ERR, "run_dir %s must belong to root and be writable for nobody else",
+			    s->config->run_dir);
 		return -1;
 	}
 	return 0;
@@ -113,8 +117,10 @@ static int make_state_dir(struct supervisor *s)
 	if (fstat(fd, &info) < 0) {
 		result = fail(s, errno, "cannot use state_dir", path);
 	} else if (info.st_uid != s->uid && !is_empty(fd)) {
-		journal_log(s->journal, LOG_ERR, "state_dir %s belongs to another user than '%s' and is not empty: chown it, or choose another",
-			    path, s->config->user);
+		journal_log(
+			s->journal, LOG_ERR,
+			"state_dir %s belongs to another user than '%s' and is not empty: chown it, or choose another",
+			path, s->config->user);
 		result = -1;
 	} else if ((info.st_uid != s->uid || made) && (fchown(fd, s->uid, s->gid) < 0 || fchmod(fd, 0750) < 0)) {
 		result = fail(s, errno, "cannot give away state_dir", path);
@@ -136,8 +142,8 @@ static int take_lock(struct supervisor *s)
 			return fail(s, errno, "cannot lock", s->config->run_dir);
 		if (pread(s->lock_fd, text, sizeof(text) - 1, 0) < 0)
 			text[0] = '\0';
-		journal_log(s->journal, LOG_ERR, "another picketd (pid %ld) already runs with run_dir %s", strtol(text, NULL, 10),
-			    s->config->run_dir);
+		journal_log(s->journal, LOG_ERR, "another picketd (pid %ld) already runs with run_dir %s",
+			    strtol(text, NULL, 10), s->config->run_dir);
 		return -1;
 	}
 	len = snprintf(text, sizeof(text), "%ld\n", (long)getpid());
@@ -162,8 +168,8 @@ static bool held_by_root(const struct sockaddr_un *address, socklen_t len, pid_t
 }
 
 /*
- * A table belongs to one instance of a network namespace, whatever the run_dir.  Abstract socket names have just that scope,
- * and end with their holder.  Anybody may take one, so a holder that is not root keeps nobody out.
+ * A table belongs to one instance of a network namespace, whatever the run_dir.  Abstract socket names have just that
+ * scope, and end with their holder.  Anybody may take one, so a holder that is not root keeps nobody out.
  */
 static int take_table(struct supervisor *s)
 {
@@ -174,16 +180,19 @@ static int take_table(struct supervisor *s)
 	writer_format(&name, "picket/table/inet/%s", s->config->table);
 	socklen_t len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + name.len);
 	s->table_fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-	if (s->table_fd >= 0 && bind(s->table_fd, (const struct sockaddr *)&address, len) == 0 && listen(s->table_fd, 8) == 0)
+	if (s->table_fd >= 0 && bind(s->table_fd, (const struct sockaddr *)&address, len) == 0 &&
+	    listen(s->table_fd, 8) == 0)
 		return 0;
 	if (s->table_fd < 0 || errno != EADDRINUSE)
 		return fail(s, errno, "cannot claim table inet", s->config->table);
 	if (held_by_root(&address, len, &pid)) {
-		journal_log(s->journal, LOG_ERR, "table inet %s is in use by another picketd (pid %ld): set table = another name",
+		journal_log(s->journal, LOG_ERR,
+			    "table inet %s is in use by another picketd (pid %ld): set table = another name",
 			    s->config->table, (long)pid);
 		return -1;
 	}
-	journal_log(s->journal, LOG_WARNING, "somebody who is not root holds the name that keeps a second picketd off table inet %s: going on",
+	journal_log(s->journal, LOG_WARNING,
+		    "somebody who is not root holds the name that keeps a second picketd off table inet %s: going on",
 		    s->config->table);
 	return 0;
 }
@@ -212,12 +221,15 @@ static int open_queue(struct supervisor *s)
 	int result = nfqueue_open((uint16_t)first, SUPERVISOR_QUEUES, &s->queue);
 
 	if (result == -EBUSY)
-		journal_log(s->journal, LOG_ERR, "queue %u..%u is in use by another program (another picketd?): set queue = another number",
+		journal_log(s->journal, LOG_ERR,
+			    "queue %u..%u is in use by another program (another picketd?): set queue = another number",
 			    first, first + SUPERVISOR_QUEUES - 1);
 	else if (result == -EPERM)
-		journal_log(s->journal, LOG_ERR, "cannot open queue %u: root without CAP_NET_ADMIN (a container?)", first);
+		journal_log(s->journal, LOG_ERR, "cannot open queue %u: root without CAP_NET_ADMIN (a container?)",
+			    first);
 	else if (result < 0)
-		journal_log_errno(s->journal, LOG_ERR, result, "cannot open queue %u (does the kernel have nfnetlink_queue?)", first);
+		journal_log_errno(s->journal, LOG_ERR, result,
+				  "cannot open queue %u (does the kernel have nfnetlink_queue?)", first);
 	return result < 0 ? -1 : 0;
 }
 
@@ -240,16 +252,16 @@ static int open_socket(struct supervisor *s)
 	if (result < 0)
 		return fail(s, errno, "cannot bind", address.sun_path);
 	s->control_bound = true;
-	if (fchownat(s->run_fd, SOCKET_FILE, 0, s->admin_gid, AT_SYMLINK_NOFOLLOW) < 0 || fchmodat(s->run_fd, SOCKET_FILE, 0660, 0) < 0 ||
-	    listen(s->control_fd, 64) < 0)
+	if (fchownat(s->run_fd, SOCKET_FILE, 0, s->admin_gid, AT_SYMLINK_NOFOLLOW) < 0 ||
+	    fchmodat(s->run_fd, SOCKET_FILE, 0660, 0) < 0 || listen(s->control_fd, 64) < 0)
 		return fail(s, errno, "cannot listen on", address.sun_path);
 	return 0;
 }
 
 int supervisor_place_open(struct supervisor *s)
 {
-	if (find_accounts(s) < 0 || open_run_dir(s) < 0 || take_lock(s) < 0 || take_table(s) < 0 || make_state_dir(s) < 0 ||
-	    open_queue(s) < 0)
+	if (find_accounts(s) < 0 || open_run_dir(s) < 0 || take_lock(s) < 0 || take_table(s) < 0 ||
+	    make_state_dir(s) < 0 || open_queue(s) < 0)
 		return -1;
 	return write_pid(s) < 0 || open_socket(s) < 0 ? -1 : 0;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Messages from sentry and keeper.  Both are less privileged than we are and may have been taken over: each may say what its
- * job needs and nothing else, every field is checked, and what makes no sense is counted and thrown away.
+ * Messages from sentry and keeper.  Both are less privileged than we are and may have been taken over: each may say
+ * what its job needs and nothing else, every field is checked, and what makes no sense is counted and thrown away.
  */
 #include <errno.h>
 #include <string.h>
@@ -19,8 +19,8 @@ static void refuse(struct supervisor *s, const struct child *child)
 	if (s->complained_ms && now - s->complained_ms < COMPLAIN_EVERY_MS)
 		return;
 	s->complained_ms = now;
-	journal_log(s->journal, LOG_ERR, "a message of the %s made no sense and was thrown away (%llu so far)", child->name,
-		    (unsigned long long)s->bad_messages);
+	journal_log(s->journal, LOG_ERR, "a message of the %s made no sense and was thrown away (%llu so far)",
+		    child->name, (unsigned long long)s->bad_messages);
 }
 
 static bool result_is_valid(const struct wire_result *result)
@@ -110,7 +110,8 @@ int supervisor_wire_open(struct supervisor *s)
 {
 	s->sentry.wire = event_new(s->base, s->sentry.fd, EV_READ | EV_PERSIST, on_sentry, s);
 	s->keeper.wire = event_new(s->base, s->keeper.fd, EV_READ | EV_PERSIST, on_keeper, s);
-	if (!s->sentry.wire || !s->keeper.wire || event_add(s->sentry.wire, NULL) < 0 || event_add(s->keeper.wire, NULL) < 0)
+	if (!s->sentry.wire || !s->keeper.wire || event_add(s->sentry.wire, NULL) < 0 ||
+	    event_add(s->keeper.wire, NULL) < 0)
 		return -ENOMEM;
 	return 0;
 }

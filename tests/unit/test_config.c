@@ -150,15 +150,30 @@ static void every_option(void **state)
 	struct config *config;
 
 	put(place->allow, "# admins\n203.0.113.9\n\n2001:db8:1::/48  # office\r\n203.0.113.9\n");
-	snprintf(text, sizeof(text),
-		 "/* a comment\n   of two lines */\nmode = observe // so far\nrun_dir = \"/run/other\"\nstate_dir = /var/lib/other\n"
-		 "table = other  queue = 100  user = nobody\nallow = { \"192.0.2.0/24\", 2001:db8::1 }\nallow_file = \"%s\"\n"
-		 "protect_auto = false\npublic_ports = { 443, 80-81, 81-90 }\ninterfaces = { eth0, \"wan.10\" }\nway_back = off\n"
-		 "keep_on_stop = yes\nsandbox = off\ntrap { tcp = all udp = { 53, \"5900-5910\" } banner = \"220 hello\\r\\n\" }\n"
-		 "score { alert = 0.1 block = 1e-4 ban = 1e-5 slow_half_life = 1d12h max_sources = 1024 ipv6_prefix = 56 }\n"
-		 "block { first = 3s max = 5m storm_rate = 7 storm_live = 8 }\nban { first = 2h max = 2d }\n"
-		 "hook tell { on = { block, ban, expire }\n command = { /bin/echo, \"%%{source}\", \"--why=%%{reason}\" }\n"
-		 " user = nobody timeout = 500ms }\n", place->allow);
+	snprintf(
+		text, sizeof(text),
+		"/* a comment\n"
+		"   of two lines */\n"
+		"mode = observe // so far\n"
+		"run_dir = \"/run/other\"\n"
+		"state_dir = /var/lib/other\n"
+		"table = other  queue = 100  user = nobody\n"
+		"allow = { \"192.0.2.0/24\", 2001:db8::1 }\n"
+		"allow_file = \"%s\"\n"
+		"protect_auto = false\n"
+		"public_ports = { 443, 80-81, 81-90 }\n"
+		"interfaces = { eth0, \"wan.10\" }\n"
+		"way_back = off\n"
+		"keep_on_stop = yes\n"
+		"sandbox = off\n"
+		"trap { tcp = all udp = { 53, \"5900-5910\" } banner = \"220 hello\\r\\n\" }\n"
+		"score { alert = 0.1 block = 1e-4 ban = 1e-5 slow_half_life = 1d12h max_sources = 1024 ipv6_prefix = 56 }\n"
+		"block { first = 3s max = 5m storm_rate = 7 storm_live = 8 }\n"
+		"ban { first = 2h max = 2d }\n"
+		"hook tell { on = { block, ban, expire }\n"
+		" command = { /bin/echo, \"%%{source}\", \"--why=%%{reason}\" }\n"
+		" user = nobody timeout = 500ms }\n",
+		place->allow);
 	config = read_text(place, text);
 	assert_string_equal(place->told, "");
 	assert_non_null(config);
@@ -190,7 +205,8 @@ static void every_option(void **state)
 static void lists(void **state)
 {
 	struct place *place = *state;
-	struct config *config = read_text(place, "public_ports = { 443, 80-81, 81-90, 92 }\ntrap { tcp = { } }\ninterfaces = { }");
+	struct config *config =
+		read_text(place, "public_ports = { 443, 80-81, 81-90, 92 }\ntrap { tcp = { } }\ninterfaces = { }");
 
 	assert_non_null(config);
 	assert_int_equal(config->rules.public_count, 3);
@@ -271,7 +287,9 @@ static const struct {
 	{ "allow = { 192.0.2.1/24 }", 1, "expected an address or prefix" },
 	{ "allow = {\n 192.0.2.1,\n localhost }", 3, "bad value 'localhost' for allow" },
 	{ "run_dir = run", 1, "expected an absolute path" },
-	{ "run_dir = \"/run/0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890\"", 1, "less than" },
+	{ "run_dir = \"/run/0123456789012345678901234567890123456789"
+	  "012345678901234567890123456789012345678901234567890\"",
+	  1, "less than" },
 	{ "table = \"my table\"", 1, "name of an nftables table" },
 	{ "interfaces = { 0123456789abcdef }", 1, "at most 15 characters" },
 	{ "trap { tcp = { 0 } }", 1, "ports from 1 to 65535" },
@@ -295,7 +313,8 @@ static const struct {
 	{ "hook a { command = { /bin/true } user = root }", 1, "hook 'a' says not when to run" },
 	{ "hook a { on = { block } user = root }", 1, "hook 'a' has no command" },
 	{ "hook a { on = { block } command = { true } user = root }", 1, "the absolute path of a program first" },
-	{ "hook a { on = { blok } command = { /bin/true } user = root }", 1, "expected block, ban, expire, unblock or alert" },
+	{ "hook a { on = { blok } command = { /bin/true } user = root }", 1,
+	  "expected block, ban, expire, unblock or alert" },
 	{ "hook a { on = { block } command = { /bin/true, \"%{sauce}\" } user = root }", 1, "(found %{sauce})" },
 	{ "hook a { on = { block } command = { /bin/true } user = no-such-user }", 1, "runs as user 'no-such-user'" },
 	{ "hook \"a b\" { }", 1, "bad name of a hook" },
@@ -312,7 +331,8 @@ static void each_mistake_has_its_line(void **state)
 
 		snprintf(start, sizeof(start), "%s:%d: ", place->file, mistakes[i].line);
 		if (config || !strstr(place->told, start) || !strstr(place->told, mistakes[i].words))
-			fail_msg("%s\n -> %s (expected line %d, %s)", mistakes[i].text, place->told, mistakes[i].line, mistakes[i].words);
+			fail_msg("%s\n -> %s (expected line %d, %s)", mistakes[i].text, place->told, mistakes[i].line,
+				 mistakes[i].words);
 	}
 }
 
@@ -327,9 +347,11 @@ static void all_mistakes_in_one_run(void **state)
 	char wanted[160];
 
 	put(place->allow, "192.0.2.1\nnonsense\n");
-	assert_null(read_text(place, "mode = blok\n\nfu = { 1,\n 2 }\ntrap { tpc = { \"1\" }\n udp = { 99999 }\n}\nother {\n x = 1 }\n"
-				     "keep_on_stop yes\nqueue = 7x\nhook a {\n on = { block }\n colour = red\n user = root\n"
-				     " timeout = never\n command = { /bin/true }\n}\n"));
+	assert_null(read_text(
+		place,
+		"mode = blok\n\nfu = { 1,\n 2 }\ntrap { tpc = { \"1\" }\n udp = { 99999 }\n}\nother {\n x = 1 }\n"
+		"keep_on_stop yes\nqueue = 7x\nhook a {\n on = { block }\n colour = red\n user = root\n"
+		" timeout = never\n command = { /bin/true }\n}\n"));
 	for (size_t i = 0; i < sizeof(expected) / sizeof(expected[0]); i++) {
 		snprintf(wanted, sizeof(wanted), "%s%s", place->file, expected[i]);
 		if (!strstr(place->told, wanted))
@@ -354,8 +376,10 @@ static void allow_file_lines(void **state)
 
 static void random_text_never_breaks(void **state)
 {
-	static const char *const words[] = { "mode", "=", "{", "}", "\"", "'", "#", "\n", " ", "trap", "tcp", "hook", "a", ",", "1", "${", "/*",
-					     "*/", "//", "\\", "+=", "\"x\"", "allow", "(", ")", "on", "\t", "\x01", "\xff", "score", "block" };
+	static const char *const words[] = { "mode", "=",    "{",   "}",    "\"",   "'",     "#",     "\n",
+					     " ",    "trap", "tcp", "hook", "a",    ",",     "1",     "${",
+					     "/*",   "*/",   "//",  "\\",   "+=",   "\"x\"", "allow", "(",
+					     ")",    "on",   "\t",  "\x01", "\xff", "score", "block" };
 	struct place *place = *state;
 	unsigned seed = (unsigned)time(NULL);
 

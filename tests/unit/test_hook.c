@@ -130,14 +130,17 @@ static void values_are_safe(void **state)
 static void arguments_and_environment(void **state)
 {
 	struct fixture *f = *state;
-	struct hook_spec spec = spec_of("/bin/sh", "-c", "env | LC_ALL=C sort | tr '\\n' ' '; printf '[%s]' \"$0\"; exit 3", 5000);
+	struct hook_spec spec =
+		spec_of("/bin/sh", "-c", "env | LC_ALL=C sort | tr '\\n' ' '; printf '[%s]' \"$0\"; exit 3", 5000);
 
 	snprintf(spec.args[spec.arg_count++], HOOK_ARG_MAX, "%%{reason}");
 	assert_int_equal(setenv("SECRET", "1", 1), 0);
 	assert_int_equal(hook_run(f->runner, &spec, &values), 0);
 	wait_for(f, 1);
 	assert_string_equal(f->problem, "exit status 3");
-	assert_non_null(strstr(f->output, "PATH=/usr/sbin:/usr/bin:/sbin:/bin PICKET_DURATION=10m PICKET_EVENT=block PICKET_GRADE=block"));
+	assert_non_null(
+		strstr(f->output,
+		       "PATH=/usr/sbin:/usr/bin:/sbin:/bin PICKET_DURATION=10m PICKET_EVENT=block PICKET_GRADE=block"));
 	assert_non_null(strstr(f->output, "PICKET_SOURCE=198.51.100.7"));
 	assert_null(strstr(f->output, "SECRET"));
 }

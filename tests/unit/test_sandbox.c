@@ -69,14 +69,16 @@ static int drop_but_net_admin(void)
 
 	if (sandbox_drop(NOBODY, NOBODY, true) != 0)
 		return 10;
-	if (!has(CAP_NET_ADMIN, CAP_PERMITTED) || !has(CAP_NET_ADMIN, CAP_EFFECTIVE) || has(CAP_NET_ADMIN, CAP_INHERITABLE))
+	if (!has(CAP_NET_ADMIN, CAP_PERMITTED) || !has(CAP_NET_ADMIN, CAP_EFFECTIVE) ||
+	    has(CAP_NET_ADMIN, CAP_INHERITABLE))
 		return 11;
 	if (has(CAP_NET_RAW, CAP_PERMITTED) || has(CAP_SYS_ADMIN, CAP_PERMITTED) || has(CAP_SETUID, CAP_PERMITTED))
 		return 12;
 	if (cap_get_bound(CAP_NET_ADMIN) != 0 || setuid(0) == 0)
 		return 13;
 	/* What the capability is for. */
-	if (socketpair(AF_UNIX, SOCK_DGRAM, 0, fds) < 0 || setsockopt(fds[0], SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size)) < 0)
+	if (socketpair(AF_UNIX, SOCK_DGRAM, 0, fds) < 0 ||
+	    setsockopt(fds[0], SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size)) < 0)
 		return 14;
 	return 0;
 }
@@ -99,8 +101,10 @@ static int use_database(void)
 	snprintf(path, sizeof(path), "%s/own/test.db", directory);
 	if (sqlite3_open(path, &db) != SQLITE_OK)
 		return 20;
-	if (sqlite3_exec(db, "PRAGMA journal_mode=WAL; DROP TABLE IF EXISTS t; CREATE TABLE t(a); INSERT INTO t VALUES(1); PRAGMA wal_checkpoint(TRUNCATE);"
-			     "DELETE FROM t; VACUUM;", NULL, NULL, NULL) != SQLITE_OK)
+	if (sqlite3_exec(db,
+			 "PRAGMA journal_mode=WAL; DROP TABLE IF EXISTS t; CREATE TABLE t(a); INSERT INTO t VALUES(1);"
+			 "PRAGMA wal_checkpoint(TRUNCATE); DELETE FROM t; VACUUM;",
+			 NULL, NULL, NULL) != SQLITE_OK)
 		return 21;
 	return sqlite3_close(db) == SQLITE_OK ? 0 : 22;
 }
@@ -174,7 +178,8 @@ static int sentry_works(void)
 		return 10;
 	if (open("/etc/passwd", O_RDONLY) >= 0 || errno != ENOENT)
 		return 11;
-	if (socket(AF_NETLINK, SOCK_RAW, 12) < 0 || socket(AF_INET, SOCK_STREAM, 0) < 0 || socket(AF_INET6, SOCK_DGRAM, 0) < 0)
+	if (socket(AF_NETLINK, SOCK_RAW, 12) < 0 || socket(AF_INET, SOCK_STREAM, 0) < 0 ||
+	    socket(AF_INET6, SOCK_DGRAM, 0) < 0)
 		return 12;
 	return socket(AF_PACKET, SOCK_RAW, 0) >= 0 ? 13 : 0;
 }
