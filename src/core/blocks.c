@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The table of blocks and a heap of their ends, so that the next to expire is known without a walk.  Owns both; says
- * nothing about who should be blocked.  Bounded by ENGINE_BLOCKS_MAX; pages of the table are used from the low end, so that
- * memory follows the number of blocks.
+ * nothing about who should be blocked.  Bounded by ENGINE_BLOCKS_MAX; pages of the table are used from the low end, so
+ * that memory follows the number of blocks.
  */
 #include "blocks.h"
 

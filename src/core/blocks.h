@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The blocks that stand: whom, until when, why.  Mirrors what the kernel's sets hold, so that those need never be dumped.
+ * The blocks that stand: whom, until when, why.  Mirrors what the kernel's sets hold, so that those need never be
+ * dumped.
  */
 #ifndef PICKET_BLOCKS_H
 #define PICKET_BLOCKS_H

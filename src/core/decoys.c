@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Decoy sets (nmap -D).  Each sharer answers for its share of the suspicion, at least a quarter of it: strangers whose
- * addresses were lent take four times as many probes to be cut off, and a scanner cannot buy more than that by hiding in a larger
- * crowd.  What was confirmed by a handshake is not shared.
+ * addresses were lent take four times as many probes to be cut off, and a scanner cannot buy more than that by hiding
+ * in a larger crowd.  What was confirmed by a handshake is not shared.
  *
- * A table of fixed size, one place a hash: under a flood newer probes displace older ones, which costs nothing but the discount.
+ * A table of fixed size, one place a hash: under a flood newer probes displace older ones, which costs nothing but the
+ * discount.
  */
 #include "decoys.h"
 
@@ -39,7 +40,7 @@ void decoys_free(struct decoys *decoys)
 	free(decoys);
 }
 
-/* A tuple that two senders share by chance is worth nothing: one with a sequence number, or with a sender's own port. */
+/* What two senders share by chance tells nothing: it takes a sequence number, or a sender's own port. */
 static bool is_telling(const struct packet *p)
 {
 	return p->protocol == PROTO_TCP || (p->protocol == PROTO_UDP && p->sport >= 1024);
@@ -75,7 +76,8 @@ static void join(struct decoy_sharers *sharers, const struct prefix *sender)
 	sharers->keys[sharers->count - 1] = *sender;
 }
 
-struct decoy_sharers decoys_see(struct decoys *decoys, const struct packet *packet, const struct prefix *sender, int64_t now_ms)
+struct decoy_sharers decoys_see(struct decoys *decoys, const struct packet *packet, const struct prefix *sender,
+				int64_t now_ms)
 {
 	struct decoy_sharers alone = { .count = 1, .keys = { *sender } };
 	uint64_t hash = hash_of(decoys, packet);

@@ -24,7 +24,8 @@ struct decoy_sharers {
 	bool grew;              /* this sender is a new one among those that are told apart */
 	struct prefix keys[DECOYS_SHARERS];
 };
-struct decoy_sharers decoys_see(struct decoys *decoys, const struct packet *packet, const struct prefix *sender, int64_t now_ms);
+struct decoy_sharers decoys_see(struct decoys *decoys, const struct packet *packet, const struct prefix *sender,
+				int64_t now_ms);
 
 /* What one of `now` sharers answers for, of a weight that was shared by `before`; rounded up. */
 uint8_t decoys_share(uint8_t weight, unsigned before, unsigned now);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The engine's front door: made, configured, asked about a probe.  What stands behind it: judge (what a packet proves), weigh (for
- * a source with this past), score, decide, block.  All memory is allocated here.
+ * The engine's front door: made, configured, asked about a probe.  What stands behind it: judge (what a packet proves),
+ * weigh (for a source with this past), score, decide, block.  All memory is allocated here.
  */
 #include "engine_room.h"
 
@@ -26,8 +26,8 @@ struct engine *engine_new(const struct engine_config *config, const struct hash_
 	engine->incidents = incidents_new();
 	engine->storm = storm_new(engine->config.storm_rate, engine->now_ms);
 	engine->sweep = sweep_new(key);
-	if (engine->sources && engine->blocks && engine->guard && engine->served && engine->decoys && engine->popularity &&
-	    engine->merge && engine->incidents && engine->storm && engine->sweep)
+	if (engine->sources && engine->blocks && engine->guard && engine->served && engine->decoys &&
+	    engine->popularity && engine->merge && engine->incidents && engine->storm && engine->sweep)
 		return engine;
 	engine_free(engine);
 	return NULL;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The beginning and the end of a block: table, kernel order, event and the source's own entry, always together.  The order to the
- * kernel comes before the event, so that nobody is told of a block that does not stand.
+ * The beginning and the end of a block: table, kernel order, event and the source's own entry, always together.  The
+ * order to the kernel comes before the event, so that nobody is told of a block that does not stand.
  */
 #include "engine_room.h"
 
@@ -90,8 +90,8 @@ static bool begin_one(struct engine *engine, struct source *source, enum grade g
 	return true;
 }
 
-/* The source was the last of enough guilty neighbours: the net that holds them inherits its deeds.  Softly, whatever the
- * grade: that the neighbours are one was inferred. */
+/* The source was the last of enough guilty neighbours: the net that holds them inherits its deeds.  Softly, whatever
+ * the grade: that the neighbours are one was inferred. */
 static struct source *widen(struct engine *engine, const struct source *source)
 {
 	struct prefix wide;

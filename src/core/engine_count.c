@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A probe is counted against its source: judged, weighed against the source's past, shared among decoys, written down.  What it
- * comes to is decided elsewhere.
+ * A probe is counted against its source: judged, weighed against the source's past, shared among decoys, written down.
+ * What it comes to is decided elsewhere.
  */
 #include "engine_room.h"
 #include "weigh.h"
@@ -36,7 +36,8 @@ static void note_retry(struct engine *engine, const struct source *source, const
 	engine->counts.duplicates++;
 	if ((finding->kind == EVIDENCE_SYN || finding->kind == EVIDENCE_UDP) && probe->port == PROBE_PORT_CLOSED &&
 	    engine->now_ms - source->updated_ms >= RETRY_MS && weigh_is_alone(source, finding->kind, finding->port))
-		popularity_note(engine->popularity, probe->packet.protocol, finding->port, &source->key, engine->now_ms);
+		popularity_note(engine->popularity, probe->packet.protocol, finding->port, &source->key,
+				engine->now_ms);
 }
 
 static void write_piece(struct engine *engine, struct source *source, enum evidence_kind kind, uint16_t port,
@@ -75,7 +76,8 @@ static void end_grace(struct engine *engine, struct source *source)
 	}
 }
 
-/* Another sender of the same probe has turned up: who sent it before answers for less of it now, and of the mark it bore. */
+/* Another sender of the same probe has turned up: who sent it before answers for less of it now, and of the mark it
+ * bore. */
 static void share_with(struct engine *engine, struct source *source, const struct piece *newest, unsigned sharers)
 {
 	for (int i = 0; i < SOURCE_PIECES && source->pieces[i].kind != EVIDENCE_NONE; i++) {

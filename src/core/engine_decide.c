@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * From a new piece of evidence to its consequence: nothing, an alert, a block, a ban, or being spared, with the safeguard that said
- * so.  Asked only when evidence was added: a source whose block has run out is not blocked again for old deeds alone.
+ * From a new piece of evidence to its consequence: nothing, an alert, a block, a ban, or being spared, with the
+ * safeguard that said so.  Asked only when evidence was added: a source whose block has run out is not blocked again
+ * for old deeds alone.
  */
 #include "engine_room.h"
 
@@ -60,7 +61,8 @@ static void alert(struct engine *engine, struct source *source, struct actions *
 	engine_tell(actions, &event);
 }
 
-static void spare(struct engine *engine, struct source *source, enum grade grade, enum protect_why why, struct actions *actions)
+static void spare(struct engine *engine, struct source *source, enum grade grade, enum protect_why why,
+		  struct actions *actions)
 {
 	struct event event;
 

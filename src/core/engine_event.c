@@ -21,8 +21,10 @@ bool engine_has_room(const struct actions *actions, size_t n)
 void engine_tell(struct actions *actions, const struct event *event)
 {
 	if (engine_has_room(actions, 1))
-		actions->items[actions->count++] = (struct action){ .type = ACTION_EVENT, .source = event->source,
-								    .grade = (enum grade)event->grade, .event = *event };
+		actions->items[actions->count++] = (struct action){ .type = ACTION_EVENT,
+								    .source = event->source,
+								    .grade = (enum grade)event->grade,
+								    .event = *event };
 }
 
 void engine_order(struct actions *actions, enum action_type type, enum grade grade, const struct prefix *source,
@@ -72,7 +74,8 @@ static void add_piece(struct event *event, const struct piece *piece)
 	};
 }
 
-struct event engine_event(const struct engine *engine, const struct source *source, enum event_type type, enum grade grade)
+struct event engine_event(const struct engine *engine, const struct source *source, enum event_type type,
+			  enum grade grade)
 {
 	struct score score = engine_score(engine, source);
 	double threshold = policy_threshold(&engine->config, grade);

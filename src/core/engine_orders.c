@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * An admin's orders: block, unblock, allow, protect.  An order either happens whole or changes nothing; the reason for a
- * refusal is its result.  What a person types is checked here again: ranges, host bits, text.
+ * An admin's orders: block, unblock, allow, protect.  An order either happens whole or changes nothing; the reason for
+ * a refusal is its result.  What a person types is checked here again: ranges, host bits, text.
  */
 #include "engine_room.h"
 
@@ -122,7 +122,8 @@ static uint32_t meant_by(const struct engine *engine, const struct prefix *sourc
 	return slot != BLOCKS_NONE && blocks_at(engine->blocks, slot)->grade != GRADE_MANUAL ? slot : BLOCKS_NONE;
 }
 
-enum engine_result engine_unblock(struct engine *engine, const struct prefix *source, int64_t now_ms, struct actions *actions)
+enum engine_result engine_unblock(struct engine *engine, const struct prefix *source, int64_t now_ms,
+				  struct actions *actions)
 {
 	uint32_t slot;
 
@@ -193,8 +194,8 @@ static void free_blocks(struct engine *engine, const struct prefix *what, const 
 	}
 }
 
-enum engine_result engine_allow(struct engine *engine, const struct prefix *source, int64_t until_ms, enum allow_origin origin,
-				int64_t now_ms, struct actions *actions)
+enum engine_result engine_allow(struct engine *engine, const struct prefix *source, int64_t until_ms,
+				enum allow_origin origin, int64_t now_ms, struct actions *actions)
 {
 	enum engine_result result;
 
@@ -228,8 +229,8 @@ void engine_protect_clear(struct engine *engine, enum protect_why why)
 		guard_protect_clear(engine->guard, why);
 }
 
-enum engine_result engine_protect(struct engine *engine, const struct prefix *what, enum protect_why why, int64_t now_ms,
-				  struct actions *actions)
+enum engine_result engine_protect(struct engine *engine, const struct prefix *what, enum protect_why why,
+				  int64_t now_ms, struct actions *actions)
 {
 	enum engine_result result;
 	char text[EVENT_TEXT_MAX];

@@ -132,7 +132,8 @@ static void fill_source(struct engine *engine, struct source *source, const stru
 	for (int i = 0; i < view->piece_count; i++) {
 		const struct evidence *piece = &view->pieces[i];
 
-		source->pieces[i] = (struct piece){ piece->at_s, piece->port, piece->host_tag, piece->weight, piece->kind };
+		source->pieces[i] =
+			(struct piece){ piece->at_s, piece->port, piece->host_tag, piece->weight, piece->kind };
 		source->kinds |= 1u << piece->kind;
 	}
 	for (int i = 0; i < SOURCE_OLDER; i++) {

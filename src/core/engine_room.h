@@ -67,7 +67,8 @@ void engine_lift(struct engine *engine, uint32_t slot, const char *text, struct 
 void engine_after_block(struct engine *engine, const struct prefix *key);
 
 /* engine_event.c */
-struct event engine_event(const struct engine *engine, const struct source *source, enum event_type type, enum grade grade);
+struct event engine_event(const struct engine *engine, const struct source *source, enum event_type type,
+			  enum grade grade);
 /* Room for n more actions? */
 bool engine_has_room(const struct actions *actions, size_t n);
 void engine_tell(struct actions *actions, const struct event *event);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What time does by itself: blocks end, the storm's line moves, sweeps are told, old entries go.  Each call does a bounded
- * piece of it.
+ * What time does by itself: blocks end, the storm's line moves, sweeps are told, old entries go.  Each call does a
+ * bounded piece of it.
  */
 #include "engine_room.h"
 
@@ -13,12 +13,15 @@
 
 static void tell_storm(struct engine *engine, struct actions *actions)
 {
-	struct event event = { .at_ms = engine->now_ms, .type = EVENT_STORM, .sources = 1, .observed = engine->config.observe };
+	struct event event = {
+		.at_ms = engine->now_ms, .type = EVENT_STORM, .sources = 1, .observed = engine->config.observe
+	};
 
 	if (!storm_changed(engine->storm, engine->now_ms))
 		return;
 	if (storm_is_active(engine->storm))
-		snprintf(event.text, sizeof(event.text), "more suspects than %u blocks a minute: the highest-scored go first",
+		snprintf(event.text, sizeof(event.text),
+			 "more suspects than %u blocks a minute: the highest-scored go first",
 			 engine->config.storm_rate);
 	else
 		snprintf(event.text, sizeof(event.text), "over, nobody had to wait for a minute");

@@ -80,8 +80,8 @@ static void view_of(const struct engine *engine, const struct source *source, in
 	}
 }
 
-uint32_t engine_sources(const struct engine *engine, uint32_t cursor, int64_t now_ms, struct source_view *out, size_t max,
-			size_t *count)
+uint32_t engine_sources(const struct engine *engine, uint32_t cursor, int64_t now_ms, struct source_view *out,
+			size_t max, size_t *count)
 {
 	uint32_t end = sources_max(engine->sources);
 
@@ -112,7 +112,8 @@ uint32_t engine_allows(const struct engine *engine, uint32_t cursor, struct allo
 	return guard_allow_view(engine->guard, cursor, &ignored) == PREFIXSET_NONE ? 0 : cursor;
 }
 
-uint32_t engine_protects(const struct engine *engine, uint32_t cursor, struct protected_view *out, size_t max, size_t *count)
+uint32_t engine_protects(const struct engine *engine, uint32_t cursor, struct protected_view *out, size_t max,
+			 size_t *count)
 {
 	struct protected_view ignored;
 

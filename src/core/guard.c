@@ -47,7 +47,8 @@ void guard_free(struct guard *guard)
 	free(guard);
 }
 
-enum engine_result guard_allow(struct guard *guard, const struct prefix *source, int64_t until_ms, enum allow_origin origin)
+enum engine_result guard_allow(struct guard *guard, const struct prefix *source, int64_t until_ms,
+			       enum allow_origin origin)
 {
 	bool known = prefixset_find(guard->allow, source) != PREFIXSET_NONE;
 	uint32_t slot = prefixset_add(guard->allow, source);
@@ -172,7 +173,8 @@ static bool is_local(const struct prefix *what)
 	if (addr_is_v4(&what->addr))
 		return (addr_is_loopback(&what->addr) && what->len >= 96 + 8) ||
 		       (addr_is_link_local(&what->addr) && what->len >= 96 + 16);
-	return (addr_is_loopback(&what->addr) && what->len == 128) || (addr_is_link_local(&what->addr) && what->len >= 10);
+	return (addr_is_loopback(&what->addr) && what->len == 128) ||
+	       (addr_is_link_local(&what->addr) && what->len >= 10);
 }
 
 enum protect_why guard_protected(const struct guard *guard, const struct prefix *what, struct prefix *by)

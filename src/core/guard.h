@@ -19,7 +19,8 @@ struct guard *guard_new(const struct hash_key *key, unsigned ipv6_prefix);
 void guard_set_ipv6_prefix(struct guard *guard, unsigned ipv6_prefix);
 void guard_free(struct guard *guard);
 
-enum engine_result guard_allow(struct guard *guard, const struct prefix *source, int64_t until_ms, enum allow_origin origin);
+enum engine_result guard_allow(struct guard *guard, const struct prefix *source, int64_t until_ms,
+			       enum allow_origin origin);
 enum engine_result guard_disallow(struct guard *guard, const struct prefix *source);
 void guard_disallow_origin(struct guard *guard, enum allow_origin origin);
 /* Takes off what has run out. */
@@ -45,7 +46,8 @@ struct prefix guard_key(const struct guard *guard, const struct addr *addr, int6
 
 uint32_t guard_allow_count(const struct guard *guard);
 uint32_t guard_protect_count(const struct guard *guard);
-uint32_t guard_allow_view(const struct guard *guard, uint32_t slot, struct allow_view *out);      /* the next slot, or PREFIXSET_NONE */
+/* Both return the next slot, or PREFIXSET_NONE. */
+uint32_t guard_allow_view(const struct guard *guard, uint32_t slot, struct allow_view *out);
 uint32_t guard_protect_view(const struct guard *guard, uint32_t slot, struct protected_view *out);
 
 /* "gateway", "resolver", "an admin is logged in from there", ... */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Under which key an address is counted.  An IPv4 host is its address.  An IPv6 host owns a /64 and may change its address
- * within at will, so the /64 is the source; but where strangers share a /64, or one that we must not cut off lives in it, each
- * address stands for itself.
+ * Under which key an address is counted.  An IPv4 host is its address.  An IPv6 host owns a /64 and may change its
+ * address within at will, so the /64 is the source; but where strangers share a /64, or one that we must not cut off
+ * lives in it, each address stands for itself.
  */
 #include "guard_room.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * From a probe to what it proves.  The rule that runs through all of it: what an honest stack may send, late, lost, repeated or
- * answering, proves nothing or little; what no stack sends proves much.
+ * From a probe to what it proves.  The rule that runs through all of it: what an honest stack may send, late, lost,
+ * repeated or answering, proves nothing or little; what no stack sends proves much.
  *
  * Sources: RFC 9293 (TCP flags), RFC 3168 (ECE and CWR with SYN are set-up, not scanning), RFC 792, 4443, 9260.
  */

@@ -31,7 +31,8 @@ struct finding {
 
 struct finding judge_probe(const struct probe *probe);
 
-/* The tool whose mark the packet bears, or TOOL_NONE.  Says nothing about guilt: an honest packet may bear one by chance. */
+/* The tool whose mark the packet bears, or TOOL_NONE.  Says nothing about guilt: an honest packet may bear one by
+ * chance. */
 enum evidence_tool judge_mark(const struct packet *packet);
 
 /* Kinds of one group are one piece of evidence at one port: a SYN and the handshake that it began, say. */

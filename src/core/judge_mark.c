@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Marks by which scanners that build their own packets give themselves away.  A mark takes two features that have nothing to
- * do with one another wherever one alone would meet an honest packet once in 65,536; it counts only beside other
- * evidence, once a source.  Tools that connect through the kernel (nmap -sT, a browser) bear none.
+ * Marks by which scanners that build their own packets give themselves away.  A mark takes two features that have
+ * nothing to do with one another wherever one alone would meet an honest packet once in 65,536; it counts only beside
+ * other evidence, once a source.  Tools that connect through the kernel (nmap -sT, a browser) bear none.
  *
- * nmap    raw probes: window 1,024 to 4,096 in steps of 1,024, don't-fragment off, SYN with one option (MSS 1460), others bare.
- * masscan IP id = low half of (destination ^ destination port ^ sequence), window 1,024.
- * ZMap    IP id 54321, beside window 65,535 (TCP) or a TTL that began at 255.
- * Mirai   sequence = destination address.
+ * nmap: raw probes have a window of 1,024 to 4,096 in steps of 1,024 and don't-fragment off; a SYN has one option (MSS
+ *   1460), the others none.
+ * masscan: IP id = low half of (destination ^ destination port ^ sequence), beside window 1,024.
+ * ZMap: IP id 54321, beside window 65,535 (TCP) or a TTL that began at 255.
+ * Mirai: sequence = destination address.
  */
 #include "judge.h"
 

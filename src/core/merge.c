@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Counts guilty neighbours.  A provider hands out a /56 or a /48, and a scanner that rotates through it would be a new source
- * each time.  Bounded: 256 nets are watched (the stalest gives way), 1,024 are merged; a merged net that has been quiet for a week
- * falls apart again.
+ * Counts guilty neighbours.  A provider hands out a /56 or a /48, and a scanner that rotates through it would be a new
+ * source each time.  Bounded: 256 nets are watched (the stalest gives way), 1,024 are merged; a merged net that has
+ * been quiet for a week falls apart again.
  */
 #include "merge.h"
 

@@ -16,7 +16,7 @@ struct merge;
 
 struct merge *merge_new(const struct hash_key *key);
 void merge_free(struct merge *merge);
-/* This source was blocked.  True: with it, enough of its neighbours were within 24 h; *wide is the net that holds them. */
+/* This source was blocked.  True: with it, enough of its neighbours were within 24 h; *wide holds them all. */
 bool merge_note(struct merge *merge, const struct prefix *source, int64_t now_ms, struct prefix *wide);
 /* Counts the net as one source from now on.  False: no room. */
 bool merge_add(struct merge *merge, const struct prefix *wide, int64_t now_ms);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Grades and durations.  A ban is reached by confirmation alone: whatever is forged in somebody's name ends at the short block.
+ * Grades and durations.  A ban is reached by confirmation alone: whatever is forged in somebody's name ends at the
+ * short block.
  */
 #include "policy.h"
 

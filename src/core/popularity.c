@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Learns popular dead ports.  Only those count who want that one port and nothing else, and who came back for it: an
- * honest program tries again, a sweep of the internet passes on to the next address.  And a port is not popular before it was
- * sought for an hour, so that a flood of forged sources does not whiten what is about to be scanned.
+ * honest program tries again, a sweep of the internet passes on to the next address.  And a port is not popular before
+ * it was sought for an hour, so that a flood of forged sources does not whiten what is about to be scanned.
  *
- * Bounded: 256 candidates (the stalest gives way), 16 popular ports, distinct sources counted in 64 bits (linear counting, Whang,
- * Vander-Zanden and Taylor 1990: 17 bits set are about 20 sources).
+ * Bounded: 256 candidates (the stalest gives way), 16 popular ports, distinct sources counted in 64 bits (linear
+ * counting, Whang, Vander-Zanden and Taylor 1990: 17 bits set are about 20 sources).
  */
 #include "popularity.h"
 
@@ -84,7 +84,8 @@ static struct candidate *place_for(struct popularity *popularity, uint8_t protoc
 	return stalest;
 }
 
-void popularity_note(struct popularity *popularity, uint8_t protocol, uint16_t port, const struct prefix *source, int64_t now_ms)
+void popularity_note(struct popularity *popularity, uint8_t protocol, uint16_t port, const struct prefix *source,
+		     int64_t now_ms)
 {
 	struct candidate *c = place_for(popularity, protocol, port, now_ms);
 

@@ -19,7 +19,8 @@ struct popularity;
 struct popularity *popularity_new(const struct hash_key *key);
 void popularity_free(struct popularity *popularity);
 /* A source with no other evidence came to this closed port again. */
-void popularity_note(struct popularity *popularity, uint8_t protocol, uint16_t port, const struct prefix *source, int64_t now_ms);
+void popularity_note(struct popularity *popularity, uint8_t protocol, uint16_t port, const struct prefix *source,
+		     int64_t now_ms);
 bool popularity_is(const struct popularity *popularity, uint8_t protocol, uint16_t port, int64_t now_ms);
 
 #endif

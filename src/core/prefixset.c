@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Sets of prefixes: blocks, the allow list, the protected set.  Owns slots and hash chains, nothing of what the
- * members mean.  The hash is keyed and the capacity fixed, so that whoever chooses addresses can neither aim at one chain
- * nor make the table grow.
+ * members mean.  The hash is keyed and the capacity fixed, so that whoever chooses addresses can neither aim at one
+ * chain nor make the table grow.
  */
 #include "prefixset.h"
 

@@ -25,11 +25,11 @@ uint32_t prefixset_find(const struct prefixset *set, const struct prefix *prefix
 uint32_t prefixset_add(struct prefixset *set, const struct prefix *prefix);
 void prefixset_remove(struct prefixset *set, uint32_t slot);
 
-/* The longest member of at most max_len that holds the whole of `prefix`; for the next shorter one ask again with its len - 1.
- * max_len below 0: none. */
+/* The longest member of at most max_len that holds the whole of `prefix`; for the next shorter one ask again with its
+ * len - 1. max_len below 0: none. */
 uint32_t prefixset_cover(const struct prefixset *set, const struct prefix *prefix, int max_len);
-/* The first used slot from `slot` on that lies inside `within` (NULL: any), or PREFIXSET_NONE.  Walks the whole table: for
- * orders, not for packets. */
+/* The first used slot from `slot` on that lies inside `within` (NULL: any), or PREFIXSET_NONE.  Walks the whole table:
+ * for orders, not for packets. */
 uint32_t prefixset_next(const struct prefixset *set, uint32_t slot, const struct prefix *within);
 
 const struct prefix *prefixset_at(const struct prefixset *set, uint32_t slot);

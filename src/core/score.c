@@ -102,8 +102,8 @@ static void settle(struct source *source, const struct rest *rest, double fast, 
 	source->updated_ms = now_ms;
 }
 
-/* The slot for a kind.  With all four taken by others, two of them are of one class (there are three): the two lightest of
- * such become one, under the name of the heavier. */
+/* The slot for a kind.  With all four taken by others, two of them are of one class (there are three): the two lightest
+ * of such become one, under the name of the heavier. */
 static struct older *older_slot(struct source *source, uint8_t kind)
 {
 	struct older *o = source->older;
@@ -203,7 +203,8 @@ void score_rebase(struct source *source, int64_t now_ms, int64_t old_half_life_m
 	settle(source, &rest, fast, now_ms, new_half_life_ms);
 }
 
-void score_restore(struct source *source, const double older[SOURCE_OLDER], double fast, int64_t now_ms, int64_t half_life_ms)
+void score_restore(struct source *source, const double older[SOURCE_OLDER], double fast, int64_t now_ms,
+		   int64_t half_life_ms)
 {
 	struct rest rest = { { 0 } };
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The arithmetic of one source: pieces of evidence, their decay, and three sums.  The sums of the two slow classes are, at any
- * time, exactly what the decayed pieces and the older rest add up to; `fast` leaks at a constant rate and is floored at zero.
+ * The arithmetic of one source: pieces of evidence, their decay, and three sums.  The sums of the two slow classes are,
+ * at any time, exactly what the decayed pieces and the older rest add up to; `fast` leaks at a constant rate and is
+ * floored at zero.
  *
  * Slow decay is counted in whole seconds, like the times of the pieces, so that both agree.
  */
@@ -35,6 +36,7 @@ void score_reweigh(struct source *source, int at, uint8_t weight, int64_t now_ms
 /* The half-life has changed: the same evidence, under the new one. */
 void score_rebase(struct source *source, int64_t now_ms, int64_t old_half_life_ms, int64_t new_half_life_ms);
 /* Sums from the pieces plus `older` nats of each slot (a restored source). */
-void score_restore(struct source *source, const double older[SOURCE_OLDER], double fast, int64_t now_ms, int64_t half_life_ms);
+void score_restore(struct source *source, const double older[SOURCE_OLDER], double fast, int64_t now_ms,
+		   int64_t half_life_ms);
 
 #endif

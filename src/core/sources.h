@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The table of sources: who was seen, what it did, how it stands.  Bounded, keyed, touched at start, 192 bytes a source.
+ * The table of sources: who was seen, what it did, how it stands.  Bounded, keyed, touched at start, 192 bytes a
+ * source.
  *
- * When it is full somebody gives way, in constant time and in this order: a confirmed source beyond the quarter that is theirs; a
- * newcomer with the least score, while newcomers hold more than a quarter; the lowest-scored of the rest.  Within equals the one
- * longest without new evidence goes.  A forged flood is a flood of newcomers: it pushes out itself.
+ * When it is full somebody gives way, in constant time and in this order: a confirmed source beyond the quarter that is
+ * theirs; a newcomer with the least score, while newcomers hold more than a quarter; the lowest-scored of the rest.
+ * Within equals the one longest without new evidence goes.  A forged flood is a flood of newcomers: it pushes out
+ * itself.
  */
 #ifndef PICKET_SOURCES_H
 #define PICKET_SOURCES_H

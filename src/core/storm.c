@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A token bucket for blocks on suspicion, so that forged scans in a million names cannot make a million blocks.  It never shuts:
- * while it is short, the highest-scored goes first.  A quarter is a reserve for those far above the threshold: a real
- * scanner sends more than the few probes that a forger can spend on each name, and must not wait for the next second.
+ * A token bucket for blocks on suspicion, so that forged scans in a million names cannot make a million blocks.  It
+ * never shuts: while it is short, the highest-scored goes first.  A quarter is a reserve for those far above the
+ * threshold: a real scanner sends more than the few probes that a forger can spend on each name, and must not wait for
+ * the next second.
  */
 #include "storm.h"
 

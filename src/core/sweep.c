@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Remembers the last few hundred probes of sources with one or two ports, and looks once a second whether they add up to a
- * sweep.  What tells a shared scan from the noise of the internet is that its members hardly try the same port twice: where
- * everybody tries 23 and 22, there is no plan.  It says so; it blocks nobody.
+ * Remembers the last few hundred probes of sources with one or two ports, and looks once a second whether they add up
+ * to a sweep.  What tells a shared scan from the noise of the internet is that its members hardly try the same port
+ * twice: where everybody tries 23 and 22, there is no plan.  It says so; it blocks nobody.
  */
 #include "sweep.h"
 

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Weights that depend on what the source did before: the first of its kind, a further port of a family, a third pinged address, a
- * sixth late packet within a minute.  All of it is read from the twelve pieces that are kept; what has fallen out of them is
- * forgotten here, which can only make a busy source weigh more.
+ * Weights that depend on what the source did before: the first of its kind, a further port of a family, a third pinged
+ * address, a sixth late packet within a minute.  All of it is read from the twelve pieces that are kept; what has
+ * fallen out of them is forgotten here, which can only make a busy source weigh more.
  *
- * Families: an honest program tries the ports of one service, perhaps of two (mail, then the web server that says where mail
- * is).  A source that stays within two families on a host, bears no scanner's mark and shows nothing else is forgiven
- * all but the first port of each.  Once it leaves them, the forgiven ports weigh what they always would have.  A trap that was forgiven
- * stays forgiven: nobody is banned for guessing.
+ * Families: an honest program tries the ports of one service, perhaps of two (mail, then the web server that says where
+ * mail is).  A source that stays within two families on a host, bears no scanner's mark and shows nothing else is
+ * forgiven all but the first port of each.  Once it leaves them, the forgiven ports weigh what they always would have.
+ * A trap that was forgiven stays forgiven: nobody is banned for guessing.
  */
 #include "weigh.h"
 

@@ -15,7 +15,8 @@ struct weighing {
 	bool grace_over;        /* ports that were forgiven as a family's are so no longer */
 };
 
-/* source NULL: one without a past.  marked: it bears, or bore, a scanner's mark.  confirmed: that sum as it stands now. */
+/* source NULL: one without a past.  marked: it bears, or bore, a scanner's mark.  confirmed: that sum as it stands now.
+ */
 struct weighing weigh(const struct source *source, const struct finding *finding, uint16_t host_tag, bool marked,
 		      double confirmed, int64_t now_ms);
 /* The weight that a forgiven piece has when grace is over; its own weight for any other. */

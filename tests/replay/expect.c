@@ -48,7 +48,8 @@ static bool expect_grade(struct play *play, const struct track *track, const cha
 		return false;
 	if (!compare(track->grade, relation, want, &known) && known)
 		play_fail(play, line, "%s: expected grade %s %s, got %s after %u probes (peak %.2f)", name, relation,
-			  grade_name((enum grade)want), grade_name((enum grade)track->grade), track->probes, track->peak);
+			  grade_name((enum grade)want), grade_name((enum grade)track->grade), track->probes,
+			  track->peak);
 	else if (count >= rest + 2 && strcmp(words[rest], "by") == 0 &&
 		 track->at_probe[want] > strtoul(words[rest + 1], NULL, 10))
 		play_fail(play, line, "%s: expected %s by %s probes, took %u", name, grade_name((enum grade)want),
@@ -88,7 +89,8 @@ static bool has_kind(const struct explain_view *view, const char *word)
 }
 
 /* Sayings without a relation: blocked, free, verdict drop, tool nmap, kind syn, duration 10m, key 2001:db8::/64. */
-static bool expect_word(struct play *play, const struct track *track, const char *name, char **words, size_t count, unsigned line)
+static bool expect_word(struct play *play, const struct track *track, const char *name, char **words, size_t count,
+			unsigned line)
 {
 	struct explain_view view;
 	char key[PREFIX_TEXT_MAX];
@@ -115,8 +117,8 @@ static bool expect_word(struct play *play, const struct track *track, const char
 	else
 		return false;
 	if (!ok)
-		play_fail(play, line, "%s: expected %s %s; grade %s, score %.2f, tool %s, key %s, last block %lld ms", name,
-			  words[0], count > 1 ? words[1] : "", grade_name((enum grade)track->grade),
+		play_fail(play, line, "%s: expected %s %s; grade %s, score %.2f, tool %s, key %s, last block %lld ms",
+			  name, words[0], count > 1 ? words[1] : "", grade_name((enum grade)track->grade),
 			  (view.source.confirmed_mn + view.source.suspected_mn + view.source.fast_mn) / 1000.0,
 			  evidence_tool_name(view.source.tool), prefix_format(&view.source.source, key),
 			  (long long)track->duration_ms);
@@ -142,7 +144,8 @@ static bool expect_source(struct play *play, char **words, size_t count, unsigne
 			known = expect_grade(play, track, name, words + 2, count - 2, line);
 		} else if (count == 4 && number_of(play, track, words[1], &have)) {
 			if (!compare(have, words[2], strtod(words[3], NULL), &known) && known)
-				play_fail(play, line, "%s: expected %s %s %s, got %.3f", name, words[1], words[2], words[3], have);
+				play_fail(play, line, "%s: expected %s %s %s, got %.3f", name, words[1], words[2],
+					  words[3], have);
 		} else {
 			known = expect_word(play, track, name, words + 1, count - 1, line);
 		}
@@ -173,13 +176,26 @@ static bool expect_count(struct play *play, char **words, size_t count, unsigned
 	bool known;
 
 	engine_status(play->engine, &s);
-	const struct { const char *word; double value; } values[] = {
-		{ "sources", s.sources }, { "blocks", s.blocks }, { "bans", s.bans }, { "duplicates", (double)s.duplicates },
-		{ "spared_decoy", (double)s.spared_decoy }, { "spared_protected", (double)s.spared_protected },
-		{ "spared_allowed", (double)s.spared_allowed }, { "spared_storm", (double)s.spared_storm },
-		{ "evicted", (double)s.evicted }, { "turned_away", (double)s.turned_away }, { "evidence", (double)s.evidence_total },
-		{ "alerts", (double)s.alerts }, { "blocks_total", (double)s.blocks_total }, { "bans_total", (double)s.bans_total },
-		{ "deleted", (double)play->deleted }, { "added", (double)play->added },
+	const struct {
+		const char *word;
+		double value;
+	} values[] = {
+		{ "sources", s.sources },
+		{ "blocks", s.blocks },
+		{ "bans", s.bans },
+		{ "duplicates", (double)s.duplicates },
+		{ "spared_decoy", (double)s.spared_decoy },
+		{ "spared_protected", (double)s.spared_protected },
+		{ "spared_allowed", (double)s.spared_allowed },
+		{ "spared_storm", (double)s.spared_storm },
+		{ "evicted", (double)s.evicted },
+		{ "turned_away", (double)s.turned_away },
+		{ "evidence", (double)s.evidence_total },
+		{ "alerts", (double)s.alerts },
+		{ "blocks_total", (double)s.blocks_total },
+		{ "bans_total", (double)s.bans_total },
+		{ "deleted", (double)play->deleted },
+		{ "added", (double)play->added },
 	};
 
 	if (count != 4)
@@ -188,7 +204,8 @@ static bool expect_count(struct play *play, char **words, size_t count, unsigned
 		if (strcmp(words[1], values[i].word) != 0)
 			continue;
 		if (!compare(values[i].value, words[2], strtod(words[3], NULL), &known) && known)
-			play_fail(play, line, "expected %s %s %s, got %.0f", words[1], words[2], words[3], values[i].value);
+			play_fail(play, line, "expected %s %s %s, got %.0f", words[1], words[2], words[3],
+				  values[i].value);
 		return known;
 	}
 	return false;

@@ -88,15 +88,20 @@ static bool order_protect(struct play *play, char **words)
 		return false;
 	for (unsigned why = 0; why < PROTECT_WHY_COUNT; why++) {
 		if (whys[why] && strcmp(words[2], whys[why]) == 0)
-			return engine_protect(play->engine, &prefix, (enum protect_why)why, now(play), play->actions) == ENGINE_OK;
+			return engine_protect(play->engine, &prefix, (enum protect_why)why, now(play), play->actions) ==
+			       ENGINE_OK;
 	}
 	return false;
 }
 
 static bool order_served(struct play *play, char **words)
 {
-	uint8_t protocol = strcmp(words[1], "udp") == 0 ? PROTO_UDP : strcmp(words[1], "sctp") == 0 ? PROTO_SCTP : PROTO_TCP;
+	uint8_t protocol = PROTO_TCP;
 
+	if (strcmp(words[1], "udp") == 0)
+		protocol = PROTO_UDP;
+	else if (strcmp(words[1], "sctp") == 0)
+		protocol = PROTO_SCTP;
 	engine_served(play->engine, protocol, (uint16_t)strtoul(words[2], NULL, 10), now(play));
 	return true;
 }

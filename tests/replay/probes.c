@@ -232,12 +232,19 @@ static struct probe make_probe(struct script *script, const struct manner *manne
 {
 	const struct kind_word *kind = manner->kind;
 	struct packet p = {
-		.dst = manner->to, .protocol = kind->protocol, .ttl = (uint8_t)manner->ttl,
-		.ip_id = (uint16_t)script_random(script), .dont_fragment = true,
-		.sport = (uint16_t)(manner->sport ? manner->sport : 32768 + script_random(script) % 28000), .dport = port,
+		.dst = manner->to,
+		.protocol = kind->protocol,
+		.ttl = (uint8_t)manner->ttl,
+		.ip_id = (uint16_t)script_random(script),
+		.dont_fragment = true,
+		.sport = (uint16_t)(manner->sport ? manner->sport : 32768 + script_random(script) % 28000),
+		.dport = port,
 		.checksum = manner->bad_checksum ? PACKET_CHECKSUM_BAD : PACKET_CHECKSUM_GOOD,
-		.tcp_flags = kind->flags, .seq = manner->has_seq ? manner->seq : script_random(script),
-		.window = 64240, .mss = 1460, .tcp_option_count = 4,
+		.tcp_flags = kind->flags,
+		.seq = manner->has_seq ? manner->seq : script_random(script),
+		.window = 64240,
+		.mss = 1460,
+		.tcp_option_count = 4,
 		.icmp_type = kind->protocol == PROTO_ICMP || kind->protocol == PROTO_ICMPV6 ? kind->type : 0,
 		.sctp_chunk = kind->protocol == PROTO_SCTP ? kind->type : 0,
 		.first_fragment = strcmp(kind->word, "fragment") == 0,
@@ -268,7 +275,8 @@ static bool send(struct script *script, const struct manner *manner, const char 
 		one.to = source_next(&manner->to, i / count, manner->to_len);
 		step.probe = make_probe(script, &one, port);
 		if (random)
-			first = addr_from_v4((uint8_t[4]){ (uint8_t)(v4 >> 24) % 99 + 100, v4 >> 16 & 255, v4 >> 8 & 255, v4 & 255 });
+			first = addr_from_v4((uint8_t[4]){ (uint8_t)(v4 >> 24) % 99 + 100, v4 >> 16 & 255,
+							   v4 >> 8 & 255, v4 & 255 });
 		step.probe.packet.src = random ? first : source_next(&first, i % count, len);
 		step.tracked = !random;
 		if (manner->mark && !set_mark(manner->mark, &step.probe.packet))
@@ -304,8 +312,13 @@ static bool send_all(struct script *script, const struct manner *manner, const c
 bool probes_read(struct script *script, char **words, size_t count, int64_t from_ms, int64_t gap_ms, size_t steps,
 		 unsigned line, int64_t *last_ms)
 {
-	struct manner manner = { .kind = kind_of(words[1]), .to = script->local, .to_count = 1, .to_len = 128, .ttl = 55,
-				 .repeat = 1, .gap_ms = gap_ms };
+	struct manner manner = { .kind = kind_of(words[1]),
+				 .to = script->local,
+				 .to_count = 1,
+				 .to_len = 128,
+				 .ttl = 55,
+				 .repeat = 1,
+				 .gap_ms = gap_ms };
 	size_t next = 2, port_count = 1;
 	uint16_t *ports;
 	bool ok = true;

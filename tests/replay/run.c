@@ -21,8 +21,8 @@ static void report(const struct play *play, const char *name)
 		unsigned first = t->at_probe[GRADE_BLOCK] ? t->at_probe[GRADE_BLOCK] : t->at_probe[GRADE_BAN];
 
 		printf("%-34s %-20s %-6s %6u %6u  %7.2f  %+7.2f %+7.2f %+7.2f\n", name, addr_format(&t->addr, text),
-		       grade_name((enum grade)t->grade), t->probes, first, t->peak, t->peak - c->alert, t->peak - c->block,
-		       t->peak_confirmed - c->ban);
+		       grade_name((enum grade)t->grade), t->probes, first, t->peak, t->peak - c->alert,
+		       t->peak - c->block, t->peak_confirmed - c->ban);
 	}
 }
 
@@ -66,8 +66,8 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	if (with_report)
-		printf("%-34s %-20s %-6s %6s %6s  %7s  %7s %7s %7s\n", "scenario", "source", "grade", "probes", "block@",
-		       "peak", "-alert", "-block", "-ban");
+		printf("%-34s %-20s %-6s %6s %6s  %7s  %7s %7s %7s\n", "scenario", "source", "grade", "probes",
+		       "block@", "peak", "-alert", "-block", "-ban");
 	for (int i = 1 + with_report; i < argc; i++, count++)
 		failed += run_file(argv[i], with_report);
 	if (!with_report)

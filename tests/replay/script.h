@@ -45,8 +45,8 @@ void script_free(struct script *script);
 bool script_fail(struct script *script, const char *format, ...) __attribute__((format(printf, 2, 3)));
 bool script_add(struct script *script, const struct step *step);
 
-/* "SOURCE KIND PORTS option=value ...": one probe for each source and port.  steps 0: all ports, gap_ms apart; else that many, port by
- * port in turn, gap_ms apart.  *last_ms is when the last one is sent. */
+/* "SOURCE KIND PORTS option=value ...": one probe for each source and port.  steps 0: all ports, gap_ms apart; else
+ * that many, port by port in turn, gap_ms apart.  *last_ms is when the last one is sent. */
 bool probes_read(struct script *script, char **words, size_t count, int64_t from_ms, int64_t gap_ms, size_t steps,
 		 unsigned line, int64_t *last_ms);
 /* "10.0.0.1", "10.0.0.1+50", "2001:db8::1+8/64": the first address, how many, and the bit that counts up. */

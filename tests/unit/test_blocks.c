@@ -8,7 +8,8 @@
 static void the_longest_cover_is_found(void **state)
 {
 	struct prefixset *set = prefixset_new(64, &core_key);
-	struct prefix host = core_prefix("198.51.100.7"), wide = core_prefix("198.51.0.0/16"), net = core_prefix("198.51.100.0/24");
+	struct prefix host = core_prefix("198.51.100.7"), wide = core_prefix("198.51.0.0/16"),
+		      net = core_prefix("198.51.100.0/24");
 	struct prefix other = core_prefix("203.0.113.1");
 	uint32_t a = prefixset_add(set, &wide), b = prefixset_add(set, &net);
 
@@ -43,7 +44,8 @@ static void a_set_is_bounded(void **state)
 	}
 	assert_int_equal(prefixset_count(set), 100);
 	assert_true(refused > 800);
-	for (uint32_t slot = prefixset_next(set, 0, NULL); slot != PREFIXSET_NONE; slot = prefixset_next(set, slot + 1, NULL)) {
+	for (uint32_t slot = prefixset_next(set, 0, NULL); slot != PREFIXSET_NONE;
+	     slot = prefixset_next(set, slot + 1, NULL)) {
 		prefixset_remove(set, slot);
 		count++;
 	}

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The engine's doors: orders and their refusals, actions and their order, views, state over a restart.  What it makes of scans
- * and of honest senders stands in tests/replay.
+ * The engine's doors: orders and their refusals, actions and their order, views, state over a restart.  What it makes
+ * of scans and of honest senders stands in tests/replay.
  */
 #include "core.h"
 
@@ -32,12 +32,21 @@ static void orders_are_refused_with_a_reason(void **state)
 		bool force;
 		enum engine_result result;
 	} cases[] = {
-		{ "198.51.100.7", false, ENGINE_OK }, { "192.0.2.1", false, ENGINE_PROTECTED }, { "192.0.2.1", true, ENGINE_OK },
-		{ "192.0.2.0/24", false, ENGINE_PROTECTED }, { "203.0.113.5", false, ENGINE_ALLOWED },
-		{ "203.0.113.5", true, ENGINE_ALLOWED }, { "10.0.0.0/8", false, ENGINE_OK }, { "8.0.0.0/7", false, ENGINE_TOO_WIDE },
-		{ "8.0.0.0/7", true, ENGINE_OK }, { "2000::/31", false, ENGINE_TOO_WIDE }, { "2001:db8::/32", false, ENGINE_OK },
-		{ "fe80::1", false, ENGINE_PROTECTED }, { "127.0.0.1", false, ENGINE_PROTECTED },
-		{ "169.254.169.254", false, ENGINE_PROTECTED }, { "fd00:ec2::254", false, ENGINE_PROTECTED },
+		{ "198.51.100.7", false, ENGINE_OK },
+		{ "192.0.2.1", false, ENGINE_PROTECTED },
+		{ "192.0.2.1", true, ENGINE_OK },
+		{ "192.0.2.0/24", false, ENGINE_PROTECTED },
+		{ "203.0.113.5", false, ENGINE_ALLOWED },
+		{ "203.0.113.5", true, ENGINE_ALLOWED },
+		{ "10.0.0.0/8", false, ENGINE_OK },
+		{ "8.0.0.0/7", false, ENGINE_TOO_WIDE },
+		{ "8.0.0.0/7", true, ENGINE_OK },
+		{ "2000::/31", false, ENGINE_TOO_WIDE },
+		{ "2001:db8::/32", false, ENGINE_OK },
+		{ "fe80::1", false, ENGINE_PROTECTED },
+		{ "127.0.0.1", false, ENGINE_PROTECTED },
+		{ "169.254.169.254", false, ENGINE_PROTECTED },
+		{ "fd00:ec2::254", false, ENGINE_PROTECTED },
 	};
 	struct core core = core_new(NULL);
 	struct prefix own = core_prefix("192.0.2.1"), allowed = core_prefix("203.0.113.0/28");
@@ -48,8 +57,8 @@ static void orders_are_refused_with_a_reason(void **state)
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		struct prefix what = core_prefix(cases[i].what);
 		uint32_t before = core_status(&core).blocks;
-		enum engine_result result = engine_block(core.engine, &what, 60000, cases[i].force, "because", core.now_ms,
-							 core.actions);
+		enum engine_result result =
+			engine_block(core.engine, &what, 60000, cases[i].force, "because", core.now_ms, core.actions);
 
 		if (result != cases[i].result)
 			fail_msg("block %s: %d, expected %d", cases[i].what, result, cases[i].result);
@@ -71,8 +80,10 @@ static void bad_values_change_nothing(void **state)
 	assert_int_equal(engine_block(core.engine, &bad, 0, true, NULL, core.now_ms, core.actions), ENGINE_INVALID);
 	assert_int_equal(engine_block(core.engine, &good, -1, true, NULL, core.now_ms, core.actions), ENGINE_INVALID);
 	assert_int_equal(engine_allow(core.engine, &bad, 0, ALLOW_ADMIN, core.now_ms, core.actions), ENGINE_INVALID);
-	assert_int_equal(engine_allow(core.engine, &good, 0, ALLOW_ORIGIN_COUNT, core.now_ms, core.actions), ENGINE_INVALID);
-	assert_int_equal(engine_allow(core.engine, &good, core.now_ms, ALLOW_ADMIN, core.now_ms, core.actions), ENGINE_INVALID);
+	assert_int_equal(engine_allow(core.engine, &good, 0, ALLOW_ORIGIN_COUNT, core.now_ms, core.actions),
+			 ENGINE_INVALID);
+	assert_int_equal(engine_allow(core.engine, &good, core.now_ms, ALLOW_ADMIN, core.now_ms, core.actions),
+			 ENGINE_INVALID);
 	assert_int_equal(engine_protect(core.engine, &good, PROTECT_NONE, core.now_ms, core.actions), ENGINE_INVALID);
 	assert_int_equal(engine_unblock(core.engine, &good, core.now_ms, core.actions), ENGINE_NOT_FOUND);
 	assert_int_equal(engine_disallow(core.engine, &good), ENGINE_NOT_FOUND);
@@ -83,7 +94,8 @@ static void bad_values_change_nothing(void **state)
 static void a_reload_replaces_the_configured_list_alone(void **state)
 {
 	struct core core = core_new(NULL);
-	struct prefix configured = core_prefix("198.51.100.0/24"), both = core_prefix("203.0.113.0/24"), own = core_prefix("192.0.2.9");
+	struct prefix configured = core_prefix("198.51.100.0/24"), both = core_prefix("203.0.113.0/24"),
+		      own = core_prefix("192.0.2.9");
 
 	(void)state;
 	engine_allow(core.engine, &configured, 0, ALLOW_CONFIG, core.now_ms, core.actions);
@@ -245,7 +257,9 @@ static void state_survives_a_restart(void **state)
 static void untrusted_state_is_refused(void **state)
 {
 	struct core core = core_new(NULL);
-	struct block_view block = { .source = core_prefix("198.51.100.7"), .grade = GRADE_BLOCK, .until_ms = core.now_ms + 60000 };
+	struct block_view block = { .source = core_prefix("198.51.100.7"),
+				    .grade = GRADE_BLOCK,
+				    .until_ms = core.now_ms + 60000 };
 	struct source_view source = { .source = core_prefix("198.51.100.7"), .grade = GRADE_WATCH };
 
 	(void)state;

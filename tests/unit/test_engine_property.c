@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Things that hold whatever is sent: random probes from random senders, mixed with orders.  Scores are never negative and add up,
- * tables stay within their limits, what the engine says of itself agrees; and the promise about random ports, in numbers.
+ * Things that hold whatever is sent: random probes from random senders, mixed with orders.  Scores are never negative
+ * and add up, tables stay within their limits, what the engine says of itself agrees; and the promise about random
+ * ports, in numbers.
  */
 #include <math.h>
 
@@ -11,7 +12,8 @@ static struct probe random_probe(struct seed *seed)
 {
 	struct probe probe = { .port = (uint8_t)seed_below(seed, PROBE_PORT_COUNT) };
 	struct packet *p = &probe.packet;
-	static const uint8_t protocols[] = { PROTO_TCP, PROTO_TCP, PROTO_TCP, PROTO_UDP, PROTO_ICMP, PROTO_ICMPV6, PROTO_SCTP, 3, 4, 99 };
+	static const uint8_t protocols[] = { PROTO_TCP,	   PROTO_TCP,  PROTO_TCP, PROTO_UDP, PROTO_ICMP,
+					     PROTO_ICMPV6, PROTO_SCTP, 3,	  4,	     99 };
 	bool v6 = seed_below(seed, 3) == 0;
 
 	for (int i = 0; i < 16; i++)
@@ -88,7 +90,8 @@ static void random_order(struct core *core, struct seed *seed)
 
 	switch (seed_below(seed, 8)) {
 	case 0:
-		engine_block(core->engine, &what, seed_below(seed, 100000), seed_below(seed, 2), "r", core->now_ms, core->actions);
+		engine_block(core->engine, &what, seed_below(seed, 100000), seed_below(seed, 2), "r", core->now_ms,
+			     core->actions);
 		break;
 	case 1:
 		engine_unblock(core->engine, &what, core->now_ms, core->actions);
@@ -100,7 +103,8 @@ static void random_order(struct core *core, struct seed *seed)
 		engine_disallow(core->engine, &what);
 		break;
 	case 4:
-		engine_protect(core->engine, &what, 1 + seed_below(seed, PROTECT_WHY_COUNT - 1), core->now_ms, core->actions);
+		engine_protect(core->engine, &what, 1 + seed_below(seed, PROTECT_WHY_COUNT - 1), core->now_ms,
+			       core->actions);
 		break;
 	case 5:
 		engine_protect_clear(core->engine, 1 + seed_below(seed, PROTECT_WHY_COUNT - 1));

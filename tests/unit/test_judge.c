@@ -37,8 +37,8 @@ static void flags_are_named(void **state)
 		struct probe probe = tcp(cases[i].flags);
 
 		if (judge_probe(&probe).kind != cases[i].kind)
-			fail_msg("flags 0x%02x: %s, expected %s", cases[i].flags, evidence_name(judge_probe(&probe).kind),
-				 evidence_name(cases[i].kind));
+			fail_msg("flags 0x%02x: %s, expected %s", cases[i].flags,
+				 evidence_name(judge_probe(&probe).kind), evidence_name(cases[i].kind));
 	}
 }
 
@@ -58,15 +58,32 @@ static void protocols_are_judged(void **state)
 	static const struct {
 		uint8_t protocol, type, kind;
 	} cases[] = {
-		{ PROTO_ICMP, 8, EVIDENCE_ICMP_ECHO }, { PROTO_ICMP, 0, EVIDENCE_NONE }, { PROTO_ICMP, 3, EVIDENCE_NONE },
-		{ PROTO_ICMP, 11, EVIDENCE_NONE }, { PROTO_ICMP, 13, EVIDENCE_ICMP_TIMESTAMP },
-		{ PROTO_ICMP, 14, EVIDENCE_NONE }, { PROTO_ICMP, 17, EVIDENCE_ICMP_MASK },
-		{ PROTO_ICMPV6, 128, EVIDENCE_ICMP_ECHO }, { PROTO_ICMPV6, 2, EVIDENCE_NONE },
-		{ PROTO_ICMPV6, 135, EVIDENCE_NONE }, { 3, 0, EVIDENCE_PROTOCOL }, { 33, 0, EVIDENCE_PROTOCOL },
-		{ 255, 0, EVIDENCE_PROTOCOL }, { 2, 0, EVIDENCE_NONE }, { 4, 0, EVIDENCE_NONE }, { 41, 0, EVIDENCE_NONE },
-		{ 47, 0, EVIDENCE_NONE }, { 50, 0, EVIDENCE_NONE }, { 51, 0, EVIDENCE_NONE }, { 59, 0, EVIDENCE_NONE },
-		{ 89, 0, EVIDENCE_NONE }, { 103, 0, EVIDENCE_NONE }, { 112, 0, EVIDENCE_NONE },
-		{ PROTO_SCTP, 1, EVIDENCE_SCTP_INIT }, { PROTO_SCTP, 10, EVIDENCE_SCTP_COOKIE }, { PROTO_SCTP, 6, EVIDENCE_NONE },
+		{ PROTO_ICMP, 8, EVIDENCE_ICMP_ECHO },
+		{ PROTO_ICMP, 0, EVIDENCE_NONE },
+		{ PROTO_ICMP, 3, EVIDENCE_NONE },
+		{ PROTO_ICMP, 11, EVIDENCE_NONE },
+		{ PROTO_ICMP, 13, EVIDENCE_ICMP_TIMESTAMP },
+		{ PROTO_ICMP, 14, EVIDENCE_NONE },
+		{ PROTO_ICMP, 17, EVIDENCE_ICMP_MASK },
+		{ PROTO_ICMPV6, 128, EVIDENCE_ICMP_ECHO },
+		{ PROTO_ICMPV6, 2, EVIDENCE_NONE },
+		{ PROTO_ICMPV6, 135, EVIDENCE_NONE },
+		{ 3, 0, EVIDENCE_PROTOCOL },
+		{ 33, 0, EVIDENCE_PROTOCOL },
+		{ 255, 0, EVIDENCE_PROTOCOL },
+		{ 2, 0, EVIDENCE_NONE },
+		{ 4, 0, EVIDENCE_NONE },
+		{ 41, 0, EVIDENCE_NONE },
+		{ 47, 0, EVIDENCE_NONE },
+		{ 50, 0, EVIDENCE_NONE },
+		{ 51, 0, EVIDENCE_NONE },
+		{ 59, 0, EVIDENCE_NONE },
+		{ 89, 0, EVIDENCE_NONE },
+		{ 103, 0, EVIDENCE_NONE },
+		{ 112, 0, EVIDENCE_NONE },
+		{ PROTO_SCTP, 1, EVIDENCE_SCTP_INIT },
+		{ PROTO_SCTP, 10, EVIDENCE_SCTP_COOKIE },
+		{ PROTO_SCTP, 6, EVIDENCE_NONE },
 	};
 
 	(void)state;
@@ -88,9 +105,16 @@ static void datagrams_are_judged(void **state)
 		uint16_t sport, dport;
 		uint8_t ttl, weight;
 	} cases[] = {
-		{ 40000, 161, 55, WEIGHT_UDP }, { 53, 161, 55, WEIGHT_UDP }, { 53, 40000, 55, WEIGHT_UDP_ANSWER },
-		{ 40000, 40000, 55, WEIGHT_UDP }, { 40000, 33434, 1, 0 }, { 40000, 33534, 10, 0 }, { 40000, 33434, 11, WEIGHT_UDP },
-		{ 40000, 161, 1, WEIGHT_UDP }, { 67, 68, 55, 0 }, { 547, 546, 55, 0 },
+		{ 40000, 161, 55, WEIGHT_UDP },
+		{ 53, 161, 55, WEIGHT_UDP },
+		{ 53, 40000, 55, WEIGHT_UDP_ANSWER },
+		{ 40000, 40000, 55, WEIGHT_UDP },
+		{ 40000, 33434, 1, 0 },
+		{ 40000, 33534, 10, 0 },
+		{ 40000, 33434, 11, WEIGHT_UDP },
+		{ 40000, 161, 1, WEIGHT_UDP },
+		{ 67, 68, 55, 0 },
+		{ 547, 546, 55, 0 },
 	};
 
 	(void)state;
@@ -102,7 +126,8 @@ static void datagrams_are_judged(void **state)
 		probe.packet.dport = cases[i].dport;
 		probe.packet.ttl = cases[i].ttl;
 		if (judge_probe(&probe).weight != cases[i].weight)
-			fail_msg("%u to %u, ttl %u: %u", cases[i].sport, cases[i].dport, cases[i].ttl, judge_probe(&probe).weight);
+			fail_msg("%u to %u, ttl %u: %u", cases[i].sport, cases[i].dport, cases[i].ttl,
+				 judge_probe(&probe).weight);
 	}
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The core is pure: its archive needs nothing from outside but memory, arithmetic and text.  Reads the undefined symbols of
- * libpicket.a, which lies beside the folder that this program was built into.
+ * The core is pure: its archive needs nothing from outside but memory, arithmetic and text.  Reads the undefined
+ * symbols of libpicket.a, which lies beside the folder that this program was built into.
  */
 #include <stdio.h>
 #include <unistd.h>
@@ -10,14 +10,46 @@
 
 /* What may be needed.  Whatever is not here, a socket, a clock, a file, a log, fails the test. */
 static const char *const allowed[] = {
-	"calloc", "free", "malloc", "memchr", "memcmp", "memcpy", "memmove", "memset", "strchr", "strcmp", "strlen", "strncmp",
-	"strnlen", "strspn", "strcspn", "strtoul", "strtoull", "snprintf", "vsnprintf", "qsort", "bsearch", "inet_ntop",
-	"inet_pton", "exp2", "fmax", "fmin", "floor", "log", "log2", "isfinite", "__ctype_b_loc", "__errno_location",
-	"__isoc99_sscanf", "__popcountdi2", "_GLOBAL_OFFSET_TABLE_",
+	"calloc",
+	"free",
+	"malloc",
+	"memchr",
+	"memcmp",
+	"memcpy",
+	"memmove",
+	"memset",
+	"strchr",
+	"strcmp",
+	"strlen",
+	"strncmp",
+	"strnlen",
+	"strspn",
+	"strcspn",
+	"strtoul",
+	"strtoull",
+	"snprintf",
+	"vsnprintf",
+	"qsort",
+	"bsearch",
+	"inet_ntop",
+	"inet_pton",
+	"exp2",
+	"fmax",
+	"fmin",
+	"floor",
+	"log",
+	"log2",
+	"isfinite",
+	"__ctype_b_loc",
+	"__errno_location",
+	"__isoc99_sscanf",
+	"__popcountdi2",
+	"_GLOBAL_OFFSET_TABLE_",
 };
 
 /* Compilers add these: the stack guard, fortified forms of what is allowed, sanitizers, coverage. */
-static const char *const added[] = { "__stack_chk_", "__asan_", "__ubsan_", "__tsan_", "__sanitizer_", "__gcov_", "__llvm_" };
+static const char *const added[] = { "__stack_chk_", "__asan_", "__ubsan_", "__tsan_",
+				     "__sanitizer_", "__gcov_", "__llvm_" };
 
 static bool may_be_needed(const char *symbol)
 {
@@ -29,7 +61,8 @@ static bool may_be_needed(const char *symbol)
 			return true;
 	}
 	/* __memcpy_chk is memcpy. */
-	snprintf(plain, sizeof(plain), "%s", strncmp(symbol, "__", 2) == 0 && strstr(symbol, "_chk") ? symbol + 2 : symbol);
+	snprintf(plain, sizeof(plain), "%s",
+		 strncmp(symbol, "__", 2) == 0 && strstr(symbol, "_chk") ? symbol + 2 : symbol);
 	len = strlen(plain);
 	if (plain != symbol && len > 4 && strcmp(plain + len - 4, "_chk") == 0)
 		plain[len - 4] = 0;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The arithmetic of a source: after any history, pieces and older evidence add up to the sums, and the sums are what an exact
- * account kept beside them says.
+ * The arithmetic of a source: after any history, pieces and older evidence add up to the sums, and the sums are what an
+ * exact account kept beside them says.
  */
 #include <math.h>
 
@@ -80,8 +80,9 @@ static void pieces_add_up_to_the_score(void **state)
 	assert_non_null(entries);
 	for (size_t i = 0; i < HISTORY; i++) {
 		now_ms += seed_below(&seed, 400000);
-		entries[i].piece = (struct piece){ (uint32_t)(now_ms / 1000), (uint16_t)i, 1, (uint8_t)seed_below(&seed, 95),
-						   kinds[seed_below(&seed, sizeof(kinds))] };
+		entries[i].piece =
+			(struct piece){ (uint32_t)(now_ms / 1000), (uint16_t)i, 1, (uint8_t)seed_below(&seed, 95),
+					kinds[seed_below(&seed, sizeof(kinds))] };
 		score_add(&source, &entries[i].piece, now_ms, HALF_LIFE_MS);
 		if (i > 20 && seed_below(&seed, 5) == 0) {
 			int at = (int)seed_below(&seed, 6);
