@@ -62,6 +62,12 @@ static void ask_status(struct sentry *sentry, uint32_t id)
 	memcpy(status->interfaces, sentry->rules.interfaces, sizeof(status->interfaces));
 	status->traps_tcp = ports_in(sentry->rules.trap_tcp, sentry->rules.trap_tcp_count);
 	status->traps_udp = ports_in(sentry->rules.trap_udp, sentry->rules.trap_udp_count);
+	memcpy(status->table, sentry->config.table, sizeof(status->table));
+	status->queue_number = sentry->rules.queue;
+	status->healing = sentry->heal_failed;
+	status->probe_packets = sentry->probe_packets;
+	status->judging = sentry->judging;
+	status->deciding = sentry->deciding;
 	reply(sentry, WIRE_STATUS, id, status);
 }
 
@@ -248,7 +254,7 @@ static bool order_is_valid(const struct wire_order *order)
 static bool carries_order(enum wire_type type)
 {
 	return type == WIRE_BLOCK || type == WIRE_UNBLOCK || type == WIRE_ALLOW || type == WIRE_DISALLOW ||
-	       type == WIRE_ASK_EXPLAIN || type == WIRE_MODE || type == WIRE_PAUSE;
+	       type == WIRE_ASK_EXPLAIN || type == WIRE_MODE || type == WIRE_PAUSE || type == WIRE_PROBE;
 }
 
 void sentry_order(struct sentry *sentry, const struct wire_message *message)
@@ -280,6 +286,10 @@ void sentry_order(struct sentry *sentry, const struct wire_message *message)
 	case WIRE_PAUSE: order_pause(sentry, id, order); break;
 	case WIRE_RESUME: order_resume(sentry, id); break;
 	case WIRE_PROTECT: order_protect(sentry, &message->body.protect); break;
+	case WIRE_PROBE:
+		sentry_probe_window(sentry, order->duration_ms);
+		result(sentry, id, ENGINE_OK, 0, 0, "");
+		break;
 	default: break;         /* not the keeper's to say */
 	}
 }

@@ -58,6 +58,9 @@ struct sentry {
 	bool heal_failed;               /* it could not be put back: try again each second */
 
 	uint64_t events_lost, kernel_refused;
+	int64_t probe_until_ms;         /* the doctor's probes are counted, not judged; 0: they are judged like any */
+	uint64_t probe_packets;
+	struct latency judging, deciding;
 	uint64_t rejected[PACKET_RESULT_COUNT];
 	uint64_t packets_before_load;   /* read before the kernel's counters began at zero */
 	uint8_t udp_seen[65536 / 8];    /* UDP ports of the last look: an ephemeral one does not last for two */
@@ -72,6 +75,7 @@ int64_t sentry_now_ms(const struct sentry *sentry);
 /* sentry_sense.c */
 void sentry_read_queue(struct sentry *sentry);
 bool sentry_trap_hit(void *sentry, const struct probe *probe);
+void sentry_probe_window(struct sentry *sentry, int64_t duration_ms);
 
 /* sentry_act.c */
 void sentry_act(struct sentry *sentry);                 /* carries out sentry->actions */

@@ -22,20 +22,65 @@ static void silence_traps(struct sentry *sentry, const struct actions *actions)
 			trap_silence(sentry->trap, &actions->items[i].source);
 }
 
+/* While the doctor tries every trap, it must be neither blocked nor told of as a scan. */
+static bool is_doctors(struct sentry *sentry, const struct packet *packet)
+{
+	struct prefix net;
+	const char *why;
+
+	if (!sentry->probe_until_ms || sentry_now_ms(sentry) >= sentry->probe_until_ms) {
+		sentry->probe_until_ms = 0;
+		return false;
+	}
+	return prefix_parse(addr_is_v4(&packet->src) ? WIRE_PROBE_V4 : WIRE_PROBE_V6, &net, &why) &&
+	       prefix_contains(&net, &packet->src);
+}
+
+void sentry_probe_window(struct sentry *sentry, int64_t duration_ms)
+{
+	if (duration_ms > WIRE_PROBE_MS_MAX)
+		duration_ms = WIRE_PROBE_MS_MAX;
+	sentry->probe_until_ms = sentry_now_ms(sentry) + duration_ms;
+}
+
+static void measure(struct sentry *sentry, int64_t started_ns, bool changed)
+{
+	int64_t took_ns = latency_now_ns() - started_ns;
+
+	latency_add(&sentry->judging, took_ns);
+	if (changed)
+		latency_add(&sentry->deciding, took_ns);
+}
+
+static bool changes_sets(const struct actions *actions)
+{
+	for (size_t i = 0; i < actions->count; i++)
+		if (actions->items[i].type == ACTION_ADD)
+			return true;
+	return false;
+}
+
 static bool judge(void *context, const struct nfqueue_packet *packet)
 {
 	struct sentry *sentry = context;
 	struct probe probe = { .port = (uint8_t)packet->class };
+	int64_t started_ns = latency_now_ns();
 	enum packet_result result = packet_parse(packet->data, packet->copied, packet->checksum_ready, &probe.packet);
 
 	sentry->rejected[result]++;
 	if (!parsed_enough(result) || packet->class >= PROBE_PORT_COUNT || !sentry->engine)
 		return true;
+	if (is_doctors(sentry, &probe.packet)) {
+		sentry->probe_packets++;
+		return true;
+	}
 	probe.packet_result = (uint8_t)result;
 	enum verdict verdict = engine_probe(sentry->engine, &probe, sentry_now_ms(sentry), &sentry->actions);
 	if (verdict == VERDICT_DROP)
 		silence_traps(sentry, &sentry->actions);
+	bool changed = changes_sets(&sentry->actions);
 	sentry_act(sentry);
+	measure(sentry, started_ns, changed);
 	return verdict == VERDICT_ACCEPT;
 }
 
@@ -50,6 +95,9 @@ void sentry_read_queue(struct sentry *sentry)
 bool sentry_trap_hit(void *context, const struct probe *probe)
 {
 	struct sentry *sentry = context;
+
+	if (is_doctors(sentry, &probe->packet))
+		return true;
 	enum verdict verdict = engine_probe(sentry->engine, probe, sentry_now_ms(sentry), &sentry->actions);
 
 	sentry_act(sentry);

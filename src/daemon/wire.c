@@ -48,6 +48,7 @@ static const struct {
 	[WIRE_ALLOW_SAVE] = { sizeof(struct wire_order), "allow-save" },
 	[WIRE_TEXT] = { sizeof(struct wire_text), "text" },
 	[WIRE_HOOKS] = { sizeof(struct wire_hooks), "hooks" },
+	[WIRE_PROBE] = { sizeof(struct wire_order), "probe" },
 };
 
 size_t wire_body_len(enum wire_type type)

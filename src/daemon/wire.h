@@ -11,6 +11,7 @@
 #include <sys/types.h>
 
 #include <picket/engine.h>
+#include "latency.h"
 #include "nfqueue.h"
 #include "nft.h"
 #include "trap.h"
@@ -21,6 +22,11 @@
 #define WIRE_SOURCE_BATCH  32
 #define WIRE_TEXT_MAX      256
 
+/* Where the doctor's probes come from: addresses that nobody has (RFC 5737, RFC 3849). */
+#define WIRE_PROBE_V4 "192.0.2.0/24"
+#define WIRE_PROBE_V6 "2001:db8:7069:636b::/64"
+#define WIRE_PROBE_MS_MAX 30000
+
 enum wire_type {
 	WIRE_NONE,
 	/* supervisor -> sentry: the configuration, at start and at each reload, in this order */
@@ -29,7 +35,7 @@ enum wire_type {
 	WIRE_CONFIG_END,        /* wire_empty; answered by WIRE_RESULT */
 	/* sentry -> supervisor, keeper */
 	WIRE_READY,             /* wire_empty: rules are loaded, traps are open */
-	WIRE_EVENT,             /* struct event; also keeper -> supervisor never, supervisor -> keeper (notices) */
+	WIRE_EVENT,             /* struct event; also supervisor -> keeper (notices), keeper -> supervisor (EVENT_EXPOSURE alone) */
 	WIRE_RESULT,            /* wire_result: the answer to a command, with the id of the question */
 	/* keeper -> sentry: questions, each answered by the message named */
 	WIRE_ASK_STATUS,        /* wire_empty -> WIRE_STATUS */
@@ -56,6 +62,9 @@ enum wire_type {
 	/* supervisor -> keeper */
 	WIRE_TEXT,              /* wire_text */
 	WIRE_HOOKS,             /* wire_hooks: hook counters, once a second while they change */
+	/* keeper -> sentry */
+	WIRE_PROBE,             /* wire_order: for duration_ms (at most WIRE_PROBE_MS_MAX) packets from WIRE_PROBE_V4 and _V6 are
+				 * counted instead of judged; answered by WIRE_RESULT */
 	WIRE_TYPE_COUNT
 };
 
@@ -122,6 +131,12 @@ struct wire_status {
 	uint32_t interface_count;       /* 0: all but loopback */
 	char interfaces[NFT_INTERFACES_MAX][16];
 	uint32_t traps_tcp, traps_udp;  /* trapped ports */
+	char table[NFT_TABLE_NAME_MAX];
+	uint32_t queue_number;          /* first of three */
+	uint32_t healing;               /* 1: the kernel side could not be put back yet */
+	uint64_t probe_packets;         /* counted instead of judged: the doctor's */
+	struct latency judging;         /* from a packet read to what its verdict is */
+	struct latency deciding;        /* the same of those that changed the kernel's sets, with its acknowledgement */
 };
 
 struct wire_blocks { uint32_t next, count; struct block_view items[WIRE_BLOCK_BATCH]; };
