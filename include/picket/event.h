@@ -28,6 +28,7 @@ enum event_type {
 	EVENT_DISTRIBUTED,      /* many sources sweep together */
 	EVENT_FAILED,           /* the kernel refused a block (text says why) */
 	EVENT_NOTICE,           /* anything else worth a line: text alone */
+	EVENT_EXPOSURE,         /* a local service became reachable from outside (text) */
 	EVENT_TYPE_COUNT
 };
 

@@ -32,6 +32,7 @@ static const struct line lines[EVENT_TYPE_COUNT] = {
 	[EVENT_DISTRIBUTED] = { "distributed scan", false, false, true, NULL },
 	[EVENT_FAILED] = { "failed to block", false, true, true, "the kernel refused it" },
 	[EVENT_NOTICE] = { "notice", false, false, false, "nothing" },
+	[EVENT_EXPOSURE] = { "exposed", false, false, false, "a new port" },
 };
 
 static const struct line *line_of(const struct event *event)

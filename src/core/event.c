@@ -21,6 +21,7 @@ static const char *const type_names[EVENT_TYPE_COUNT] = {
 	[EVENT_DISTRIBUTED] = "distributed",
 	[EVENT_FAILED] = "failed",
 	[EVENT_NOTICE] = "notice",
+	[EVENT_EXPOSURE] = "exposure",
 };
 
 static const char *const grade_names[GRADE_COUNT] = {
