@@ -28,16 +28,14 @@
 
 #define NOBODY 65534
 
-static char directory[] = "/tmp/picket-sandbox-XXXXXX";
-
-static int in_child(int (*act)(void))
+static int in_child(void **state, int (*act)(const char *directory))
 {
 	int status;
 	pid_t pid = fork();
 
 	assert_true(pid >= 0);
 	if (pid == 0)
-		_exit(act());
+		_exit(act(*state));
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	return status;
 }
@@ -52,8 +50,9 @@ static bool has(cap_value_t cap, cap_flag_t flag)
 	return value == CAP_SET;
 }
 
-static int drop_all(void)
+static int drop_all(const char *directory)
 {
+	(void)directory;
 	if (sandbox_drop(NOBODY, NOBODY, false) != 0)
 		return 10;
 	if (has(CAP_NET_ADMIN, CAP_PERMITTED) || has(CAP_NET_ADMIN, CAP_EFFECTIVE) || has(CAP_SETUID, CAP_PERMITTED))
@@ -63,10 +62,11 @@ static int drop_all(void)
 	return open("/etc/shadow", O_RDONLY) >= 0 ? 13 : 0;
 }
 
-static int drop_but_net_admin(void)
+static int drop_but_net_admin(const char *directory)
 {
 	int fds[2], size = 32 * 1024 * 1024;
 
+	(void)directory;
 	if (sandbox_drop(NOBODY, NOBODY, true) != 0)
 		return 10;
 	if (!has(CAP_NET_ADMIN, CAP_PERMITTED) || !has(CAP_NET_ADMIN, CAP_EFFECTIVE) ||
@@ -85,15 +85,14 @@ static int drop_but_net_admin(void)
 
 static void privilege_goes(void **state)
 {
-	(void)state;
 	if (getuid() != 0)
 		skip();
-	assert_int_equal(in_child(drop_all), 0);
-	assert_int_equal(in_child(drop_but_net_admin), 0);
+	assert_int_equal(in_child(state, drop_all), 0);
+	assert_int_equal(in_child(state, drop_but_net_admin), 0);
 }
 
 /* Writes in WAL mode, as the keeper's store does. */
-static int use_database(void)
+static int use_database(const char *directory)
 {
 	char path[128];
 	sqlite3 *db;
@@ -109,7 +108,7 @@ static int use_database(void)
 	return sqlite3_close(db) == SQLITE_OK ? 0 : 22;
 }
 
-static int confined(void)
+static int confined(const char *directory)
 {
 	char own[64], other[64];
 	const char *const writable[] = { own, NULL };
@@ -130,14 +129,13 @@ static int confined(void)
 		return 13;
 	if (open("/etc/services", O_WRONLY) >= 0)
 		return 14;
-	return use_database();
+	return use_database(directory);
 }
 
 static void files_are_confined(void **state)
 {
-	int status = in_child(confined);
+	int status = in_child(state, confined);
 
-	(void)state;
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 77) {
 		print_message("this kernel has no Landlock\n");
 		skip();
@@ -145,7 +143,7 @@ static void files_are_confined(void **state)
 	assert_int_equal(status, 0);
 }
 
-static int keeper_works(void)
+static int keeper_works(const char *directory)
 {
 	struct timespec moment = { .tv_nsec = 1000 };
 	void *big;
@@ -159,21 +157,23 @@ static int keeper_works(void)
 		return 11;
 	if (socket(AF_UNIX, SOCK_DGRAM, 0) < 0)
 		return 12;
-	return use_database();
+	return use_database(directory);
 }
 
-static int keeper_runs_a_program(void)
+static int keeper_runs_a_program(const char *directory)
 {
 	char name[] = "true";
 	char *const arguments[] = { name, NULL };
 
+	(void)directory;
 	if (sandbox_seccomp(SANDBOX_KEEPER) == 0)
 		execv("/bin/true", arguments);
 	return 0;
 }
 
-static int sentry_works(void)
+static int sentry_works(const char *directory)
 {
+	(void)directory;
 	if (sandbox_seccomp(SANDBOX_SENTRY) != 0)
 		return 10;
 	if (open("/etc/passwd", O_RDONLY) >= 0 || errno != ENOENT)
@@ -184,15 +184,17 @@ static int sentry_works(void)
 	return socket(AF_PACKET, SOCK_RAW, 0) >= 0 ? 13 : 0;
 }
 
-static int sentry_maps_code(void)
+static int sentry_maps_code(const char *directory)
 {
+	(void)directory;
 	if (sandbox_seccomp(SANDBOX_SENTRY) == 0)
 		mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	return 0;
 }
 
-static int sentry_forks(void)
+static int sentry_forks(const char *directory)
 {
+	(void)directory;
 	if (sandbox_seccomp(SANDBOX_SENTRY) == 0)
 		fork();
 	return 0;
@@ -200,24 +202,23 @@ static int sentry_forks(void)
 
 static void calls_are_filtered(void **state)
 {
-	(void)state;
-	assert_int_equal(in_child(keeper_works), 0);
-	assert_int_equal(in_child(sentry_works), 0);
-	int status = in_child(keeper_runs_a_program);
+	assert_int_equal(in_child(state, keeper_works), 0);
+	assert_int_equal(in_child(state, sentry_works), 0);
+	int status = in_child(state, keeper_runs_a_program);
 	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS);
-	status = in_child(sentry_maps_code);
+	status = in_child(state, sentry_maps_code);
 	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS);
-	status = in_child(sentry_forks);
+	status = in_child(state, sentry_forks);
 	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS);
 }
 
 static int arrange(void **state)
 {
-	char own[64];
+	char *directory = strdup("/tmp/picket-sandbox-XXXXXX"), own[64];
 
-	(void)state;
-	if (!mkdtemp(directory))
+	if (!directory || !mkdtemp(directory))
 		return -1;
+	*state = directory;
 	snprintf(own, sizeof(own), "%s/own", directory);
 	return mkdir(own, 0700);
 }
@@ -225,15 +226,17 @@ static int arrange(void **state)
 static int clear(void **state)
 {
 	static const char *const left[] = { "/own/test.db", "/own/test.db-wal", "/own/test.db-shm" };
-	char path[96];
+	char *directory = *state, path[96];
+	int result;
 
-	(void)state;
 	for (size_t i = 0; i < 3; i++) {
 		snprintf(path, sizeof(path), "%s%s", directory, left[i]);
 		unlink(path);
 	}
 	snprintf(path, sizeof(path), "%s/own", directory);
-	return rmdir(path) | rmdir(directory);
+	result = rmdir(path) | rmdir(directory);
+	free(directory);
+	return result;
 }
 
 int main(void)
