@@ -295,8 +295,9 @@ bool config_parse_interface(const struct config_value *v)
 
 bool config_parse_event(const struct config_value *v)
 {
-	static const enum event_type wanted[] = { EVENT_BLOCK, EVENT_BAN, EVENT_EXPIRE, EVENT_UNBLOCK, EVENT_ALERT };
-	static const char *const names[] = { "block", "ban", "expire", "unblock", "alert" };
+	static const enum event_type wanted[] = { EVENT_BLOCK, EVENT_BAN, EVENT_EXPIRE, EVENT_UNBLOCK, EVENT_ALERT,
+						EVENT_EXPOSURE };
+	static const char *const names[] = { "block", "ban", "expire", "unblock", "alert", "exposure" };
 	uint32_t *on = v->field;
 
 	for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++)
@@ -304,7 +305,7 @@ bool config_parse_event(const struct config_value *v)
 			*on |= 1u << wanted[i];
 			return true;
 		}
-	return refuse(v, "block, ban, expire, unblock or alert");
+	return refuse(v, "block, ban, expire, unblock, alert or exposure");
 }
 
 /* One argument; the first is the program. */

@@ -235,6 +235,7 @@ static int event_priority(const struct event *event)
 	case EVENT_BAN:
 	case EVENT_STORM:
 	case EVENT_DISTRIBUTED:
+	case EVENT_EXPOSURE:
 		return LOG_WARNING;
 	case EVENT_FAILED:
 		return LOG_ERR;

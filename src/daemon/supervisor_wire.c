@@ -58,6 +58,12 @@ static bool of_keeper(struct supervisor *s)
 	const struct wire_order *order = &message->body.order;
 
 	switch ((enum wire_type)message->header.type) {
+	case WIRE_EVENT:
+		/* It sees what listens here; of scans it has only heard. */
+		if (!event_is_valid(&message->body.event) || message->body.event.type != EVENT_EXPOSURE)
+			return false;
+		supervisor_hooks_event(s, &message->body.event);
+		return true;
 	case WIRE_RELOAD:
 		if (message->header.id == 0)
 			return false;
