@@ -59,7 +59,7 @@ static void end_blocks(struct engine *engine, struct actions *actions)
 		struct event event = {
 			.at_ms = engine->now_ms, .source = key, .type = EVENT_EXPIRE, .grade = block->grade,
 			.tool = block->tool, .times = block->times, .incident = block->incident, .kinds = block->kinds,
-			.sources = 1, .observed = engine->config.observe,
+			.sources = 1,
 		};
 
 		blocks_remove(engine->blocks, slot);    /* the kernel's element has ended by itself */

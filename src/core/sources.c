@@ -45,6 +45,16 @@ struct sources {
 	uint16_t quota[QUOTA_NETS];
 };
 
+/* Zeroes, and has the kernel provide every page now: a compiler would turn malloc and memset into a calloc that does not. */
+static void touch(void *memory, size_t len)
+{
+	volatile uint8_t *bytes = memory;
+
+	memset(memory, 0, len);
+	for (size_t i = 0; i < len; i += 4096)
+		bytes[i] = 0;
+}
+
 struct sources *sources_new(uint32_t max, const struct hash_key *key)
 {
 	struct sources *table = calloc(1, sizeof(*table));
@@ -65,7 +75,7 @@ struct sources *sources_new(uint32_t max, const struct hash_key *key)
 		return NULL;
 	}
 	memset(table->heads, 0xff, buckets * sizeof(*table->heads));
-	memset(table->items, 0, max * sizeof(*table->items));
+	touch(table->items, max * sizeof(*table->items));
 	for (uint32_t i = 0; i < max; i++)
 		table->links[i] = (struct link){ NONE, i + 1 < max ? i + 1 : NONE, NONE, LIST_FREE };
 	for (int i = 0; i < LISTS; i++)
