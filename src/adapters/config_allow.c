@@ -47,7 +47,7 @@ void config_allow_file_read(struct config_reader *reader, int line)
 	int result = config_file_read(path, &text, &len);
 
 	/* One that is not there yet allows nobody; a directory that isn't there is a slip of the pen. */
-	if (result == -ENOENT && (line == 0 || directory_exists(path)))
+	if (result == -ENOENT && (strcmp(path, CONFIG_DEFAULT_ALLOW) == 0 || directory_exists(path)))
 		return;
 	if (result < 0) {
 		config_mistake(reader->mistakes, reader->file, line,

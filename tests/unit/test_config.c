@@ -51,6 +51,38 @@ static void empty_file_is_good(void **state)
 	config_free(config);
 }
 
+/* conf/picket.conf with every option switched on says what an empty file means. */
+static void shipped_file_shows_the_defaults(void **state)
+{
+	struct place *place = *state;
+	FILE *file = fopen("conf/picket.conf", "r");
+	char text[32768] = "", line[512];
+	struct config *shown, *defaults;
+
+	if (!file)
+		skip();
+	while (fgets(line, sizeof(line), file))
+		strcat(text, line[0] == '#' && !strchr(" \n", line[1]) ? line + 1 : line);
+	fclose(file);
+	shown = read_text(place, text);
+	assert_string_equal(place->told, "");
+	defaults = read_text(place, "");
+	assert_non_null(shown);
+	assert_non_null(defaults);
+	assert_memory_equal(&shown->engine, &defaults->engine, sizeof(shown->engine));
+	assert_memory_equal(&shown->rules, &defaults->rules, sizeof(shown->rules));
+	assert_string_equal(shown->run_dir, defaults->run_dir);
+	assert_string_equal(shown->state_dir, defaults->state_dir);
+	assert_string_equal(shown->allow_file, defaults->allow_file);
+	assert_string_equal(shown->table, defaults->table);
+	assert_string_equal(shown->user, defaults->user);
+	assert_string_equal(shown->banner, defaults->banner);
+	assert_int_equal(shown->keep_on_stop, defaults->keep_on_stop);
+	assert_int_equal(shown->sandbox, defaults->sandbox);
+	config_free(shown);
+	config_free(defaults);
+}
+
 static void missing_files(void **state)
 {
 	struct place *place = *state;
@@ -219,6 +251,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(empty_file_is_good, arrange, clear),
+		cmocka_unit_test_setup_teardown(shipped_file_shows_the_defaults, arrange, clear),
 		cmocka_unit_test_setup_teardown(missing_files, arrange, clear),
 		cmocka_unit_test_setup_teardown(every_option, arrange, clear),
 		cmocka_unit_test_setup_teardown(lists, arrange, clear),
