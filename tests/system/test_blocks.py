@@ -152,7 +152,7 @@ def test_two_traps_are_a_ban(lab, picket, honest, address, source):
 
 def test_nmap_connect_scan_of_two_traps(lab, picket):
     daemon = picket(TRAPS)
-    Scan(lab, "-sT", "-T4", "-p23,5901", "--scan-delay", "500ms", "--max-parallelism", "1").wait()
+    Scan(lab, "-sT", "-T4", "-p23,5901", "--scan-delay", "500ms").wait()
     daemon.wait_blocked(ATTACKER4, grade="ban", timeout=5)
 
 
