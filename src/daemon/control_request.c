@@ -35,6 +35,7 @@ static const struct {
 	[CONTROL_FIELD_ALL] = { "all", SHAPE_BOOL, offsetof(struct control_request, all) },
 	[CONTROL_FIELD_SAVE] = { "save", SHAPE_BOOL, offsetof(struct control_request, save) },
 	[CONTROL_FIELD_FOLLOW] = { "follow", SHAPE_BOOL, offsetof(struct control_request, follow) },
+	[CONTROL_FIELD_ACCEPT] = { "accept", SHAPE_BOOL, offsetof(struct control_request, accept) },
 };
 
 static const struct {
@@ -58,6 +59,8 @@ static const struct {
 	[CONTROL_EVENTS] = { "events", 0, BIT(LIMIT) | BIT(FOLLOW) },
 	[CONTROL_RELOAD] = { "reload", 0, 0 },
 	[CONTROL_VERSION_ASKED] = { "version", 0, 0 },
+	[CONTROL_EXPOSURE] = { "exposure", 0, BIT(ACCEPT) },
+	[CONTROL_PROBE] = { "probe", BIT(FOR), 0 },
 };
 
 __attribute__((format(printf, 2, 3)))

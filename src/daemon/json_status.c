@@ -6,6 +6,8 @@
 #include "json_view.h"
 
 #include <string.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
 
 struct counter {
 	const char *name;
@@ -104,13 +106,45 @@ static json_t *by_result(const struct wire_status *status)
 	return object;
 }
 
+static json_t *histogram(const struct latency *latency)
+{
+	json_t *bounds = json_object();
+
+	for (unsigned i = 0; i < LATENCY_BUCKETS; i++) {
+		char bound[16] = "inf";
+
+		if (i < LATENCY_BUCKETS - 1)
+			snprintf(bound, sizeof(bound), "%u", latency_bounds_us[i]);
+		json_object_set_new(bounds, bound, json_integer((json_int_t)latency->buckets[i]));
+	}
+	return json_pack("{s:I, s:I, s:o}", "count", (json_int_t)latency->count,
+			 "sum_us", (json_int_t)(latency->sum_ns / 1000), "buckets_us", bounds);
+}
+
+/* Where the memory lies, and whether it can be written. */
+static json_t *state_of(const char *dir)
+{
+	struct statvfs space;
+	bool known = dir && statvfs(dir, &space) == 0;
+
+	return json_pack("{s:s?, s:o, s:o, s:b}", "dir", dir,
+			 "free_bytes", known ? json_integer((json_int_t)((uint64_t)space.f_bavail * space.f_frsize))
+					     : json_null(),
+			 "free_inodes", known && space.f_files ? json_integer((json_int_t)space.f_favail) : json_null(),
+			 "writable", dir && access(dir, W_OK | X_OK) == 0);
+}
+
 static json_t *sensors(const struct wire_status *status)
 {
 	json_t *interfaces = json_array();
 
 	for (uint32_t i = 0; i < status->interface_count && i < NFT_INTERFACES_MAX; i++)
 		json_array_append_new(interfaces, json_ascii(status->interfaces[i], sizeof(status->interfaces[i])));
-	return json_pack("{s:s, s:o, s:I, s:I}", "queue", status->native_queue ? "native" : "xt target",
+	return json_pack("{s:o, s:I, s:I, s:b, s:s, s:o, s:I, s:I}",
+			 "table", json_ascii(status->table, sizeof(status->table)),
+			 "queue_number", (json_int_t)status->queue_number,
+			 "probe_packets", (json_int_t)status->probe_packets, "healing", status->healing != 0,
+			 "queue", status->native_queue ? "native" : "xt target",
 			 "interfaces", interfaces, "trapped_tcp_ports", (json_int_t)status->traps_tcp,
 			 "trapped_udp_ports", (json_int_t)status->traps_udp);
 }
@@ -139,6 +173,9 @@ json_t *view_status(const struct wire_status *status, const struct status_extra 
 	json_object_set_new(queue, "fail_open", json_integer((json_int_t)status->fail_open));
 	json_object_set_new(kernel, "refused", json_integer((json_int_t)status->kernel_refused));
 	json_object_set_new(object, "sensors", sensors(status));
+	json_object_set_new(object, "latency", json_pack("{s:o, s:o}", "judging", histogram(&status->judging),
+							 "deciding", histogram(&status->deciding)));
+	json_object_set_new(object, "state", state_of(extra->state_dir));
 	json_object_set_new(object, "counts", counters(engine_counts, COUNT(engine_counts), &status->engine));
 	json_object_set_new(object, "totals", counters(engine_totals, COUNT(engine_totals), &status->engine));
 	json_object_set_new(object, "evidence_by_kind", by_kind(&status->engine));

@@ -32,6 +32,7 @@ struct status_extra {
 	const struct wire_hooks *hooks;         /* NULL: not told yet */
 	struct control_stats control;
 	uint64_t log_left_out, bad_messages, late_answers, followers_lost, history_rows;
+	const char *state_dir;
 };
 
 /* Text of doubtful origin: at most max bytes up to a NUL, what is not printable ASCII as '?'. */

@@ -167,6 +167,7 @@ static void on_tick(evutil_socket_t fd, short what, void *context)
 	task_expire(keeper);
 	if (keeper->sentry_gone)
 		return;
+	exposure_tick(keeper);
 	if (!keeper->sentry_ready)
 		wire_send(keeper->start->sentry_fd, WIRE_ASK_STATUS, 0, &(struct wire_empty){ 0 });
 	else if (tick % (PROTECT_EVERY_S * TICKS_A_SECOND) == 0)
@@ -266,6 +267,7 @@ static void clean_up(struct keeper *keeper)
 	control_close(keeper->control);
 	if (keeper->base)
 		event_base_free(keeper->base);
+	exposure_close(keeper->exposure);
 	protect_free(keeper->protect);
 	history_free(keeper->history);
 	service_names_free(keeper->names);
@@ -296,7 +298,9 @@ int keeper_run(const struct keeper_start *start)
 	LIST_INIT(&keeper->tasks);
 	ignore_signals();
 	keeper->journal = journal_open(&options);
-	if (keeper->journal && confine(keeper) == 0) {
+	if (keeper->journal)
+		keeper->exposure = exposure_open(start->state_dir, keeper->journal);
+	if (keeper->exposure && confine(keeper) == 0) {
 		int result = set_up(keeper);
 
 		if (result < 0)

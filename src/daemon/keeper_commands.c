@@ -227,6 +227,7 @@ static void status_answer(struct task *task, const struct wire_message *message)
 		.hooks = keeper->hooks_known ? &keeper->hooks : NULL, .log_left_out = journal_left_out(keeper->journal),
 		.bad_messages = keeper->bad_messages, .late_answers = keeper->late_answers,
 		.followers_lost = keeper->followers_lost, .history_rows = history_rows(keeper->history),
+		.state_dir = keeper->start->state_dir,
 	};
 
 	if (message->header.type != WIRE_STATUS) {
@@ -303,6 +304,27 @@ static void reload_start(struct task *task)
 	task_ask(task, WIRE_RELOAD, &(struct wire_empty){ 0 }, WIRE_RESULT, reload_answer);
 }
 
+/* The doctor is about to try every trap. */
+static void probe_answer(struct task *task, const struct wire_message *message)
+{
+	if (result_is_good(task, message))
+		finish_order(task, message, json_pack("{s:s, s:s, s:o}", "source", WIRE_PROBE_V4, "source6",
+						      WIRE_PROBE_V6, "expires_in_s", duration_of(task)));
+}
+
+static void probe_start(struct task *task)
+{
+	struct wire_order order;
+
+	if (task->request.for_s > WIRE_PROBE_MS_MAX / 1000) {
+		task_fail(task, CONTROL_USAGE, "for_s: expected a whole number from 1 to %d", WIRE_PROBE_MS_MAX / 1000);
+		return;
+	}
+	fill_order(task, &order);
+	order.source = (struct prefix){ .len = 0 };
+	task_ask(task, WIRE_PROBE, &order, WIRE_RESULT, probe_answer);
+}
+
 static void version_start(struct task *task)
 {
 	if (task_line(task, json_pack("{s:s, s:i}", "version", PICKET_VERSION, "protocol", CONTROL_VERSION)))
@@ -316,6 +338,7 @@ static void (*const starts[CONTROL_COMMAND_COUNT])(struct task *) = {
 	[CONTROL_ALLOW_CHECK] = explain_start, [CONTROL_MODE] = brake_start, [CONTROL_PAUSE] = brake_start,
 	[CONTROL_RESUME] = brake_start, [CONTROL_HISTORY] = list_history_start, [CONTROL_EVENTS] = list_history_start,
 	[CONTROL_RELOAD] = reload_start, [CONTROL_VERSION_ASKED] = version_start,
+	[CONTROL_EXPOSURE] = exposure_start, [CONTROL_PROBE] = probe_start,
 };
 
 void command_start(struct task *task)

@@ -12,6 +12,7 @@
 #include "journal.h"
 #include "json_view.h"
 #include "keeper.h"
+#include "keeper_exposure.h"
 #include "keeper_history.h"
 #include "keeper_protect.h"
 #include "wire.h"
@@ -61,6 +62,7 @@ struct keeper {
 	struct service_names *names;
 	struct history *history;
 	struct protect *protect;
+	struct exposure *exposure;
 	struct control *control;
 	struct task_list tasks;
 	uint32_t last_id;
