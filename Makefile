@@ -77,7 +77,7 @@ unit: $(UNIT)                           ## the unit tests
 	@set -e; for t in $(UNIT); do $$t; done
 
 # Scenarios as text: the engine alone, in virtual time.
-$(BUILD)/replay-run: tests/replay/run.c $(BUILD)/libpicket.a
+$(BUILD)/replay-run: $(wildcard tests/replay/*.c) $(BUILD)/libpicket.a
 	$(Q)$(CC) $(ALL_CFLAGS) $(INCLUDE_tests) $(LDFLAGS) -MMD -MP -o $@ $^ -lm
 
 # ---- what people do with it
@@ -121,7 +121,8 @@ install: all                            ## installs below DESTDIR
 	install -m 755 $(BUILD)/picketd $(BUILD)/picketctl $(DESTDIR)$(SBINDIR)
 	test -e $(DESTDIR)$(SYSCONFDIR)/picket/picket.conf || \
 		install -m 644 conf/picket.conf $(DESTDIR)$(SYSCONFDIR)/picket/picket.conf
-	install -m 644 conf/picket.conf README.md LICENSE $(DESTDIR)$(DOCDIR)
+	install -m 644 conf/picket.conf README.md CHANGELOG.md LICENSE $(DESTDIR)$(DOCDIR)
+	install -d $(DESTDIR)$(DOCDIR)/hooks && install -m 755 conf/hooks/* $(DESTDIR)$(DOCDIR)/hooks
 	sed 's|/usr/sbin|$(SBINDIR)|g' conf/picket.service > $(DESTDIR)$(UNITDIR)/picket.service
 	chmod 644 $(DESTDIR)$(UNITDIR)/picket.service
 	for page in man/*.[1-8]; do \

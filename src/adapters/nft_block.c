@@ -57,6 +57,38 @@ static void write_new_customer(struct rule_writer *w, const struct nft_rules *ru
 	rule_goto(w, "customer_add");           /* forwarded: no socket of ours */
 }
 
+/*
+ * A resolver's client asks from a new port each time, so its conversation is one datagram and one answer, and conntrack never says
+ * "established".  Who got an answer while under no suspicion keeps that one port; forged senders gain nothing by it.
+ */
+static void write_answered(struct rule_writer *w)
+{
+	rule_chain(w, "new_answered");
+	rule_begin(w, "new_answered");
+	rule_loopback(w, RULE_DESTINATION);
+	rule_return(w);
+	for (EACH_FAMILY(f)) {
+		rule_begin(w, "new_answered");
+		rule_address(w, rule_families[f].family, RULE_DESTINATION, rule_families[f].seen_len, RULE_IS,
+			     rule_families[f].seen);
+		rule_return(w);
+		rule_begin(w, "new_answered");
+		rule_remember_customer(w, rule_families[f].family, RULE_DESTINATION, RULE_SOURCE,
+				       rule_families[f].answered, CUSTOMER_MS);
+		rule_end(w);
+	}
+
+	rule_base_chain(w, "answer", NF_INET_LOCAL_OUT, PRIORITY_CUSTOMER);
+	for (EACH_FAMILY(f)) {
+		rule_begin(w, "answer");
+		rule_protocol(w, IPPROTO_UDP);
+		rule_ct_reply(w);
+		rule_customer(w, rule_families[f].family, RULE_DESTINATION, RULE_SOURCE, RULE_IS_NOT,
+			      rule_families[f].answered);
+		rule_jump(w, "new_answered");
+	}
+}
+
 void chains_customers(struct rule_writer *w, const struct nft_rules *rules)
 {
 	static const struct {
@@ -72,10 +104,12 @@ void chains_customers(struct rule_writer *w, const struct nft_rules *rules)
 	rule_chain(w, "customer_add");
 	for (EACH_FAMILY(f)) {
 		rule_begin(w, "customer_add");
-		rule_remember_customer(w, rule_families[f].family, rule_families[f].customers, CUSTOMER_MS);
+		rule_remember_customer(w, rule_families[f].family, RULE_SOURCE, RULE_DESTINATION,
+				       rule_families[f].customers, CUSTOMER_MS);
 		rule_end(w);
 	}
 	write_new_customer(w, rules);
+	write_answered(w);
 
 	rule_base_chain(w, "customer", NF_INET_PRE_ROUTING, PRIORITY_CUSTOMER);
 	for (size_t i = 0; i < sizeof(signs) / sizeof(signs[0]); i++) {
@@ -90,8 +124,8 @@ void chains_customers(struct rule_writer *w, const struct nft_rules *rules)
 			rule_customer(w, rule_families[f].family, RULE_SOURCE, RULE_DESTINATION, signs[i].sense,
 				      rule_families[f].customers);
 			if (signs[i].refresh) {
-				rule_remember_customer(w, rule_families[f].family, rule_families[f].customers,
-						       CUSTOMER_MS);
+				rule_remember_customer(w, rule_families[f].family, RULE_SOURCE, RULE_DESTINATION,
+						       rule_families[f].customers, CUSTOMER_MS);
 				rule_end(w);
 			} else {
 				rule_jump(w, "new_customer");
@@ -114,6 +148,9 @@ static void write_open_to_blocked(struct rule_writer *w, const char *chain, enum
 	for (EACH_FAMILY(f)) {
 		rule_begin(w, chain);
 		rule_customer(w, rule_families[f].family, address, port, RULE_IS, rule_families[f].customers);
+		rule_accept(w);
+		rule_begin(w, chain);
+		rule_customer(w, rule_families[f].family, address, port, RULE_IS, rule_families[f].answered);
 		rule_accept(w);
 	}
 }

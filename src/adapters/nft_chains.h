@@ -21,7 +21,7 @@
 struct rule_family {
 	enum nft_family family;
 	unsigned seen_len;              /* a source is a /32 or a /64 */
-	const char *seen, *meter, *customers;
+	const char *seen, *meter, *customers, *answered;
 };
 
 extern const struct rule_family rule_families[NFT_FAMILY_COUNT];

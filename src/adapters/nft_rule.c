@@ -76,9 +76,10 @@ void rule_remember(struct rule_writer *w, enum nft_family family, unsigned len, 
 	expr_put_in_set(w, NFT_DYNSET_OP_UPDATE, set, timeout_ms);
 }
 
-void rule_remember_customer(struct rule_writer *w, enum nft_family family, const char *set, uint64_t timeout_ms)
+void rule_remember_customer(struct rule_writer *w, enum nft_family family, enum rule_side address, enum rule_side port,
+			    const char *set, uint64_t timeout_ms)
 {
-	expr_customer(w, family, RULE_SOURCE, RULE_DESTINATION);
+	expr_customer(w, family, address, port);
 	expr_put_in_set(w, NFT_DYNSET_OP_UPDATE, set, timeout_ms);
 }
 

@@ -61,7 +61,8 @@ void rule_over_each(struct rule_writer *w, enum nft_family family, unsigned len,
 /* Statements. */
 void rule_count(struct rule_writer *w, const char *counter);
 void rule_remember(struct rule_writer *w, enum nft_family family, unsigned len, const char *set, uint64_t timeout_ms);
-void rule_remember_customer(struct rule_writer *w, enum nft_family family, const char *set, uint64_t timeout_ms);
+void rule_remember_customer(struct rule_writer *w, enum nft_family family, enum rule_side address, enum rule_side port,
+			    const char *set, uint64_t timeout_ms);
 void rule_tproxy(struct rule_writer *w, enum nft_family family, uint16_t port);         /* to 127.0.0.1 or ::1 */
 
 /* Endings. */

@@ -5,6 +5,7 @@
  *
  *   hard    -300  banned: dropped before conntrack sees it
  *   customer-151  who has exchanged data with a service of ours
+ *   answer  -151  (output) who got an answer to a datagram
  *   soft    -150  blocked on suspicion: nothing new, what runs goes on
  *   trap     -90  new to a trapped port that nobody serves: to the trap; after DNAT, published ports are not ours
  *   watch    -10  (input) suspicious: to the queue, within limits of their own for newcomers and for known sources
@@ -13,8 +14,8 @@
 #include "nft_chains.h"
 
 const struct rule_family rule_families[NFT_FAMILY_COUNT] = {
-	[NFT_V4] = { NFT_V4, 32, "seen4", "meter4", "customers4" },
-	[NFT_V6] = { NFT_V6, 64, "seen6", "meter6", "customers6" },
+	[NFT_V4] = { NFT_V4, 32, "seen4", "meter4", "customers4", "answered4" },
+	[NFT_V6] = { NFT_V6, 64, "seen6", "meter6", "customers6", "answered6" },
 };
 
 /*

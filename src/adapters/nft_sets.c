@@ -54,6 +54,11 @@ static const struct set sets[] = {
 	  .size = CUSTOMER_MAX, .timeout_ms = 24 * 3600 * 1000, .carried = true },
 	{ .name = "customers6", .type = CONCAT(TYPE_IPV6, TYPE_PROTOCOL, TYPE_PORT), .key_len = 24, .flags = DYNAMIC,
 	  .size = CUSTOMER_MAX, .timeout_ms = 24 * 3600 * 1000, .carried = true },
+	/* sets of their own: whoever forges senders of datagrams can fill them, and must not crowd out the others */
+	{ .name = "answered4", .type = CONCAT(TYPE_IPV4, TYPE_PROTOCOL, TYPE_PORT), .key_len = 12, .flags = DYNAMIC,
+	  .size = CUSTOMER_MAX, .timeout_ms = 24 * 3600 * 1000, .carried = true },
+	{ .name = "answered6", .type = CONCAT(TYPE_IPV6, TYPE_PROTOCOL, TYPE_PORT), .key_len = 24, .flags = DYNAMIC,
+	  .size = CUSTOMER_MAX, .timeout_ms = 24 * 3600 * 1000, .carried = true },
 	/* neighbour discovery, multicast listeners */
 	{ .name = "icmp6_lifelines", .type = TYPE_ICMPV6, .key_len = 1,
 	  .values = { 130, 131, 132, 133, 134, 135, 136, 137, 143 }, .value_count = 9 },

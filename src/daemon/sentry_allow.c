@@ -43,7 +43,7 @@ static int for_difference(struct sentry *sentry, element_fn *work, const struct 
 	int error = batch ? 0 : -ENOMEM;
 
 	for (size_t i = 0; i < some_count && !error; i++) {
-		if (bsearch(&some[i], others, other_count, sizeof(*others), compare_prefixes))
+		if (other_count && bsearch(&some[i], others, other_count, sizeof(*others), compare_prefixes))
 			continue;
 		batch[filled++] = (struct nft_element){ .list = NFT_ALLOW, .source = some[i] };
 		if (filled == ALLOW_CHUNK) {

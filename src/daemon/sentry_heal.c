@@ -30,7 +30,7 @@ static void stay_out(struct sentry *sentry, int64_t now_ms)
 	sentry->heal_failed = false;
 	nft_unload(sentry->nft);
 	sentry_notice(sentry, EVENT_NOTICE,
-		      "somebody removed picket's rules %d times within a minute: staying out for 10m (picketctl resume ends that)",
+		      "somebody removed the rules of picket %d times within a minute: staying out for 10m (picketctl resume ends that)",
 		      SENTRY_HEALS_MAX);
 }
 
@@ -51,12 +51,12 @@ void sentry_heal(struct sentry *sentry)
 	if (error < 0) {
 		if (!retry)
 			sentry_notice(sentry, EVENT_FAILED,
-				      "picket's rules were changed by somebody else and cannot be put back: %s; trying again each second",
+				      "the rules of picket were changed by somebody else and cannot be put back: %s; trying again each second",
 				      strerror(-error));
 		return;
 	}
 	remember_heal(sentry, now_ms);
-	sentry_notice(sentry, EVENT_NOTICE, "picket's rules were changed by somebody else: put back, with all blocks");
+	sentry_notice(sentry, EVENT_NOTICE, "the rules of picket were changed by somebody else: put back, with all blocks");
 }
 
 void sentry_watch(struct sentry *sentry)
