@@ -21,6 +21,8 @@ static const struct {
 	[CTL_OPTION_FORCE] = { 0, false, "--force" }, [CTL_OPTION_ALL] = { 0, false, "--all" },
 	[CTL_OPTION_SAVE] = { 0, false, "--save" }, [CTL_OPTION_SINCE] = { 0, true, "--since" },
 	[CTL_OPTION_FOLLOW] = { 'f', false, "--follow" }, [CTL_OPTION_LIMIT] = { 'n', true, "--limit" },
+	[CTL_OPTION_ACCEPT] = { 0, false, "--accept" }, [CTL_OPTION_PROBE] = { 0, false, "--probe" },
+	[CTL_OPTION_TEXTFILE] = { 0, true, "--textfile" },
 };
 
 const char *ctl_option_name(enum ctl_option option)

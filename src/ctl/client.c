@@ -166,7 +166,9 @@ static void show(struct ctl_view *view, const struct ctl_shape *shape, json_t *o
 		view->status = shape->judge(object);
 	view->rows++;
 	if (!shape) {
-		if (!view->kept)
+		if (view->all)
+			json_array_append(view->all, object);
+		else if (!view->kept)
 			view->kept = json_incref(object);
 	} else if (ctl_given(view->args, CTL_OPTION_JSON)) {
 		char *text;
@@ -260,6 +262,39 @@ enum ctl_exit ctl_ask(const struct ctl_args *args, json_t *request, const struct
 	if (fflush(stdout) != 0 || ferror(stdout))
 		return ctl_complain(CTL_FAILED, "cannot write: %s", strerror(errno));
 	return status;
+}
+
+enum ctl_exit ctl_collect(const struct ctl_args *args, json_t *request, json_t **out)
+{
+	struct ctl_view view = { .args = args, .out = stdout, .all = json_array() };
+	int fd = dial(args->socket);
+	enum ctl_exit status;
+
+	if (fd < 0)
+		status = explain_connect(args->socket, -fd);
+	else if (!view.all || !request)
+		status = ctl_complain(CTL_FAILED, "out of memory");
+	else
+		status = converse(&view, fd, request, NULL);
+	if (fd >= 0)
+		close(fd);
+	json_decref(request);
+	if (status == CTL_DONE)
+		*out = view.all;
+	else
+		json_decref(view.all);
+	return status;
+}
+
+void ctl_print_json(json_t *object)
+{
+	char *text;
+
+	json_object_del(object, "v");
+	text = json_dumps(object, JSON_OUT);
+	puts(text ? text : "{}");
+	free(text);
+	json_decref(object);
 }
 
 enum ctl_exit ctl_fetch(const struct ctl_args *args, const char *command, bool quiet, json_t **out)

@@ -258,12 +258,19 @@ const struct ctl_command ctl_commands[] = {
 	  .details = "All of it or nothing: mistakes are listed, the status is 1, and the old configuration runs on.\n"
 		     "Scores and blocks stay.",
 	  .build = build_plain, .shape = &shape_reload },
-	{ .name = "doctor", .syntax = "", .summary = "check that what is configured works",
-	  .details = "Every finding says what it means and what to do. Exit status 1 when there is a problem.",
-	  .run = run_doctor },
-	{ .name = "metrics", .syntax = "", .summary = "counters in Prometheus' text format",
-	  .details = "For node_exporter's textfile collector: picketctl metrics > FILE.new && mv FILE.new FILE",
-	  .run = run_metrics },
+	{ .name = "doctor", .syntax = "[--probe]", .summary = "check that what is configured works",
+	  .details = "Every finding says what it means and what to do. Exit status 1 when there is a problem.\n"
+		     "As root it tries the traps with packets from 192.0.2.0/24, which belongs to nobody.\n"
+		     "--probe sends one such packet and follows it through the kernel to the score.",
+	  .options = CTL_BIT(PROBE), .run = run_doctor },
+	{ .name = "exposure", .syntax = "[--accept]", .summary = "what this host offers to the outside, and what of it is new",
+	  .details = "Every socket that listens and is not bound to loopback. PROGRAM and FIREWALL need root: each port is tried\n"
+		     "with one packet through the host's own firewall. --accept takes the list as it is: from now on NEW is what\n"
+		     "comes later. A new port is a log line and the event `exposure` for hooks, too.",
+	  .options = CTL_BIT(ACCEPT), .run = run_exposure },
+	{ .name = "metrics", .syntax = "[--textfile PATH]", .summary = "counters in Prometheus' text format",
+	  .details = "--textfile writes PATH whole or not at all, readable for all: for node_exporter's textfile collector.",
+	  .options = CTL_BIT(TEXTFILE), .run = run_metrics },
 	{ .name = "replay", .syntax = "FILE.pcap [-c CONF] [--local CIDR] [--open PORTS] [--speed max|real]",
 	  .summary = "what picket would have decided on a capture, without a daemon",
 	  .details = "The real engine in the capture's own time. --local names our addresses, --open our ports.",

@@ -22,7 +22,7 @@ enum ctl_exit { CTL_DONE = 0, CTL_FAILED = 1, CTL_USAGE = 2, CTL_NO_DAEMON = 3 }
 enum ctl_option {
 	CTL_OPTION_SOCKET, CTL_OPTION_JSON, CTL_OPTION_HELP, CTL_OPTION_VERSION,
 	CTL_OPTION_FOR, CTL_OPTION_REASON, CTL_OPTION_FORCE, CTL_OPTION_ALL, CTL_OPTION_SAVE, CTL_OPTION_SINCE,
-	CTL_OPTION_FOLLOW, CTL_OPTION_LIMIT,
+	CTL_OPTION_FOLLOW, CTL_OPTION_LIMIT, CTL_OPTION_ACCEPT, CTL_OPTION_PROBE, CTL_OPTION_TEXTFILE,
 	CTL_OPTION_COUNT
 };
 
@@ -46,7 +46,8 @@ struct ctl_view {
 	const struct ctl_args *args;
 	FILE *out;
 	struct table *table;                    /* of commands that show one */
-	json_t *kept;                           /* of commands that compute with the answer */
+	json_t *kept;                           /* of commands that compute with the answer: its first object */
+	json_t *all;                            /* or an array of all */
 	uint64_t rows;
 	enum ctl_exit status;                   /* what an answer that came whole means */
 };
@@ -104,10 +105,16 @@ const char *time_words(const json_t *object, const char *key, char out[32]);    
 const char *left_words(const json_t *object, const char *key, const char *otherwise, char out[32]);
 void print_clean(FILE *out, const char *text);
 
+/* Asks, and keeps every object of the answer in an array.  Takes the reference of the request. */
+enum ctl_exit ctl_collect(const struct ctl_args *args, json_t *request, json_t **out);
+/* One object of an answer that a command makes itself, on stdout, as --json shows it.  Takes the reference. */
+void ctl_print_json(json_t *object);
+
 enum ctl_exit run_help(const struct ctl_args *args);
 enum ctl_exit run_version(const struct ctl_args *args);
 enum ctl_exit run_metrics(const struct ctl_args *args);
 enum ctl_exit run_doctor(const struct ctl_args *args);
+enum ctl_exit run_exposure(const struct ctl_args *args);
 
 extern const struct ctl_shape shape_status, shape_list, shape_sources, shape_explain, shape_block, shape_unblock,
 	shape_allow,

@@ -1,0 +1,331 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The injector: one BPF program, one packet socket that sees nothing but what leaves for the addresses that probes come
+ * from.  Bounded: a probe is a packet of 60 bytes, answers are read until a deadline.
+ */
+#include "inject.h"
+
+#include <errno.h>
+#include <ifaddrs.h>
+#include <linux/bpf.h>
+#include <linux/filter.h>
+#include <linux/if_ether.h>
+#include <linux/if_packet.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <picket/packet.h>
+#include "inject_packet.h"
+
+#ifndef BPF_F_TEST_XDP_LIVE_FRAMES
+#define BPF_F_TEST_XDP_LIVE_FRAMES (1U << 1)
+#endif
+
+#define ANSWERS_MAX 65536               /* packets read in one collection */
+
+struct inject {
+	int program, socket;
+	unsigned ifindex;
+	uint8_t mac[ETH_ALEN];
+};
+
+static int64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+/* "return XDP_PASS": the frame goes up the stack. */
+static int load_program(void)
+{
+	static const struct bpf_insn pass[] = {
+		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0, .imm = XDP_PASS },
+		{ .code = BPF_JMP | BPF_EXIT },
+	};
+	union bpf_attr attr = {
+		.prog_type = BPF_PROG_TYPE_XDP, .insns = (uintptr_t)pass, .insn_cnt = 2, .license = (uintptr_t)"GPL",
+	};
+	long fd = syscall(SYS_bpf, BPF_PROG_LOAD, &attr, sizeof(attr));
+
+	if (fd < 0)
+		return errno == ENOSYS || errno == EINVAL ? -EOPNOTSUPP : -errno;
+	return (int)fd;
+}
+
+/* Only what leaves, and only for the probes' sources. */
+static int filter(int fd)
+{
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (uint32_t)(SKF_AD_OFF + SKF_AD_PKTTYPE)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, PACKET_OUTGOING, 0, 11),
+		BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 0),
+		BPF_STMT(BPF_ALU | BPF_RSH | BPF_K, 4),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 4, 0, 3),
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 16),
+		BPF_STMT(BPF_ALU | BPF_AND | BPF_K, 0xffffff00),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0xc0000200, 4, 5),
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 24),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0x20010db8, 0, 3),
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 28),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0x7069636b, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, 2048),
+		BPF_STMT(BPF_RET | BPF_K, 0),
+	};
+	const struct sock_fprog program = { .len = sizeof(code) / sizeof(code[0]), .filter = code };
+
+	return setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program)) < 0 ? -errno : 0;
+}
+
+static int open_socket(void)
+{
+	struct sockaddr_ll everywhere = { .sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_ALL) };
+	int fd = socket(AF_PACKET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), error;
+
+	if (fd < 0)
+		return -errno;
+	/* Filtered before it is bound: nothing else is ever seen. */
+	error = filter(fd);
+	if (!error && bind(fd, (struct sockaddr *)&everywhere, sizeof(everywhere)) < 0)
+		error = -errno;
+	if (!error)
+		return fd;
+	close(fd);
+	return error;
+}
+
+static int find_interface(const char *name, struct inject *inject)
+{
+	struct ifreq request = { 0 };
+	int error = 0;
+
+	if (strlen(name) >= sizeof(request.ifr_name))
+		return -ENODEV;
+	strcpy(request.ifr_name, name);
+	inject->ifindex = if_nametoindex(name);
+	if (inject->ifindex == 0)
+		return -ENODEV;
+	/* An interface without hardware addresses answers with zeros, and compares with zeros. */
+	if (ioctl(inject->socket, SIOCGIFHWADDR, &request) < 0)
+		error = -errno;
+	else
+		memcpy(inject->mac, request.ifr_hwaddr.sa_data, ETH_ALEN);
+	return error;
+}
+
+int inject_open(const char *interface, struct inject **out)
+{
+	struct inject *inject = calloc(1, sizeof(*inject));
+	int error = 0;
+
+	if (!inject)
+		return -ENOMEM;
+	inject->program = load_program();
+	inject->socket = inject->program < 0 ? inject->program : open_socket();
+	if (inject->socket < 0)
+		error = inject->socket;
+	else
+		error = find_interface(interface, inject);
+	if (error) {
+		inject_close(inject);
+		return error;
+	}
+	*out = inject;
+	return 0;
+}
+
+void inject_close(struct inject *inject)
+{
+	if (!inject)
+		return;
+	if (inject->socket >= 0)
+		close(inject->socket);
+	if (inject->program >= 0)
+		close(inject->program);
+	free(inject);
+}
+
+/* ---- out ---- */
+
+static int run(const struct inject *inject, const uint8_t *frame, size_t len)
+{
+	struct xdp_md context = { .data_end = (uint32_t)len, .ingress_ifindex = inject->ifindex };
+	union bpf_attr attr = {
+		.test = {
+			.prog_fd = (uint32_t)inject->program, .data_size_in = (uint32_t)len, .repeat = 1,
+			.data_in = (uintptr_t)frame, .ctx_in = (uintptr_t)&context, .ctx_size_in = sizeof(context),
+			.flags = BPF_F_TEST_XDP_LIVE_FRAMES, .batch_size = 1,
+		},
+	};
+
+	if (syscall(SYS_bpf, BPF_PROG_TEST_RUN, &attr, sizeof(attr)) == 0)
+		return 0;
+	return errno == EINVAL ? -EOPNOTSUPP : -errno;
+}
+
+static int send_packet(const struct inject *inject, const struct inject_probe *probe, uint8_t flags, uint32_t seq)
+{
+	static const uint8_t nobody[ETH_ALEN] = { 0x02, 'p', 'i', 'c', 'k', 't' };
+	uint8_t frame[ETH_HLEN + INJECT_PACKET_MAX];
+	uint16_t type = htons(addr_is_v4(&probe->from) ? ETH_P_IP : ETH_P_IPV6);
+	size_t len;
+
+	memcpy(frame, inject->mac, ETH_ALEN);
+	memcpy(frame + ETH_ALEN, nobody, ETH_ALEN);
+	memcpy(frame + 2 * ETH_ALEN, &type, sizeof(type));
+	len = inject_packet(probe, flags, seq, frame + ETH_HLEN);
+	return run(inject, frame, ETH_HLEN + len);
+}
+
+int inject_send(struct inject *inject, const struct inject_probe *probe)
+{
+	return send_packet(inject, probe, TCP_SYN, INJECT_SEQUENCE);
+}
+
+/* ---- in ---- */
+
+/* The probe that a packet of ours answers, and how; NULL: none. */
+static struct inject_probe *match(struct inject_probe *probes, size_t count, const struct packet *packet, bool reversed)
+{
+	for (size_t i = 0; i < count; i++) {
+		struct inject_probe *probe = &probes[i];
+		const struct addr *from = reversed ? &packet->dst : &packet->src, *to = reversed ? &packet->src : &packet->dst;
+		uint16_t from_port = reversed ? packet->dport : packet->sport;
+		uint16_t port = reversed ? packet->sport : packet->dport;
+
+		if (probe->answered_ns == 0 && probe->protocol == packet->protocol && probe->port == port &&
+		    probe->from_port == from_port && addr_equal(&probe->from, from) && addr_equal(&probe->to, to))
+			return probe;
+	}
+	return NULL;
+}
+
+static struct inject_probe *understand(struct inject_probe *probes, size_t count, const uint8_t *data, size_t len,
+				       enum inject_answer *answer)
+{
+	size_t header = len && data[0] >> 4 == 4 ? (size_t)(data[0] & 15) * 4 : 40;
+	struct packet packet, inner;
+
+	if (packet_parse(data, len, false, &packet) != PACKET_OK)
+		return NULL;
+	if (packet.protocol == PROTO_ICMP || packet.protocol == PROTO_ICMPV6) {
+		bool unreachable = packet.protocol == PROTO_ICMP ? packet.icmp_type == 3 : packet.icmp_type == 1;
+
+		*answer = INJECT_UNREACHABLE;
+		if (!unreachable || len < header + 8 ||
+		    packet_parse(data + header + 8, len - header - 8, false, &inner) != PACKET_OK)
+			return NULL;
+		return match(probes, count, &inner, false);
+	}
+	*answer = packet.protocol == PROTO_TCP && packet.tcp_flags & TCP_RST ? INJECT_RESET : INJECT_ANSWERED;
+	return match(probes, count, &packet, true);
+}
+
+static bool read_one(struct inject *inject, struct inject_probe *probes, size_t count)
+{
+	uint8_t data[2048];
+	ssize_t got = recv(inject->socket, data, sizeof(data), MSG_DONTWAIT);
+	enum inject_answer answer;
+	struct inject_probe *probe = got > 0 ? understand(probes, count, data, (size_t)got, &answer) : NULL;
+
+	if (!probe)
+		return false;
+	probe->answer = answer;
+	probe->answered_ns = now_ns();
+	if (answer == INJECT_ANSWERED && probe->protocol == PROTO_TCP)
+		send_packet(inject, probe, TCP_RST, INJECT_SEQUENCE + 1);
+	return true;
+}
+
+size_t inject_collect(struct inject *inject, struct inject_probe *probes, size_t count, int wait_ms)
+{
+	int64_t until_ns = now_ns() + (int64_t)wait_ms * 1000000;
+	struct pollfd wait = { .fd = inject->socket, .events = POLLIN };
+	size_t answered = 0;
+
+	for (unsigned i = 0; i < ANSWERS_MAX && answered < count; i++) {
+		int64_t left_ns = until_ns - now_ns();
+
+		if (left_ns <= 0 || poll(&wait, 1, (int)(left_ns / 1000000) + 1) == 0)
+			break;
+		answered += read_one(inject, probes, count);
+	}
+	return answered;
+}
+
+/* ---- where from, where to ---- */
+
+struct addr inject_source(unsigned n, int v6)
+{
+	const uint8_t v4[4] = { 192, 0, 2, (uint8_t)n };
+	const uint8_t net[16] = { 0x20, 0x01, 0x0d, 0xb8, 0x70, 0x69, 0x63, 0x6b, [15] = (uint8_t)n };
+
+	return v6 ? addr_from_v6(net) : addr_from_v4(v4);
+}
+
+/* A socket that is connected and never written to: the kernel says which address it would use. */
+static int own_address(int v6, struct addr *own)
+{
+	struct addr there = inject_source(1, v6);
+	struct sockaddr_in6 six = { .sin6_family = AF_INET6, .sin6_port = htons(9) };
+	struct sockaddr_in four = { .sin_family = AF_INET, .sin_port = htons(9) };
+	socklen_t len = v6 ? sizeof(six) : sizeof(four);
+	struct sockaddr *address = v6 ? (struct sockaddr *)&six : (struct sockaddr *)&four;
+	int fd = socket(v6 ? AF_INET6 : AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), error = 0;
+
+	if (fd < 0)
+		return -errno;
+	memcpy(&six.sin6_addr, there.b, sizeof(there.b));
+	memcpy(&four.sin_addr, addr_v4_bytes(&there), 4);
+	if (connect(fd, address, len) < 0 || getsockname(fd, address, &len) < 0)
+		error = -errno;
+	else
+		*own = v6 ? addr_from_v6(six.sin6_addr.s6_addr) : addr_from_v4((const uint8_t *)&four.sin_addr);
+	close(fd);
+	return error;
+}
+
+static bool holds(const struct ifaddrs *item, const struct addr *own)
+{
+	struct addr addr;
+
+	if (!item->ifa_addr)
+		return false;
+	if (item->ifa_addr->sa_family == AF_INET)
+		addr = addr_from_v4((const uint8_t *)&((const struct sockaddr_in *)(const void *)item->ifa_addr)->sin_addr);
+	else if (item->ifa_addr->sa_family == AF_INET6)
+		addr = addr_from_v6(((const struct sockaddr_in6 *)(const void *)item->ifa_addr)->sin6_addr.s6_addr);
+	else
+		return false;
+	return addr_equal(&addr, own);
+}
+
+int inject_way(int v6, struct addr *own, char interface[16])
+{
+	struct ifaddrs *list;
+	struct addr found;
+	int error = own_address(v6, &found);
+
+	if (error)
+		return error;
+	if (getifaddrs(&list) < 0)
+		return -errno;
+	error = -ENODEV;
+	for (const struct ifaddrs *item = list; item && error; item = item->ifa_next)
+		if (holds(item, &found) && strlen(item->ifa_name) < 16) {
+			strcpy(interface, item->ifa_name);
+			*own = found;
+			error = 0;
+		}
+	freeifaddrs(list);
+	return error;
+}
