@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The Debian package: built, judged by lintian, installed, upgraded, removed, purged, by the real dpkg.
 
-dpkg works on this machine's own system as the lower half of an overlay, in a mount namespace of its own: nothing of it reaches the
-machine. No service manager runs there, so whether the service starts is a matter of the virtual machine's test.
+dpkg works on this machine's own system as the lower half of an overlay, in a mount namespace of its own: nothing of it
+reaches the machine. No service manager runs there, so whether the service starts is a matter of the virtual machine's test.
 """
 import os
 import re
@@ -14,7 +14,8 @@ import pytest
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.environ.get("PICKET_BUILD", "build")
 # What dpkg and the makers of accounts keep for themselves.
-BOOKKEEPING = re.compile(r"/(var/lib/dpkg|var/log|var/cache|run|dev|proc)(/|$)|/etc/(passwd|group|shadow|gshadow|subuid|subgid|\.pwd\.lock)-?$"
+BOOKKEEPING = re.compile(r"/(var/lib/dpkg|var/log|var/cache|run|dev|proc)(/|$)"
+                         r"|/etc/(passwd|group|shadow|gshadow|subuid|subgid|\.pwd\.lock)-?$"
                          r"|/var/lib/systemd(/deb-systemd-helper-(en|un)?(abled|masked))?$")
 
 
@@ -26,9 +27,9 @@ class Machine:
         script = ('mount -t tmpfs tmpfs "$1" && mkdir "$1/upper" "$1/work" "$1/root" && '
                   'mount -t overlay overlay -o "lowerdir=/,upperdir=$1/upper,workdir=$1/work" "$1/root" && '
                   'mount -t proc proc "$1/root/proc" && mount --rbind /dev "$1/root/dev" && echo ready && exec sleep 300')
-        self.holder = subprocess.Popen(["unshare", "--mount", "--pid", "--net", "--fork", "--kill-child", "--propagation", "private",
-                                        "sh", "-c", script, "sh", self.folder],
-                                       stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.holder = subprocess.Popen(
+            ["unshare", "--mount", "--pid", "--net", "--fork", "--kill-child", "--propagation", "private",
+             "sh", "-c", script, "sh", self.folder], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         if self.holder.stdout.readline() != "ready\n":
             reason = self.holder.stderr.read().strip().splitlines()
             self.close()
@@ -55,9 +56,9 @@ class Machine:
             f.write(text)
 
     def run(self, *argv, status=0):
-        done = subprocess.run(["nsenter", f"--target={self.pid}", "--mount", "--pid", "--net", "chroot", f"{self.folder}/root", *argv],
-                              capture_output=True, text=True, timeout=120, stdin=subprocess.DEVNULL,
-                              env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C.UTF-8"})
+        enter = ["nsenter", f"--target={self.pid}", "--mount", "--pid", "--net", "chroot", f"{self.folder}/root"]
+        clean = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C.UTF-8"}
+        done = subprocess.run(enter + list(argv), capture_output=True, text=True, timeout=120, stdin=subprocess.DEVNULL, env=clean)
         assert done.returncode == status, f"{argv}: exit {done.returncode}\n{done.stdout}{done.stderr}"
         return done.stdout + done.stderr
 
@@ -114,13 +115,15 @@ def newer(package, folder):
 
 
 def test_installs_upgrades_removes_purges_and_installs_again(machine, package, tmp_path_factory):
-    if subprocess.run(["dpkg-query", "-W", "-f", "${db:Status-Status}", "picket"], capture_output=True, text=True).stdout == "installed":
+    status = subprocess.run(["dpkg-query", "-W", "-f", "${db:Status-Status}", "picket"], capture_output=True, text=True).stdout
+    if status == "installed":
         pytest.skip("picket is installed on this machine")
     machine.run("rm", "-rf", "/etc/picket", "/var/lib/picket")
 
     machine.run("dpkg", "-i", copy_in(machine, package, "picket.deb"))
-    for name in ("/usr/sbin/picketd", "/usr/sbin/picketctl", "/usr/sbin/picket-from-portsentry", "/lib/systemd/system/picket.service",
-                 "/etc/picket/picket.conf", "/etc/picket/conf.d", "/etc/picket/allow", "/usr/share/man/man8/picketd.8.gz",
+    for name in ("/usr/sbin/picketd", "/usr/sbin/picketctl", "/usr/sbin/picket-from-portsentry",
+                 "/lib/systemd/system/picket.service", "/etc/picket/picket.conf", "/etc/picket/conf.d",
+                 "/etc/picket/allow", "/usr/share/man/man8/picketd.8.gz",
                  "/usr/share/bash-completion/completions/picketctl", "/etc/fail2ban/filter.d/picket.conf",
                  "/etc/systemd/system/multi-user.target.wants/picket.service"):
         assert machine.exists(name), name
@@ -141,7 +144,8 @@ def test_installs_upgrades_removes_purges_and_installs_again(machine, package, t
     assert "+upgrade" in machine.run("dpkg-query", "-W", "-f", "${Version}", "picket")
 
     def kept():
-        return ("the admin was here" in machine.read("/etc/picket/picket.conf") and "192.0.2.0/24" in machine.read("/etc/picket/allow") and
+        return ("the admin was here" in machine.read("/etc/picket/picket.conf") and
+                "192.0.2.0/24" in machine.read("/etc/picket/allow") and
                 machine.exists("/etc/picket/conf.d/own.conf") and machine.exists("/var/lib/picket/memory"))
     assert kept()
     machine.run("picketd", "-t")

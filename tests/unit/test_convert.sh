@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
-# picket-from-portsentry: what it carries over, what it tells, what it refuses, and that no value gets out of its quotes.
-# The configurations it writes are read by picketd itself ($BUILD/picketd -t) where that is built.
+# picket-from-portsentry: what it carries over, what it tells, what it refuses, and that no value gets out of its
+# quotes. The configurations it writes are read by picketd itself ($BUILD/picketd -t) where that is built.
 set -eu
 cd "$(dirname "$0")/../.."
 tool=scripts/picket-from-portsentry

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
-# What goes with the service: the unit (valid, and as confined as it says), accounts, fail2ban's filter, completions, the package's
-# version. A part whose tool is missing is named; when none could run, the whole is skipped (77).
+# What goes with the service: the unit (valid, and as confined as it says), accounts, fail2ban's filter, completions,
+# the package's version. A part whose tool is missing is named; when none could run, the whole is skipped (77).
 set -eu
 cd "$(dirname "$0")/../.."
 work=$(mktemp -d)
