@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Questions to the history, answered in pages by walking an index in the order of the answer, so that the size of the table doesn't
- * matter.  A prefix with few rows is sorted from its own index; one with many is met often on the way through time.
+ * Questions to the history, answered in pages by walking an index in the order of the answer, so that the size of the
+ * table doesn't matter.  A prefix with few rows is sorted from its own index; one with many is walked through time by
+ * stretches of 4.7 hours: however long it has been silent, a year has 1,900 of them.
  */
 #include "store_internal.h"
 
@@ -10,8 +11,12 @@
 
 #include "store_codec.h"
 
-/* A prefix with up to so many rows is sorted; one with more is looked for in time. */
-#define SORT_MAX 200000
+/* A prefix with up to so many rows is sorted: some 10 ms. */
+#define SORT_MAX 20000
+/* As in the index: at_ms >> 24. */
+#define STRETCH_SHIFT 24
+/* Ten years of them: more is nobody's clock. */
+#define STRETCHES_MAX 20000
 /* Pages of nothing but bad rows: then the file is somebody's joke. */
 #define ROUNDS_MAX 100
 
@@ -54,13 +59,19 @@ static bool page_add(struct page *page, const struct place *place)
 	return true;
 }
 
+/* Nothing earlier is looked at: pages that go upwards begin where the last one ended. */
+static int64_t from_ms(const struct page *page)
+{
+	return page->oldest_first && page->edge.at_ms > page->since_ms ? page->edge.at_ms : page->since_ms;
+}
+
 /* Runs a statement whose first parameters are bound, for as many rows as the page may want. */
 static int collect(struct page *page, struct store_binder *query)
 {
 	int result;
 
-	query->next = 2;
-	store_bind_int(query, page->since_ms);
+	query->next = 3;
+	store_bind_int(query, from_ms(page));
 	store_bind_int(query, page->edge.at_ms);
 	store_bind_int(query, page->edge.row);
 	store_bind_int(query, (int64_t)page->limit);
@@ -91,28 +102,69 @@ static int collect_exact(struct store *store, struct page *page, const struct pr
 	return collect(page, &query);
 }
 
+/* A query of one number; SQLITE_DONE where there is none. */
+static int number(struct store_binder *query, int64_t *out)
+{
+	int result = sqlite3_step(query->statement);
+
+	if (result == SQLITE_ROW)
+		*out = sqlite3_column_int64(query->statement, 0);
+	sqlite3_reset(query->statement);
+	return result == SQLITE_ROW ? SQLITE_OK : result;
+}
+
+/* Begins with the range of addresses first to last. */
+static struct store_binder bind_range(struct store *store, enum store_statement which, const struct addr *first,
+				      const struct addr *last)
+{
+	struct store_binder query = store_bind(store, which);
+
+	store_bind_blob(&query, first->b, sizeof(first->b));
+	store_bind_blob(&query, last->b, sizeof(last->b));
+	return query;
+}
+
+static int collect_stretches(struct store *store, struct page *page, const struct addr *first, const struct addr *last)
+{
+	bool up = page->oldest_first;
+	int64_t stretch = (up ? from_ms(page) : page->edge.at_ms) >> STRETCH_SHIFT, oldest = page->since_ms >> STRETCH_SHIFT;
+	int result = SQLITE_OK;
+
+	for (int i = 0; i < STRETCHES_MAX && page->count < page->limit; i++, stretch += up ? 1 : -1) {
+		struct store_binder query = store_bind(store, way(page, STORE_NEXT_STRETCH));
+
+		store_bind_int(&query, stretch);
+		result = number(&query, &stretch);
+		if (result != SQLITE_OK || stretch < oldest)
+			break;
+		query = bind_range(store, way(page, STORE_BY_STRETCH), first, last);
+		store_bind_int(&query, stretch);
+		result = collect(page, &query);
+		if (result != SQLITE_OK)
+			break;
+	}
+	return result == SQLITE_DONE ? SQLITE_OK : result;
+}
+
 /* Every source with an address of the range, which are all that lie in the prefix and those that begin where it does. */
 static int collect_range(struct store *store, struct page *page, const struct prefix *within)
 {
-	struct store_binder query = store_bind(store, STORE_COUNT_RANGE);
+	const struct addr *first = &within->addr;
 	struct addr last = within->addr;
+	struct store_binder query;
 	int64_t rows = 0;
 	int result;
 
 	for (unsigned bit = within->len; bit < 128; bit++)
 		last.b[bit / 8] |= (uint8_t)(0x80 >> bit % 8);
-	store_bind_blob(&query, within->addr.b, sizeof(within->addr.b));
-	store_bind_blob(&query, last.b, sizeof(last.b));
+	query = bind_range(store, STORE_COUNT_RANGE, first, &last);
 	store_bind_int(&query, SORT_MAX + 1);
-	result = sqlite3_step(query.statement);
-	if (result == SQLITE_ROW)
-		rows = sqlite3_column_int64(query.statement, 0);
-	sqlite3_reset(query.statement);
-	if (result != SQLITE_ROW)
+	result = number(&query, &rows);
+	if (result != SQLITE_OK)
 		return result;
-	query = store_bind(store, way(page, rows <= SORT_MAX ? STORE_BY_RANGE : STORE_BY_TIME_IN_RANGE));
-	store_bind_blob(&query, within->addr.b, sizeof(within->addr.b));
-	store_bind_blob(&query, last.b, sizeof(last.b));
+	if (rows > SORT_MAX)
+		return collect_stretches(store, page, first, &last);
+	query = bind_range(store, way(page, STORE_BY_RANGE), first, &last);
 	return collect(page, &query);
 }
 
@@ -184,13 +236,11 @@ static int find_edge(struct store *store, const struct store_query *query, struc
 		return SQLITE_OK;
 	lookup = store_bind(store, STORE_EDGE);
 	store_bind_int(&lookup, query->before_row);
-	result = sqlite3_step(lookup.statement);
-	if (result == SQLITE_ROW)
-		*edge = (struct place){ sqlite3_column_int64(lookup.statement, 0), query->before_row };
-	else if (result == SQLITE_DONE)
+	edge->row = query->before_row;
+	result = number(&lookup, &edge->at_ms);
+	if (result == SQLITE_DONE)
 		*edge = (struct place){ -1, -1 };
-	sqlite3_reset(lookup.statement);
-	return result == SQLITE_ROW || result == SQLITE_DONE ? SQLITE_OK : result;
+	return result == SQLITE_DONE ? SQLITE_OK : result;
 }
 
 /* Bad rows leave holes in a page: filled from the next one. */

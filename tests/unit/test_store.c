@@ -594,13 +594,14 @@ static void test_history_answers_like_a_plain_search(void **state)
 	free(answer);
 }
 
-/* Above the number that is sorted, a prefix is looked for on the way through time: the answer is the same. */
+/* Above the number that is sorted, a prefix is walked through time: the answer is the same. */
 static void test_history_of_a_crowded_prefix(void **state)
 {
 	struct fixture *f = *state;
 	struct answer *answer = calloc(1, sizeof(*answer));
 	struct store *store = open_well(f->directory);
 	struct event event = event_of(EVENT_ALERT, "10.0.0.0/9", NOW_MS);
+	struct store_query crowded = { .limit = 0 };
 
 	store_event(store, &event);
 	event = event_of(EVENT_ALERT, "192.0.2.1", NOW_MS + 1);
@@ -609,7 +610,7 @@ static void test_history_of_a_crowded_prefix(void **state)
 	store_close(store);
 	by_hand(f->path,
 		"WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 210000)"
-		"INSERT INTO event SELECT NULL, at_ms + i, type, source, made_key, 128, grade, duration_ms, incident, tool, times,"
+		"INSERT INTO event SELECT NULL, at_ms + i * 100000, type, source, made_key, 128, grade, duration_ms, incident, tool, times,"
 		" observed, reason, ports, detail FROM (SELECT event.*, i, CAST(x'00000000000000000000FFFF0A0A' ||"
 		" CAST(char(1 + i % 100, 1 + i / 100 % 100) AS BLOB) AS BLOB) AS made_key FROM event, n WHERE row = 1)");
 	store = open_well(f->directory);
@@ -618,6 +619,22 @@ static void test_history_of_a_crowded_prefix(void **state)
 	assert_int_equal(answer->rows[9], 209993);
 	assert_int_equal(ask(store, "10.10.5.7", 500, answer), 22);     /* its own 21, and the /9 it lies in */
 	assert_int_equal(answer->rows[21], 1);
+	crowded.within = prefix("10.0.0.0/8");
+	crowded.since_ms = NOW_MS + 100LL * 100000;
+	crowded.before_row = 1000 + 2;
+	answer->count = 0;
+	assert_int_equal(store_history(store, &crowded, take_event, answer), 900);
+	assert_int_equal(answer->rows[0], 999 + 2);
+	assert_int_equal(answer->rows[899], 100 + 2);
+	crowded.oldest_first = true;
+	crowded.before_row = 50 + 2;
+	answer->count = 0;
+	assert_int_equal(store_history(store, &crowded, take_event, answer), 1000);
+	assert_int_equal(answer->rows[0], 100 + 2);
+	assert_int_equal(answer->rows[999], 1099 + 2);
+	crowded.before_row = 210000;
+	answer->count = 0;
+	assert_int_equal(store_history(store, &crowded, take_event, answer), 2);
 	assert_int_equal(ask(store, "192.0.0.0/16", 0, answer), 1);
 	assert_int_equal(ask(store, "172.16.0.0/12", 0, answer), 0);
 	store_close(store);
@@ -1065,7 +1082,7 @@ static int in_child(int (*act)(struct fixture *), struct fixture *f)
 static bool mount_small(const char *directory)
 {
 	return unshare(CLONE_NEWNS) == 0 && mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
-	       mount("none", directory, "tmpfs", 0, "size=2m,mode=0700") == 0;
+	       mount("none", directory, "tmpfs", 0, "size=8m,mode=0700") == 0;
 }
 
 #define EXPECT(condition) do { if (!(condition)) { fprintf(stderr, "line %d: %s\n", __LINE__, #condition); return 1; } } while (0)
@@ -1122,21 +1139,21 @@ static int read_only_disk(struct fixture *f)
 	store = store_open(f->directory, NOW_MS);
 	fill(store, 100);
 	store_close(store);
-	EXPECT(mount("none", f->directory, NULL, MS_REMOUNT | MS_RDONLY, "size=2m") == 0);
+	EXPECT(mount("none", f->directory, NULL, MS_REMOUNT | MS_RDONLY, "size=8m") == 0);
 	store = store_open(f->directory, NOW_MS);
 	EXPECT(strstr(problem(store), "Read-only file system; history is not kept, blocking goes on"));
 	/* The blocks come back all the same. */
 	EXPECT(store_each_block(store, NOW_MS, count_block, &blocks) == 100);
 	fill(store, 50);
 	EXPECT(stats_of(store).queued == 50);
-	EXPECT(mount("none", f->directory, NULL, MS_REMOUNT, "size=2m") == 0);
+	EXPECT(mount("none", f->directory, NULL, MS_REMOUNT, "size=8m") == 0);
 	store_tick(store, NOW_MS + 60000);
 	EXPECT(problem(store)[0] == '\0');
 	EXPECT(stats_of(store).rows == 150);
 	store_close(store);
 	/* And an empty one. */
 	unlink(f->path);
-	EXPECT(mount("none", f->directory, NULL, MS_REMOUNT | MS_RDONLY, "size=2m") == 0);
+	EXPECT(mount("none", f->directory, NULL, MS_REMOUNT | MS_RDONLY, "size=8m") == 0);
 	store = store_open(f->directory, NOW_MS);
 	EXPECT(strstr(problem(store), "Read-only file system"));
 	fill(store, 50);
