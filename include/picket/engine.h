@@ -126,6 +126,15 @@ enum engine_result engine_protect(struct engine *engine, const struct prefix *wh
 
 /* A local service is (still) listening: probes of its port weigh nothing for 30 days. */
 void engine_served(struct engine *engine, uint8_t protocol, uint16_t port, int64_t now_ms);
+/* The ports remembered as served, by pages as the views below; and one of an earlier run back. */
+struct served_view {
+	int64_t last_ms;                /* when a service was last seen there */
+	uint16_t port;
+	uint8_t protocol;
+	uint8_t reserved;
+};
+uint32_t engine_services(const struct engine *engine, uint32_t cursor, struct served_view *out, size_t max, size_t *count);
+enum engine_result engine_restore_served(struct engine *engine, const struct served_view *served, int64_t now_ms);
 /* An IPv6 customer: its /64 is keyed by /128 from now on. */
 void engine_customer(struct engine *engine, const struct addr *addr, int64_t now_ms);
 
@@ -189,7 +198,8 @@ struct explain_view {
 
 struct engine_status {
 	uint32_t sources, sources_max, confirmed_sources;
-	uint32_t blocks, bans, manuals, blocks_max;
+	uint32_t blocks, bans, manuals; /* by grade: on suspicion, confirmed, by an admin */
+	uint32_t blocks_max;            /* of all together */
 	uint32_t allow, protected_count;
 	uint32_t storm_tokens;          /* soft blocks that may start now */
 	uint32_t storm_active;          /* 1 while the bucket is dry */

@@ -86,8 +86,16 @@ int nft_add(struct nft *nft, const struct nft_element *elements, size_t count);
 int nft_delete(struct nft *nft, const struct nft_element *elements, size_t count);
 int nft_flush(struct nft *nft, enum nft_list list);
 int nft_read_counters(struct nft *nft, struct nft_counters *out);
-/* IPv6 sources in `customers`; at most max; returns the count or -errno. */
-int nft_read_customers6(struct nft *nft, struct addr *out, size_t max);
+/* Who may reach one port of ours even while blocked on suspicion: they exchanged data with it within 24 h. */
+struct nft_customer {
+	struct addr addr;
+	int64_t left_ms;
+	uint16_t port;
+	uint8_t protocol;               /* TCP or UDP */
+};
+/* At most max, the IPv6 ones first; returns the count or -errno. */
+int nft_read_customers(struct nft *nft, struct nft_customer *out, size_t max);
+int nft_add_customers(struct nft *nft, const struct nft_customer *customers, size_t count);
 
 /* Notifications (NFNLGRP_NFTABLES): a second socket, to be polled for reading. */
 int nft_watch_fd(const struct nft *nft);

@@ -129,28 +129,3 @@ int element_dump(struct nft *nft, const char *set, element_fn *fn, void *context
 
 	return nft_dump(nft, NFT_MSG_GETSETELEM, set, read_elements, &dump);
 }
-
-/* ---- customers ---- */
-
-struct customers {
-	struct addr *out;
-	size_t count, max;
-};
-
-static int read_customer(void *context, const uint8_t *key, size_t len, int64_t left_ms)
-{
-	struct customers *customers = context;
-
-	(void)left_ms;
-	if (len == ELEMENT_KEY_MAX && customers->count < customers->max)
-		customers->out[customers->count++] = addr_from_v6(key);
-	return 0;
-}
-
-int nft_read_customers6(struct nft *nft, struct addr *out, size_t max)
-{
-	struct customers customers = { out, 0, max < INT32_MAX ? max : INT32_MAX };
-	int result = element_dump(nft, "customers6", read_customer, &customers);
-
-	return result && result != -EINTR ? result : (int)customers.count;
-}

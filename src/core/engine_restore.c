@@ -168,3 +168,13 @@ enum engine_result engine_restore_source(struct engine *engine, const struct sou
 	engine_rank(engine, source);
 	return ENGINE_OK;
 }
+
+enum engine_result engine_restore_served(struct engine *engine, const struct served_view *served, int64_t now_ms)
+{
+	engine_time(engine, now_ms);
+	if (served->last_ms <= 0 || served->last_ms > engine->now_ms)
+		return ENGINE_INVALID;
+	if (!served_is(engine->served, served->protocol, served->port, engine->now_ms))
+		served_note(engine->served, served->protocol, served->port, served->last_ms);
+	return ENGINE_OK;
+}

@@ -14,7 +14,7 @@ void engine_status(const struct engine *engine, struct engine_status *out)
 	out->sources_max = sources_max(engine->sources);
 	out->confirmed_sources = sources_confirmed(engine->sources);
 	out->evicted = sources_evicted(engine->sources);
-	out->blocks = blocks_count(engine->blocks, GRADE_NONE);
+	out->blocks = blocks_count(engine->blocks, GRADE_BLOCK);
 	out->bans = blocks_count(engine->blocks, GRADE_BAN);
 	out->manuals = blocks_count(engine->blocks, GRADE_MANUAL);
 	out->blocks_max = ENGINE_BLOCKS_MAX;
@@ -156,4 +156,17 @@ void engine_explain(const struct engine *engine, const struct addr *addr, int64_
 		out->allowed_by = *allowed;
 	}
 	out->protect_why = (uint8_t)guard_protected(engine->guard, &host, &out->protected_by);
+}
+
+uint32_t engine_services(const struct engine *engine, uint32_t cursor, struct served_view *out, size_t max, size_t *count)
+{
+	*count = 0;
+	while (*count < max) {
+		struct served_view view = { 0 };
+
+		if (!served_next(engine->served, &cursor, &view.protocol, &view.port, &view.last_ms))
+			return 0;
+		out[(*count)++] = view;
+	}
+	return cursor;
 }

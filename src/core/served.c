@@ -53,3 +53,23 @@ bool served_is(const struct served *served, uint8_t protocol, uint16_t port, int
 	return row >= 0 && served->last_s[row][port] > 0 &&
 	       now_ms / 1000 - served->last_s[row][port] < SERVED_MEMORY_S;
 }
+
+bool served_next(const struct served *served, uint32_t *cursor, uint8_t *protocol, uint16_t *port, int64_t *last_ms)
+{
+	static const uint8_t protocols[SERVED_PROTOCOLS] = {
+		[SERVED_TCP] = PROTO_TCP, [SERVED_UDP] = PROTO_UDP, [SERVED_SCTP] = PROTO_SCTP,
+	};
+
+	for (; *cursor < SERVED_PROTOCOLS * 65536; (*cursor)++) {
+		uint32_t last_s = served->last_s[*cursor >> 16][*cursor & 0xffff];
+
+		if (last_s == 0)
+			continue;
+		*protocol = protocols[*cursor >> 16];
+		*port = (uint16_t)*cursor;
+		*last_ms = (int64_t)last_s * 1000;
+		(*cursor)++;
+		return true;
+	}
+	return false;
+}

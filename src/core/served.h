@@ -16,6 +16,8 @@ struct served;
 struct served *served_new(void);
 void served_free(struct served *served);
 void served_note(struct served *served, uint8_t protocol, uint16_t port, int64_t now_ms);
+/* The next port that was ever noted, from *cursor on; moves it past that.  False: no more. */
+bool served_next(const struct served *served, uint32_t *cursor, uint8_t *protocol, uint16_t *port, int64_t *last_ms);
 bool served_is(const struct served *served, uint8_t protocol, uint16_t port, int64_t now_ms);
 
 #endif

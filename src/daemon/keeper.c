@@ -46,6 +46,7 @@ void keeper_event(struct keeper *keeper, const struct event *event)
 	describe_event(&w, event, keeper->names);
 	journal_event(keeper->journal, event, line);
 	history_add(keeper->history, event);
+	memory_event(keeper->memory, event);
 	for (task = LIST_FIRST(&keeper->tasks); task; task = next) {
 		next = LIST_NEXT(task, entry);
 		if (task->streaming)
@@ -65,6 +66,16 @@ static void bad_message(struct keeper *keeper, const char *who)
 	journal_log(keeper->journal, LOG_ERR, "a message of the %s made no sense and was thrown away", who);
 }
 
+/* Its engine is there: whom it must not block first, then whom it had blocked. */
+static void sentry_is_ready(struct keeper *keeper)
+{
+	keeper->sentry_ready = true;
+	protect_refresh(keeper->protect, keeper->start->sentry_fd, keeper_now_ms() / 1000, true);
+	if (!keeper->restored)
+		memory_restore(keeper->memory, keeper->start->sentry_fd, keeper_now_ms());
+	keeper->restored = true;
+}
+
 static void handle(struct keeper *keeper, const char *who)
 {
 	const struct wire_message *message = &keeper->message;
@@ -75,6 +86,10 @@ static void handle(struct keeper *keeper, const char *who)
 			keeper_event(keeper, &message->body.event);
 		else
 			bad_message(keeper, who);
+		break;
+	case WIRE_MEMORY_BEGIN: case WIRE_MEMORY_BLOCKS: case WIRE_MEMORY_SOURCES: case WIRE_MEMORY_SERVED:
+	case WIRE_MEMORY_CUSTOMERS: case WIRE_MEMORY_END:
+		memory_save(keeper->memory, message, keeper_now_ms());
 		break;
 	case WIRE_HOOKS:
 		keeper->hooks = message->body.hooks;
@@ -87,9 +102,7 @@ static void handle(struct keeper *keeper, const char *who)
 		/* id 0 answers our own question: the engine is there, and may be told whom to protect. */
 		if (message->header.id == 0) {
 			if (!keeper->sentry_ready)
-				protect_refresh(keeper->protect, keeper->start->sentry_fd, keeper_now_ms() / 1000,
-						true);
-			keeper->sentry_ready = true;
+				sentry_is_ready(keeper);
 			break;
 		}
 		task_answered(keeper, message);
@@ -168,6 +181,8 @@ static void on_tick(evutil_socket_t fd, short what, void *context)
 	if (keeper->sentry_gone)
 		return;
 	exposure_tick(keeper);
+	if (tick % TICKS_A_SECOND == 0)
+		memory_tick(keeper->memory, keeper_now_ms());
 	if (!keeper->sentry_ready)
 		wire_send(keeper->start->sentry_fd, WIRE_ASK_STATUS, 0, &(struct wire_empty){ 0 });
 	else if (tick % (PROTECT_EVERY_S * TICKS_A_SECOND) == 0)
@@ -245,9 +260,10 @@ static int set_up(struct keeper *keeper)
 
 	keeper->names = read_services(keeper->journal);
 	keeper->history = history_new();
+	keeper->memory = memory_open(start->state_dir, keeper->journal, keeper_now_ms());
 	keeper->protect = protect_new("", start->state_dir, keeper->journal);
 	keeper->base = options.base = event_base_new();
-	if (!keeper->history || !keeper->protect || !keeper->base || control_open(&options, &keeper->control) < 0)
+	if (!keeper->history || !keeper->memory || !keeper->protect || !keeper->base || control_open(&options, &keeper->control) < 0)
 		return -ENOMEM;
 	keeper->sentry_event = listen_to(keeper, start->sentry_fd, on_sentry);
 	keeper->supervisor_event = listen_to(keeper, start->supervisor_fd, on_supervisor);
@@ -269,6 +285,7 @@ static void clean_up(struct keeper *keeper)
 		event_base_free(keeper->base);
 	exposure_close(keeper->exposure);
 	protect_free(keeper->protect);
+	memory_close(keeper->memory);
 	history_free(keeper->history);
 	service_names_free(keeper->names);
 	journal_close(keeper->journal);

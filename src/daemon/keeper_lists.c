@@ -276,51 +276,10 @@ void list_free(struct task *task)
 	free(task->top);
 }
 
-/* ---- history and live events ---- */
-
-static void send_events(struct task *task)
-{
-	struct keeper *keeper = task->keeper;
-	const struct event *event;
-	uint64_t lost = 0;
-
-	while (!control_is_full(task->client)) {
-		event = history_next(keeper->history, &task->query, &task->position, &lost);
-		if (lost) {
-			keeper->followers_lost += lost;
-			if (!task_line(task, json_pack("{s:I}", "lost", (json_int_t)lost)))
-				return;
-			lost = 0;
-		}
-		if (!event) {
-			if (!task->request.follow)
-				task_done(task);
-			return;
-		}
-		if (!task_line(task, view_event(event, keeper->names)))
-			return;
-	}
-}
-
-void list_history_start(struct task *task)
-{
-	const struct control_request *request = &task->request;
-
-	task->query.by_source = request->given & 1u << CONTROL_FIELD_SOURCE;
-	task->query.source = request->source;
-	task->query.since_ms = request->since_s ? keeper_now_ms() - request->since_s * 1000 : 0;
-	task->query.last = request->limit;
-	task->position = history_start(task->keeper->history, &task->query);
-	task->streaming = true;
-	if (request->follow)
-		control_follow(task->client);
-	send_events(task);
-}
-
 void list_resume(struct task *task)
 {
-	if (task->streaming)
-		send_events(task);
+	if (task->streaming || task->from_memory)
+		history_resume(task);
 	else if (task->top && task->top->complete)
 		send_sources(task);
 	else if (task->page != WIRE_NONE && task->id == 0)

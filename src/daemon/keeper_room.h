@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The keeper's own room: what its parts share.  keeper.c owns start, loop and the two wires; keeper_task.c the
- * questions under way; keeper_commands.c what each request does; keeper_lists.c the answers that come in pages.
+ * questions under way; keeper_commands.c what each request does; keeper_lists.c the answers that come in pages; keeper_events.c history and live events.
  */
 #ifndef PICKET_KEEPER_ROOM_H
 #define PICKET_KEEPER_ROOM_H
@@ -14,6 +14,7 @@
 #include "keeper.h"
 #include "keeper_exposure.h"
 #include "keeper_history.h"
+#include "keeper_memory.h"
 #include "keeper_protect.h"
 #include "wire.h"
 
@@ -49,6 +50,8 @@ struct task {
 	struct thresholds thresholds;
 	struct history_query query;     /* history, events */
 	uint64_t position, lost;
+	int64_t row;                    /* history from memory: the last row that was sent */
+	bool from_memory;
 	bool streaming;
 };
 
@@ -60,7 +63,8 @@ struct keeper {
 	struct event *sentry_event, *supervisor_event, *tick, *farewell;
 	struct journal *journal;
 	struct service_names *names;
-	struct history *history;
+	struct history *history;        /* the newest events, for those who follow; all of them when memory fails */
+	struct memory *memory;
 	struct protect *protect;
 	struct exposure *exposure;
 	struct control *control;
@@ -68,6 +72,7 @@ struct keeper {
 	uint32_t last_id;
 	unsigned big_sorts;
 	bool sentry_ready;              /* it has answered: its engine is there */
+	bool restored;                  /* what was remembered has gone to the sentry */
 	bool sentry_gone, supervisor_gone;
 	uint32_t ticks;
 	int64_t complained_ms;          /* of messages that made no sense, once a minute */
@@ -105,7 +110,8 @@ void command_start(struct task *task);
 void list_start(struct task *task);             /* list, allow-list */
 void list_sources_start(struct task *task);
 void list_protects_start(struct task *task);    /* the end of status */
-void list_history_start(struct task *task);
+void list_history_start(struct task *task);     /* keeper_events.c */
+void history_resume(struct task *task);
 /* The client has room again. */
 void list_resume(struct task *task);
 void list_free(struct task *task);

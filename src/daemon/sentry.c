@@ -192,5 +192,7 @@ int sentry_run(const struct sentry_start *start)
 	event_base_dispatch(sentry->base);
 	/* Nothing that is held here is lost: it passes. */
 	nfqueue_accept_all(start->queue);
+	if (sentry->engine && sentry->nft)
+		sentry_memory_stop(sentry);
 	return 0;
 }

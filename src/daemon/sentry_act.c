@@ -142,6 +142,7 @@ void sentry_tick(struct sentry *sentry)
 		count = sentry->actions.count;
 		sentry_act(sentry);
 	} while (count == ENGINE_ACTIONS_MAX);
+	sentry_memory_tick(sentry, now_ms);
 	if (now_ms >= sentry->next_second_ms) {
 		sentry->next_second_ms = now_ms + 1000;
 		tick_second(sentry, now_ms);

@@ -36,6 +36,11 @@ static uint32_t ports_in(const struct nft_port_range *ports, size_t count)
 	return total;
 }
 
+static void copy_ranges(struct nft_port_range out[WIRE_RANGES_MAX], const struct nft_port_range *ports, size_t count)
+{
+	memcpy(out, ports, (count < WIRE_RANGES_MAX ? count : WIRE_RANGES_MAX) * sizeof(*ports));
+}
+
 static void ask_status(struct sentry *sentry, uint32_t id)
 {
 	struct wire_status *status = &sentry->out.body.status;
@@ -62,6 +67,8 @@ static void ask_status(struct sentry *sentry, uint32_t id)
 	memcpy(status->interfaces, sentry->rules.interfaces, sizeof(status->interfaces));
 	status->traps_tcp = ports_in(sentry->rules.trap_tcp, sentry->rules.trap_tcp_count);
 	status->traps_udp = ports_in(sentry->rules.trap_udp, sentry->rules.trap_udp_count);
+	copy_ranges(status->trap_tcp, sentry->rules.trap_tcp, sentry->rules.trap_tcp_count);
+	copy_ranges(status->trap_udp, sentry->rules.trap_udp, sentry->rules.trap_udp_count);
 	memcpy(status->table, sentry->config.table, sizeof(status->table));
 	status->queue_number = sentry->rules.queue;
 	status->healing = sentry->heal_failed;
@@ -289,6 +296,10 @@ void sentry_order(struct sentry *sentry, const struct wire_message *message)
 	case WIRE_PROBE:
 		sentry_probe_window(sentry, order->duration_ms);
 		result(sentry, id, ENGINE_OK, 0, 0, "");
+		break;
+	case WIRE_MEMORY_BLOCKS: case WIRE_MEMORY_SOURCES: case WIRE_MEMORY_SERVED: case WIRE_MEMORY_CUSTOMERS:
+	case WIRE_MEMORY_END:
+		sentry_remembered(sentry, message);
 		break;
 	default: break;         /* not the keeper's to say */
 	}

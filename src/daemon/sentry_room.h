@@ -10,6 +10,7 @@
  *   sentry_allow.c  the allow list in the kernel
  *   sentry_heal.c   what does stand in the kernel, when others meddle
  *   sentry_world.c  what the host is: addresses, routes, services
+ *   sentry_memory.c what outlives this run: told by the keeper, told to the keeper
  *   sentry_orders.c questions and orders from the keeper
  */
 #ifndef PICKET_SENTRY_ROOM_H
@@ -67,6 +68,14 @@ struct sentry {
 	bool routes_stale;
 	int64_t next_second_ms, next_listeners_ms, next_customers_ms;
 
+	uint32_t restored;              /* blocks of an earlier run */
+	int64_t next_save_ms;           /* 0: not before the keeper has told what it remembers */
+	size_t save_part;               /* of the save under way */
+	uint32_t save_cursor;
+	bool saving_at_once;
+	struct nft_customer *customers; /* the kernel's book, while it is being sent */
+	uint32_t customer_count;
+
 	struct wire_message in, out;    /* scratch: too large for the stack */
 };
 
@@ -106,6 +115,11 @@ void sentry_heal(struct sentry *sentry);                /* put back what is miss
 void sentry_world_routes(struct sentry *sentry);
 void sentry_world_listeners(struct sentry *sentry);
 void sentry_world_customers(struct sentry *sentry);
+
+/* sentry_memory.c */
+void sentry_remembered(struct sentry *sentry, const struct wire_message *message);
+void sentry_memory_tick(struct sentry *sentry, int64_t now_ms);
+void sentry_memory_stop(struct sentry *sentry);
 
 /* sentry_orders.c */
 void sentry_order(struct sentry *sentry, const struct wire_message *message);

@@ -79,11 +79,12 @@ void sentry_world_listeners(struct sentry *sentry)
 void sentry_world_customers(struct sentry *sentry)
 {
 	enum { MOST = 16384 };
-	struct addr *found = calloc(MOST, sizeof(*found));
-	int count = found ? nft_read_customers6(sentry->nft, found, MOST) : -1;
+	struct nft_customer *found = calloc(MOST, sizeof(*found));
+	int count = found ? nft_read_customers(sentry->nft, found, MOST) : -1;
 	int64_t now_ms = sentry_now_ms(sentry);
 
 	for (int i = 0; i < count; i++)
-		engine_customer(sentry->engine, &found[i], now_ms);
+		if (!addr_is_v4(&found[i].addr))
+			engine_customer(sentry->engine, &found[i].addr, now_ms);
 	free(found);
 }

@@ -6,6 +6,7 @@
 #include "wire.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
@@ -49,6 +50,12 @@ static const struct {
 	[WIRE_TEXT] = { sizeof(struct wire_text), "text" },
 	[WIRE_HOOKS] = { sizeof(struct wire_hooks), "hooks" },
 	[WIRE_PROBE] = { sizeof(struct wire_order), "probe" },
+	[WIRE_MEMORY_BEGIN] = { sizeof(struct wire_empty), "memory-begin" },
+	[WIRE_MEMORY_BLOCKS] = { sizeof(struct wire_blocks), "memory-blocks" },
+	[WIRE_MEMORY_SOURCES] = { sizeof(struct wire_sources), "memory-sources" },
+	[WIRE_MEMORY_SERVED] = { sizeof(struct wire_served), "memory-served" },
+	[WIRE_MEMORY_CUSTOMERS] = { sizeof(struct wire_customers), "memory-customers" },
+	[WIRE_MEMORY_END] = { sizeof(struct wire_empty), "memory-end" },
 };
 
 size_t wire_body_len(enum wire_type type)
@@ -93,6 +100,16 @@ int wire_send(int fd, enum wire_type type, uint32_t id, const void *body)
 	if (sent >= 0)
 		return 0;
 	return errno == ECONNRESET ? -EPIPE : -errno;
+}
+
+int wire_send_patiently(int fd, enum wire_type type, const void *body, int patience_ms)
+{
+	struct pollfd room = { .fd = fd, .events = POLLOUT };
+	int result = wire_send(fd, type, 0, body);
+
+	while (result == -EAGAIN && poll(&room, 1, patience_ms) == 1)
+		result = wire_send(fd, type, 0, body);
+	return result;
 }
 
 int wire_receive(int fd, struct wire_message *out)

@@ -20,7 +20,10 @@
 #define WIRE_PROTECT_BATCH 256
 #define WIRE_BLOCK_BATCH   64
 #define WIRE_SOURCE_BATCH  32
+#define WIRE_SERVED_BATCH  256
+#define WIRE_CUSTOMER_BATCH 256
 #define WIRE_TEXT_MAX      256
+#define WIRE_RANGES_MAX    128          /* of trapped ports, in a status */
 
 /* Where the doctor's probes come from: addresses that nobody has (RFC 5737, RFC 3849). */
 #define WIRE_PROBE_V4 "192.0.2.0/24"
@@ -65,6 +68,14 @@ enum wire_type {
 	/* keeper -> sentry */
 	WIRE_PROBE,             /* wire_order: for duration_ms (at most WIRE_PROBE_MS_MAX) packets from WIRE_PROBE_V4 and _V6 are
 				 * counted instead of judged; answered by WIRE_RESULT */
+	/* Memory, in this order.  keeper -> sentry, once: what was remembered.  sentry -> keeper, every ten minutes and at a stop: what is
+	 * to be remembered. */
+	WIRE_MEMORY_BEGIN,      /* wire_empty */
+	WIRE_MEMORY_BLOCKS,     /* wire_blocks */
+	WIRE_MEMORY_SOURCES,    /* wire_sources */
+	WIRE_MEMORY_SERVED,     /* wire_served */
+	WIRE_MEMORY_CUSTOMERS,  /* wire_customers */
+	WIRE_MEMORY_END,        /* wire_empty */
 	WIRE_TYPE_COUNT
 };
 
@@ -131,6 +142,7 @@ struct wire_status {
 	uint32_t interface_count;       /* 0: all but loopback */
 	char interfaces[NFT_INTERFACES_MAX][16];
 	uint32_t traps_tcp, traps_udp;  /* trapped ports */
+	struct nft_port_range trap_tcp[WIRE_RANGES_MAX], trap_udp[WIRE_RANGES_MAX];     /* the first ones; {0, 0} ends them */
 	char table[NFT_TABLE_NAME_MAX];
 	uint32_t queue_number;          /* first of three */
 	uint32_t healing;               /* 1: the kernel side could not be put back yet */
@@ -143,6 +155,10 @@ struct wire_blocks { uint32_t next, count; struct block_view items[WIRE_BLOCK_BA
 struct wire_sources { uint32_t next, count; struct source_view items[WIRE_SOURCE_BATCH]; };
 struct wire_allows { uint32_t next, count; struct allow_view items[WIRE_ALLOW_BATCH]; };
 struct wire_protects { uint32_t next, count; struct protected_view items[WIRE_PROTECT_BATCH]; };
+
+/* `next` is not used in memory messages. */
+struct wire_served { uint32_t next, count; struct served_view items[WIRE_SERVED_BATCH]; };
+struct wire_customers { uint32_t next, count; struct nft_customer items[WIRE_CUSTOMER_BATCH]; };
 
 struct wire_hooks {
 	uint64_t started, succeeded, failed, timed_out, turned_away;
@@ -167,6 +183,8 @@ struct wire_message {
 		struct wire_allows allows;
 		struct wire_protects protects;
 		struct wire_hooks hooks;
+		struct wire_served served;
+		struct wire_customers customers;
 		struct event event;
 		struct explain_view explain;
 	} body;
@@ -176,6 +194,8 @@ struct wire_message {
 int wire_pair(int fds[2]);
 /* 0, -EAGAIN when the other side does not read, -EPIPE when it is gone, or another -errno.  Never waits. */
 int wire_send(int fd, enum wire_type type, uint32_t id, const void *body);
+/* The same, but waits for the other side to read, patience_ms at the most; then -EAGAIN. */
+int wire_send_patiently(int fd, enum wire_type type, const void *body, int patience_ms);
 /* 1: a message is in *out.  0: nothing there.  -EPIPE: the other side is gone.  -EBADMSG: one of wrong length or unknown type was thrown away. */
 int wire_receive(int fd, struct wire_message *out);
 size_t wire_body_len(enum wire_type type);      /* 0: no such type */

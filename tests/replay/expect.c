@@ -181,7 +181,7 @@ static bool expect_count(struct play *play, char **words, size_t count, unsigned
 		double value;
 	} values[] = {
 		{ "sources", s.sources },
-		{ "blocks", s.blocks },
+		{ "blocks", s.blocks + s.bans + s.manuals },
 		{ "bans", s.bans },
 		{ "duplicates", (double)s.duplicates },
 		{ "spared_decoy", (double)s.spared_decoy },

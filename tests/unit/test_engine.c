@@ -56,14 +56,14 @@ static void orders_are_refused_with_a_reason(void **state)
 	engine_allow(core.engine, &allowed, 0, ALLOW_CONFIG, core.now_ms, core.actions);
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		struct prefix what = core_prefix(cases[i].what);
-		uint32_t before = core_status(&core).blocks;
+		uint32_t before = core_status(&core).manuals;
 		enum engine_result result =
 			engine_block(core.engine, &what, 60000, cases[i].force, "because", core.now_ms, core.actions);
 
 		if (result != cases[i].result)
 			fail_msg("block %s: %d, expected %d", cases[i].what, result, cases[i].result);
 		assert_int_equal(core.actions->count, result == ENGINE_OK ? 2 : 0);
-		assert_int_equal(core_status(&core).blocks, before + (result == ENGINE_OK));
+		assert_int_equal(core_status(&core).manuals, before + (result == ENGINE_OK));
 		if (result == ENGINE_OK)
 			assert_int_equal(engine_unblock(core.engine, &what, core.now_ms, core.actions), ENGINE_OK);
 	}

@@ -72,7 +72,7 @@ static void check_all(const struct core *core, const struct engine_config *confi
 	size_t count;
 
 	assert_true(status.sources <= status.sources_max);
-	assert_true(status.blocks - status.bans - status.manuals <= config->storm_live);
+	assert_true(status.blocks <= config->storm_live);
 	do {
 		cursor = engine_sources(core->engine, cursor, core->now_ms, &view, 1, &count);
 		if (count) {
