@@ -134,13 +134,24 @@ static json_t *state_of(const char *dir)
 			 "writable", dir && access(dir, W_OK | X_OK) == 0);
 }
 
+/* [[1,1],[100,104]] */
+static json_t *ranges(const struct nft_port_range *ports)
+{
+	json_t *array = json_array();
+
+	for (size_t i = 0; i < WIRE_RANGES_MAX && ports[i].first; i++)
+		json_array_append_new(array, json_pack("[i, i]", (int)ports[i].first, (int)ports[i].last));
+	return array;
+}
+
 static json_t *sensors(const struct wire_status *status)
 {
 	json_t *interfaces = json_array();
 
 	for (uint32_t i = 0; i < status->interface_count && i < NFT_INTERFACES_MAX; i++)
 		json_array_append_new(interfaces, json_ascii(status->interfaces[i], sizeof(status->interfaces[i])));
-	return json_pack("{s:o, s:I, s:I, s:b, s:s, s:o, s:I, s:I}",
+	return json_pack("{s:o, s:o, s:o, s:I, s:I, s:b, s:s, s:o, s:I, s:I}",
+			 "trapped_tcp", ranges(status->trap_tcp), "trapped_udp", ranges(status->trap_udp),
 			 "table", json_ascii(status->table, sizeof(status->table)),
 			 "queue_number", (json_int_t)status->queue_number,
 			 "probe_packets", (json_int_t)status->probe_packets, "healing", status->healing != 0,
