@@ -17,6 +17,9 @@ sys.dont_write_bytecode = True
 def pytest_sessionstart(session):
     if os.geteuid() != 0:
         pytest.exit("the system tests make network namespaces: run them as root", returncode=3)
+    for program in (daemon.PICKETD, daemon.PICKETCTL):
+        if not os.access(program, os.X_OK):
+            pytest.exit(f"{program} is not built", returncode=3)
 
 
 def pytest_sessionfinish(session, exitstatus):
