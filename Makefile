@@ -7,6 +7,8 @@ SBINDIR   ?= $(PREFIX)/sbin
 MANDIR    ?= $(PREFIX)/share/man
 DOCDIR    ?= $(PREFIX)/share/doc/picket
 UNITDIR   ?= $(PREFIX)/lib/systemd/system
+SYSUSERSDIR ?= $(PREFIX)/lib/sysusers.d
+TMPFILESDIR ?= $(PREFIX)/lib/tmpfiles.d
 SYSCONFDIR ?= /etc
 BUILD     ?= build
 # make V=1 shows the compiler's command lines
@@ -82,7 +84,7 @@ $(BUILD)/replay-run: $(wildcard tests/replay/*.c) $(BUILD)/libpicket.a
 
 # ---- what people do with it
 
-.PHONY: up down demo check system asan lint format install uninstall
+.PHONY: up down deb demo check system asan lint format install uninstall
 up:                                     ## guards this host: installs what is needed, builds, starts picket
 	@scripts/up
 
@@ -92,6 +94,9 @@ down:                                   ## undoes `make up` (PURGE=1: configurat
 demo: all                               ## a scan and an honest client side by side, in namespaces, with a timeline
 	@scripts/install-deps demo
 	@PICKET_BUILD=$(BUILD) scripts/demo
+
+deb:                                    ## the Debian package, in build/deb, checked by lintian
+	@scripts/deb
 
 # ---- tests
 
@@ -125,6 +130,14 @@ install: all                            ## installs below DESTDIR
 	install -d $(DESTDIR)$(DOCDIR)/hooks && install -m 755 conf/hooks/* $(DESTDIR)$(DOCDIR)/hooks
 	sed 's|/usr/sbin|$(SBINDIR)|g' conf/picket.service > $(DESTDIR)$(UNITDIR)/picket.service
 	chmod 644 $(DESTDIR)$(UNITDIR)/picket.service
+	install -m 755 scripts/picket-from-portsentry $(DESTDIR)$(SBINDIR)
+	install -D -m 644 conf/picket.sysusers $(DESTDIR)$(SYSUSERSDIR)/picket.conf
+	install -D -m 644 conf/picket.tmpfiles $(DESTDIR)$(TMPFILESDIR)/picket.conf
+	install -D -m 644 conf/picket.service.d-hooks.conf.example $(DESTDIR)$(DOCDIR)/examples/hooks.conf
+	install -m 644 conf/portsentry/* $(DESTDIR)$(DOCDIR)/examples
+	if [ -n "$(DESTDIR)" ] || [ -d $(SYSCONFDIR)/fail2ban ]; then for part in filter.d jail.d; do \
+		to=$(DESTDIR)$(SYSCONFDIR)/fail2ban/$$part/picket.conf; \
+		[ -e $$to ] || install -D -m 644 conf/fail2ban/$$part/picket.conf $$to || exit 1; done; fi
 	for page in man/*.[1-8]; do \
 		dir=$(DESTDIR)$(MANDIR)/man$${page##*.}; install -d $$dir && install -m 644 $$page $$dir || exit 1; done
 	if [ -e scripts/completion/picketctl.bash ]; then install -D -m 644 scripts/completion/picketctl.bash \
@@ -138,12 +151,15 @@ ifeq ($(DESTDIR),)
 		useradd --system --gid picket --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin picket
 	getent passwd picket-hook >/dev/null || \
 		useradd --system --user-group --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin picket-hook
+	install -d -m 750 -o picket -g picket /var/lib/picket
 endif
 
 uninstall:                              ## removes what install put there; keeps $(SYSCONFDIR)/picket, the state and the accounts
 	rm -f $(DESTDIR)$(SBINDIR)/picketd $(DESTDIR)$(SBINDIR)/picketctl $(DESTDIR)$(UNITDIR)/picket.service
 	rm -f $(foreach page,$(notdir $(wildcard man/*.[1-8])),$(DESTDIR)$(MANDIR)/man$(patsubst .%,%,$(suffix $(page)))/$(page))
 	rm -f $(DESTDIR)$(PREFIX)/share/bash-completion/completions/picketctl $(DESTDIR)$(PREFIX)/share/zsh/vendor-completions/_picketctl
+	rm -f $(DESTDIR)$(SBINDIR)/picket-from-portsentry $(DESTDIR)$(SYSUSERSDIR)/picket.conf $(DESTDIR)$(TMPFILESDIR)/picket.conf
+	rm -f $(DESTDIR)$(SYSCONFDIR)/fail2ban/filter.d/picket.conf $(DESTDIR)$(SYSCONFDIR)/fail2ban/jail.d/picket.conf
 	rm -rf $(DESTDIR)$(DOCDIR)
 
 

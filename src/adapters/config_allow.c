@@ -125,7 +125,7 @@ static int write_new(const char *path, const char *text, size_t len, const struc
 			result = -errno;
 	}
 	if (result == 0 &&
-	    (fchown(fd, like->st_uid, like->st_gid) < 0 || fchmod(fd, like->st_mode & 0777) < 0 || fsync(fd) < 0))
+	    (fchmod(fd, like->st_mode & 0777) < 0 || fchown(fd, like->st_uid, like->st_gid) < 0 || fsync(fd) < 0))
 		result = -errno;
 	if (close(fd) < 0 && result == 0)
 		result = -errno;

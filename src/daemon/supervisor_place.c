@@ -122,7 +122,7 @@ static int make_state_dir(struct supervisor *s)
 			"state_dir %s belongs to another user than '%s' and is not empty: chown it, or choose another",
 			path, s->config->user);
 		result = -1;
-	} else if ((info.st_uid != s->uid || made) && (fchown(fd, s->uid, s->gid) < 0 || fchmod(fd, 0750) < 0)) {
+	} else if ((info.st_uid != s->uid || made) && (fchmod(fd, 0750) < 0 || fchown(fd, s->uid, s->gid) < 0)) {
 		result = fail(s, errno, "cannot give away state_dir", path);
 	}
 	close(fd);
