@@ -106,13 +106,19 @@ static int try_family(struct reach_port *ports, size_t count, bool v6, char why[
 	return error;
 }
 
-static bool daemon_is_told(const struct ctl_args *args)
+/* Takes the reference. */
+static bool daemon_is_told(const struct ctl_args *args, json_t *request)
 {
-	json_t *answer = NULL, *request = json_pack("{s:s, s:i}", "cmd", "probe", "for_s", WINDOW_S);
-	bool told = ctl_collect(args, request, &answer) == CTL_DONE;
+	json_t *answer = NULL;
+	bool told = request && ctl_collect(args, request, &answer) == CTL_DONE;
 
 	json_decref(answer);
 	return told;
+}
+
+void reach_end(const struct ctl_args *args)
+{
+	daemon_is_told(args, json_pack("{s:s}", "cmd", "probe"));
 }
 
 int reach_try(const struct ctl_args *args, struct reach_port *ports, size_t count, char why[CTL_ERROR_MAX])
@@ -124,12 +130,13 @@ int reach_try(const struct ctl_args *args, struct reach_port *ports, size_t coun
 		snprintf(why, CTL_ERROR_MAX, "it takes root");
 		return -EPERM;
 	}
-	if (!daemon_is_told(args)) {
+	if (!daemon_is_told(args, json_pack("{s:s, s:i}", "cmd", "probe", "for_s", WINDOW_S))) {
 		snprintf(why, CTL_ERROR_MAX, "picketd would take the probes for a scan: it did not answer");
 		return -EAGAIN;
 	}
 	first = try_family(ports, count, false, why);
 	second = try_family(ports, count, true, why);
+	reach_end(args);
 	/* One family is enough to say something: each port tells whether it was tried. */
 	for (size_t i = 0; i < count; i++)
 		if (ports[i].tried)

@@ -23,4 +23,7 @@ struct reach_port {
 /* Root alone can.  0 when some could be tried, or -errno.  why: of those that could not, in words, else empty. */
 int reach_try(const struct ctl_args *args, struct reach_port *ports, size_t count, char why[CTL_ERROR_MAX]);
 
+/* From now on such packets are judged like anybody's. */
+void reach_end(const struct ctl_args *args);
+
 #endif

@@ -60,7 +60,7 @@ static const struct {
 	[CONTROL_RELOAD] = { "reload", 0, 0 },
 	[CONTROL_VERSION_ASKED] = { "version", 0, 0 },
 	[CONTROL_EXPOSURE] = { "exposure", 0, BIT(ACCEPT) },
-	[CONTROL_PROBE] = { "probe", BIT(FOR), 0 },
+	[CONTROL_PROBE] = { "probe", 0, BIT(FOR) },
 };
 
 __attribute__((format(printf, 2, 3)))

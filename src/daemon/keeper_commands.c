@@ -304,7 +304,7 @@ static void reload_start(struct task *task)
 	task_ask(task, WIRE_RELOAD, &(struct wire_empty){ 0 }, WIRE_RESULT, reload_answer);
 }
 
-/* The doctor is about to try every trap. */
+/* The doctor is about to try every trap; without a duration it has done so. */
 static void probe_answer(struct task *task, const struct wire_message *message)
 {
 	if (result_is_good(task, message))

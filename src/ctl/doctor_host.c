@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The host around picket: what the kernel can, how full conntrack is, whether the clock can be trusted and the disk
+ * written.
+ */
+#include <errno.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/timex.h>
+#include <sys/utsname.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "doctor.h"
+#include "procfs.h"
+
+#ifndef SYS_landlock_create_ruleset
+#define SYS_landlock_create_ruleset 444
+#endif
+#define LANDLOCK_VERSION_FLAG 1U
+
+#define MIB               (1024LL * 1024)
+#define FREE_LITTLE       (256 * MIB)
+#define FREE_NOTHING      (8 * MIB)
+#define BUILT_AFTER       1735689600    /* 2025: no clock of a running picket is older */
+
+void doctor_conntrack(struct doctor *d)
+{
+	int64_t count, max;
+
+	if (procfs_number("/proc/sys/net/netfilter/nf_conntrack_count", &count) < 0 ||
+	    procfs_number("/proc/sys/net/netfilter/nf_conntrack_max", &max) < 0) {
+		doctor_find(d, SEVERITY_PROBLEM, "without conntrack every packet looks new: what runs cannot be told from a scan",
+			    "modprobe nf_conntrack", "conntrack is not there");
+		return;
+	}
+	if (max > 0 && count >= max)
+		doctor_find(d, SEVERITY_PROBLEM, "the kernel drops new connections of everybody",
+			    "sysctl -w net.netfilter.nf_conntrack_max=$((2 * $(sysctl -n net.netfilter.nf_conntrack_max)))",
+			    "conntrack's table is full: %lld of %lld", (long long)count, (long long)max);
+	else if (max > 0 && count * 10 > max * 8)
+		doctor_find(d, SEVERITY_WARNING, "when it is full, the kernel drops new connections of everybody",
+			    "sysctl -w net.netfilter.nf_conntrack_max=$((2 * $(sysctl -n net.netfilter.nf_conntrack_max)))",
+			    "conntrack's table is nearly full: %lld of %lld", (long long)count, (long long)max);
+	else
+		doctor_find(d, SEVERITY_OK, NULL, NULL, "conntrack is on, %lld of at most %lld flows", (long long)count,
+			    (long long)max);
+}
+
+void doctor_clock(struct doctor *d)
+{
+	struct timex state = { .modes = 0 };
+	int result = adjtimex(&state);
+
+	if (time(NULL) < BUILT_AFTER)
+		doctor_find(d, SEVERITY_PROBLEM, "blocks kept over a restart would end at the wrong time, and history lies",
+			    "timedatectl set-ntp true", "the clock stands before picket was written");
+	else if (result == TIME_ERROR)
+		doctor_find(d, SEVERITY_WARNING, "times in the log may be wrong; blocks run by a clock that never jumps",
+			    "timedatectl set-ntp true", "the clock is not synchronised");
+	else if (result < 0)
+		doctor_find(d, SEVERITY_NOTE, NULL, NULL, "the state of the clock cannot be read: %s", strerror(errno));
+	else
+		doctor_find(d, SEVERITY_OK, NULL, NULL, "the clock is synchronised");
+}
+
+void doctor_disk(struct doctor *d)
+{
+	const json_t *state = json_object_get(d->status, "state"), *free_bytes = json_object_get(state, "free_bytes");
+	const char *dir = json_words(state, "dir", "?");
+	long long left = (long long)json_whole(state, "free_bytes");
+	char advice[320];
+
+	snprintf(advice, sizeof(advice), "ls -ld %.200s; df -h %.80s", dir, dir);
+	if (!json_is_true(json_object_get(state, "writable")))
+		doctor_find(d, SEVERITY_PROBLEM, "history and blocks are forgotten at the next restart", advice,
+			    "%.200s cannot be written by picket", dir);
+	else if (json_is_integer(free_bytes) && left < FREE_NOTHING)
+		doctor_find(d, SEVERITY_PROBLEM, "history and blocks are forgotten at the next restart", advice,
+			    "%.200s: the disk is full", dir);
+	else if (json_is_integer(free_bytes) && left < FREE_LITTLE)
+		doctor_find(d, SEVERITY_WARNING, "history may soon not be kept", advice, "%.200s: %lld MiB are left", dir,
+			    left / MIB);
+	else
+		doctor_find(d, SEVERITY_OK, NULL, NULL, "%.200s can be written, %lld MiB are left", dir, left / MIB);
+}
+
+void doctor_features(struct doctor *d)
+{
+	long landlock = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_VERSION_FLAG);
+	char actions[256];
+	struct utsname kernel;
+
+	uname(&kernel);
+	if (procfs_read("/proc/sys/kernel/seccomp/actions_avail", actions, sizeof(actions)) < 0 ||
+	    !strstr(actions, "kill_process"))
+		doctor_find(d, SEVERITY_WARNING, "a process of picket that is taken over could do more", NULL,
+			    "kernel %s has no seccomp filters", kernel.release);
+	if (landlock < 0)
+		doctor_find(d, SEVERITY_NOTE, "the keeper's files are guarded by their modes alone",
+			    "add landlock to lsm= on the kernel's command line", "kernel %s has no Landlock", kernel.release);
+	if (d->status && strcmp(doctor_word(d, "sensors", "queue"), "native") != 0)
+		doctor_find(d, SEVERITY_NOTE, "the xt target NFQUEUE stands in for it. A ruleset saved with it does not load "
+			    "again", "stop picket before you save: systemctl stop picket; nft list ruleset > FILE",
+			    "kernel %s has no native queue expression", kernel.release);
+	doctor_find(d, SEVERITY_OK, NULL, NULL, "kernel %s: Landlock ABI %ld%s%s", kernel.release, landlock < 0 ? 0 : landlock,
+		    d->status ? ", queue by " : "", d->status ? doctor_word(d, "sensors", "queue") : "");
+}
+
+static int64_t reverse_path_of(const char *interface)
+{
+	char path[96];
+	int64_t value = 0;
+
+	snprintf(path, sizeof(path), "/proc/sys/net/ipv4/conf/%.15s/rp_filter", interface);
+	return procfs_number(path, &value) < 0 ? 0 : value;
+}
+
+/* The kernel takes the larger of the two. */
+void doctor_reverse_path(struct doctor *d)
+{
+	const json_t *interfaces = json_object_get(json_object_get(d->status, "sensors"), "interfaces");
+	int64_t all = reverse_path_of("all");
+	size_t strict = 0, count = json_array_size(interfaces);
+
+	for (size_t i = 0; i < count; i++) {
+		const char *name = json_string_value(json_array_get(interfaces, i));
+		int64_t own = name && !strchr(name, '/') ? reverse_path_of(name) : 0;
+
+		strict += (own > all ? own : all) == 1;
+	}
+	if (strict > 0 && count > 1)
+		doctor_find(d, SEVERITY_WARNING, "packets whose way back leaves by another interface are dropped before picket "
+			    "sees them", "sysctl -w net.ipv4.conf.all.rp_filter=2",
+			    "the reverse path filter is strict, and there are %zu guarded interfaces", count);
+	else if (doctor_count(d, "kernel", "way_back") > 0)
+		doctor_find(d, SEVERITY_NOTE, "their senders are forged, or this host's routes are asymmetric",
+			    "where the routes are meant so: way_back = loose in picket.conf, then: picketctl reload",
+			    "%lld packets came by another way than answers take: no evidence",
+			    doctor_count(d, "kernel", "way_back"));
+	else
+		doctor_find(d, SEVERITY_OK, NULL, NULL, "the reverse path filter is %s", strict ? "strict" : all == 2 ? "loose"
+			    : "off or by interface");
+}

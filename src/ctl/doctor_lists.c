@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Who is never blocked: an allow list so wide that nobody is ever blocked, a protected set that lacks what the host
+ * lives on, and the admin who is asking.
+ */
+#include <string.h>
+
+#include "addr.h"
+#include "doctor.h"
+#include "procfs.h"
+
+/* Whoever may do anything: the internet's half, or all of it. */
+static void look_at_entry(struct doctor *d, const char *source, unsigned *wide)
+{
+	struct prefix prefix;
+	const char *why;
+	char advice[128];
+	unsigned len;
+
+	if (!prefix_parse(source, &prefix, &why))
+		return;
+	len = prefix_family_len(&prefix);
+	if (len > (prefix_is_v4(&prefix) ? 7u : 15u))
+		return;
+	++*wide;
+	snprintf(advice, sizeof(advice), "picketctl allow del %s --save", source);
+	if (len == 0)
+		doctor_find(d, SEVERITY_PROBLEM, "nobody of this family is ever judged, blocked or trapped", advice,
+			    "%s is allowed: that is everybody", source);
+	else
+		doctor_find(d, SEVERITY_WARNING, "a large part of the internet is never judged", advice,
+			    "%s is allowed, which is very wide", source);
+}
+
+void doctor_allow(struct doctor *d)
+{
+	json_t *list = NULL, *request = json_pack("{s:s}", "cmd", "allow-list");
+	unsigned wide = 0;
+
+	if (!request || ctl_collect(d->args, request, &list) != CTL_DONE) {
+		doctor_find(d, SEVERITY_WARNING, NULL, NULL, "the allow list could not be read");
+		return;
+	}
+	for (size_t i = 0; i < json_array_size(list); i++)
+		look_at_entry(d, json_words(json_array_get(list, i), "source", ""), &wide);
+	if (wide == 0)
+		doctor_find(d, SEVERITY_OK, NULL, NULL, "%zu entries, none of them too wide", json_array_size(list));
+	json_decref(list);
+}
+
+static size_t count_why(const struct doctor *d, const char *why)
+{
+	const json_t *list = json_object_get(d->status, "protected");
+	size_t count = 0;
+
+	for (size_t i = 0; i < json_array_size(list); i++)
+		count += strcmp(json_words(json_array_get(list, i), "why", ""), why) == 0;
+	return count;
+}
+
+static bool has_default_route(void)
+{
+	char text[16384];
+	const char *line = text;
+
+	if (procfs_read("/proc/net/route", text, sizeof(text)) < 0)
+		return false;
+	while ((line = strchr(line, '\n')) && *++line) {
+		char destination[16], gateway[16], mask[16];
+		unsigned flags;
+
+		if (sscanf(line, "%*s %15s %15s %x %*s %*s %*s %15s", destination, gateway, &flags, mask) == 4 &&
+		    strcmp(destination, "00000000") == 0 && strcmp(mask, "00000000") == 0 && flags & 2)
+			return true;
+	}
+	return false;
+}
+
+void doctor_protected(struct doctor *d)
+{
+	size_t count = json_array_size(json_object_get(d->status, "protected"));
+	size_t own = count_why(d, "own address"), gateways = count_why(d, "gateway"), resolvers = count_why(d, "resolver");
+
+	if (count == 0 || own == 0) {
+		doctor_find(d, SEVERITY_PROBLEM, "even the gateway and you yourself could be cut off by forged packets",
+			    "set protect_auto = true in picket.conf, then: picketctl reload", "nobody is protected");
+		return;
+	}
+	if (gateways == 0 && has_default_route())
+		doctor_find(d, SEVERITY_WARNING, "packets forged in its name could cut this host off",
+			    "picketctl allow add GATEWAY --save", "there is a default route, and its gateway is not protected");
+	if (resolvers == 0)
+		doctor_find(d, SEVERITY_NOTE, "answers of resolvers to our own questions pass in any case", NULL,
+			    "no resolver is known but perhaps one on this host itself");
+	doctor_find(d, SEVERITY_OK, NULL, NULL, "%zu addresses are protected: %zu our own, %zu gateways, %zu resolvers, %zu of "
+		    "logged in admins", count, own, gateways, resolvers, count_why(d, "login"));
+}
+
+void doctor_you(struct doctor *d)
+{
+	char caller[64], advice[128];
+	json_t *answer = NULL, *request;
+	const json_t *row;
+
+	if (!ctl_caller(caller)) {
+		doctor_find(d, SEVERITY_OK, NULL, NULL, "you are logged in at this machine, not over SSH");
+		return;
+	}
+	request = json_pack("{s:s, s:s}", "cmd", "allow-check", "source", caller);
+	if (!request || ctl_collect(d->args, request, &answer) != CTL_DONE) {
+		doctor_find(d, SEVERITY_WARNING, NULL, NULL, "whether %s, where you are logged in from, is protected could not "
+			    "be found out", caller);
+		return;
+	}
+	row = json_array_get(answer, 0);
+	if (json_is_true(json_object_get(row, "allowed")))
+		doctor_find(d, SEVERITY_OK, NULL, NULL, "%s, where you are logged in from, is allowed", caller);
+	else if (json_is_string(json_object_get(row, "protected_why")))
+		doctor_find(d, SEVERITY_OK, NULL, NULL, "%s, where you are logged in from, is protected (%s)", caller,
+			    json_words(row, "protected_why", "?"));
+	else {
+		snprintf(advice, sizeof(advice), "picketctl allow add %.50s --save", caller);
+		doctor_find(d, SEVERITY_WARNING, "nobody is protected for an open connection to sshd alone: only a login that "
+			    "logind or utmp knows counts", advice,
+			    "%s, where you are logged in from, is neither allowed nor protected", caller);
+	}
+	json_decref(answer);
+}

@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Every trap, tried by a packet that enters as a stranger's would, through the host's own firewall to the trap and
+ * back.  A trap behind a closed firewall confirms nobody: half-open probes of it are still seen, bans need handshakes.
+ * Limit: TRIED_MAX ports of each protocol, spread evenly over what is trapped.
+ */
+#include <string.h>
+#include <unistd.h>
+
+#include <picket/packet.h>
+#include "doctor.h"
+#include "reach.h"
+
+#define TRIED_MAX 128
+
+/* The n-th trapped port, counted from 0; 0: no such. */
+static uint16_t nth_port(const json_t *ranges, long long n)
+{
+	for (size_t i = 0; i < json_array_size(ranges); i++) {
+		const json_t *range = json_array_get(ranges, i);
+		long long first = (long long)json_integer_value(json_array_get(range, 0));
+		long long last = (long long)json_integer_value(json_array_get(range, 1));
+
+		if (first < 1 || last > 65535 || last < first)
+			continue;
+		if (n <= last - first)
+			return (uint16_t)(first + n);
+		n -= last - first + 1;
+	}
+	return 0;
+}
+
+static size_t choose(const struct doctor *d, const char *key, uint8_t protocol, long long total, struct reach_port *out)
+{
+	const json_t *ranges = json_object_get(json_object_get(d->status, "sensors"), key);
+	long long wanted = total < TRIED_MAX ? total : TRIED_MAX;
+	size_t count = 0;
+
+	for (long long i = 0; i < wanted; i++) {
+		uint16_t port = nth_port(ranges, wanted > 1 ? i * (total - 1) / (wanted - 1) : 0);
+
+		if (port && (count == 0 || out[count - 1].port != port))
+			out[count++] = (struct reach_port){ .protocol = protocol, .port = port };
+	}
+	return count;
+}
+
+static void tell_closed(struct doctor *d, const struct reach_port *ports, size_t count, size_t closed, long long total)
+{
+	uint16_t list[TRIED_MAX];
+	char advice[FIREWALL_ADVICE_MAX];
+	size_t kept = 0, rejected = 0;
+
+	for (size_t i = 0; i < count; i++)
+		if (ports[i].tried && ports[i].answer != INJECT_ANSWERED) {
+			list[kept++] = ports[i].port;
+			rejected += ports[i].answer != INJECT_SILENCE;
+		}
+	doctor_open_ports(d, "tcp", list, kept, advice);
+	doctor_find(d, closed == count ? SEVERITY_PROBLEM : SEVERITY_WARNING,
+		    "scanners cannot finish a handshake with these traps, so they are suspected and blocked for minutes, never "
+		    "confirmed and banned for hours. Behind an open trap there is nothing but picket", advice,
+		    "the host's firewall closes %zu of %zu TCP traps that were tried, of %lld (%zu dropped, %zu rejected)",
+		    closed, count, total, closed - rejected, rejected);
+}
+
+static void tell_tcp(struct doctor *d, const struct reach_port *ports, size_t count, long long total)
+{
+	size_t closed = 0;
+
+	for (size_t i = 0; i < count; i++)
+		closed += ports[i].tried && ports[i].answer != INJECT_ANSWERED;
+	if (closed)
+		tell_closed(d, ports, count, closed, total);
+	else if (count)
+		doctor_find(d, SEVERITY_OK, NULL, NULL, "%zu TCP traps were tried, of %lld: all answer through the host's firewall",
+			    count, total);
+}
+
+/* UDP traps never send: what arrived is counted, for all of them together. */
+static void tell_udp(struct doctor *d, const json_t *after, size_t count, long long total)
+{
+	long long arrived = (long long)json_whole(json_object_get(after, "traps"), "datagrams") -
+			    doctor_count(d, "traps", "datagrams");
+
+	if (count == 0)
+		return;
+	if (arrived <= 0)
+		doctor_find(d, SEVERITY_WARNING, "UDP probes of these ports are seen as probes of closed ports", NULL,
+			    "none of %zu UDP traps that were tried could be reached: the host's firewall closes them", count);
+	else
+		doctor_find(d, SEVERITY_OK, NULL, NULL, "%zu UDP traps were tried, of %lld: datagrams arrive", count, total);
+}
+
+static void tell_reader(struct doctor *d, const json_t *after, size_t tried)
+{
+	long long seen = (long long)json_whole(json_object_get(after, "sensors"), "probe_packets") -
+			 doctor_count(d, "sensors", "probe_packets");
+
+	if (seen > 0)
+		doctor_find(d, SEVERITY_OK, NULL, NULL, "the queue's reader is alive: it saw %lld packets of %zu probes", seen,
+			    tried);
+	else
+		doctor_find(d, SEVERITY_PROBLEM, "nothing that was sent reached picket: rules before picket's take it away, or the "
+			    "interface is not guarded", "picketctl status; nft list ruleset",
+			    "%zu probes were sent, and the queue's reader saw none", tried);
+}
+
+static void try_all(struct doctor *d, struct reach_port *ports, size_t tcp, size_t udp, long long tcp_total,
+		    long long udp_total)
+{
+	char why[CTL_ERROR_MAX];
+	json_t *after = NULL;
+
+	if (reach_try(d->args, ports, tcp + udp, why) < 0) {
+		doctor_find(d, SEVERITY_NOTE, "whether the host's firewall lets scanners reach the traps is not known",
+			    geteuid() ? "sudo picketctl doctor" : NULL, "not tried: %s", why);
+		return;
+	}
+	/* The daemon reads its queue within milliseconds; the answers took longer. */
+	if (ctl_fetch(d->args, "status", true, &after) == CTL_DONE) {
+		tell_udp(d, after, udp, udp_total);
+		tell_reader(d, after, tcp + udp);
+	}
+	tell_tcp(d, ports, tcp, tcp_total);
+	json_decref(after);
+}
+
+static bool sources_are_allowed(const struct doctor *d)
+{
+	json_t *answer = NULL, *request = json_pack("{s:s, s:s}", "cmd", "allow-check", "source", "192.0.2.1");
+	bool allowed = request && ctl_collect(d->args, request, &answer) == CTL_DONE &&
+		       json_is_true(json_object_get(json_array_get(answer, 0), "allowed"));
+
+	json_decref(answer);
+	return allowed;
+}
+
+void doctor_traps(struct doctor *d)
+{
+	long long tcp = doctor_count(d, "sensors", "trapped_tcp_ports");
+	long long udp = doctor_count(d, "sensors", "trapped_udp_ports");
+	struct reach_port ports[2 * TRIED_MAX];
+	size_t tcp_count = choose(d, "trapped_tcp", PROTO_TCP, tcp, ports);
+	size_t udp_count = choose(d, "trapped_udp", PROTO_UDP, udp, ports + tcp_count);
+
+	if (tcp == 0)
+		doctor_find(d, SEVERITY_WARNING, "without traps nothing can be confirmed, so nobody is banned",
+			    "leave trap { tcp } out of picket.conf, whose default is good; then: picketctl reload",
+			    "no TCP port is trapped");
+	if (doctor_count(d, "traps", "errors") > 0)
+		doctor_find(d, SEVERITY_WARNING, NULL, "journalctl -u picket -n 50", "%lld errors in traps",
+			    doctor_count(d, "traps", "errors"));
+	if (doctor_count(d, "traps", "crowded") > 0)
+		doctor_find(d, SEVERITY_NOTE, "a flood: traps hold 1,024 connections at most, the oldest gives way", NULL,
+			    "%lld trap connections were closed early", doctor_count(d, "traps", "crowded"));
+	if (strcmp(json_words(d->status, "mode", ""), "paused") == 0) {
+		doctor_find(d, SEVERITY_NOTE, NULL, "picketctl resume", "not tried: picket is paused");
+		return;
+	}
+	if (sources_are_allowed(d)) {
+		doctor_find(d, SEVERITY_NOTE, "whoever is allowed bypasses the traps", NULL,
+			    "not tried: 192.0.2.0/24, where probes come from, is on the allow list");
+		return;
+	}
+	/* Where nothing is trapped, a port that nobody is likely to serve shows that the queue is read. */
+	if (tcp_count + udp_count == 0)
+		ports[udp_count++] = (struct reach_port){ .protocol = PROTO_UDP, .port = 64999 };
+	try_all(d, ports, tcp_count, udp_count, tcp, udp);
+}
