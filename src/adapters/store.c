@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The store's health and time: what is wrong, said once and in words; when it is tried again; what is done once a second.
- * Nothing here can hold the keeper up for long or end it: every failure leaves a store that takes events and says what it lacks.
+ * The store's health and time: what is wrong, said once and in words; when it is tried again; what is done once a
+ * second. Nothing here can hold the keeper up for long or end it: every failure leaves a store that takes events
+ * and says what it lacks.
  */
 #include "store_internal.h"
 
@@ -55,7 +56,7 @@ void store_failed(struct store *store, int result, const char *doing)
 	}
 	store->failing = true;
 	store->retry_ms = store->now_ms + STORE_RETRY_MS;
-	store_problem(store, false, STORE_NAME ": %s: %s; history is not kept, blocking goes on", doing,
+	store_problem(store, false, STORE_NAME ": %s: %s" STORE_CONSEQUENCE, doing,
 		      error ? strerror(error) : sqlite3_errstr(result));
 }
 

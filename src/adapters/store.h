@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Memory over restarts, in SQLite (WAL) under the state directory: history, live blocks, scores, served ports, customers.
- * Owned by the keeper.  Writes are gathered and committed once a second: a crash of picket loses at most that second, a power cut
- * what the kernel had not written out yet.
- * Blocking never depends on it: whatever is wrong with the database is told once, and the rest of picket goes on without.
+ * Memory over restarts, in SQLite (WAL) under the state directory: history, live blocks, scores, served ports,
+ * customers. Owned by the keeper.  Writes are gathered and committed once a second: a crash of picket loses at
+ * most that second, a power cut what the kernel had not written out yet. Blocking never depends on it: whatever is
+ * wrong with the database is told once, and the rest of picket goes on without.
  */
 #ifndef PICKET_STORE_H
 #define PICKET_STORE_H
@@ -17,7 +17,7 @@
 #define STORE_FORMAT       1            /* PRAGMA user_version */
 #define STORE_HISTORY_DAYS 365          /* older rows go */
 #define STORE_HISTORY_ROWS 10000000     /* more rows than that: the oldest go */
-#define STORE_QUEUE_MAX    8192         /* events that wait for the next commit, or for the disk; more are turned away */
+#define STORE_QUEUE_MAX    8192         /* events that wait for a commit, or for the disk; more are turned away */
 #define STORE_PAGE_MAX     1000         /* rows an answer of store_history() holds at most */
 
 struct store_served {
@@ -43,15 +43,16 @@ struct store_stats {
 
 struct store;
 
-/* Opens state_dir/picket.db, creating it.  A damaged file is set aside as picket.db.damaged-EPOCH and a new one begun; a
- * newer format is refused; a read-only or full file system is no end either.  Always returns a store (NULL: out of memory):
- * a store with a problem (store_read_stats) takes everything and keeps nothing. */
+/* Opens state_dir/picket.db, creating it.  A damaged file is set aside as picket.db.damaged-EPOCH and a new one begun;
+ * a newer format is refused; a read-only or full file system is no end either.  Always returns a store (NULL: out of
+ * memory): one with a problem (store_read_stats) takes everything and keeps nothing but STORE_QUEUE_MAX events. */
 struct store *store_open(const char *state_dir, int64_t now_ms);
 void store_close(struct store *store);          /* commits */
 
-/* One event: a history row; BLOCK and BAN also begin a live block, UNBLOCK and EXPIRE end it.  FAILED ends it too. Observed ones are history alone. */
+/* One event: a history row; BLOCK and BAN also begin a live block, UNBLOCK, EXPIRE and FAILED end it.  Observed
+ * ones are history alone. */
 void store_event(struct store *store, const struct event *event);
-/* Once a second: commits; tries anew after a full disk; trims a little when due.  Returns true when `problem` changed. */
+/* Once a second: commits; tries anew after a full disk; trims a little when due.  True when `problem` changed. */
 bool store_tick(struct store *store, int64_t now_ms);
 
 typedef void store_block_fn(void *context, const struct block_view *block);
@@ -70,9 +71,9 @@ void store_save_source(struct store *store, const struct source_view *source);
 void store_save_served(struct store *store, const struct store_served *served);
 void store_save_customer(struct store *store, const struct store_customer *customer);
 void store_save_end(struct store *store);
-/* True when the live blocks on the disk may not be the true ones: the disk was full for too long, or a damaged file was set
- * aside while running.  Then: store_save_blocks_begin(), every block of the engine, store_save_end().  Events that come in meanwhile wait
- * and are applied after it, in order. */
+/* True when the live blocks on the disk may not be the true ones: the disk was full for too long, or a damaged file was
+ * set aside while running.  Then: store_save_blocks_begin(), every block of the engine, store_save_end().  Events that
+ * come in meanwhile wait and are applied after it, in order. */
 bool store_wants_blocks(const struct store *store);
 void store_save_blocks_begin(struct store *store);
 void store_save_block(struct store *store, const struct block_view *block);
@@ -85,8 +86,8 @@ struct store_query {
 	bool oldest_first;              /* the other way round: before_row 0 from the oldest, else rows newer than it */
 };
 typedef void store_event_fn(void *context, int64_t row, const struct event *event);
-/* Newest first, by time.  Answers at once with ten million rows: every path has its index.  Fewer rows than `limit`: there are no
- * more.  Events that wait are written first, unless a save is under way. */
+/* Newest first, by time.  Answers at once with ten million rows: every path has its index.  Fewer rows than `limit`:
+ * there are no more.  Events that wait are written first, unless a save is under way. */
 size_t store_history(struct store *store, const struct store_query *query, store_event_fn *each, void *context);
 void store_read_stats(struct store *store, struct store_stats *out);
 

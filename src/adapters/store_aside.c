@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A damaged file is evidence and may hold what an admin wants back, so it is kept; but only a few of them, for a disk that
- * damages files would otherwise be filled by them.
+ * A damaged file is evidence and may hold what an admin wants back, so it is kept; but only a few of them, for a
+ * disk that damages files would otherwise be filled by them.
  */
 #include "store_aside.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Packing and unpacking of rows.  Whoever can write the file can write any bytes here, and the engine indexes tables by what
- * comes out: nothing leaves this file unchecked.
+ * Packing and unpacking of rows.  Whoever can write the file can write any bytes here, and the engine indexes
+ * tables by what comes out: nothing leaves this file unchecked.
  */
 #include "store_codec.h"
 
@@ -160,7 +160,8 @@ static bool source_is_sane(const struct source_view *source)
 	for (size_t i = 0; i < OLDER_MAX; i++)
 		if (source->older[i].kind >= EVIDENCE_KIND_COUNT || !score_is_sane(source->older[i].weight_mn))
 			return false;
-	return score_is_sane(source->confirmed_mn) && score_is_sane(source->suspected_mn) && score_is_sane(source->fast_mn);
+	return score_is_sane(source->confirmed_mn) && score_is_sane(source->suspected_mn) &&
+	       score_is_sane(source->fast_mn);
 }
 
 bool store_unpack_source(const void *data, size_t len, struct source_view *source)

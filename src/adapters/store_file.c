@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The file on the disk: looked at before SQLite touches it, opened, created or refused.
- * Defends against: a link in its place, a file of another program or of a newer picket (left untouched), damage (set aside as
- * evidence, at most STORE_DAMAGED_MAX of them), a disk that takes no writes (what it holds is still read).
+ * The file on the disk: looked at before SQLite touches it, opened, created or refused. Defends against: a link in
+ * its place, a file of another program or of a newer picket (left untouched), damage (set aside as evidence, at
+ * most STORE_DAMAGED_MAX of them), a disk that takes no writes (what it holds is still read).
  *
- * How far it is checked at opening: a file below 64 MiB whole (PRAGMA quick_check, some 0.2 s at most); a larger one in the tables that
- * come back into the kernel and the engine.  The history of a large file is checked where it is read: damage found then sets it aside.
+ * How far it is checked at opening: a file below 64 MiB whole (PRAGMA quick_check, some 0.2 s at most); a larger
+ * one in the tables that come back into the kernel and the engine.  The history of a large file is checked where
+ * it is read: damage found then sets it aside.
  */
 #include "store_internal.h"
 
@@ -40,10 +41,10 @@ static bool is_damage(int result)
 static int refuse_format(struct store *store, int64_t application, int64_t version)
 {
 	if (application != STORE_APPLICATION_ID)
-		store_problem(store, false, STORE_NAME " is not picket's: left alone; history is not kept, blocking goes on");
+		store_problem(store, false, STORE_NAME " is not picket's: left alone" STORE_CONSEQUENCE);
 	else
-		store_problem(store, false, STORE_NAME " is of a newer picket (format %lld, this one knows %d): left alone; history is"
-			      " not kept, blocking goes on", (long long)version, STORE_FORMAT);
+		store_problem(store, false, STORE_NAME " is of a newer picket (format %lld, this one knows %d): left "
+			      "alone" STORE_CONSEQUENCE, (long long)version, STORE_FORMAT);
 	return REFUSED;
 }
 
@@ -69,8 +70,8 @@ static int look_inside(struct store *store, int fd)
 	return refuse_format(store, application, version);
 }
 
-/* Looks at the file, creating an empty one.  The descriptor is closed before SQLite opens its own: closing it later would
- * take SQLite's locks away. */
+/* Looks at the file, creating an empty one.  The descriptor is closed before SQLite opens its own: closing it later
+ * would take SQLite's locks away. */
 static int look_at(struct store *store, struct look *look)
 {
 	const int flags = O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK;
@@ -85,27 +86,28 @@ static int look_at(struct store *store, struct look *look)
 	if (fd < 0) {
 		int error = look->error && errno == ENOENT ? look->error : errno;
 		if (error == ELOOP)
-			store_problem(store, false, STORE_NAME " is a symbolic link: refused; history is not kept, blocking goes on");
+			store_problem(store, false, STORE_NAME " is a symbolic link: refused" STORE_CONSEQUENCE);
 		else
-			store_problem(store, false, STORE_NAME ": cannot open: %s; history is not kept, blocking goes on",
+			store_problem(store, false, STORE_NAME ": cannot open: %s" STORE_CONSEQUENCE,
 				      strerror(error));
 		return REFUSED;
 	}
 	if (fstat(fd, &info) < 0 || !S_ISREG(info.st_mode)) {
-		store_problem(store, false, STORE_NAME " is not a regular file: refused; history is not kept, blocking goes on");
+		store_problem(store, false, STORE_NAME " is not a regular file: refused" STORE_CONSEQUENCE);
 		close(fd);
 		return REFUSED;
 	}
 	look->size = info.st_size;
 	result = info.st_size == 0 ? SQLITE_OK : look_inside(store, fd);
 	/* Who scanned is nobody else's business.  Where the mode is not ours to change, the file is used as it is. */
-	if (result == SQLITE_OK && (info.st_mode & 07177) != 0 && fchmod(fd, 0600) < 0 && errno != EPERM && look->error == 0)
+	if (result == SQLITE_OK && (info.st_mode & 07177) != 0 && fchmod(fd, 0600) < 0 && errno != EPERM)
 		look->error = errno;
 	close(fd);
 	return result;
 }
 
-/* Called after each commit with the pages in the log: takes them over into the file.  A reader that never ends prevents that. */
+/* Called after each commit with the pages in the log: takes them over into the file, which a reader that never ends
+ * prevents. */
 static int on_commit(void *context, sqlite3 *db, const char *name, int pages)
 {
 	struct store *store = context;
@@ -121,14 +123,15 @@ static int on_commit(void *context, sqlite3 *db, const char *name, int pages)
 /* immutable: no log, no locks, no other writer; for a file system that takes no writes at all. */
 static int connect_to(struct store *store, bool immutable)
 {
+	const int flags = SQLITE_OPEN_URI | SQLITE_OPEN_NOFOLLOW | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE;
 	char uri[3 * PATH_MAX + 32], *at = uri + sprintf(uri, "file:");
 
 	for (const char *c = store->path; *c; c++)
 		at += sprintf(at, *c == '%' || *c == '?' || *c == '#' ? "%%%02x" : "%c", (unsigned char)*c);
 	if (immutable)
 		strcpy(at, "?immutable=1");
-	return sqlite3_open_v2(uri, &store->db, SQLITE_OPEN_URI | SQLITE_OPEN_NOFOLLOW | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE |
-			       (immutable ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE), NULL);
+	return sqlite3_open_v2(uri, &store->db, flags | (immutable ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE),
+			       NULL);
 }
 
 /* "ok" or damage. */
@@ -180,7 +183,8 @@ static int identify(struct store *store)
 	if (tables > 0)
 		return version == STORE_FORMAT ? SQLITE_OK : SQLITE_CORRUPT;
 	/* Before the first table: the file can shrink again, and readers disturb nobody. */
-	result = sqlite3_exec(store->db, "PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL", NULL, NULL, NULL);
+	result = sqlite3_exec(store->db, "PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL", NULL, NULL,
+			      NULL);
 	return result == SQLITE_OK ? store_sql_create(store) : result;
 }
 
@@ -244,12 +248,12 @@ static void judge(struct store *store, int result, int error, const char *aside)
 	if (result == REFUSED)
 		return;
 	if (result != SQLITE_OK)
-		store_problem(store, false, STORE_NAME ": cannot open: %s; history is not kept, blocking goes on", words(result, error));
+		store_problem(store, false, STORE_NAME ": cannot open: %s" STORE_CONSEQUENCE, words(result, error));
 	else if (store->read_only)
-		store_problem(store, false, STORE_NAME ": cannot write: %s; history is not kept, blocking goes on",
+		store_problem(store, false, STORE_NAME ": cannot write: %s" STORE_CONSEQUENCE,
 			      strerror(error ? error : EROFS));
 	else if (aside[0])
-		store_problem(store, true, STORE_NAME " was damaged: set aside as %s, a new one begun; blocking goes on", aside);
+		store_problem(store, true, STORE_NAME " was damaged: set aside as %s" STORE_BEGUN_ANEW, aside);
 }
 
 void store_file_open(struct store *store)
@@ -260,9 +264,9 @@ void store_file_open(struct store *store)
 	store->failing = true;
 	store->retry_ms = store->now_ms + STORE_RETRY_MS;
 	if (!real)
-		store_problem(store, false, "state directory: %s; history is not kept, blocking goes on", strerror(error));
-	else if (snprintf(store->path, sizeof(store->path), "%s/" STORE_NAME, real) >= (int)sizeof(store->path) - STORE_ASIDE_NAME_MAX)
-		store_problem(store, false, "state directory: its path is too long; history is not kept, blocking goes on");
+		store_problem(store, false, "state directory: %s" STORE_CONSEQUENCE, strerror(error));
+	else if (snprintf(store->path, sizeof(store->path), "%s/" STORE_NAME, real) >= PATH_MAX - STORE_ASIDE_NAME_MAX)
+		store_problem(store, false, "state directory: its path is too long" STORE_CONSEQUENCE);
 	else
 		result = try_open(store, &error);
 	free(real);
@@ -271,8 +275,8 @@ void store_file_open(struct store *store)
 		error = -store_aside_put(store->path, store->now_ms / 1000, aside);
 		result = error ? SQLITE_CANTOPEN : try_open(store, &error);
 		if (error == EMFILE) {
-			store_problem(store, false, STORE_NAME " is damaged, and %d damaged ones lie there already: remove them; history is"
-				      " not kept, blocking goes on", STORE_DAMAGED_MAX);
+			store_problem(store, false, STORE_NAME " is damaged, and %d damaged ones lie there already: "
+				      "remove them" STORE_CONSEQUENCE, STORE_DAMAGED_MAX);
 			result = REFUSED;
 		}
 	}
@@ -300,13 +304,13 @@ void store_file_replace(struct store *store, const char *why)
 	store_file_close(store);
 	if (store_aside_put(store->path, store->now_ms / 1000, aside) < 0) {
 		store->retry_ms = store->now_ms + STORE_RETRY_MS;
-		store_problem(store, false, STORE_NAME " is damaged and cannot be set aside; history is not kept, blocking goes on");
+		store_problem(store, false, STORE_NAME " is damaged and cannot be set aside" STORE_CONSEQUENCE);
 		return;
 	}
 	store->blocks_stale = true;
 	store_file_open(store);
 	if (store->db && !store->failing)
-		store_problem(store, true, STORE_NAME " is damaged (%s): set aside as %s, a new one begun; blocking goes on", why, aside);
+		store_problem(store, true, STORE_NAME " is damaged (%s): set aside as %s" STORE_BEGUN_ANEW, why, aside);
 }
 
 bool store_file_is_gone(struct store *store)

@@ -77,7 +77,8 @@ static int collect(struct page *page, struct store_binder *query)
 	store_bind_int(query, (int64_t)page->limit);
 	while ((result = sqlite3_step(query->statement)) == SQLITE_ROW) {
 		struct place place = {
-			.at_ms = sqlite3_column_int64(query->statement, 0), .row = sqlite3_column_int64(query->statement, 1),
+			.at_ms = sqlite3_column_int64(query->statement, 0),
+			.row = sqlite3_column_int64(query->statement, 1),
 		};
 		if (!page_add(page, &place)) {
 			result = SQLITE_DONE;
@@ -127,7 +128,8 @@ static struct store_binder bind_range(struct store *store, enum store_statement 
 static int collect_stretches(struct store *store, struct page *page, const struct addr *first, const struct addr *last)
 {
 	bool up = page->oldest_first;
-	int64_t stretch = (up ? from_ms(page) : page->edge.at_ms) >> STRETCH_SHIFT, oldest = page->since_ms >> STRETCH_SHIFT;
+	int64_t stretch = (up ? from_ms(page) : page->edge.at_ms) >> STRETCH_SHIFT;
+	int64_t oldest = page->since_ms >> STRETCH_SHIFT;
 	int result = SQLITE_OK;
 
 	for (int i = 0; i < STRETCHES_MAX && page->count < page->limit; i++, stretch += up ? 1 : -1) {
@@ -146,7 +148,7 @@ static int collect_stretches(struct store *store, struct page *page, const struc
 	return result == SQLITE_DONE ? SQLITE_OK : result;
 }
 
-/* Every source with an address of the range, which are all that lie in the prefix and those that begin where it does. */
+/* Every source with an address of the range: all that lie in the prefix, and those that begin where it does. */
 static int collect_range(struct store *store, struct page *page, const struct prefix *within)
 {
 	const struct addr *first = &within->addr;
@@ -244,8 +246,8 @@ static int find_edge(struct store *store, const struct store_query *query, struc
 }
 
 /* Bad rows leave holes in a page: filled from the next one. */
-static int answer(struct store *store, const struct store_query *query, struct page *page, store_event_fn *each, void *context,
-		  size_t *given)
+static int answer(struct store *store, const struct store_query *query, struct page *page, store_event_fn *each,
+		  void *context, size_t *given)
 {
 	size_t wanted = page->limit;
 	int result = find_edge(store, query, &page->edge);

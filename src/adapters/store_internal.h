@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The store's own room: what its parts share.  store.c owns health and time; store_file.c the file on the disk; store_sql.c
- * schema and statements; store_write.c events; store_save.c and store_load.c state; store_history.c questions;
- * store_trim.c what goes again.
+ * The store's own room: what its parts share.  store.c owns health and time; store_file.c the file on the disk;
+ * store_sql.c schema and statements; store_write.c events; store_save.c and store_load.c state; store_history.c
+ * questions; store_trim.c what goes again.
  */
 #ifndef PICKET_STORE_INTERNAL_H
 #define PICKET_STORE_INTERNAL_H
@@ -14,6 +14,8 @@
 
 #define STORE_NAME            "picket.db"
 #define STORE_APPLICATION_ID  0x70696b74        /* "pikt" */
+#define STORE_CONSEQUENCE     "; history is not kept, blocking goes on"
+#define STORE_BEGUN_ANEW      ", a new one begun; blocking goes on"
 #define STORE_RETRY_MS        60000
 #define STORE_BUSY_MS         50                /* the keeper's loop waits no longer for another program's lock */
 #define STORE_BUSY_SAVE_MS    1000
@@ -38,7 +40,8 @@ enum store_statement {
 	STORE_EDGE, STORE_FETCH, STORE_COUNT_RANGE,
 	/* each followed by its oldest-first twin */
 	STORE_BY_TIME, STORE_BY_TIME_UP, STORE_BY_SOURCE, STORE_BY_SOURCE_UP,
-	STORE_BY_RANGE, STORE_BY_RANGE_UP, STORE_BY_STRETCH, STORE_BY_STRETCH_UP, STORE_NEXT_STRETCH, STORE_NEXT_STRETCH_UP,
+	STORE_BY_RANGE, STORE_BY_RANGE_UP, STORE_BY_STRETCH, STORE_BY_STRETCH_UP,
+	STORE_NEXT_STRETCH, STORE_NEXT_STRETCH_UP,
 	STORE_STATEMENT_COUNT
 };
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What comes back after a restart.  Every row is checked, since the kernel's sets and the engine's tables are filled from here; no
- * table gives more rows than the engine could hold.
+ * What comes back after a restart.  Every row is checked, since the kernel's sets and the engine's tables are
+ * filled from here; no table gives more rows than the engine could hold.
  */
 #include "store_internal.h"
 
@@ -69,6 +69,7 @@ static bool take_block(struct store_row *row, const struct load *load)
 	struct block_view block = { .grade = GRADE_NONE };
 	char ports[4 * 6 + 1];
 
+	row->next++;                    /* its text is for people */
 	block.source = store_row_source(row);
 	block.grade = store_row_name(row, store_grade_name, GRADE_COUNT);
 	block.times = (uint8_t)store_row_int(row, 0, UINT8_MAX);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Values into statements and out of rows, in order.  What comes out of a row is checked as it is read: type, length, range.
+ * Values into statements and out of rows, in order.  What comes out of a row is checked as it is read: type,
+ * length, range.
  */
 #include "store_internal.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What is replaced as a whole: scores, served ports, customers; live blocks after they went astray.  One transaction, so that
- * a save that is cut short leaves the one before it.  Meanwhile events wait in the queue.
+ * What is replaced as a whole: scores, served ports, customers; live blocks after they went astray.  One
+ * transaction, so that a save that is cut short leaves the one before it.  Meanwhile events wait in the queue.
  */
 #include "store_internal.h"
 
@@ -124,7 +124,7 @@ void store_save_block(struct store *store, const struct block_view *block)
 {
 	int result;
 
-	if (store->saving != STORE_SAVES_BLOCKS || strnlen(block->reason, sizeof(block->reason)) == sizeof(block->reason))
+	if (store->saving != STORE_SAVES_BLOCKS || !memchr(block->reason, '\0', sizeof(block->reason)))
 		return;
 	result = store_put_block(store, STORE_PUT_BLOCK, block);
 	if (result != SQLITE_OK)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The schema and every statement, in one table, prepared once at opening: a file whose schema isn't ours is found out there.
- * The file may have been written by anyone who took the keeper over: no triggers, views or functions of its schema are run, no
- * file is attached, and no value is larger than STORE_VALUE_MAX.
+ * The schema and every statement, in one table, prepared once at opening: a file whose schema isn't ours is found
+ * out there. The file may have been written by anyone who took the keeper over: no triggers, views or functions of
+ * its schema are run, no file is attached, and no value is larger than STORE_VALUE_MAX.
  */
 #include "store_internal.h"
 
@@ -12,7 +12,7 @@
 
 #define STRETCH "at_ms >> 24"
 
-/* STRICT: a column holds what it says.  An event about nobody has an empty source and key: it is found by time alone. */
+/* STRICT: a column holds what it says.  An event about nobody has an empty source and key: found by time alone. */
 static const char schema[] =
 	"CREATE TABLE event(row INTEGER PRIMARY KEY, at_ms INTEGER NOT NULL, type TEXT NOT NULL, source TEXT NOT NULL,"
 	" source_key BLOB NOT NULL, len INTEGER NOT NULL, grade TEXT NOT NULL, duration_ms INTEGER NOT NULL,"
@@ -20,7 +20,7 @@ static const char schema[] =
 	" reason TEXT NOT NULL, ports TEXT NOT NULL, detail BLOB NOT NULL) STRICT;"
 	"CREATE INDEX event_time ON event(at_ms);"
 	"CREATE INDEX event_source ON event(source_key, len, at_ms);"
-	/* A wide prefix: by stretches of 4.7 hours, so that one which fell silent a year ago is found in 1,900 steps. */
+	/* A wide prefix: by stretches of 4.7 hours, so that one silent for a year is found in 1,900 steps. */
 	"CREATE INDEX event_stretch ON event(" STRETCH ", source_key, len, at_ms);"
 	"CREATE TABLE block(source TEXT NOT NULL, source_key BLOB NOT NULL, len INTEGER NOT NULL, grade TEXT NOT NULL,"
 	" times INTEGER NOT NULL, tool TEXT NOT NULL, incident INTEGER NOT NULL, kinds INTEGER NOT NULL,"
@@ -45,8 +45,11 @@ static const char schema[] =
 	"(at_ms, row) " before " (?5, ?6) ORDER BY at_ms " order ", row " order " LIMIT ?7"
 #define BOTH_WAYS(which, index, where) \
 	[which] = HISTORY(index, where, "<", "DESC"), [which##_UP] = HISTORY(index, where, ">", "ASC")
+#define BLOCK_COLUMNS \
+	"source, source_key, len, grade, times, tool, incident, kinds, since_ms, until_ms, ports, reason"
 #define NEXT_STRETCH(before, order) \
-	"SELECT " STRETCH " FROM event INDEXED BY event_stretch WHERE " STRETCH " " before "= ? ORDER BY " STRETCH " " order " LIMIT 1"
+	"SELECT " STRETCH " FROM event INDEXED BY event_stretch WHERE " STRETCH " " before "= ? " \
+	"ORDER BY " STRETCH " " order " LIMIT 1"
 
 static const char *const statements[STORE_STATEMENT_COUNT] = {
 	[STORE_BEGIN] = "BEGIN IMMEDIATE",
@@ -54,19 +57,18 @@ static const char *const statements[STORE_STATEMENT_COUNT] = {
 	[STORE_ROLLBACK] = "ROLLBACK",
 	[STORE_TOUCH] = "INSERT OR REPLACE INTO meta(name, value) VALUES('tried_ms', ?)",
 	[STORE_PUT_EVENT] =
-		"INSERT INTO event(at_ms, type, source, source_key, len, grade, duration_ms, incident, tool, times, observed,"
-		" reason, ports, detail) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+		"INSERT INTO event(at_ms, type, source, source_key, len, grade, duration_ms, incident, tool, times,"
+		" observed, reason, ports, detail) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
 	/* While it stands, a block keeps its beginning and its first reason. */
 	[STORE_BEGIN_BLOCK] =
-		"INSERT INTO block(source, source_key, len, grade, times, tool, incident, kinds, since_ms, until_ms, ports, reason)"
+		"INSERT INTO block(" BLOCK_COLUMNS ")"
 		" VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT(source_key, len) DO UPDATE SET"
 		" since_ms = iif(until_ms = 0 OR until_ms > excluded.since_ms, since_ms, excluded.since_ms),"
 		" reason = iif(until_ms = 0 OR until_ms > excluded.since_ms, reason, excluded.reason),"
 		" grade = excluded.grade, times = excluded.times, tool = excluded.tool, incident = excluded.incident,"
 		" kinds = excluded.kinds, until_ms = excluded.until_ms, ports = excluded.ports",
 	[STORE_PUT_BLOCK] =
-		"INSERT OR REPLACE INTO block(source, source_key, len, grade, times, tool, incident, kinds, since_ms, until_ms,"
-		" ports, reason) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+		"INSERT OR REPLACE INTO block(" BLOCK_COLUMNS ") VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
 	[STORE_END_BLOCK] = "DELETE FROM block WHERE source_key = ? AND len = ?",
 	[STORE_PUT_SOURCE] = "INSERT INTO source(source, source_key, len, grade, view) VALUES(?, ?, ?, ?, ?)",
 	[STORE_PUT_SERVED] = "INSERT INTO served(protocol, port, last_ms) VALUES(?, ?, ?)",
@@ -77,25 +79,27 @@ static const char *const statements[STORE_STATEMENT_COUNT] = {
 	[STORE_CLEAR_CUSTOMERS] = "DELETE FROM customer",
 	[STORE_CLEAR_BLOCKS] = "DELETE FROM block",
 	[STORE_EACH_BLOCK] =
-		"SELECT source_key, len, grade, times, tool, incident, kinds, since_ms, until_ms, ports, reason FROM block"
-		" WHERE until_ms = 0 OR until_ms > ? LIMIT ?",
+		"SELECT " BLOCK_COLUMNS " FROM block WHERE until_ms = 0 OR until_ms > ? LIMIT ?",
 	[STORE_EACH_SOURCE] = "SELECT source_key, len, view FROM source LIMIT ?",
 	[STORE_EACH_SERVED] = "SELECT protocol, port, last_ms FROM served LIMIT ?",
-	[STORE_EACH_CUSTOMER] = "SELECT source_key, len, protocol, port, until_ms FROM customer WHERE until_ms > ? LIMIT ?",
+	[STORE_EACH_CUSTOMER] =
+		"SELECT source_key, len, protocol, port, until_ms FROM customer WHERE until_ms > ? LIMIT ?",
 	[STORE_FIRST_ROW] = "SELECT row FROM event ORDER BY row LIMIT 1",
 	[STORE_LAST_ROW] = "SELECT row FROM event ORDER BY row DESC LIMIT 1",
 	[STORE_TRIM_AGE] =
-		"DELETE FROM event WHERE row IN (SELECT row FROM event INDEXED BY event_time WHERE at_ms < ? ORDER BY at_ms LIMIT ?)",
+		"DELETE FROM event WHERE row IN (SELECT row FROM event INDEXED BY event_time WHERE at_ms < ?"
+		" ORDER BY at_ms LIMIT ?)",
 	[STORE_TRIM_ROWS] = "DELETE FROM event WHERE row IN (SELECT row FROM event ORDER BY row LIMIT ?)",
 	[STORE_TRIM_BLOCKS] = "DELETE FROM block WHERE until_ms > 0 AND until_ms < ?",
 	[STORE_FREE_PAGES] = "PRAGMA freelist_count",
 	[STORE_VACUUM] = "PRAGMA incremental_vacuum(256)",
 	[STORE_EDGE] = "SELECT at_ms FROM event WHERE row <= ? ORDER BY row DESC LIMIT 1",
 	[STORE_FETCH] =
-		"SELECT at_ms, type, source_key, len, grade, duration_ms, incident, tool, times, observed, detail FROM event"
-		" WHERE row = ?",
+		"SELECT at_ms, type, source_key, len, grade, duration_ms, incident, tool, times, observed, detail"
+		" FROM event WHERE row = ?",
 	[STORE_COUNT_RANGE] =
-		"SELECT count(*) FROM (SELECT 1 FROM event INDEXED BY event_source WHERE source_key BETWEEN ? AND ? LIMIT ?)",
+		"SELECT count(*) FROM (SELECT 1 FROM event INDEXED BY event_source"
+		" WHERE source_key BETWEEN ? AND ? LIMIT ?)",
 	BOTH_WAYS(STORE_BY_TIME, "event_time", ""),
 	BOTH_WAYS(STORE_BY_SOURCE, "event_source", "source_key = ?1 AND len = ?2 AND "),
 	BOTH_WAYS(STORE_BY_RANGE, "event_source", "source_key BETWEEN ?1 AND ?2 AND "),
@@ -137,7 +141,8 @@ int store_sql_settle(struct store *store)
 	sqlite3_busy_timeout(store->db, STORE_BUSY_MS);
 	return sqlite3_exec(store->db,
 			    "PRAGMA temp_store = MEMORY; PRAGMA mmap_size = 0; PRAGMA cache_size = -8192;"
-			    "PRAGMA cell_size_check = ON; PRAGMA synchronous = NORMAL; PRAGMA journal_size_limit = 16777216;",
+			    "PRAGMA cell_size_check = ON; PRAGMA synchronous = NORMAL;"
+			    "PRAGMA journal_size_limit = 16777216;",
 			    NULL, NULL, NULL);
 }
 
@@ -165,7 +170,8 @@ int store_sql_prepare(struct store *store)
 	int result = SQLITE_OK;
 
 	for (size_t i = 0; result == SQLITE_OK && i < STORE_STATEMENT_COUNT; i++)
-		result = sqlite3_prepare_v3(store->db, statements[i], -1, SQLITE_PREPARE_PERSISTENT, &store->statements[i], NULL);
+		result = sqlite3_prepare_v3(store->db, statements[i], -1, SQLITE_PREPARE_PERSISTENT,
+					    &store->statements[i], NULL);
 	return result;
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * History is bounded by age and by rows.  What is too much goes in small steps, a tick's worth of them never longer than a blink;
- * the file gives the room back once there is much of it.
+ * History is bounded by age and by rows.  What is too much goes in small steps, a tick's worth of them never
+ * longer than a blink; the file gives the room back once there is much of it.
  */
 #include "store_internal.h"
 

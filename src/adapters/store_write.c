@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Events into the history, and into the live blocks that they begin and end.  They gather in a queue of fixed size and go in
- * one transaction: all of them or none, so that a failure costs nothing until the queue is full.
+ * Events into the history, and into the live blocks that they begin and end.  They gather in a queue of fixed size
+ * and go in one transaction: all of them or none, so that a failure costs nothing until the queue is full.
  */
 #include "store_internal.h"
 
@@ -23,7 +23,8 @@ static bool is_about_live(const struct event *event)
 static int put_event(struct store *store, const struct event *event)
 {
 	char reason[REASON_MAX], ports[EVENT_PIECES_MAX * 6 + 1];
-	struct writer reason_writer = writer_over(reason, sizeof(reason)), ports_writer = writer_over(ports, sizeof(ports));
+	struct writer reason_writer = writer_over(reason, sizeof(reason));
+	struct writer ports_writer = writer_over(ports, sizeof(ports));
 	struct store_binder row = store_bind(store, STORE_PUT_EVENT);
 	struct store_source_text source;
 	uint8_t detail[STORE_PACKED_MAX];
@@ -96,7 +97,9 @@ static int put(struct store *store, const struct event *event)
 
 	if (result != SQLITE_OK || !is_about_live(event))
 		return result;
-	return event->type == EVENT_BLOCK || event->type == EVENT_BAN ? begin_block(store, event) : end_block(store, event);
+	if (event->type == EVENT_BLOCK || event->type == EVENT_BAN)
+		return begin_block(store, event);
+	return end_block(store, event);
 }
 
 void store_flush(struct store *store)

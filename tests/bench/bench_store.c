@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The store in figures: rows written a second, how long questions take with ten million rows, and 100,000 live blocks on their
- * way back.  The ten million are put in by SQL with the indexes made afterwards, the first part by the store itself, timed.
+ * The store in figures: rows written a second, how long questions take with ten million rows, and 100,000 live
+ * blocks on their way back.  The ten million are put in by SQL with the indexes made afterwards, the first part by
+ * the store itself, timed.
  *
- *     bench_store [ROWS]      in $TMPDIR or /var/tmp; some 4 GB and four minutes for ten million, removed at the end
+ * bench_store [ROWS]      in $TMPDIR or /var/tmp; some 4 GB and four minutes for ten million, removed at the end
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -79,8 +80,8 @@ static struct event event_of(uint32_t i, int64_t at_ms, enum event_type type)
 	event.duration_ms = type == EVENT_BLOCK ? 3600000 : 0;
 	event.piece_count = 5;
 	for (size_t k = 0; k < 5; k++)
-		event.pieces[k] = (struct evidence){ .at_s = (uint32_t)(at_ms / 1000), .port = (uint16_t)(20 + k), .weight = 28,
-						     .kind = EVIDENCE_SYN };
+		event.pieces[k] = (struct evidence){ .at_s = (uint32_t)(at_ms / 1000), .port = (uint16_t)(20 + k),
+						     .weight = 28, .kind = EVIDENCE_SYN };
 	return event;
 }
 
@@ -103,8 +104,9 @@ static void write_by_store(const char *directory, uint32_t rows)
 	}
 	store_tick(store, NOW_MS);
 	store_read_stats(store, &stats);
-	printf("rows written          %.0f a second, longest commit of 2,000 rows %.0f ms, %lld bytes a row, %llu turned away\n",
-	       first / (now_s() - began), longest * 1e3, (long long)(stats.bytes / first), (unsigned long long)stats.turned_away);
+	printf("rows written          %.0f a second, longest commit of 2,000 rows %.0f ms, %lld bytes a row, %llu "
+	       "turned away\n", first / (now_s() - began), longest * 1e3, (long long)(stats.bytes / first),
+	       (unsigned long long)stats.turned_away);
 	store_close(store);
 }
 
@@ -119,8 +121,9 @@ static void write_the_rest(const char *path, uint32_t rows)
 		die(path, sqlite3_errmsg(db));
 	run(db, "PRAGMA synchronous = OFF; PRAGMA cache_size = -200000; DROP INDEX event_time; DROP INDEX event_source;"
 		" DROP INDEX event_stretch; BEGIN");
-	if (sqlite3_prepare_v2(db, "INSERT INTO event SELECT NULL, ?1, type, ?2, ?3, 128, grade, duration_ms, incident, tool, times,"
-			       " observed, reason, ports, detail FROM event WHERE row = 1", -1, &insert, NULL) != SQLITE_OK)
+	if (sqlite3_prepare_v2(db, "INSERT INTO event SELECT NULL, ?1, type, ?2, ?3, 128, grade, duration_ms, incident,"
+			       " tool, times, observed, reason, ports, detail FROM event WHERE row = 1", -1, &insert,
+			       NULL) != SQLITE_OK)
 		die("insert", sqlite3_errmsg(db));
 	for (uint32_t i = BY_STORE; i < rows; i++) {
 		struct event event = event_of(i, 0, EVENT_ALERT);
@@ -136,7 +139,8 @@ static void write_the_rest(const char *path, uint32_t rows)
 			run(db, "COMMIT; PRAGMA wal_checkpoint(TRUNCATE); BEGIN");
 	}
 	sqlite3_finalize(insert);
-	run(db, "COMMIT; CREATE INDEX event_time ON event(at_ms); CREATE INDEX event_source ON event(source_key, len, at_ms);"
+	run(db, "COMMIT; CREATE INDEX event_time ON event(at_ms);"
+		"CREATE INDEX event_source ON event(source_key, len, at_ms);"
 		"CREATE INDEX event_stretch ON event(at_ms >> 24, source_key, len, at_ms);"
 		"PRAGMA wal_checkpoint(TRUNCATE)");
 	sqlite3_close(db);
@@ -148,9 +152,12 @@ static void nothing(void *context, int64_t row, const struct event *event)
 	*(int64_t *)context = row;
 }
 
-static void ask(struct store *store, const char *what, const char *within, int64_t since_ms, int64_t before_row, bool oldest_first)
+static void ask(struct store *store, const char *what, const char *within, int64_t since_ms, int64_t before_row,
+		bool oldest_first)
 {
-	struct store_query query = { .since_ms = since_ms, .before_row = before_row, .limit = 100, .oldest_first = oldest_first };
+	struct store_query query = {
+		.since_ms = since_ms, .before_row = before_row, .limit = 100, .oldest_first = oldest_first,
+	};
 	double first = 0, worst = 0, sum = 0;
 	const char *error;
 	size_t rows = 0;
@@ -193,8 +200,8 @@ static void ask_everything(const char *directory, const char *path, uint32_t row
 	store = store_open(directory, NOW_MS);
 	printf("opened                in %.0f ms\n", (now_s() - began) * 1e3);
 	store_read_stats(store, &stats);
-	printf("history of            %llu rows, %.2f GB, a page of 100 (first: nothing in memory)\n", (unsigned long long)stats.rows,
-	       (double)stats.bytes / 1e9);
+	printf("history of            %llu rows, %.2f GB, a page of 100 (first: nothing in memory)\n",
+	       (unsigned long long)stats.rows, (double)stats.bytes / 1e9);
 	ask(store, "newest", NULL, 0, 0, false);
 	ask(store, "newest since an hour", NULL, NOW_MS - 3600000, 0, false);
 	ask(store, "page from the middle", NULL, 0, rows / 2, false);
@@ -238,8 +245,8 @@ static void restore_blocks(const char *directory)
 	began = now_s();
 	store = store_open(directory, NOW_MS);
 	store_each_block(store, NOW_MS, count_block, &blocks);
-	printf("live blocks           %d written in %.2f s; opened and %zu given back in %.3f s\n", BLOCKS, written, blocks,
-	       now_s() - began);
+	printf("live blocks           %d written in %.2f s; opened and %zu given back in %.3f s\n", BLOCKS, written,
+	       blocks, now_s() - began);
 	store_close(store);
 }
 

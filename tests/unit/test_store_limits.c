@@ -1,0 +1,281 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Other programs, full and read-only disks, the sandbox: whatever the store lacks is told, bounded and made up for
+ * later.
+ */
+#include "store_room.h"
+
+#include <sched.h>
+#include <sys/mount.h>
+#include <sys/wait.h>
+
+#include "sandbox.h"
+
+#define NOT_PERMITTED 77
+
+static void test_the_lock_of_another_program(void **state)
+{
+	struct fixture *f = *state;
+	struct store *store = open_well(f->directory);
+	sqlite3 *other;
+
+	assert_int_equal(sqlite3_open(f->path, &other), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(other, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
+	for (int i = 0; i < 5; i++) {
+		assert_string_equal(problem(store), "");
+		fill(store, 1);
+	}
+	assert_non_null(strstr(problem(store), "another program holds it locked"));
+	assert_int_equal(stats_of(store).queued, 5);
+	assert_int_equal(sqlite3_exec(other, "ROLLBACK", NULL, NULL, NULL), SQLITE_OK);
+	sqlite3_close(other);
+	assert_true(store_tick(store, NOW_MS));
+	assert_string_equal(problem(store), "");
+	assert_int_equal(stats_of(store).rows, 5);
+	store_close(store);
+}
+
+static void test_the_queue_is_bounded(void **state)
+{
+	struct fixture *f = *state;
+	char missing[PATH_MAX];
+	struct store *store;
+	size_t blocks = 0;
+
+	snprintf(missing, sizeof(missing), "%s/missing", f->directory);
+	store = store_open(missing, NOW_MS);
+	assert_non_null(strstr(problem(store), "No such file or directory"));
+	fill(store, STORE_QUEUE_MAX + 1000);
+	assert_int_equal(stats_of(store).queued, STORE_QUEUE_MAX);
+	assert_int_equal(stats_of(store).turned_away, 1000);
+	assert_false(store_wants_blocks(store));
+	assert_int_equal(mkdir(missing, 0700), 0);
+	assert_false(store_tick(store, NOW_MS + 59999));
+	assert_int_equal(stats_of(store).queued, STORE_QUEUE_MAX);
+	assert_true(store_tick(store, NOW_MS + 60000));
+	assert_string_equal(problem(store), "");
+	assert_int_equal(stats_of(store).rows, STORE_QUEUE_MAX);
+	/* A thousand blocks were never written. */
+	assert_true(store_wants_blocks(store));
+	store_save_blocks_begin(store);
+	store_save_end(store);
+	assert_int_equal(store_each_block(store, NOW_MS, count_block, &blocks), 0);
+	store_close(store);
+	remove_matching(missing, "*");
+	rmdir(missing);
+}
+
+static void test_half_a_queue_is_written_at_once(void **state)
+{
+	struct fixture *f = *state;
+	struct store *store = open_well(f->directory);
+	struct event event = event_of(EVENT_ALERT, "192.0.2.1", NOW_MS);
+
+	for (int i = 0; i < 3 * STORE_QUEUE_MAX; i++)
+		store_event(store, &event);
+	assert_int_equal(stats_of(store).turned_away, 0);
+	assert_int_equal(stats_of(store).written, 3 * STORE_QUEUE_MAX);
+	store_close(store);
+}
+
+static void test_history_is_bounded(void **state)
+{
+	struct fixture *f = *state;
+	struct store *store = open_well(f->directory);
+	struct answer *answer = calloc(1, sizeof(*answer));
+	uint64_t trimmed = 0;
+	int64_t full;
+	char sql[512];
+
+	/* By age, in steps. */
+	fill(store, 16384);
+	full = stats_of(store).bytes;
+	for (int i = 0; i < 600 && stats_of(store).rows > 0; i++) {
+		store_tick(store, NOW_MS + (STORE_HISTORY_DAYS + 1) * DAY_MS + i);
+		assert_true(stats_of(store).trimmed - trimmed <= 5000);
+		trimmed = stats_of(store).trimmed;
+	}
+	assert_int_equal(trimmed, 16384);
+	/* The file gives room back, in steps too. */
+	for (int i = 0; i < 600; i++)
+		store_tick(store, NOW_MS + (STORE_HISTORY_DAYS + 1) * DAY_MS + i);
+	store_close(store);
+	store = open_well(f->directory);
+	if (full > 12 * 1024 * 1024)
+		assert_true(stats_of(store).bytes < full);
+	/* By rows: a hundred of them, and one that stands ten million and fifty further on. */
+	fill(store, 100);
+	assert_int_equal(ask(store, NULL, 1, answer), 1);
+	snprintf(sql, sizeof(sql), "UPDATE event SET row = row - %lld; UPDATE event SET row = %d WHERE row = 100",
+		 (long long)answer->rows[0] - 100, STORE_HISTORY_ROWS + 50);
+	store_close(store);
+	by_hand(f->path, sql);
+	store = open_well(f->directory);
+	store_tick(store, NOW_MS);
+	assert_int_equal(stats_of(store).rows, STORE_HISTORY_ROWS);
+	assert_int_equal(stats_of(store).trimmed, 50);
+	assert_int_equal(ask(store, NULL, 0, answer), 50);
+	store_close(store);
+	free(answer);
+}
+
+/* ---- in a child of its own ---- */
+
+static int in_child(int (*act)(struct fixture *), struct fixture *f)
+{
+	int status;
+	pid_t pid = fork();
+
+	assert_true(pid >= 0);
+	if (pid == 0)
+		_exit(act(f));
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	if (WIFEXITED(status) && WEXITSTATUS(status) == NOT_PERMITTED) {
+		print_message("skipped: no mounts permitted here\n");
+		skip();
+	}
+	if (WIFSIGNALED(status))
+		fail_msg("ended by signal %d", WTERMSIG(status));
+	return WEXITSTATUS(status);
+}
+
+static bool mount_small(const char *directory)
+{
+	return unshare(CLONE_NEWNS) == 0 && mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
+	       mount("none", directory, "tmpfs", 0, "size=8m,mode=0700") == 0;
+}
+
+#define EXPECT(condition) \
+	do { \
+		if (!(condition)) { \
+			fprintf(stderr, "line %d: not so: %s\n", __LINE__, #condition); \
+			return 1; \
+		} \
+	} while (0)
+
+static int full_disk(struct fixture *f)
+{
+	char ballast[PATH_MAX + 16], noise[65536];
+	struct answer *answer = calloc(1, sizeof(*answer));
+	struct store *store;
+	uint64_t rows;
+	int fd;
+
+	if (!mount_small(f->directory))
+		return NOT_PERMITTED;
+	store = store_open(f->directory, NOW_MS);
+	fill(store, 100);
+	EXPECT(problem(store)[0] == '\0');
+	snprintf(ballast, sizeof(ballast), "%s/ballast", f->directory);
+	fd = open(ballast, O_WRONLY | O_CREAT, 0600);
+	memset(noise, 1, sizeof(noise));
+	while (write(fd, noise, sizeof(noise)) > 0)
+		;
+	close(fd);
+	fill(store, 6000);
+	EXPECT(strstr(problem(store), "No space left on device; history is not kept, blocking goes on"));
+	rows = stats_of(store).rows;
+	EXPECT(rows >= 100 && rows < 6100);
+	EXPECT(stats_of(store).queued > 0 && stats_of(store).turned_away == 0);
+	/* What is there is still read; a retry while it is full changes nothing. */
+	EXPECT(ask(store, NULL, 50, answer) == 50);
+	store_tick(store, NOW_MS + 60000);
+	EXPECT(strstr(problem(store), "No space left on device"));
+	unlink(ballast);
+	EXPECT(!store_tick(store, NOW_MS + 119000));
+	EXPECT(store_tick(store, NOW_MS + 120000));
+	EXPECT(problem(store)[0] == '\0');
+	store_tick(store, NOW_MS + 121000);
+	store_close(store);
+	return 0;
+}
+
+static void test_full_disk(void **state)
+{
+	assert_int_equal(in_child(full_disk, *state), 0);
+}
+
+static int read_only_disk(struct fixture *f)
+{
+	struct store *store;
+	size_t blocks = 0;
+
+	if (!mount_small(f->directory))
+		return NOT_PERMITTED;
+	store = store_open(f->directory, NOW_MS);
+	fill(store, 100);
+	store_close(store);
+	EXPECT(mount("none", f->directory, NULL, MS_REMOUNT | MS_RDONLY, "size=8m") == 0);
+	store = store_open(f->directory, NOW_MS);
+	EXPECT(strstr(problem(store), "Read-only file system; history is not kept, blocking goes on"));
+	/* The blocks come back all the same. */
+	EXPECT(store_each_block(store, NOW_MS, count_block, &blocks) == 100);
+	fill(store, 50);
+	EXPECT(stats_of(store).queued == 50);
+	EXPECT(mount("none", f->directory, NULL, MS_REMOUNT, "size=8m") == 0);
+	store_tick(store, NOW_MS + 60000);
+	EXPECT(problem(store)[0] == '\0');
+	EXPECT(stats_of(store).rows == 150);
+	store_close(store);
+	/* And an empty one. */
+	unlink(f->path);
+	EXPECT(mount("none", f->directory, NULL, MS_REMOUNT | MS_RDONLY, "size=8m") == 0);
+	store = store_open(f->directory, NOW_MS);
+	EXPECT(strstr(problem(store), "Read-only file system"));
+	fill(store, 50);
+	store_close(store);
+	return 0;
+}
+
+static void test_read_only_disk(void **state)
+{
+	assert_int_equal(in_child(read_only_disk, *state), 0);
+}
+
+/* As the keeper runs it: no privilege, seccomp, Landlock. */
+static int confined(struct fixture *f)
+{
+	const char *const writable[] = { f->directory, NULL }, *const readable[] = { NULL };
+	struct answer *answer = calloc(1, sizeof(*answer));
+	struct store *store;
+	int abi;
+
+	if (chown(f->directory, 65534, 65534) < 0 || sandbox_drop(65534, 65534, false) < 0)
+		return NOT_PERMITTED;
+	EXPECT(sandbox_landlock(writable, readable, &abi) == 0);
+	EXPECT(sandbox_seccomp(SANDBOX_KEEPER) == 0);
+	for (int i = 0; i < 3; i++) {
+		store = store_open(f->directory, NOW_MS);
+		EXPECT(i == 2 || problem(store)[0] == '\0');
+		EXPECT(i < 2 || strstr(problem(store), "set aside"));
+		fill(store, 9000);
+		save(store, 100, true);
+		EXPECT(ask(store, "192.0.0.0/16", 0, answer) == STORE_PAGE_MAX);
+		store_tick(store, NOW_MS + (STORE_HISTORY_DAYS + 1) * DAY_MS);
+		store_close(store);
+		if (i == 1)
+			make_garbage(f->path);
+	}
+	free(answer);
+	return 0;
+}
+
+static void test_inside_the_sandbox(void **state)
+{
+	assert_int_equal(in_child(confined, *state), 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		CASE(test_the_lock_of_another_program),
+		CASE(test_the_queue_is_bounded),
+		CASE(test_half_a_queue_is_written_at_once),
+		CASE(test_history_is_bounded),
+		CASE(test_full_disk),
+		CASE(test_read_only_disk),
+		CASE(test_inside_the_sandbox),
+	};
+
+	return cmocka_run_group_tests_name("store_limits", tests, NULL, NULL);
+}
