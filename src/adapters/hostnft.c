@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Two dumps, chains and rules.  Of a rule only its expressions' names and verdicts matter.  What is reached by a verdict
- * map's elements is not followed: the chain itself is listed, the way to it is not.
+ * Two dumps, chains and rules.  Of a rule only its expressions' names and verdicts matter.  What is reached by a
+ * verdict map's elements is not followed: the chain itself is listed, the way to it is not.
  */
 #include "hostnft.h"
 
@@ -164,8 +164,10 @@ static int on_rule(const struct nlmsghdr *message, void *context)
 	if (nftnl_rule_nlmsg_parse(message, rule) == 0) {
 		table = nftnl_rule_get_str(rule, NFTNL_RULE_TABLE);
 		chain = nftnl_rule_get_str(rule, NFTNL_RULE_CHAIN);
-		reading.chain = table && chain ? find(reading.host, (uint8_t)nftnl_rule_get_u32(rule, NFTNL_RULE_FAMILY),
-						      table, chain) : -1;
+		reading.chain =
+			table && chain
+				? find(reading.host, (uint8_t)nftnl_rule_get_u32(rule, NFTNL_RULE_FAMILY), table, chain)
+				: -1;
 		if (reading.chain >= 0) {
 			reading.host->chains[reading.chain].rules++;
 			nftnl_expr_foreach(rule, on_expr, &reading);

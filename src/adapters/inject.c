@@ -198,7 +198,8 @@ static struct inject_probe *match(struct inject_probe *probes, size_t count, con
 {
 	for (size_t i = 0; i < count; i++) {
 		struct inject_probe *probe = &probes[i];
-		const struct addr *from = reversed ? &packet->dst : &packet->src, *to = reversed ? &packet->src : &packet->dst;
+		const struct addr *from = reversed ? &packet->dst : &packet->src,
+				  *to = reversed ? &packet->src : &packet->dst;
 		uint16_t from_port = reversed ? packet->dport : packet->sport;
 		uint16_t port = reversed ? packet->sport : packet->dport;
 
@@ -301,7 +302,8 @@ static bool holds(const struct ifaddrs *item, const struct addr *own)
 	if (!item->ifa_addr)
 		return false;
 	if (item->ifa_addr->sa_family == AF_INET)
-		addr = addr_from_v4((const uint8_t *)&((const struct sockaddr_in *)(const void *)item->ifa_addr)->sin_addr);
+		addr = addr_from_v4(
+			(const uint8_t *)&((const struct sockaddr_in *)(const void *)item->ifa_addr)->sin_addr);
 	else if (item->ifa_addr->sa_family == AF_INET6)
 		addr = addr_from_v6(((const struct sockaddr_in6 *)(const void *)item->ifa_addr)->sin6_addr.s6_addr);
 	else

@@ -191,7 +191,8 @@ int procfs_owners(struct procfs_owner *owners, size_t count)
 		return -errno;
 	if (count > 0)
 		qsort(owners, count, sizeof(*owners), by_inode);
-	for (size_t i = 0; i < PROCFS_PROCESSES_MAX && looked < PROCFS_DESCRIPTORS_MAX && (pid = next_pid(proc)) > 0; i++)
+	for (size_t i = 0; i < PROCFS_PROCESSES_MAX && looked < PROCFS_DESCRIPTORS_MAX && (pid = next_pid(proc)) > 0;
+	     i++)
 		looked += look_at(owners, count, pid);
 	closedir(proc);
 	return 0;

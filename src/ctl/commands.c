@@ -263,13 +263,14 @@ const struct ctl_command ctl_commands[] = {
 		     "As root it tries the traps with packets from 192.0.2.0/24, which belongs to nobody.\n"
 		     "--probe sends one such packet and follows it through the kernel to the score.",
 	  .options = CTL_BIT(PROBE), .run = run_doctor },
-	{ .name = "exposure", .syntax = "[--accept]", .summary = "what this host offers to the outside, and what of it is new",
-	  .details = "Every socket that listens and is not bound to loopback. PROGRAM and FIREWALL need root: each port is tried\n"
-		     "with one packet through the host's own firewall. --accept takes the list as it is: from now on NEW is what\n"
-		     "comes later. A new port is a log line and the event `exposure` for hooks, too.",
+	{ .name = "exposure", .syntax = "[--accept]",
+	  .summary = "what this host offers to the outside, and what of it is new",
+	  .details = "Every socket that listens and is not bound to loopback. PROGRAM and FIREWALL need root: each\n"
+		     "port is tried with one packet through the host's own firewall. --accept takes the list as it\n"
+		     "is: from now on NEW is what comes later. A new port is a log line and a hook event as well.",
 	  .options = CTL_BIT(ACCEPT), .run = run_exposure },
 	{ .name = "metrics", .syntax = "[--textfile PATH]", .summary = "counters in Prometheus' text format",
-	  .details = "--textfile writes PATH whole or not at all, readable for all: for node_exporter's textfile collector.",
+	  .details = "--textfile writes PATH whole or not at all, for node_exporter's textfile collector.",
 	  .options = CTL_BIT(TEXTFILE), .run = run_metrics },
 	{ .name = "replay", .syntax = "FILE.pcap [-c CONF] [--local CIDR] [--open PORTS] [--speed max|real]",
 	  .summary = "what picket would have decided on a capture, without a daemon",

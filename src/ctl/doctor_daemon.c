@@ -36,8 +36,10 @@ void doctor_queue(struct doctor *d)
 		doctor_find(d, SEVERITY_OK, NULL, NULL, "%lld packets judged, none lost",
 			    doctor_count(d, "queue", "packets"));
 	if (over > 0)
-		doctor_find(d, SEVERITY_NOTE, "a flood: above the fair limits packets pass without being judged, others' are "
-			    "judged all the same", NULL, "%lld packets were above the fair limits", over);
+		doctor_find(d, SEVERITY_NOTE,
+			    "a flood: above the fair limits packets pass without being judged, others' are "
+			    "judged all the same",
+			    NULL, "%lld packets were above the fair limits", over);
 	if (errors > 0)
 		doctor_find(d, SEVERITY_WARNING, "the kernel did not take a verdict, or said what made no sense",
 			    "journalctl -u picket -n 50", "%lld errors in the queue", errors);
@@ -46,9 +48,11 @@ void doctor_queue(struct doctor *d)
 void doctor_kernel(struct doctor *d)
 {
 	if (doctor_count(d, "kernel", "refused") > 0)
-		doctor_find(d, SEVERITY_PROBLEM, "those sources are not blocked; a full set or somebody's `nft flush` are the "
-			    "usual reasons", "journalctl -u picket | grep 'failed to'",
-			    "the kernel refused %lld elements", doctor_count(d, "kernel", "refused"));
+		doctor_find(d, SEVERITY_PROBLEM,
+			    "those sources are not blocked; a full set or somebody's `nft flush` are the "
+			    "usual reasons",
+			    "journalctl -u picket | grep 'failed to'", "the kernel refused %lld elements",
+			    doctor_count(d, "kernel", "refused"));
 	else
 		doctor_find(d, SEVERITY_OK, NULL, NULL, "the kernel took every block");
 }
@@ -56,8 +60,10 @@ void doctor_kernel(struct doctor *d)
 void doctor_storm(struct doctor *d)
 {
 	if (json_is_true(json_object_get(json_object_get(d->status, "storm"), "active")))
-		doctor_find(d, SEVERITY_WARNING, "probably forged sources; bans are not held back. See \"Forged sources\" in "
-			    "picketd(8)", NULL, "a storm: more suspects than storm_rate allows, the rest are alerts alone");
+		doctor_find(d, SEVERITY_WARNING,
+			    "probably forged sources; bans are not held back. See \"Forged sources\" in "
+			    "picketd(8)",
+			    NULL, "a storm: more suspects than storm_rate allows, the rest are alerts alone");
 	else
 		doctor_find(d, SEVERITY_OK, NULL, NULL, "no storm; %lld blocks were held back since the start",
 			    doctor_count(d, "totals", "spared_storm"));
@@ -92,8 +98,10 @@ void doctor_records(struct doctor *d)
 			    doctor_count(d, "events", "log_left_out"));
 	if (wire > 0)
 		doctor_find(d, SEVERITY_PROBLEM, "a fault, or a process of picket that somebody has taken over",
-			    "systemctl restart picket; and please report it", "%lld messages between picket's own processes "
-			    "made no sense", wire);
+			    "systemctl restart picket; and please report it",
+			    "%lld messages between picket's own processes "
+			    "made no sense",
+			    wire);
 }
 
 void doctor_hooks(struct doctor *d)
@@ -102,9 +110,11 @@ void doctor_hooks(struct doctor *d)
 			doctor_count(d, "hooks", "turned_away");
 
 	if (bad > 0)
-		doctor_find(d, SEVERITY_WARNING, "the program is missing, may not be run by the hook's user, or is too slow",
-			    "journalctl -u picket | grep 'hook '", "%lld hooks failed, ran out of time or found no place",
-			    bad);
+		doctor_find(d, SEVERITY_WARNING,
+			    "the program is missing, may not be run by the hook's user, or is too slow",
+			    "journalctl -u picket | grep 'hook '",
+			    "%lld hooks failed, ran out of time or found no place", bad);
 	else
-		doctor_find(d, SEVERITY_OK, NULL, NULL, "%lld hooks ran, none failed", doctor_count(d, "hooks", "started"));
+		doctor_find(d, SEVERITY_OK, NULL, NULL, "%lld hooks ran, none failed",
+			    doctor_count(d, "hooks", "started"));
 }

@@ -25,7 +25,8 @@ static const struct hostnft_chain *closing_chain(const struct doctor *d)
 
 	for (size_t i = 0; d->host && i < d->host->count; i++) {
 		const struct hostnft_chain *chain = &d->host->chains[i];
-		bool ours = strcmp(chain->table, doctor_word(d, "sensors", "table")) == 0 && chain->family == NFPROTO_INET;
+		bool ours =
+			strcmp(chain->table, doctor_word(d, "sensors", "table")) == 0 && chain->family == NFPROTO_INET;
 
 		if (ours || !chain->base || chain->hook != NF_INET_LOCAL_IN || chain->family == NFPROTO_IPV6)
 			continue;
@@ -73,17 +74,22 @@ const char *doctor_open_ports(const struct doctor *d, const char *protocol, cons
 		if (ufw_is_on())
 			writer_format(&w, "ufw allow $p/%s comment 'picket trap'; done", protocol);
 		else if (has_table(d, "firewalld"))
-			writer_format(&w, "firewall-cmd --permanent --add-port=$p/%s; done; firewall-cmd --reload", protocol);
+			writer_format(&w, "firewall-cmd --permanent --add-port=$p/%s; done; firewall-cmd --reload",
+				      protocol);
 		else
-			writer_format(&w, "iptables -I INPUT -p %s --dport $p -j ACCEPT; ip6tables -I INPUT -p %s --dport $p -j "
-				      "ACCEPT; done", protocol, protocol);
+			writer_format(&w,
+				      "iptables -I INPUT -p %s --dport $p -j ACCEPT; ip6tables -I INPUT -p %s --dport "
+				      "$p -j "
+				      "ACCEPT; done",
+				      protocol, protocol);
 		return out;
 	}
 	if (chain)
 		writer_format(&w, "nft insert rule %s %s %s %s dport '{ ", hostnft_family(chain->family), chain->table,
 			      chain->name, protocol);
 	else
-		writer_format(&w, "open these %s ports in the firewall (the provider's, if this host has none): ", protocol);
+		writer_format(
+			&w, "open these %s ports in the firewall (the provider's, if this host has none): ", protocol);
 	write_ports(&w, ports, count, true);
 	if (chain)
 		writer_text(&w, " }' accept");

@@ -79,7 +79,8 @@ static bool has_default_route(void)
 void doctor_protected(struct doctor *d)
 {
 	size_t count = json_array_size(json_object_get(d->status, "protected"));
-	size_t own = count_why(d, "own address"), gateways = count_why(d, "gateway"), resolvers = count_why(d, "resolver");
+	size_t own = count_why(d, "own address"), gateways = count_why(d, "gateway"),
+	       resolvers = count_why(d, "resolver");
 
 	if (count == 0 || own == 0) {
 		doctor_find(d, SEVERITY_PROBLEM, "even the gateway and you yourself could be cut off by forged packets",
@@ -88,12 +89,15 @@ void doctor_protected(struct doctor *d)
 	}
 	if (gateways == 0 && has_default_route())
 		doctor_find(d, SEVERITY_WARNING, "packets forged in its name could cut this host off",
-			    "picketctl allow add GATEWAY --save", "there is a default route, and its gateway is not protected");
+			    "picketctl allow add GATEWAY --save",
+			    "there is a default route, and its gateway is not protected");
 	if (resolvers == 0)
 		doctor_find(d, SEVERITY_NOTE, "answers of resolvers to our own questions pass in any case", NULL,
 			    "no resolver is known but perhaps one on this host itself");
-	doctor_find(d, SEVERITY_OK, NULL, NULL, "%zu addresses are protected: %zu our own, %zu gateways, %zu resolvers, %zu of "
-		    "logged in admins", count, own, gateways, resolvers, count_why(d, "login"));
+	doctor_find(d, SEVERITY_OK, NULL, NULL,
+		    "%zu addresses are protected: %zu our own, %zu gateways, %zu resolvers, %zu of "
+		    "logged in admins",
+		    count, own, gateways, resolvers, count_why(d, "login"));
 }
 
 void doctor_you(struct doctor *d)
@@ -108,8 +112,10 @@ void doctor_you(struct doctor *d)
 	}
 	request = json_pack("{s:s, s:s}", "cmd", "allow-check", "source", caller);
 	if (!request || ctl_collect(d->args, request, &answer) != CTL_DONE) {
-		doctor_find(d, SEVERITY_WARNING, NULL, NULL, "whether %s, where you are logged in from, is protected could not "
-			    "be found out", caller);
+		doctor_find(d, SEVERITY_WARNING, NULL, NULL,
+			    "whether %s, where you are logged in from, is protected could not "
+			    "be found out",
+			    caller);
 		return;
 	}
 	row = json_array_get(answer, 0);
@@ -120,9 +126,10 @@ void doctor_you(struct doctor *d)
 			    json_words(row, "protected_why", "?"));
 	else {
 		snprintf(advice, sizeof(advice), "picketctl allow add %.50s --save", caller);
-		doctor_find(d, SEVERITY_WARNING, "nobody is protected for an open connection to sshd alone: only a login that "
-			    "logind or utmp knows counts", advice,
-			    "%s, where you are logged in from, is neither allowed nor protected", caller);
+		doctor_find(d, SEVERITY_WARNING,
+			    "nobody is protected for an open connection to sshd alone: only a login that "
+			    "logind or utmp knows counts",
+			    advice, "%s, where you are logged in from, is neither allowed nor protected", caller);
 	}
 	json_decref(answer);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * `doctor --probe`: one SYN from an address that nobody has, to a trapped or closed port, followed through the kernel to
- * the score.  It is judged like anybody's: one piece of evidence, far from any threshold, gone within days.
+ * `doctor --probe`: one SYN from an address that nobody has, to a trapped or closed port, followed through the kernel
+ * to the score.  It is judged like anybody's: one piece of evidence, far from any threshold, gone within days.
  */
 #include <errno.h>
 #include <stdarg.h>
@@ -98,7 +98,8 @@ static long long sum(const json_t *status, const char *section, const char *cons
 /* What has changed since the last look; the source's own score is the proof, counters may be others' doing. */
 static void look(struct pursuit *pursuit)
 {
-	static const char *const queued[] = { "queued_closed", "queued_trapped", NULL }, *const read[] = { "packets", NULL };
+	static const char *const queued[] = { "queued_closed", "queued_trapped", NULL }, *const read[] = { "packets",
+													   NULL };
 	json_t *status = NULL, *row = explain(pursuit);
 	const json_t *piece = json_array_get(json_object_get(row, "evidence"), 0);
 	bool scored = piece != NULL;
@@ -106,7 +107,8 @@ static void look(struct pursuit *pursuit)
 	if (ctl_fetch(pursuit->args, "status", true, &status) == CTL_DONE) {
 		int64_t at_ns = now_ns();
 
-		if (!pursuit->queued && (scored || sum(status, "kernel", queued) > sum(pursuit->before, "kernel", queued)))
+		if (!pursuit->queued &&
+		    (scored || sum(status, "kernel", queued) > sum(pursuit->before, "kernel", queued)))
 			step(pursuit, "rule", at_ns, "picket's rule in the kernel queued it");
 		if (!pursuit->read && (scored || sum(status, "queue", read) > sum(pursuit->before, "queue", read)))
 			step(pursuit, "queue", at_ns, "the sentry read it from the queue");
@@ -116,10 +118,12 @@ static void look(struct pursuit *pursuit)
 			const json_t *thresholds = json_object_get(row, "thresholds");
 
 			pursuit->score = json_value(row, "score");
-			step(pursuit, "evidence", at_ns, "evidence: %s, port %lld, weight %.2f", json_words(piece, "what", "?"),
-			     (long long)json_whole(piece, "port"), json_value(piece, "weight"));
-			step(pursuit, "score", at_ns, "score of %s: %.2f (alert at %.1f, block at %.1f)", pursuit->source,
-			     pursuit->score, json_value(thresholds, "alert"), json_value(thresholds, "block"));
+			step(pursuit, "evidence", at_ns, "evidence: %s, port %lld, weight %.2f",
+			     json_words(piece, "what", "?"), (long long)json_whole(piece, "port"),
+			     json_value(piece, "weight"));
+			step(pursuit, "score", at_ns, "score of %s: %.2f (alert at %.1f, block at %.1f)",
+			     pursuit->source, pursuit->score, json_value(thresholds, "alert"),
+			     json_value(thresholds, "block"));
 		}
 		pursuit->scored |= scored;
 	}
@@ -137,14 +141,15 @@ static void tell_answer(const struct pursuit *pursuit, bool trapped)
 	};
 	enum inject_answer answer = pursuit->probe.answer;
 
-	step(pursuit, "answer", pursuit->probe.answered_ns ? pursuit->probe.answered_ns : now_ns(), "%s%s", words[answer],
-	     trapped && answer != INJECT_ANSWERED ? " (picketctl doctor tells how to open it)" : "");
+	step(pursuit, "answer", pursuit->probe.answered_ns ? pursuit->probe.answered_ns : now_ns(), "%s%s",
+	     words[answer], trapped && answer != INJECT_ANSWERED ? " (picketctl doctor tells how to open it)" : "");
 }
 
 static enum ctl_exit conclude(const struct pursuit *pursuit)
 {
 	static const char *const reasons[] = {
-		"no rule of picket's queued it: is it paused, is the interface guarded, does another rule drop it first?",
+		"no rule of picket's queued it: is it paused, is the interface guarded, does another rule drop it "
+		"first?",
 		"a rule queued it and nobody read it: the sentry hangs (systemctl restart picket)",
 		"it was read and weighed nothing: the mode, the allow list or protect_auto say why (picketctl explain)",
 	};
@@ -194,7 +199,8 @@ enum ctl_exit doctor_probe(const struct ctl_args *args)
 
 	if (status != CTL_DONE)
 		return status;
-	const json_t *range = json_array_get(json_object_get(json_object_get(pursuit.before, "sensors"), "trapped_tcp"), 0);
+	const json_t *range =
+		json_array_get(json_object_get(json_object_get(pursuit.before, "sensors"), "trapped_tcp"), 0);
 	int64_t trapped = json_integer_value(json_array_get(range, 0));
 
 	if (trapped > 0 && trapped < 65536)
@@ -209,7 +215,8 @@ enum ctl_exit doctor_probe(const struct ctl_args *args)
 		status = ctl_complain(CTL_FAILED, "the probe cannot be sent: %s", error == -EOPNOTSUPP
 				      ? "this kernel cannot hand itself a packet (Linux 5.18)" : strerror(-error));
 	else if (!choose_source(&pursuit))
-		status = ctl_complain(CTL_FAILED, "no address of 192.0.2.0/24 is left of which nothing is known: try again tomorrow");
+		status = ctl_complain(CTL_FAILED, "no address of 192.0.2.0/24 is left of which nothing is known: try "
+						  "again tomorrow");
 	else {
 		/* One that another doctor may have begun. */
 		reach_end(args);

@@ -35,8 +35,8 @@ static void look_at(struct doctor *d, const struct procfs_status *process, uint6
 	static const char advice[] = "sandbox = true in picket.conf, then: systemctl restart picket";
 
 	if (process->uid == 0)
-		doctor_find(d, SEVERITY_PROBLEM, "whoever takes it over has the machine", advice, "%s (process %ld) runs as root",
-			    process->name, (long)process->pid);
+		doctor_find(d, SEVERITY_PROBLEM, "whoever takes it over has the machine", advice,
+			    "%s (process %ld) runs as root", process->name, (long)process->pid);
 	else if (process->cap_effective != wanted)
 		doctor_find(d, SEVERITY_PROBLEM, "it should hold no other", NULL,
 			    "%s (process %ld) has capabilities 0x%llx, expected %s", process->name, (long)process->pid,
@@ -45,8 +45,8 @@ static void look_at(struct doctor *d, const struct procfs_status *process, uint6
 		doctor_find(d, SEVERITY_WARNING, "a fault in it would be worth more to an attacker", advice,
 			    "%s (process %ld) runs without its system call filter", process->name, (long)process->pid);
 	else
-		doctor_find(d, SEVERITY_OK, NULL, NULL, "%s (process %ld): uid %u, %s, system calls filtered", process->name,
-			    (long)process->pid, process->uid, wanted_words);
+		doctor_find(d, SEVERITY_OK, NULL, NULL, "%s (process %ld): uid %u, %s, system calls filtered",
+			    process->name, (long)process->pid, process->uid, wanted_words);
 }
 
 void doctor_sandbox(struct doctor *d)

@@ -35,10 +35,12 @@ void doctor_table(struct doctor *d)
 	size_t missing = 0, wanted = strcmp(json_words(d->status, "mode", ""), "paused") == 0 ? 0 : blocks ? 3 : 1;
 
 	if (json_is_true(json_object_get(json_object_get(d->status, "sensors"), "healing")))
-		doctor_find(d, SEVERITY_PROBLEM, "somebody removed picket's rules, and the kernel does not take them again",
+		doctor_find(d, SEVERITY_PROBLEM,
+			    "somebody removed picket's rules, and the kernel does not take them again",
 			    "journalctl -u picket -n 50", "the table is not complete");
 	if (!d->host) {
-		doctor_find(d, SEVERITY_NOTE, NULL, "sudo picketctl doctor", "not looked at: reading the rules takes root");
+		doctor_find(d, SEVERITY_NOTE, NULL, "sudo picketctl doctor",
+			    "not looked at: reading the rules takes root");
 		return;
 	}
 	for (size_t i = 0; i < wanted; i++) {
@@ -49,12 +51,15 @@ void doctor_table(struct doctor *d)
 				 strcmp(d->host->chains[j].name, chains[i]) == 0;
 		missing += !found;
 		if (!found)
-			doctor_find(d, SEVERITY_PROBLEM, "it is put back within a second of its removal, unless it was removed three "
-				    "times within a minute, or you look from another network namespace", "picketctl resume",
-				    "chain %s of table inet %s is not there", chains[i], doctor_word(d, "sensors", "table"));
+			doctor_find(d, SEVERITY_PROBLEM,
+				    "it is put back within a second of its removal, unless it was removed three "
+				    "times within a minute, or you look from another network namespace",
+				    "picketctl resume", "chain %s of table inet %s is not there", chains[i],
+				    doctor_word(d, "sensors", "table"));
 	}
 	if (missing == 0)
-		doctor_find(d, SEVERITY_OK, NULL, NULL, "table inet %s is in place", doctor_word(d, "sensors", "table"));
+		doctor_find(d, SEVERITY_OK, NULL, NULL, "table inet %s is in place",
+			    doctor_word(d, "sensors", "table"));
 }
 
 /* ---- others' ---- */
@@ -71,9 +76,12 @@ static void look_at(struct doctor *d, const struct hostnft_chain *chain)
 	bool closes = chain->policy_drop || chain->does & (HOSTNFT_DROPS | HOSTNFT_REJECTS);
 
 	if (chain->does & HOSTNFT_UNTRACKS && chain->hook != NF_INET_FORWARD)
-		doctor_find(d, SEVERITY_WARNING, "what it hides from conntrack is neither new nor established: answers to it may "
-			    "look like a scan", "exempt only the flows you mean; list it: nft list ruleset",
-			    "chain %s %s %s switches conntrack off for some packets", family, chain->table, chain->name);
+		doctor_find(d, SEVERITY_WARNING,
+			    "what it hides from conntrack is neither new nor established: answers to it may "
+			    "look like a scan",
+			    "exempt only the flows you mean; list it: nft list ruleset",
+			    "chain %s %s %s switches conntrack off for some packets", family, chain->table,
+			    chain->name);
 	if (chain->does & HOSTNFT_PROXIES && chain->hook == NF_INET_PRE_ROUTING)
 		doctor_find(d, chain->priority <= PRIORITY_TRAP ? SEVERITY_WARNING : SEVERITY_NOTE,
 			    chain->priority <= PRIORITY_TRAP
@@ -83,8 +91,10 @@ static void look_at(struct doctor *d, const struct hostnft_chain *chain)
 			    "chain %s %s %s (priority %d) is a transparent proxy", family, chain->table, chain->name,
 			    chain->priority);
 	if (closes && is_before_watch(chain))
-		doctor_find(d, SEVERITY_NOTE, "what it drops picket never sees, so scanning those ports tells nothing about the "
-			    "scanner", "where that is too much, give its hook a priority above -10",
+		doctor_find(d, SEVERITY_NOTE,
+			    "what it drops picket never sees, so scanning those ports tells nothing about the "
+			    "scanner",
+			    "where that is too much, give its hook a priority above -10",
 			    "chain %s %s %s drops packets before picket sees them (priority %d)", family, chain->table,
 			    chain->name, chain->priority);
 	if (chain->hook == NF_INET_LOCAL_IN && chain->priority == PRIORITY_WATCH)
@@ -101,7 +111,8 @@ void doctor_foreign(struct doctor *d)
 	unsigned before = d->counts[SEVERITY_NOTE] + d->counts[SEVERITY_WARNING], looked = 0;
 
 	if (!d->host) {
-		doctor_find(d, SEVERITY_NOTE, NULL, "sudo picketctl doctor", "not looked at: reading the rules takes root");
+		doctor_find(d, SEVERITY_NOTE, NULL, "sudo picketctl doctor",
+			    "not looked at: reading the rules takes root");
 		return;
 	}
 	for (size_t i = 0; i < d->host->count; i++) {
@@ -135,8 +146,10 @@ void doctor_legacy(struct doctor *d)
 		if (len <= 0)
 			continue;
 		found = true;
-		doctor_find(d, SEVERITY_NOTE, "they work beside picket, and what they do cannot be looked into here: a TPROXY or "
-			    "NOTRACK among them matters", "iptables-legacy-save | grep -E 'TPROXY|NOTRACK|--notrack'",
+		doctor_find(d, SEVERITY_NOTE,
+			    "they work beside picket, and what they do cannot be looked into here: a TPROXY or "
+			    "NOTRACK among them matters",
+			    "iptables-legacy-save | grep -E 'TPROXY|NOTRACK|--notrack'",
 			    "iptables-legacy has tables (%s): %s", i ? "IPv6" : "IPv4", names);
 	}
 	if (!found && (read || geteuid() == 0))
@@ -156,15 +169,19 @@ static void look_at_file(struct doctor *d, const char *path, char *text, bool *f
 	if (len <= 0)
 		return;
 	snprintf(own, sizeof(own), "table inet %s {", table);
-	snprintf(advice, sizeof(advice), "systemctl stop picket; { echo '#!/usr/sbin/nft -f'; echo flush ruleset; nft list "
-		 "ruleset; } > %s; systemctl start picket", path);
+	snprintf(advice, sizeof(advice),
+		 "systemctl stop picket; { echo '#!/usr/sbin/nft -f'; echo flush ruleset; nft list "
+		 "ruleset; } > %s; systemctl start picket",
+		 path);
 	if (strstr(text, own) && (strstr(text, "xt target \"NFQUEUE\"") || strstr(text, "xt target NFQUEUE"))) {
 		*found = true;
-		doctor_find(d, SEVERITY_PROBLEM, "nft cannot load it again: at the next boot the host stands without ANY of its rules",
+		doctor_find(d, SEVERITY_PROBLEM,
+			    "nft cannot load it again: at the next boot the host stands without ANY of its rules",
 			    advice, "%s was saved while picket ran, with an xt target in it", path);
 	} else if (strstr(text, own)) {
 		*found = true;
-		doctor_find(d, SEVERITY_WARNING, "at the next boot it brings back old blocks until picket replaces them", advice,
+		doctor_find(d, SEVERITY_WARNING,
+			    "at the next boot it brings back old blocks until picket replaces them", advice,
 			    "%s was saved while picket ran", path);
 	}
 }

@@ -58,9 +58,12 @@ static void tell_closed(struct doctor *d, const struct reach_port *ports, size_t
 		}
 	doctor_open_ports(d, "tcp", list, kept, advice);
 	doctor_find(d, closed == count ? SEVERITY_PROBLEM : SEVERITY_WARNING,
-		    "scanners cannot finish a handshake with these traps, so they are suspected and blocked for minutes, never "
-		    "confirmed and banned for hours. Behind an open trap there is nothing but picket", advice,
-		    "the host's firewall closes %zu of %zu TCP traps that were tried, of %lld (%zu dropped, %zu rejected)",
+		    "scanners cannot finish a handshake with these traps, so they are suspected and blocked for "
+		    "minutes, never "
+		    "confirmed and banned for hours. Behind an open trap there is nothing but picket",
+		    advice,
+		    "the host's firewall closes %zu of %zu TCP traps that were tried, of %lld (%zu dropped, %zu "
+		    "rejected)",
 		    closed, count, total, closed - rejected, rejected);
 }
 
@@ -73,8 +76,8 @@ static void tell_tcp(struct doctor *d, const struct reach_port *ports, size_t co
 	if (closed)
 		tell_closed(d, ports, count, closed, total);
 	else if (count)
-		doctor_find(d, SEVERITY_OK, NULL, NULL, "%zu TCP traps were tried, of %lld: all answer through the host's firewall",
-			    count, total);
+		doctor_find(d, SEVERITY_OK, NULL, NULL,
+			    "%zu TCP traps were tried, of %lld: all answer through the host's firewall", count, total);
 }
 
 /* UDP traps never send: what arrived is counted, for all of them together. */
@@ -87,9 +90,11 @@ static void tell_udp(struct doctor *d, const json_t *after, size_t count, long l
 		return;
 	if (arrived <= 0)
 		doctor_find(d, SEVERITY_WARNING, "UDP probes of these ports are seen as probes of closed ports", NULL,
-			    "none of %zu UDP traps that were tried could be reached: the host's firewall closes them", count);
+			    "none of %zu UDP traps that were tried could be reached: the host's firewall closes them",
+			    count);
 	else
-		doctor_find(d, SEVERITY_OK, NULL, NULL, "%zu UDP traps were tried, of %lld: datagrams arrive", count, total);
+		doctor_find(d, SEVERITY_OK, NULL, NULL, "%zu UDP traps were tried, of %lld: datagrams arrive", count,
+			    total);
 }
 
 static void tell_reader(struct doctor *d, const json_t *after, size_t tried)
@@ -98,11 +103,13 @@ static void tell_reader(struct doctor *d, const json_t *after, size_t tried)
 			 doctor_count(d, "sensors", "probe_packets");
 
 	if (seen > 0)
-		doctor_find(d, SEVERITY_OK, NULL, NULL, "the queue's reader is alive: it saw %lld packets of %zu probes", seen,
-			    tried);
+		doctor_find(d, SEVERITY_OK, NULL, NULL,
+			    "the queue's reader is alive: it saw %lld packets of %zu probes", seen, tried);
 	else
-		doctor_find(d, SEVERITY_PROBLEM, "nothing that was sent reached picket: rules before picket's take it away, or the "
-			    "interface is not guarded", "picketctl status; nft list ruleset",
+		doctor_find(d, SEVERITY_PROBLEM,
+			    "nothing that was sent reached picket: rules before picket's take it away, or the "
+			    "interface is not guarded",
+			    "picketctl status; nft list ruleset",
 			    "%zu probes were sent, and the queue's reader saw none", tried);
 }
 
@@ -152,8 +159,8 @@ void doctor_traps(struct doctor *d)
 		doctor_find(d, SEVERITY_WARNING, NULL, "journalctl -u picket -n 50", "%lld errors in traps",
 			    doctor_count(d, "traps", "errors"));
 	if (doctor_count(d, "traps", "crowded") > 0)
-		doctor_find(d, SEVERITY_NOTE, "a flood: traps hold 1,024 connections at most, the oldest gives way", NULL,
-			    "%lld trap connections were closed early", doctor_count(d, "traps", "crowded"));
+		doctor_find(d, SEVERITY_NOTE, "a flood: traps hold 1,024 connections at most, the oldest gives way",
+			    NULL, "%lld trap connections were closed early", doctor_count(d, "traps", "crowded"));
 	if (strcmp(json_words(d->status, "mode", ""), "paused") == 0) {
 		doctor_find(d, SEVERITY_NOTE, NULL, "picketctl resume", "not tried: picket is paused");
 		return;

@@ -102,12 +102,14 @@ static int by_port(const void *left, const void *right)
 
 	if (protocol)
 		return protocol;
-	return difference ? (difference < 0 ? -1 : 1) : strcmp(json_words(a, "address", ""), json_words(b, "address", ""));
+	return difference ? (difference < 0 ? -1 : 1)
+			  : strcmp(json_words(a, "address", ""), json_words(b, "address", ""));
 }
 
 static void show_table(const struct ctl_args *args, json_t **rows, const struct exposed *exposed)
 {
-	static const char *const columns[] = { "PROTO", "ADDRESS:PORT", "SERVICE", "USER", "PROGRAM", "FIREWALL", "NEW", NULL };
+	static const char *const columns[] = { "PROTO",	  "ADDRESS:PORT", "SERVICE", "USER",
+					       "PROGRAM", "FIREWALL",	  "NEW",     NULL };
 	struct table *table = table_new(stdout, columns);
 	size_t fresh = 0;
 
@@ -134,8 +136,10 @@ static void show_table(const struct ctl_args *args, json_t **rows, const struct 
 	if (ctl_given(args, CTL_OPTION_ACCEPT))
 		printf("accepted: %zu ports, %zu of them new\n", exposed->count, fresh);
 	else if (fresh)
-		printf("%zu new since the list was last accepted: close what nobody should reach, then `picketctl exposure "
-		       "--accept`\n", fresh);
+		printf("%zu new since the list was last accepted: close what nobody should reach, then `picketctl "
+		       "exposure "
+		       "--accept`\n",
+		       fresh);
 }
 
 static void show(const struct ctl_args *args, const struct exposed *exposed)

@@ -34,7 +34,8 @@ static int open_way(struct way *way, bool v6, char why[CTL_ERROR_MAX])
 		snprintf(why, CTL_ERROR_MAX, "no %s route back to %s: %s", v6 ? "IPv6" : "IPv4",
 			 v6 ? "2001:db8:7069:636b::/64" : "192.0.2.0/24", strerror(-error));
 	else if ((error = inject_open(interface, &way->inject)) == -EOPNOTSUPP)
-		snprintf(why, CTL_ERROR_MAX, "this kernel cannot hand itself a packet (BPF_PROG_TEST_RUN with live frames: "
+		snprintf(why, CTL_ERROR_MAX,
+			 "this kernel cannot hand itself a packet (BPF_PROG_TEST_RUN with live frames: "
 			 "Linux 5.18)");
 	else if (error == -EPERM || error == -EACCES)
 		snprintf(why, CTL_ERROR_MAX, "it takes root");
@@ -99,7 +100,8 @@ static int try_family(struct reach_port *ports, size_t count, bool v6, char why[
 			number += filled;
 			filled = 0;
 			if (error)
-				snprintf(why, CTL_ERROR_MAX, "the kernel did not take the packet: %s", strerror(-error));
+				snprintf(why, CTL_ERROR_MAX, "the kernel did not take the packet: %s",
+					 strerror(-error));
 		}
 	}
 	inject_close(way.inject);

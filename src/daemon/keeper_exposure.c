@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Looking at what listens, by sock_diag, which needs no privilege: the socket for it is opened before the keeper gives up
- * opening any.  The file is written whole or not at all; one that cannot be read or written costs the memory of what was
- * accepted, never a look.
+ * Looking at what listens, by sock_diag, which needs no privilege: the socket for it is opened before the keeper gives
+ * up opening any.  The file is written whole or not at all; one that cannot be read or written costs the memory of what
+ * was accepted, never a look.
  */
 #include "keeper_exposure.h"
 
@@ -158,8 +158,8 @@ static void load_once(struct exposure *exposure)
 	if (result < 0)
 		complain(exposure, result, "cannot read");
 	else if (bad)
-		journal_log(exposure->journal, LOG_WARNING, "%s/" FILE_NAME ": %zu lines made no sense and are left out",
-			    exposure->dir, bad);
+		journal_log(exposure->journal, LOG_WARNING,
+			    "%s/" FILE_NAME ": %zu lines made no sense and are left out", exposure->dir, bad);
 }
 
 /* ---- looking ---- */
