@@ -7,10 +7,16 @@
  */
 #include "judge.h"
 
-#define UDP_TRACEROUTE_PORT 33000       /* traceroute counts up from 33434, mtr from 33000 */
-#define UDP_TRACEROUTE_TTL  10
+/* traceroute counts up from 33434, at most 30 hops of three; mtr from 33000, and it gives up after five silent hops.  The
+ * hops behind it are off the TTL. */
+#define TRACEROUTE_PORT     33434
+#define TRACEROUTE_PORT_END 33535
+#define TRACEROUTE_TTL      30
+#define MTR_PORT            33000
+#define MTR_TTL             10
 #define EPHEMERAL_PORT      32768
 #define SERVICE_PORT_END    1024
+#define FTP_DATA_PORT       20
 
 #define FLAGS_ALL (TCP_FIN | TCP_SYN | TCP_RST | TCP_PSH | TCP_ACK | TCP_URG)
 
@@ -78,13 +84,20 @@ static struct finding judge_tcp(const struct packet *p)
 	return service_finding(flags & TCP_FIN ? EVIDENCE_MAIMON : EVIDENCE_ACK, WEIGHT_ACK, p->dport);
 }
 
+static bool traces_route(const struct packet *p)
+{
+	if (p->dport >= TRACEROUTE_PORT && p->dport < TRACEROUTE_PORT_END)
+		return p->ttl <= TRACEROUTE_TTL;
+	return p->dport >= MTR_PORT && p->ttl <= MTR_TTL;
+}
+
 static struct finding judge_udp(const struct probe *probe)
 {
 	const struct packet *p = &probe->packet;
 
 	if (probe->port == PROBE_PORT_TRAPPED)
 		return service_finding(EVIDENCE_UDP_TRAP, WEIGHT_UDP_TRAP, p->dport);
-	if (p->dport >= UDP_TRACEROUTE_PORT && p->ttl <= UDP_TRACEROUTE_TTL)
+	if (traces_route(p))
 		return nothing;
 	if (p->dport == 68 || p->dport == 546)
 		return nothing;         /* DHCP answers, which come to no socket that the kernel could find */
@@ -115,14 +128,26 @@ static struct finding judge_sctp(const struct packet *p)
 	return nothing;
 }
 
-/* Tunnels, routing, redundancy, multicast: spoken by neighbours without a socket that anyone could look up. */
-static bool spoken_protocol(uint8_t protocol)
+/*
+ * Tunnels, routing, redundancy, multicast: spoken by neighbours without a socket that anyone could look up.  But none of
+ * them ever sends a packet with nothing in it, as nmap -sO does.  ICMP and IGMP are IPv4's alone, ICMPv6 is IPv6's.
+ */
+static bool spoken_protocol(const struct packet *p)
 {
-	static const uint8_t spoken[] = { 1, 2, 4, 6, 17, 41, 47, 50, 51, 58, 59, 89, 103, 112, 132 };
+	static const struct {
+		uint8_t protocol, family;       /* family 0: both */
+		bool with_payload;
+	} spoken[] = {
+		{ 1, 4, false }, { 2, 4, false }, { 4, 0, true }, { 6, 0, false }, { 17, 0, false }, { 41, 0, true },
+		{ 47, 0, true }, { 50, 0, true }, { 51, 0, true }, { 58, 6, false }, { 59, 0, false }, { 89, 0, true },
+		{ 103, 0, true }, { 112, 0, true }, { 132, 0, false },
+	};
+	const uint8_t family = addr_is_v4(&p->src) ? 4 : 6;
 
-	for (unsigned i = 0; i < sizeof(spoken); i++) {
-		if (spoken[i] == protocol)
-			return true;
+	for (unsigned i = 0; i < sizeof(spoken) / sizeof(spoken[0]); i++) {
+		if (spoken[i].protocol == p->protocol)
+			return (spoken[i].family == 0 || spoken[i].family == family) &&
+			       (!spoken[i].with_payload || p->payload_len > 0);
 	}
 	return false;
 }
@@ -135,6 +160,16 @@ static struct finding judge_malformed(const struct packet *p)
 	return finding(EVIDENCE_TRUNCATED, WEIGHT_TRUNCATED, p->dport);
 }
 
+/* An FTP server connects wherever its client says, from port 20 (RFC 2577): a bounce is no deed of its own. */
+static struct finding judge_trap(const struct probe *probe)
+{
+	const struct packet *p = &probe->packet;
+
+	if (probe->trap == PROBE_TRAP_COMPLETED && p->sport != FTP_DATA_PORT)
+		return service_finding(EVIDENCE_TRAP, WEIGHT_TRAP_FIRST, p->dport);
+	return service_finding(EVIDENCE_TRAP_WEAK, WEIGHT_TRAP_WEAK, p->dport);
+}
+
 struct finding judge_probe(const struct probe *probe)
 {
 	const struct packet *p = &probe->packet;
@@ -142,9 +177,7 @@ struct finding judge_probe(const struct probe *probe)
 	if (addr_is_multicast(&p->dst))
 		return nothing;
 	if (probe->trap != PROBE_TRAP_NONE && p->protocol == PROTO_TCP)
-		return probe->trap == PROBE_TRAP_COMPLETED ?
-			service_finding(EVIDENCE_TRAP, WEIGHT_TRAP_FIRST, p->dport) :
-			service_finding(EVIDENCE_TRAP_WEAK, WEIGHT_TRAP_WEAK, p->dport);
+		return judge_trap(probe);
 	if (probe->packet_result == PACKET_SHORT_TRANSPORT || probe->packet_result == PACKET_BAD_TRANSPORT)
 		return judge_malformed(p);
 	if (probe->packet_result != PACKET_OK)
@@ -158,11 +191,13 @@ struct finding judge_probe(const struct probe *probe)
 		return judge_udp(probe);
 	case PROTO_ICMP:
 	case PROTO_ICMPV6:
-		return judge_icmp(p);
+		if (addr_is_v4(&p->src) == (p->protocol == PROTO_ICMP))
+			return judge_icmp(p);
+		break;
 	case PROTO_SCTP:
 		return judge_sctp(p);
 	}
-	return spoken_protocol(p->protocol) ? nothing : finding(EVIDENCE_PROTOCOL, WEIGHT_PROTOCOL, p->protocol);
+	return spoken_protocol(p) ? nothing : finding(EVIDENCE_PROTOCOL, WEIGHT_PROTOCOL, p->protocol);
 }
 
 enum judge_group judge_group(enum evidence_kind kind)

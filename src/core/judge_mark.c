@@ -5,7 +5,8 @@
  * other evidence, once a source.  Tools that connect through the kernel (nmap -sT, a browser) bear none.
  *
  * nmap: raw probes have a window of 1,024 to 4,096 in steps of 1,024 and don't-fragment off; a SYN has one option (MSS
- *   1460), the others none.
+ *   1460), the others none.  Its pings carry nothing, not even the time, and have don't-fragment off: Linux's have it
+ *   on.
  * masscan: IP id = low half of (destination ^ destination port ^ sequence), beside window 1,024.
  * ZMap: IP id 54321, beside window 65,535 (TCP) or a TTL that began at 255.
  * Mirai: sequence = destination address.
@@ -41,10 +42,20 @@ static bool is_zmap(const struct packet *p)
 	return p->ttl > 128;
 }
 
+static bool is_empty_ping(const struct packet *p)
+{
+	bool echo = p->protocol == PROTO_ICMP ? p->icmp_type == 8 : p->icmp_type == 128;
+
+	/* ICMPv6 has identifier and sequence number behind its fixed four bytes */
+	return echo && !p->dont_fragment && p->payload_len == (p->protocol == PROTO_ICMP ? 0 : 4);
+}
+
 static bool is_nmap(const struct packet *p)
 {
 	bool syn = (p->tcp_flags & (TCP_SYN | TCP_ACK | TCP_RST | TCP_FIN)) == TCP_SYN;
 
+	if (p->protocol == PROTO_ICMP || p->protocol == PROTO_ICMPV6)
+		return is_empty_ping(p);
 	if (p->protocol != PROTO_TCP || p->dont_fragment || p->window == 0 || p->window > 4096 || p->window % 1024 != 0)
 		return false;
 	if (syn)

@@ -205,6 +205,7 @@ static bool set_mark(const char *mark, struct packet *p)
 	uint32_t dst = (uint32_t)b[0] << 24 | (uint32_t)b[1] << 16 | (uint32_t)b[2] << 8 | b[3];
 
 	p->dont_fragment = false;
+	p->payload_len = 0;
 	if (strcmp(mark, "nmap") == 0) {
 		p->window = 1024;
 		p->tcp_option_count = p->tcp_flags == TCP_SYN;
@@ -243,6 +244,7 @@ static struct probe make_probe(struct script *script, const struct manner *manne
 		.tcp_flags = kind->flags,
 		.seq = manner->has_seq ? manner->seq : script_random(script),
 		.window = 64240,
+		.payload_len = kind->flags ? 0 : 56,
 		.mss = 1460,
 		.tcp_option_count = 4,
 		.icmp_type = kind->protocol == PROTO_ICMP || kind->protocol == PROTO_ICMPV6 ? kind->type : 0,

@@ -42,6 +42,43 @@ static void flags_are_named(void **state)
 	}
 }
 
+/* An FTP server that was told to connect here is not the one who scans (RFC 2577). */
+static void ftp_data_connections_confirm_nothing(void **state)
+{
+	struct probe probe = tcp(0);
+
+	(void)state;
+	probe.trap = PROBE_TRAP_COMPLETED;
+	assert_int_equal(judge_probe(&probe).kind, EVIDENCE_TRAP);
+	probe.packet.sport = 20;
+	assert_int_equal(judge_probe(&probe).kind, EVIDENCE_TRAP_WEAK);
+}
+
+static void empty_pings_are_nmaps(void **state)
+{
+	static const struct {
+		uint8_t protocol, type;
+		uint16_t payload_len;
+		bool dont_fragment, marked;
+	} cases[] = {
+		{ PROTO_ICMP, 8, 0, false, true }, { PROTO_ICMP, 8, 56, false, false }, { PROTO_ICMP, 8, 0, true, false },
+		{ PROTO_ICMP, 13, 12, false, false }, { PROTO_ICMP, 0, 0, false, false },
+		{ PROTO_ICMPV6, 128, 4, false, true }, { PROTO_ICMPV6, 128, 60, false, false },
+		{ PROTO_ICMPV6, 135, 4, false, false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct probe probe = tcp(0);
+
+		probe.packet.protocol = cases[i].protocol;
+		probe.packet.icmp_type = cases[i].type;
+		probe.packet.payload_len = cases[i].payload_len;
+		probe.packet.dont_fragment = cases[i].dont_fragment;
+		assert_int_equal(judge_mark(&probe.packet), cases[i].marked ? TOOL_NMAP : TOOL_NONE);
+	}
+}
+
 static void syn_weights_follow_the_port(void **state)
 {
 	(void)state;
@@ -56,34 +93,29 @@ static void syn_weights_follow_the_port(void **state)
 static void protocols_are_judged(void **state)
 {
 	static const struct {
-		uint8_t protocol, type, kind;
+		uint8_t protocol, type, kind, payload_len;
+		bool v6;
 	} cases[] = {
-		{ PROTO_ICMP, 8, EVIDENCE_ICMP_ECHO },
-		{ PROTO_ICMP, 0, EVIDENCE_NONE },
-		{ PROTO_ICMP, 3, EVIDENCE_NONE },
-		{ PROTO_ICMP, 11, EVIDENCE_NONE },
-		{ PROTO_ICMP, 13, EVIDENCE_ICMP_TIMESTAMP },
-		{ PROTO_ICMP, 14, EVIDENCE_NONE },
-		{ PROTO_ICMP, 17, EVIDENCE_ICMP_MASK },
-		{ PROTO_ICMPV6, 128, EVIDENCE_ICMP_ECHO },
-		{ PROTO_ICMPV6, 2, EVIDENCE_NONE },
-		{ PROTO_ICMPV6, 135, EVIDENCE_NONE },
-		{ 3, 0, EVIDENCE_PROTOCOL },
-		{ 33, 0, EVIDENCE_PROTOCOL },
-		{ 255, 0, EVIDENCE_PROTOCOL },
-		{ 2, 0, EVIDENCE_NONE },
-		{ 4, 0, EVIDENCE_NONE },
-		{ 41, 0, EVIDENCE_NONE },
-		{ 47, 0, EVIDENCE_NONE },
-		{ 50, 0, EVIDENCE_NONE },
-		{ 51, 0, EVIDENCE_NONE },
-		{ 59, 0, EVIDENCE_NONE },
-		{ 89, 0, EVIDENCE_NONE },
-		{ 103, 0, EVIDENCE_NONE },
-		{ 112, 0, EVIDENCE_NONE },
-		{ PROTO_SCTP, 1, EVIDENCE_SCTP_INIT },
-		{ PROTO_SCTP, 10, EVIDENCE_SCTP_COOKIE },
-		{ PROTO_SCTP, 6, EVIDENCE_NONE },
+		{ PROTO_ICMP, 8, EVIDENCE_ICMP_ECHO, 56, false }, { PROTO_ICMP, 0, EVIDENCE_NONE, 56, false },
+		{ PROTO_ICMP, 3, EVIDENCE_NONE, 28, false }, { PROTO_ICMP, 11, EVIDENCE_NONE, 28, false },
+		{ PROTO_ICMP, 13, EVIDENCE_ICMP_TIMESTAMP, 12, false }, { PROTO_ICMP, 14, EVIDENCE_NONE, 12, false },
+		{ PROTO_ICMP, 17, EVIDENCE_ICMP_MASK, 4, false }, { PROTO_ICMP, 8, EVIDENCE_PROTOCOL, 56, true },
+		{ PROTO_ICMPV6, 128, EVIDENCE_ICMP_ECHO, 60, true }, { PROTO_ICMPV6, 2, EVIDENCE_NONE, 60, true },
+		{ PROTO_ICMPV6, 135, EVIDENCE_NONE, 20, true }, { PROTO_ICMPV6, 128, EVIDENCE_PROTOCOL, 60, false },
+		{ 3, 0, EVIDENCE_PROTOCOL, 20, false }, { 33, 0, EVIDENCE_PROTOCOL, 20, false },
+		{ 255, 0, EVIDENCE_PROTOCOL, 20, false }, { 59, 0, EVIDENCE_NONE, 0, true },
+		{ 2, 0, EVIDENCE_NONE, 8, false }, { 2, 0, EVIDENCE_PROTOCOL, 8, true },
+		/* tunnels and routing: spoken here, but never without a word */
+		{ 4, 0, EVIDENCE_NONE, 20, false }, { 4, 0, EVIDENCE_PROTOCOL, 0, false },
+		{ 41, 0, EVIDENCE_NONE, 20, false }, { 41, 0, EVIDENCE_PROTOCOL, 0, false },
+		{ 47, 0, EVIDENCE_NONE, 20, false }, { 47, 0, EVIDENCE_PROTOCOL, 0, false },
+		{ 50, 0, EVIDENCE_NONE, 20, false }, { 50, 0, EVIDENCE_PROTOCOL, 0, false },
+		{ 51, 0, EVIDENCE_NONE, 20, false }, { 51, 0, EVIDENCE_PROTOCOL, 0, false },
+		{ 89, 0, EVIDENCE_NONE, 20, false }, { 89, 0, EVIDENCE_PROTOCOL, 0, false },
+		{ 103, 0, EVIDENCE_NONE, 20, false }, { 103, 0, EVIDENCE_PROTOCOL, 0, false },
+		{ 112, 0, EVIDENCE_NONE, 20, false }, { 112, 0, EVIDENCE_PROTOCOL, 0, false },
+		{ PROTO_SCTP, 1, EVIDENCE_SCTP_INIT, 4, false }, { PROTO_SCTP, 10, EVIDENCE_SCTP_COOKIE, 4, false },
+		{ PROTO_SCTP, 6, EVIDENCE_NONE, 0, false },
 	};
 
 	(void)state;
@@ -91,6 +123,9 @@ static void protocols_are_judged(void **state)
 		struct probe probe = tcp(0);
 
 		probe.packet.protocol = cases[i].protocol;
+		probe.packet.payload_len = cases[i].payload_len;
+		if (cases[i].v6)
+			assert_true(addr_parse("2001:db8::1", &probe.packet.src));
 		probe.packet.icmp_type = cases[i].type;
 		probe.packet.sctp_chunk = cases[i].type;
 		if (judge_probe(&probe).kind != cases[i].kind)
@@ -189,6 +224,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(flags_are_named),
 		cmocka_unit_test(syn_weights_follow_the_port),
+		cmocka_unit_test(ftp_data_connections_confirm_nothing),
+		cmocka_unit_test(empty_pings_are_nmaps),
 		cmocka_unit_test(protocols_are_judged),
 		cmocka_unit_test(datagrams_are_judged),
 		cmocka_unit_test(marks_need_two_features),
