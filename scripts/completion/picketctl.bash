@@ -21,7 +21,7 @@ _picketctl() {
 	done
 
 	case $prev in
-	-s|--socket|-c) mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
+	-s|--socket|-c|--textfile) mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
 	--for|--since) mapfile -t COMPREPLY < <(compgen -W '10m 1h 4h 1d 7d' -- "$cur"); return ;;
 	--reason|--limit|-n|--local|--open) return ;;
 	--speed) mapfile -t COMPREPLY < <(compgen -W 'max real' -- "$cur"); return ;;
@@ -29,7 +29,7 @@ _picketctl() {
 
 	words=
 	case $command in
-	'') words='status list sources explain block unblock allow mode pause resume history events reload doctor metrics replay version help
+	'') words='status list sources explain block unblock allow mode pause resume history events reload doctor exposure metrics replay version help
 		-s -j --json -h --help' ;;
 	status) words='--all' ;;
 	sources) words='--all --limit' ;;
@@ -49,7 +49,11 @@ _picketctl() {
 	replay)
 		mapfile -t COMPREPLY < <(compgen -f -- "$cur"; compgen -W '-c --local --open --speed' -- "$cur")
 		return ;;
-	help) words='status list sources explain block unblock allow mode pause resume history events reload doctor metrics replay version' ;;
+	doctor) words='--probe' ;;
+	exposure) words='--accept' ;;
+	metrics) words='--textfile' ;;
+	help) words='status list sources explain block unblock allow mode pause resume history events reload doctor exposure metrics replay
+		version' ;;
 	esac
 	mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
 }
