@@ -28,7 +28,9 @@ static void fill_values(const struct supervisor *s, const struct event *event, s
 	struct writer w = writer_over(text, sizeof(text));
 
 	memset(values, 0, sizeof(*values));
-	hook_value_set(values->source, sizeof(values->source), prefix_format(&event->source, text));
+	/* A port that is new is nobody's doing: "::/0" in a hook that blocks would be everybody. */
+	hook_value_set(values->source, sizeof(values->source),
+		       event->type == EVENT_EXPOSURE ? "" : prefix_format(&event->source, text));
 	hook_value_set(values->event, sizeof(values->event), event_type_name((enum event_type)event->type));
 	hook_value_set(values->grade, sizeof(values->grade), grade_name((enum grade)event->grade));
 	describe_reason(&w, event, s->names);
