@@ -21,7 +21,7 @@
 struct rule_family {
 	enum nft_family family;
 	unsigned seen_len;              /* a source is a /32 or a /64 */
-	const char *seen, *meter, *customers, *answered;
+	const char *seen, *meter, *customers, *answered, *asked, *called;
 };
 
 extern const struct rule_family rule_families[NFT_FAMILY_COUNT];
@@ -42,6 +42,9 @@ void chains_hard(struct rule_writer *w);
 void chains_customers(struct rule_writer *w, const struct nft_rules *rules);
 void chains_soft(struct rule_writer *w);
 void chains_mute(struct rule_writer *w);
+
+/* nft_spoken.c */
+void chains_spoken(struct rule_writer *w);
 
 /* nft_sense.c */
 void chains_trap(struct rule_writer *w, const struct nft_rules *rules);

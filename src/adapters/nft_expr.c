@@ -5,6 +5,7 @@
  */
 #include "nft_expr.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <libnftnl/expr.h>
 #include <libnftnl/rule.h>
@@ -161,6 +162,25 @@ void expr_customer(struct rule_writer *w, enum nft_family family, enum rule_side
 	expr_address(w, family, address, 128);
 	expr_meta(w, NFT_META_L4PROTO, WORD(words));
 	expr_payload(w, NFT_PAYLOAD_TRANSPORT_HEADER, port == RULE_SOURCE ? 0 : 2, 2, WORD(words + 1));
+}
+
+void expr_service(struct rule_writer *w, enum nft_family family, enum rule_side address, uint16_t port)
+{
+	const uint32_t words = expr_families[family].len / 4;
+	const uint16_t wire_port = htons(port);
+
+	expr_address(w, family, address, 128);
+	expr_meta(w, NFT_META_L4PROTO, WORD(words));
+	expr_immediate(w, WORD(words + 1), &wire_port, sizeof(wire_port));
+}
+
+void expr_conversation(struct rule_writer *w, enum nft_family family, enum rule_side side)
+{
+	const uint32_t words = expr_families[family].len / 4;
+
+	expr_address(w, family, side, 128);
+	expr_payload(w, NFT_PAYLOAD_TRANSPORT_HEADER, side == RULE_SOURCE ? 0 : 2, 2, WORD(words));
+	expr_payload(w, NFT_PAYLOAD_TRANSPORT_HEADER, side == RULE_SOURCE ? 2 : 0, 2, WORD(words + 1));
 }
 
 void expr_set_limit(struct nftnl_expr *expr, uint64_t per_second, uint32_t burst)

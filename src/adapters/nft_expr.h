@@ -30,6 +30,9 @@ void expr_payload(struct rule_writer *w, uint32_t base, uint32_t offset, uint32_
 void expr_fib(struct rule_writer *w, uint32_t result, uint32_t flags);
 void expr_address(struct rule_writer *w, enum nft_family family, enum rule_side side, unsigned len);
 void expr_customer(struct rule_writer *w, enum nft_family family, enum rule_side address, enum rule_side port);
+/* address of that side . protocol . a given port. */
+void expr_service(struct rule_writer *w, enum nft_family family, enum rule_side address, uint16_t port);
+void expr_conversation(struct rule_writer *w, enum nft_family family, enum rule_side side);
 void expr_immediate(struct rule_writer *w, uint32_t reg, const void *data, uint32_t len);
 
 /* Register 1 against something. */

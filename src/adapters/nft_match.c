@@ -63,6 +63,34 @@ void rule_port(struct rule_writer *w, enum rule_side side, const char *set)
 	expr_look_up(w, RULE_IS, set);
 }
 
+void rule_port_from(struct rule_writer *w, enum rule_side side, uint16_t first)
+{
+	const uint16_t wire_first = htons(first);       /* compared as bytes, the highest first */
+
+	expr_payload(w, NFT_PAYLOAD_TRANSPORT_HEADER, side == RULE_SOURCE ? 0 : 2, 2, NFT_REG_1);
+	expr_compare(w, NFT_CMP_GTE, &wire_first, sizeof(wire_first));
+}
+
+void rule_port_is(struct rule_writer *w, enum rule_side side, uint16_t port)
+{
+	const uint16_t wire_port = htons(port);
+
+	expr_payload(w, NFT_PAYLOAD_TRANSPORT_HEADER, side == RULE_SOURCE ? 0 : 2, 2, NFT_REG_1);
+	expr_compare(w, NFT_CMP_EQ, &wire_port, sizeof(wire_port));
+}
+
+void rule_service(struct rule_writer *w, enum nft_family family, enum rule_side address, uint16_t port, const char *set)
+{
+	expr_service(w, family, address, port);
+	expr_look_up(w, RULE_IS, set);
+}
+
+void rule_conversation(struct rule_writer *w, enum nft_family family, enum rule_side side, const char *set)
+{
+	expr_conversation(w, family, side);
+	expr_look_up(w, RULE_IS, set);
+}
+
 void rule_ports_are(struct rule_writer *w, uint16_t source, uint16_t destination)
 {
 	const uint16_t ports[2] = { htons(source), htons(destination) };
@@ -138,6 +166,12 @@ void rule_socket_is_full(struct rule_writer *w)
 void rule_local_destination(struct rule_writer *w)
 {
 	expr_fib(w, NFT_FIB_RESULT_ADDRTYPE, NFTA_FIB_F_DADDR);
+	expr_compare_u32(w, NFT_CMP_EQ, RTN_LOCAL);
+}
+
+void rule_local_source(struct rule_writer *w)
+{
+	expr_fib(w, NFT_FIB_RESULT_ADDRTYPE, NFTA_FIB_F_SADDR);
 	expr_compare_u32(w, NFT_CMP_EQ, RTN_LOCAL);
 }
 

@@ -83,6 +83,13 @@ void rule_remember_customer(struct rule_writer *w, enum nft_family family, enum 
 	expr_put_in_set(w, NFT_DYNSET_OP_UPDATE, set, timeout_ms);
 }
 
+void rule_remember_conversation(struct rule_writer *w, enum nft_family family, enum rule_side side, const char *set,
+				uint64_t timeout_ms)
+{
+	expr_conversation(w, family, side);
+	expr_put_in_set(w, NFT_DYNSET_OP_UPDATE, set, timeout_ms);
+}
+
 void rule_tproxy(struct rule_writer *w, enum nft_family family, uint16_t port)
 {
 	static const uint8_t local_v4[4] = { 127, 0, 0, 1 };

@@ -40,6 +40,12 @@ void rule_address(struct rule_writer *w, enum nft_family family, enum rule_side 
 void rule_customer(struct rule_writer *w, enum nft_family family, enum rule_side address, enum rule_side port,
 		   enum rule_sense sense, const char *set);
 void rule_port(struct rule_writer *w, enum rule_side side, const char *set);
+void rule_port_from(struct rule_writer *w, enum rule_side side, uint16_t first);        /* that port or a higher one */
+/* address . protocol . a given port. */
+void rule_service(struct rule_writer *w, enum nft_family family, enum rule_side address, uint16_t port, const char *set);
+void rule_port_is(struct rule_writer *w, enum rule_side side, uint16_t port);
+/* address . port of that side . port of the other side. */
+void rule_conversation(struct rule_writer *w, enum nft_family family, enum rule_side side, const char *set);
 void rule_ports_are(struct rule_writer *w, uint16_t source, uint16_t destination);
 void rule_tcp_flags(struct rule_writer *w, uint8_t mask, uint8_t value);        /* flags & mask == value */
 void rule_tcp_flags_in(struct rule_writer *w, uint8_t mask, enum rule_sense sense, const char *set);
@@ -52,6 +58,7 @@ void rule_socket_transparent(struct rule_writer *w, bool transparent);
 void rule_socket_exists(struct rule_writer *w);
 void rule_socket_is_full(struct rule_writer *w);        /* neither a half-open handshake nor in TIME_WAIT */
 void rule_local_destination(struct rule_writer *w);
+void rule_local_source(struct rule_writer *w);
 void rule_no_way_back(struct rule_writer *w);
 void rule_over(struct rule_writer *w, uint64_t per_second, uint32_t burst);
 /* As rule_over(), for each address by itself, in a dynamic set. */
@@ -63,6 +70,8 @@ void rule_count(struct rule_writer *w, const char *counter);
 void rule_remember(struct rule_writer *w, enum nft_family family, unsigned len, const char *set, uint64_t timeout_ms);
 void rule_remember_customer(struct rule_writer *w, enum nft_family family, enum rule_side address, enum rule_side port,
 			    const char *set, uint64_t timeout_ms);
+void rule_remember_conversation(struct rule_writer *w, enum nft_family family, enum rule_side side, const char *set,
+				uint64_t timeout_ms);
 void rule_tproxy(struct rule_writer *w, enum nft_family family, uint16_t port);         /* to 127.0.0.1 or ::1 */
 
 /* Endings. */

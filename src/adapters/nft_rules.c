@@ -10,12 +10,13 @@
  *   trap     -90  new to a trapped port that nobody serves: to the trap; after DNAT, published ports are not ours
  *   watch    -10  (input) suspicious: to the queue, within limits of their own for newcomers and for known sources
  *   mute    -150  (output) no SYN+ACK to who is blocked
+ *   speak    110  (postrouting) whom we asked: late answers are no probes
  */
 #include "nft_chains.h"
 
 const struct rule_family rule_families[NFT_FAMILY_COUNT] = {
-	[NFT_V4] = { NFT_V4, 32, "seen4", "meter4", "customers4", "answered4" },
-	[NFT_V6] = { NFT_V6, 64, "seen6", "meter6", "customers6", "answered6" },
+	[NFT_V4] = { NFT_V4, 32, "seen4", "meter4", "customers4", "answered4", "asked4", "called4" },
+	[NFT_V6] = { NFT_V6, 64, "seen6", "meter6", "customers6", "answered6", "asked6", "called6" },
 };
 
 /*
@@ -133,6 +134,7 @@ struct nft_written nft_rules_write(const struct nft *nft, struct nft_batch *batc
 			rule_chain(&w, memberships[i].chain);
 	}
 	chains_customers(&w, rules);
+	chains_spoken(&w);
 	chains_trap(&w, rules);
 	chains_watch(&w, rules);
 	if (rules->mode == NFT_BLOCK) {

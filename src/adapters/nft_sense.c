@@ -52,6 +52,8 @@ void chains_trap(struct rule_writer *w, const struct nft_rules *rules)
 	rule_begin(w, "trappable");
 	rule_jump(w, "allowed");
 	rule_begin(w, "trappable");
+	rule_jump(w, "expected");
+	rule_begin(w, "trappable");
 	rule_ct_status(w, IPS_DST_NAT);         /* a published port or a redirect, not ours */
 	rule_accept(w);
 	rule_begin(w, "trappable");
@@ -163,6 +165,8 @@ static void write_innocent(struct rule_writer *w, const struct nft_rules *rules)
 	chain_unless_guarded(w, "watch", rules, rule_accept);
 	rule_begin(w, "watch");
 	rule_jump(w, "allowed");
+	rule_begin(w, "watch");
+	rule_jump(w, "expected");
 	chain_lifelines(w, "watch");
 	rule_begin(w, "watch");
 	rule_family(w, NFT_V4);

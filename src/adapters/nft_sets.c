@@ -30,6 +30,7 @@
 
 #define SEEN_MAX     262144     /* 40,000 newcomers a second, 3 s each, with room */
 #define CUSTOMER_MAX 262144
+#define SPOKEN_MAX   131072
 #define BLOCKS_MAX   132096     /* what the engine keeps (131,072) and some that the kernel has not yet cleared away */
 #define ALLOW_MAX    66560
 #define RARE_MAX     16384      /* other lengths than an address and a /64 */
@@ -59,6 +60,15 @@ static const struct set sets[] = {
 	  .size = CUSTOMER_MAX, .timeout_ms = 24 * 3600 * 1000, .carried = true },
 	{ .name = "answered6", .type = CONCAT(TYPE_IPV6, TYPE_PROTOCOL, TYPE_PORT), .key_len = 24, .flags = DYNAMIC,
 	  .size = CUSTOMER_MAX, .timeout_ms = 24 * 3600 * 1000, .carried = true },
+	/* what we sent first */
+	{ .name = "asked4", .type = CONCAT(TYPE_IPV4, TYPE_PORT, TYPE_PORT), .key_len = 12, .flags = DYNAMIC,
+	  .size = SPOKEN_MAX, .timeout_ms = 120000, .carried = true },
+	{ .name = "asked6", .type = CONCAT(TYPE_IPV6, TYPE_PORT, TYPE_PORT), .key_len = 24, .flags = DYNAMIC,
+	  .size = SPOKEN_MAX, .timeout_ms = 120000, .carried = true },
+	{ .name = "called4", .type = CONCAT(TYPE_IPV4, TYPE_PROTOCOL, TYPE_PORT), .key_len = 12, .flags = DYNAMIC,
+	  .size = SPOKEN_MAX, .timeout_ms = 24 * 3600 * 1000, .carried = true },
+	{ .name = "called6", .type = CONCAT(TYPE_IPV6, TYPE_PROTOCOL, TYPE_PORT), .key_len = 24, .flags = DYNAMIC,
+	  .size = SPOKEN_MAX, .timeout_ms = 24 * 3600 * 1000, .carried = true },
 	/* neighbour discovery, multicast listeners */
 	{ .name = "icmp6_lifelines", .type = TYPE_ICMPV6, .key_len = 1,
 	  .values = { 130, 131, 132, 133, 134, 135, 136, 137, 143 }, .value_count = 9 },

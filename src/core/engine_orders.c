@@ -251,7 +251,8 @@ enum engine_result engine_protect(struct engine *engine, const struct prefix *wh
 
 void engine_served(struct engine *engine, uint8_t protocol, uint16_t port, int64_t now_ms)
 {
-	served_note(engine->served, protocol, port, engine_time(engine, now_ms));
+	engine_time(engine, now_ms);
+	engine_note_served(engine, protocol, port);
 }
 
 void engine_customer(struct engine *engine, const struct addr *addr, int64_t now_ms)

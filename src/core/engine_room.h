@@ -25,6 +25,13 @@
 
 #define ENGINE_CONFIRMED 0.5                    /* nats of confirmation that give a source a reserved place */
 
+/* Ports that have just turned out to be served, and how many sources are still to be looked at for them. */
+enum { ENGINE_EXCUSE_PROTOCOLS = 3 };
+struct engine_excuse {
+	uint8_t ports[ENGINE_EXCUSE_PROTOCOLS][65536 / 8];
+	uint32_t left;
+};
+
 struct engine {
 	struct engine_config config;
 	struct hash_key key;
@@ -39,6 +46,7 @@ struct engine {
 	struct incidents *incidents;
 	struct storm *storm;
 	struct sweep *sweep;
+	struct engine_excuse excuse;
 	uint32_t ageing_hand;           /* where ageing goes on */
 	struct engine_status counts;    /* the counters of it alone */
 };
@@ -65,6 +73,10 @@ bool engine_begin_block(struct engine *engine, struct source *source, enum grade
 void engine_lift(struct engine *engine, uint32_t slot, const char *text, struct actions *actions);
 /* The source's entry after its block is gone. */
 void engine_after_block(struct engine *engine, const struct prefix *key);
+
+/* engine_excuse.c: what is served takes back what was held against those who tried it. */
+void engine_note_served(struct engine *engine, uint8_t protocol, uint16_t port);
+void engine_excuse(struct engine *engine, struct actions *actions);
 
 /* engine_event.c */
 struct event engine_event(const struct engine *engine, const struct source *source, enum event_type type,

@@ -100,5 +100,6 @@ void engine_tick(struct engine *engine, int64_t now_ms, struct actions *actions)
 	tell_sweep(engine, actions);
 	move_line(engine, actions);
 	end_blocks(engine, actions);
+	engine_excuse(engine, actions);
 	age(engine);
 }

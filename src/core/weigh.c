@@ -117,10 +117,30 @@ static bool in_grace(const struct past *past, enum family family)
 	return others == 0 && __builtin_popcount(families & ~(1u << FAMILY_NONE)) <= FAMILIES_GRACE;
 }
 
+/* Was a trap at this very port of another address of ours visited?  A name with several addresses makes an honest
+ * program try each, one after the other. */
+static bool trapped_elsewhere(const struct past *past, uint16_t port)
+{
+	for (int i = next_piece(past, 0); i >= 0; i = next_piece(past, i + 1)) {
+		const struct piece *piece = &past->source->pieces[i];
+
+		if (piece->kind == EVIDENCE_TRAP && piece->port == port && piece->host_tag != past->host_tag)
+			return true;
+	}
+	return false;
+}
+
+static uint8_t least(uint8_t a, uint8_t b)
+{
+	return a < b ? a : b;
+}
+
 static uint8_t weigh_syn(const struct past *past, const struct finding *finding, bool *grace_over)
 {
 	enum family family = family_of_tcp(finding->port);
 
+	if (!past->marked && trapped_elsewhere(past, finding->port))
+		return least(finding->weight, WEIGHT_TRAP_SAME_PORT);
 	*grace_over = !in_grace(past, family);
 	return !*grace_over && family_seen(past, family, false) ? 0 : finding->weight;
 }
@@ -131,6 +151,8 @@ static uint8_t weigh_trap(const struct past *past, const struct finding *finding
 
 	if (!past->marked && family != FAMILY_NONE && family_seen(past, family, true))
 		return 0;
+	if (!past->marked && trapped_elsewhere(past, finding->port))
+		return least(finding->weight, WEIGHT_TRAP_SAME_PORT);
 	if (finding->kind == EVIDENCE_TRAP && confirmed > 0.1)
 		return WEIGHT_TRAP_FURTHER;
 	return finding->weight;
