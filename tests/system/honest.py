@@ -24,8 +24,12 @@ class Client:
         self.slowest = 0.0
         self.kept = {}
 
+    def local(self, address):
+        """The source to send from, where one of that family was given."""
+        return next(((s, 0) for s in self.options.source if (":" in s) == (":" in address)), None)
+
     async def open(self, address, port):
-        reader, writer = await asyncio.open_connection(address, port)
+        reader, writer = await asyncio.open_connection(address, port, local_addr=self.local(address))
         info = writer.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 192)
         self.syn_retransmits += struct.unpack_from("I", info, TOTAL_RETRANS)[0]
         return reader, writer
@@ -54,6 +58,8 @@ class Client:
         loop = asyncio.get_running_loop()
         with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM) as s:
             s.setblocking(False)
+            if self.local(address):
+                s.bind(self.local(address))
             s.connect((address, self.options.udp_port))
             await loop.sock_sendall(s, b"question")
             if await loop.sock_recv(s, 2048) != b"answer:question":
@@ -98,6 +104,7 @@ class Client:
 
 parser = argparse.ArgumentParser()
 parser.add_argument("--address", action="append")
+parser.add_argument("--source", action="append", default=[], help="an address of ours to send from; one a family")
 parser.add_argument("--port", type=int, default=80)
 parser.add_argument("--keep-port", type=int, default=8080)
 parser.add_argument("--udp-port", type=int, default=53, help="0: none")
