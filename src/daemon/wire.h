@@ -66,8 +66,8 @@ enum wire_type {
 	WIRE_TEXT,              /* wire_text */
 	WIRE_HOOKS,             /* wire_hooks: hook counters, once a second while they change */
 	/* keeper -> sentry */
-	WIRE_PROBE,             /* wire_order: for duration_ms (at most WIRE_PROBE_MS_MAX) packets from WIRE_PROBE_V4 and _V6 are
-				 * counted instead of judged; answered by WIRE_RESULT */
+	WIRE_PROBE,             /* wire_order: for duration_ms (at most WIRE_PROBE_MS_MAX; 0: no longer) packets from
+				 * WIRE_PROBE_V4 and _V6 are counted instead of judged; answered by WIRE_RESULT */
 	/* Memory, in this order.  keeper -> sentry, once: what was remembered.  sentry -> keeper, every ten minutes and at a stop: what is
 	 * to be remembered. */
 	WIRE_MEMORY_BEGIN,      /* wire_empty */
@@ -142,7 +142,7 @@ struct wire_status {
 	uint32_t interface_count;       /* 0: all but loopback */
 	char interfaces[NFT_INTERFACES_MAX][16];
 	uint32_t traps_tcp, traps_udp;  /* trapped ports */
-	struct nft_port_range trap_tcp[WIRE_RANGES_MAX], trap_udp[WIRE_RANGES_MAX];     /* the first ones; {0, 0} ends them */
+	struct nft_port_range trap_tcp[WIRE_RANGES_MAX], trap_udp[WIRE_RANGES_MAX]; /* the first ones; {0, 0} ends them */
 	char table[NFT_TABLE_NAME_MAX];
 	uint32_t queue_number;          /* first of three */
 	uint32_t healing;               /* 1: the kernel side could not be put back yet */
