@@ -68,7 +68,8 @@ def test_real_service_wins(lab, picket, visitors, address, bind, reuse):
     service.close()
     wait_until(lambda: lab.attacker.connect(address, 2323, 0.5, source=None if six else visitor) == "open", 3, "the trap is back")
     if not six:
-        wait_until(lambda: daemon.ctl("explain", visitor).out.count("trap"), 5, "its visit was seen")
+        wait_until(lambda: daemon.ctl("explain", visitor).out.count("trap"), 5,
+                   lambda: f"its visit was seen: {daemon.ctl('explain', visitor).out}{daemon.ctl('status').out}")
 
 
 @pytest.mark.core
