@@ -160,6 +160,12 @@ void doctor_legacy(struct doctor *d)
 
 /* ---- saved ---- */
 
+/* An xt target, which nft can't make; or a key of raw bytes, for whose type its language has no word. */
+static bool would_not_load(const char *text)
+{
+	return strstr(text, "xt target ") || strstr(text, "[invalid type]");
+}
+
 static void look_at_file(struct doctor *d, const char *path, char *text, bool *found)
 {
 	const char *table = d->status ? doctor_word(d, "sensors", "table") : "picket";
@@ -173,11 +179,11 @@ static void look_at_file(struct doctor *d, const char *path, char *text, bool *f
 		 "systemctl stop picket; { echo '#!/usr/sbin/nft -f'; echo flush ruleset; nft list "
 		 "ruleset; } > %s; systemctl start picket",
 		 path);
-	if (strstr(text, own) && (strstr(text, "xt target \"NFQUEUE\"") || strstr(text, "xt target NFQUEUE"))) {
+	if (strstr(text, own) && would_not_load(text)) {
 		*found = true;
 		doctor_find(d, SEVERITY_PROBLEM,
 			    "nft cannot load it again: at the next boot the host stands without ANY of its rules",
-			    advice, "%s was saved while picket ran, with an xt target in it", path);
+			    advice, "%s was saved while picket ran, and holds what nft can print but not read", path);
 	} else if (strstr(text, own)) {
 		*found = true;
 		doctor_find(d, SEVERITY_WARNING,

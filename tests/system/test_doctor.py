@@ -5,7 +5,7 @@ import subprocess
 import pytest
 
 from lab import VICTIM4, wait_until
-from picket import PICKETCTL
+from picket import PICKETCTL, Answer
 
 pytestmark = pytest.mark.core
 
@@ -133,6 +133,43 @@ def test_udp_traps(lab, picket):
     assert any("2 UDP traps were tried" in row["finding"] for row in doctor(daemon).of("traps", "ok"))
     lab.victim.nft(DEFAULT_DROP % "")
     assert any("none of 2 UDP traps" in row["finding"] for row in doctor(daemon).of("traps", "warning"))
+
+
+def doctor_with(daemon, before):
+    """The doctor in a mount namespace of its own (`ip netns exec` makes one), where /etc may be played with."""
+    done = daemon.host.run("sh", "-c", f"{before} && exec {PICKETCTL} -s {daemon.socket_path} --json doctor", check=False)
+    assert done.returncode in (0, 1), done.stderr
+    return Findings(Answer(done))
+
+
+def test_saved_rulesets(lab, picket, tmp_path):
+    """What an admin saves by `nft list ruleset > /etc/nftables.conf` while picket runs."""
+    daemon = picket()
+    saved = tmp_path / "saved"
+    saved.write_text(lab.victim.run("nft", "list", "ruleset").stdout)
+    loads = lab.victim.run("nft", "-c", "-f", saved, check=False).returncode == 0
+    found = doctor_with(daemon, f"mount --bind {saved} /etc/nftables.conf").of("saved ruleset")
+    assert [row["severity"] for row in found] == ["warning" if loads else "problem"], found
+    assert "/etc/nftables.conf" in found[0]["finding"] and "systemctl stop picket" in found[0]["advice"]
+    saved.write_text('table inet picket {\n\tchain closed {\n\t\txt target "NFQUEUE"\n\t}\n}\n')
+    assert doctor_with(daemon, f"mount --bind {saved} /etc/nftables.conf").of("saved ruleset", "problem")
+    saved.write_text("table inet mine {\n}\n")
+    assert doctor_with(daemon, f"mount --bind {saved} /etc/nftables.conf").of("saved ruleset", "ok")
+
+
+def test_advice_for_ufw(lab, picket, tmp_path):
+    lab.victim.nft(DEFAULT_DROP % "tcp dport != 79 accept")
+    (tmp_path / "ufw.conf").write_text("# /etc/ufw/ufw.conf\nENABLED=yes\nLOGLEVEL=low\n")
+    rows = doctor_with(picket(), f"mount -t tmpfs none /etc/ufw && cp {tmp_path}/ufw.conf /etc/ufw/").of("traps", "warning")
+    assert rows[0]["advice"] == "for p in 79; do ufw allow $p/tcp comment 'picket trap'; done"
+
+
+def test_advice_for_iptables(lab, picket):
+    """iptables-nft keeps its rules in tables of these names."""
+    lab.victim.nft("table ip filter { chain INPUT { type filter hook input priority 0; tcp dport 79 drop; tcp dport 23 reject; }; }")
+    rows = doctor(picket()).of("traps", "warning")
+    assert "closes 2 of 54" in rows[0]["finding"] and "1 dropped, 1 rejected" in rows[0]["finding"]
+    assert rows[0]["advice"].startswith("for p in 23 79; do iptables -I INPUT -p tcp --dport $p -j ACCEPT")
 
 
 def test_no_daemon(tmp_path):
