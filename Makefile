@@ -102,7 +102,7 @@ deb:                                    ## the Debian package, in build/deb, che
 
 check:                                  ## every test: unit, system, the core of the system tests with sanitizers
 	@scripts/install-deps build test
-	@$(MAKE) -j$$(nproc) all $(UNIT)
+	@$(MAKE) -j$$(nproc) all $(UNIT) $(BUILD)/replay-run
 	@$(MAKE) -j$$(nproc) BUILD=$(BUILD)-asan SANITIZE=1 all
 	@PICKET_BUILD=$(BUILD) scripts/check
 

@@ -43,6 +43,19 @@ static bool make_room(struct engine *engine, double score, struct actions *actio
 	return true;
 }
 
+/* A reason that did not fit must not end in half a number: it ends at a comma, and says that there was more. */
+static void end_at_a_whole_item(char reason[ENGINE_REASON_MAX])
+{
+	size_t end = ENGINE_REASON_MAX - sizeof("...");
+
+	reason[end] = '\0';
+	while (end > 0 && reason[end] != ',')
+		end--;
+	if (end > 0)
+		memcpy(reason + end, "...", sizeof("..."));
+}
+
+
 static bool place(struct engine *engine, struct source *source, struct event *event, double score)
 {
 	uint32_t old = blocks_find(engine->blocks, &source->key);
@@ -58,6 +71,8 @@ static bool place(struct engine *engine, struct source *source, struct event *ev
 	first_ports(event, block.ports);
 	w = writer_over(block.reason, sizeof(block.reason));
 	describe_reason(&w, event, NULL);
+	if (w.truncated)
+		end_at_a_whole_item(block.reason);
 	if (blocks_put(engine->blocks, &source->key, &block) != BLOCKS_NONE)
 		return true;
 	engine->counts.blocks_full++;

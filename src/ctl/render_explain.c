@@ -52,9 +52,9 @@ static void show_header(FILE *out, const json_t *object)
 	}
 	if (!grade)
 		return;
-	fprintf(out, "  first seen %s, last %s, %lld probes", time_words(object, "since", text),
+	fprintf(out, "  first seen %s, last %s, %lld probe%s", time_words(object, "since", text),
 		time_words(object, "last_seen", last),
-		(long long)json_whole(object, "probes"));
+		(long long)json_whole(object, "probes"), json_whole(object, "probes") == 1 ? "" : "s");
 	if (tool)
 		fprintf(out, ", looks like %s", tool);
 	if (json_whole(object, "incident") > 0)
@@ -164,8 +164,8 @@ static void show_next(FILE *out, const json_t *object)
 
 	fputs("\nNext:\n", out);
 	if (json_is_object(block) && json_is_integer(json_object_get(block, "expires_in_s")))
-		fputs("  When its time is up it is let in; if it scans again, the next block lasts twice as long, up "
-		      "to the maximum.\n", out);
+		fprintf(out, "  When its time is up it is let in; if it scans again, the next %s lasts twice as long, up "
+			"to the maximum.\n", strcmp(json_words(block, "grade", ""), "ban") == 0 ? "ban" : "block");
 	if (spared)
 		fputs("  Whatever it does is told at most.\n", out);
 	else if (!next)
@@ -175,9 +175,9 @@ static void show_next(FILE *out, const json_t *object)
 			     "be forged does.\n",
 			ceil(distance / 4.6), ceil(distance / 4.6) > 1 ? "s" : "");
 	else
-		fprintf(out, "  %s in %.2f: about %.0f more SYNs to closed ports below 1024 (1.39 each), or one "
+		fprintf(out, "  %s in %.2f: about %.0f more SYNs to closed ports below 1024 (1.4 each), or one "
 			     "handshake with a trap (4.7).\n",
-			next, distance, ceil(distance / 1.39));
+			next, distance, ceil(distance / 1.4));
 }
 
 static bool is_known(const json_t *object)

@@ -4,6 +4,7 @@
  */
 #include "options.h"
 
+#include <getopt.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -21,10 +22,13 @@ static const char usage[] =
 
 int options_parse(int argc, char **argv, struct options *out)
 {
+	static const struct option words[] = {
+		{ "help", no_argument, NULL, 'h' }, { "version", no_argument, NULL, 'V' }, { NULL, 0, NULL, 0 },
+	};
 	int letter;
 
 	*out = (struct options){ .file = CONFIG_DEFAULT_FILE };
-	while ((letter = getopt(argc, argv, "c:ftnvVh")) != -1)
+	while ((letter = getopt_long(argc, argv, "c:ftnvVh", words, NULL)) != -1)
 		switch (letter) {
 		case 'c':
 			out->file = optarg;

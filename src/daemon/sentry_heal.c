@@ -29,8 +29,9 @@ static void stay_out(struct sentry *sentry, int64_t now_ms)
 	sentry->paused_until_ms = now_ms + SENTRY_HEAL_PAUSE_MS;
 	sentry->heal_failed = false;
 	nft_unload(sentry->nft);
+	sentry->rules.mode = NFT_PAUSED;
 	sentry_notice(sentry, EVENT_NOTICE,
-		      "somebody removed the rules of picket %d times within a minute: staying out for 10m (picketctl resume ends that)",
+		      "somebody keeps removing the rules of picket (put back %d times within a minute): staying out for 10m (picketctl resume ends that)",
 		      SENTRY_HEALS_MAX);
 }
 
