@@ -77,12 +77,30 @@ static struct rest rest_at(const struct source *source, int64_t now_ms, int64_t 
 	return rest;
 }
 
+/* What leaks evenly is gone from its oldest end: the pieces hold the newest part of it, and what is left beside is
+ * older. */
+static double older_fast(const struct source *source, int slot, int64_t now_ms, int64_t half_life_ms)
+{
+	double sums[EVIDENCE_CLASS_COUNT], left = score_at(source, now_ms, half_life_ms).fast;
+	unsigned counts = 0;
+
+	add_up(source, now_ms, half_life_ms, sums);
+	for (int i = 0; i < SOURCE_OLDER; i++) {
+		if (source->older[i].kind != EVIDENCE_NONE && evidence_class(source->older[i].kind) == EVIDENCE_FAST)
+			counts += source->older[i].count;
+	}
+	left -= sums[EVIDENCE_FAST];
+	return counts && left > 0 ? left * source->older[slot].count / counts : 0;
+}
+
 double score_older(const struct source *source, int slot, int64_t now_ms, int64_t half_life_ms)
 {
 	enum evidence_class class = evidence_class(source->older[slot].kind);
 	struct rest rest = rest_at(source, now_ms, half_life_ms);
 	unsigned shares = 0;
 
+	if (class == EVIDENCE_FAST)
+		return older_fast(source, slot, now_ms, half_life_ms);
 	for (int i = 0; i < SOURCE_OLDER; i++) {
 		if (source->older[i].kind != EVIDENCE_NONE && evidence_class(source->older[i].kind) == class)
 			shares += source->older[i].share;

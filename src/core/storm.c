@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * A token bucket for blocks on suspicion, so that forged scans in a million names cannot make a million blocks.  It
- * never shuts: while it is short, the highest-scored goes first.  A quarter is a reserve for those far above the
+ * never shuts: while it is short, the highest-scored goes first.  A sixth is a reserve for those far above the
  * threshold: a real scanner sends more than the few probes that a forger can spend on each name, and must not wait for
  * the next second.
  */
@@ -62,7 +62,7 @@ static void fill(struct storm *storm, int64_t now_ms)
 
 static double reserve(const struct storm *storm)
 {
-	return storm->rate / 4;
+	return storm->rate / 6;
 }
 
 bool storm_take(struct storm *storm, bool high, int64_t now_ms)
