@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 FIN, SYN, RST, PSH, ACK, URG = 1, 2, 4, 8, 16, 32
 TCP, UDP, ICMP, ICMPV6, SCTP = 6, 17, 1, 58, 132
-SNAP = 192
+SNAP = 320             # with 200 bytes of IPv6 options the ports are still in it
 _NAMES = {TCP: "tcp", UDP: "udp", ICMP: "icmp", ICMPV6: "icmp6", SCTP: "sctp"}
 _EXTENSIONS = {0, 43, 44, 60}
 

@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The matrix of scans: every row of matrix_rows.py with real tools against the real daemon in its default configuration.
+
+PICKET_MATRIX_REPORT=FILE appends a line of what was measured for each row.
+"""
+import os
+import re
+
+import pytest
+
+import wire as w
+from conftest import needs
+from lab import VICTIM4, VICTIM6, wait_until
+from matrix_rows import ROWS
+from matrix_run import count_probes, decisions, find_deciding, kernel_can, play_row
+from matrix_send import CLOSED, frame, send, shared
+
+
+def note(text):
+    print(text)
+    if "PICKET_MATRIX_REPORT" in os.environ:
+        with open(os.environ["PICKET_MATRIX_REPORT"], "a") as f:
+            f.write(text + "\n")
+
+
+@pytest.mark.parametrize("row", ROWS, ids=str)
+def test_scan(lab, picket, wire, row):
+    """It comes out as its row says."""
+    reason = kernel_can(row)
+    if reason:
+        pytest.skip(reason)
+    result = play_row(lab, picket, wire, row)
+    note(result.text())
+    print(result.output)
+    print(result.event and result.event["evidence"])
+    assert (result.event["event"] if result.event else result.grade) == row.grade
+    for words in row.kinds if result.event else ():
+        assert re.search(words, result.line), result.line
+    if result.event and row.tool:
+        assert f"looks like {row.tool}" in result.line, result.line
+    if row.grade in ("block", "ban"):
+        assert row.probes is None or result.probes <= row.probes
+        assert result.wrong == [], "answered after the decision: " + "; ".join(map(str, result.wrong))
+        assert set(result.learned) <= result.touched
+        assert row.over or any(not f.out for f in result.victim[result.deciding + 1:]), "nothing came after it: nothing is proved"
+
+
+def check_one_of_many(daemon, frames, source, key, target):
+    """One source among several that scan at once: blocked within six probes, nothing answered afterwards.  Returns the probes."""
+    own = [f for f in frames if source in (f.src, f.dst)]
+    event = wait_until(lambda: (decisions(daemon, key, ("block", "ban")) or [None])[0], 5, lambda: f"a block of {key}\n{daemon.log_text()}")
+    deciding = find_deciding(own, event["evidence"], [target])
+    assert event["event"] == "block" and "SYN scan" in event["reason"], event["reason"]
+    assert w.answered_after(own, deciding) == []
+    probes = count_probes(own, deciding)
+    assert probes <= 6, probes
+    return probes
+
+
+@needs("hping3")
+def test_two_sources_share_a_scan(lab, picket, wire):
+    """Odd ports from one, even ones from the other."""
+    sources = ["203.0.113.101", "203.0.113.102"]
+    daemon, record = picket(), wire(lab.victim, *sources)
+    scans = [lab.attacker.popen("hping3", "-q", "-S", "-a", source, "-p", f"++{81 + 300 * n}", "-c", "100", "-i", "u10000", VICTIM4[0])
+             for n, source in enumerate(sources)]
+    for scan in scans:
+        scan.wait(10)
+    note("shared-by-2                  " + str([check_one_of_many(daemon, record.frames(), s, s, VICTIM4[0]) for s in sources]))
+
+
+@pytest.mark.parametrize("family", [4, 6])
+@pytest.mark.parametrize("count", [10, 50])
+def test_many_sources_share_a_scan(lab, picket, wire, count, family):
+    """Port by port in turn; each of them is caught by its own share.  Fifty are within what may be blocked in a minute."""
+    sources = [f"203.0.113.{100 + n}" if family == 4 else f"2001:db8:{0xb00 + 0x100 * n:x}::5" for n in range(count)]
+    target = (VICTIM4 if family == 4 else VICTIM6)[0]
+    daemon, record = picket(), wire(lab.victim, *sources)
+    shared(lab, sources, target, [port for port in range(81, 81 + 12 * count) if port != 777])
+    keys = [source if family == 4 else source.replace("::5", "::/64") for source in sources]
+    probes = [check_one_of_many(daemon, record.frames(), s, k, target) for s, k in zip(sources, keys)]
+    note(f"shared-by-{count}-v{family}              probes {min(probes)} to {max(probes)}")
+
+
+def test_thousand_addresses_of_one_net(lab, picket, wire):
+    """A fresh address of the same /64 for every probe: the /64 is one source."""
+    daemon, record = picket(), wire(lab.victim, VICTIM6[0])
+    frames = [frame(f"2001:db8:bad::{0x1000 + n:x}", VICTIM6[0], 40000 + n, 81 + n % 600) for n in range(1000)]
+    send(lab, frames, 0.001)
+    event = wait_until(lambda: decisions(daemon, "2001:db8:bad::/64", ("block",)), 5, daemon.log_text)[0]
+    deciding = find_deciding(record.frames(), event["evidence"], VICTIM6)
+    note(f"one-64                       block  probes {count_probes(record.frames(), deciding)}  {event['reason']}")
+    assert count_probes(record.frames(), deciding) <= 6
+    assert w.answered_after(record.frames(), deciding) == []
+    assert [row["source"] for row in daemon.blocked()] == ["2001:db8:bad::/64"]
+
+
+def test_rotating_through_the_nets_of_a_56(lab, picket, wire):
+    """Each /64 is blocked for itself; eight of them make the /56 guilty, and from then on no other is answered."""
+    daemon, record = picket(), wire(lab.victim, VICTIM6[0])
+    nets = [f"2001:db8:5:{0x100 + n:x}" for n in range(40)]
+    send(lab, [frame(f"{net}::7", VICTIM6[0], 40000 + n, port) for net in nets for n, port in enumerate(CLOSED[:8])], 0.002)
+    event = wait_until(lambda: decisions(daemon, "2001:db8:5:100::/56", ("block",)), 5, daemon.log_text)[0]
+    frames = record.frames()
+    note(f"one-56                       block  {event['reason']}")
+    for net in nets[8:]:
+        assert not [f for f in frames if f.out and f.dst == f"{net}::7"], f"{net} was answered"
+    assert len(daemon.blocked()) <= 9
