@@ -125,6 +125,29 @@ static void note_sweep(struct engine *engine, const struct source *source, const
 		sweep_note(engine->sweep, &source->key, finding->port, engine->now_ms);
 }
 
+static bool shows(const struct source *source, uint8_t kind)
+{
+	for (int i = 0; i < SOURCE_PIECES; i++)
+		if (source->pieces[i].kind == kind)
+			return true;
+	for (int i = 0; i < SOURCE_OLDER; i++)
+		if (source->older[i].kind == kind)
+			return true;
+	return false;
+}
+
+/* A handshake takes the place of its own SYN, which was the same probe: it is not to be named or counted beside it. */
+static void drop_replaced(struct engine *engine, struct source *source, int at)
+{
+	struct piece gone = source->pieces[at];
+
+	score_remove(source, at, engine->now_ms, engine->config.slow_half_life_ms);
+	if (gone.weight > 0 && source->probes > 0)
+		source->probes--;
+	if (!shows(source, gone.kind))
+		source->kinds &= ~(1u << gone.kind);
+}
+
 /* Everything about the finding goes into the source's entry. */
 static void write_down(struct engine *engine, struct source *source, const struct probe *probe,
 		       const struct finding *finding, const struct weighing *w, enum evidence_tool mark)
@@ -133,7 +156,7 @@ static void write_down(struct engine *engine, struct source *source, const struc
 	uint16_t host_tag = tag_of(engine, &probe->packet.dst);
 
 	if (w->replaces >= 0)
-		score_remove(source, w->replaces, engine->now_ms, engine->config.slow_half_life_ms);
+		drop_replaced(engine, source, w->replaces);
 	if (probe->trap == PROBE_TRAP_NONE)
 		sharers = decoys_see(engine->decoys, &probe->packet, &source->key, engine->now_ms);
 	write_piece(engine, source, finding->kind, finding->port, host_tag, decoys_share(w->weight, 1, sharers.count));
