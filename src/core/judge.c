@@ -14,6 +14,8 @@
 #define TRACEROUTE_TTL      30
 #define MTR_PORT            33000
 #define MTR_TTL             10
+/* Every browser that was told of HTTP/3 once tries it, at each address of a name, beside the connections that count. */
+#define HTTP3_PORT          443
 #define EPHEMERAL_PORT      32768
 #define SERVICE_PORT_END    1024
 #define FTP_DATA_PORT       20
@@ -95,12 +97,14 @@ static struct finding judge_udp(const struct probe *probe)
 {
 	const struct packet *p = &probe->packet;
 
-	if (probe->port == PROBE_PORT_TRAPPED)
-		return service_finding(EVIDENCE_UDP_TRAP, WEIGHT_UDP_TRAP, p->dport);
 	if (traces_route(p))
 		return nothing;
 	if (p->dport == 68 || p->dport == 546)
 		return nothing;         /* DHCP answers, which come to no socket that the kernel could find */
+	if (p->dport == HTTP3_PORT)
+		return service_finding(EVIDENCE_UDP, WEIGHT_UDP_ANSWER, p->dport);
+	if (probe->port == PROBE_PORT_TRAPPED)
+		return service_finding(EVIDENCE_UDP_TRAP, WEIGHT_UDP_TRAP, p->dport);
 	return service_finding(EVIDENCE_UDP, answers(p) ? WEIGHT_UDP_ANSWER : WEIGHT_UDP, p->dport);
 }
 

@@ -124,7 +124,8 @@ static bool trapped_elsewhere(const struct past *past, uint16_t port)
 	for (int i = next_piece(past, 0); i >= 0; i = next_piece(past, i + 1)) {
 		const struct piece *piece = &past->source->pieces[i];
 
-		if (piece->kind == EVIDENCE_TRAP && piece->port == port && piece->host_tag != past->host_tag)
+		if ((piece->kind == EVIDENCE_TRAP || piece->kind == EVIDENCE_TRAP_WEAK) && piece->port == port &&
+		    piece->host_tag != past->host_tag)
 			return true;
 	}
 	return false;

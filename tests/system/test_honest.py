@@ -147,13 +147,43 @@ def test_mail_program_guesses(town):
 
 def test_happy_eyeballs(town):
     """A name with eight addresses: each is tried, on a dead port or on one that is trapped."""
-    people = [(443, town.person().work()), (25, town.person().work())]
+    people = [(443, town.person().work()), (6667, town.person().work())]
     for port, who in people:
         for a4, a6 in zip(VICTIM4, VICTIM6):
             who.tcp(port, a6, source=who.v6)
             who.tcp(port, a4)
     time.sleep(2.5)
     town.unharmed(*(who for _, who in people))
+
+
+def test_everything_trapped(own_town):
+    """The same where every unused port is a trap: handshakes weigh more, but a guess, a name's other addresses and an answer do not."""
+    town = own_town('trap { tcp = { "all" }  udp = { "all" } }')
+    mail, eyes, web, asked = (town.person().work() for _ in range(4))
+    for port in (993, 143, 995, 110, 465, 587, 25):
+        for source in (mail.v4, mail.v6):
+            mail.tcp(port, source=source)
+    for a4, a6 in zip(VICTIM4, VICTIM6):
+        eyes.tcp(5222, a4)
+        eyes.tcp(5222, a6, source=eyes.v6)
+        web.datagram(443, a4, b"\xc0" + b"\0" * 1199, 0.02)
+        with contextlib.suppress(OSError), web.open(443, a4) as s:
+            s.sendall(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\0" * 500)
+            s.settimeout(0.2)
+            s.recv(100)
+    with town.lab.client.socket(kind=socket.SOCK_DGRAM) as server:
+        server.bind((asked.v4, 53))
+        server.settimeout(2)
+        for _ in range(30):
+            with town.lab.victim.socket(kind=socket.SOCK_DGRAM) as s:
+                s.sendto(b"question", (asked.v4, 53))
+        questions = [server.recvfrom(100)[1] for _ in range(30)]
+        conntrack_forgets(town.lab.victim)
+        for address in questions:
+            server.sendto(b"late", address)
+    time.sleep(2.5)
+    town.unharmed(mail, eyes, web, asked)
+    assert explained(town.daemon, asked.v4) is None
 
 
 def test_http3_attempts(town):
@@ -200,10 +230,10 @@ def test_nat_of_a_hundred(town):
 
 def test_one_trap(town):
     """A web page, a crawler, a server-side request, a torrent client: led to a trap by somebody else."""
-    visits = {"page": (6000, b"GET / HTTP/1.1\r\nHost: x\r\nUser-Agent: Mozilla/5.0\r\n\r\n"),
-              "crawler": (6697, b"GET /robots.txt HTTP/1.1\r\nHost: x\r\nUser-Agent: bot\r\n\r\n"),
-              "request": (2049, b"POST /hook HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n"),
-              "torrent": (6881, b"\x13BitTorrent protocol" + b"\0" * 48),
+    visits = {"page": (2049, b"GET / HTTP/1.1\r\nHost: x\r\nUser-Agent: Mozilla/5.0\r\n\r\n"),
+              "crawler": (4045, b"GET /robots.txt HTTP/1.1\r\nHost: x\r\nUser-Agent: bot\r\n\r\n"),
+              "request": (6566, b"POST /hook HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n"),
+              "torrent": (6667, b"\x13BitTorrent protocol" + b"\0" * 48),
               "silent": (3659, b"")}
     people = {name: town.person().work() for name in visits}
     for name, (port, words) in visits.items():
