@@ -48,7 +48,7 @@ static void write_new_customer(struct rule_writer *w, const struct nft_rules *ru
 	rule_return(w);
 
 	rule_begin(w, "new_customer");
-	rule_socket_is_full(w);
+	rule_socket_is_connection(w);
 	rule_goto(w, "customer_add");
 	rule_begin(w, "new_customer");
 	rule_socket_exists(w);                  /* half open still */
@@ -171,7 +171,7 @@ void chains_soft(struct rule_writer *w)
 	rule_begin(w, "softly_running");
 	rule_protocol(w, IPPROTO_TCP);
 	rule_ct_original(w);
-	rule_socket_is_full(w);
+	rule_socket_is_connection(w);
 	rule_accept(w);
 	rule_begin(w, "softly_running");
 	rule_ct_status(w, IPS_DST_NAT);

@@ -157,10 +157,13 @@ void rule_socket_exists(struct rule_writer *w)
 	expr_socket(w, NFT_SOCKET_TRANSPARENT);
 }
 
-/* The kernel gives the mark of full sockets alone (nft_socket.c). */
-void rule_socket_is_full(struct rule_writer *w)
+/* The kernel tells of full sockets alone whether they are bound to no address (nft_socket.c): not of a half-open one,
+ * and a connection always has an address.  A listener mostly has none; it is what the last ACK of a handshake finds
+ * under SYN cookies. */
+void rule_socket_is_connection(struct rule_writer *w)
 {
-	expr_socket(w, NFT_SOCKET_MARK);
+	expr_socket(w, NFT_SOCKET_WILDCARD);
+	expr_compare_u8(w, NFT_CMP_EQ, 0);
 }
 
 void rule_local_destination(struct rule_writer *w)

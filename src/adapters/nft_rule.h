@@ -56,7 +56,7 @@ void rule_ct_reply(struct rule_writer *w);
 void rule_ct_status(struct rule_writer *w, uint32_t status);
 void rule_socket_transparent(struct rule_writer *w, bool transparent);
 void rule_socket_exists(struct rule_writer *w);
-void rule_socket_is_full(struct rule_writer *w);        /* neither a half-open handshake nor in TIME_WAIT */
+void rule_socket_is_connection(struct rule_writer *w);  /* not half open, no TIME_WAIT, no listener on any address */
 void rule_local_destination(struct rule_writer *w);
 void rule_local_source(struct rule_writer *w);
 void rule_no_way_back(struct rule_writer *w);
