@@ -129,6 +129,8 @@ PROGRAMS = [
     nmap("5s-apart", "-sS --scan-delay 5s --max-scan-delay 5s --host-timeout 60s -p81-90", patience=45, linger=7),
     nmap("syn-cookies", f"-sS {PORTS}", setup=("syn_cookies",)),
     nmap("sT-syn-cookies", f"-sT {PORTS}", tool=None, setup=("syn_cookies",)),
+    *both("sT-served-between", "-sT -r -T4 -p21-40", tool=None),
+    *both("sT-served-between-syn-cookies", "-sT -r -T4 -p21-40", tool=None, setup=("syn_cookies",)),
     nmap("after-a-visit", "-sS -T4 -p81-1000", setup=("visit_page",)),
 ]
 
