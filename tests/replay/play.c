@@ -165,6 +165,8 @@ static void follow(struct play *play, const struct step *step, enum verdict verd
 		reach(track, GRADE_WATCH);
 	total = (view.source.confirmed_mn + view.source.suspected_mn + view.source.fast_mn) / 1000.0;
 	track->peak = fmax(track->peak, total);
+	if (track->decided <= 0 && track->grade >= GRADE_BLOCK)
+		track->decided = total;
 	track->peak_confirmed = fmax(track->peak_confirmed, view.source.confirmed_mn / 1000.0);
 	check_sum(play, &view, step->line);
 }

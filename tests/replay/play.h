@@ -18,6 +18,7 @@ struct track {
 	uint8_t grade;                  /* the highest reached: enum grade */
 	unsigned at_probe[GRADE_COUNT]; /* the probe that reached it */
 	double peak, peak_confirmed;
+	double decided;                 /* the score when it was first blocked or banned */
 	int64_t duration_ms;            /* of the last block */
 	uint8_t times;
 	uint16_t incident_sources;
