@@ -102,7 +102,7 @@ static void learn_served(struct engine *engine, const struct probe *probe)
 	bool request = p->protocol == PROTO_TCP ? (p->tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN : p->dport < 32768;
 
 	if (probe->port == PROBE_PORT_SERVED && probe->packet_result == PACKET_OK && request)
-		engine_note_served(engine, p->protocol, p->dport);
+		engine_note_served(engine, p->protocol, p->dport, engine->now_ms);
 }
 
 static enum verdict verdict_on(const struct engine *engine, const struct prefix *sender)

@@ -21,7 +21,7 @@ static int row_of(uint8_t protocol)
 	return -1;
 }
 
-void engine_note_served(struct engine *engine, uint8_t protocol, uint16_t port)
+void engine_note_served(struct engine *engine, uint8_t protocol, uint16_t port, int64_t at_ms)
 {
 	int row = row_of(protocol);
 
@@ -30,7 +30,7 @@ void engine_note_served(struct engine *engine, uint8_t protocol, uint16_t port)
 		engine->excuse.ports[row][port / 8] |= (uint8_t)(1u << port % 8);
 		engine->excuse.left = sources_max(engine->sources);
 	}
-	served_note(engine->served, protocol, port, engine->now_ms);
+	served_note(engine->served, protocol, port, at_ms);
 }
 
 static bool is_excused(const struct engine *engine, const struct piece *piece)

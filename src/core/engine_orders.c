@@ -252,7 +252,7 @@ enum engine_result engine_protect(struct engine *engine, const struct prefix *wh
 void engine_served(struct engine *engine, uint8_t protocol, uint16_t port, int64_t now_ms)
 {
 	engine_time(engine, now_ms);
-	engine_note_served(engine, protocol, port);
+	engine_note_served(engine, protocol, port, engine->now_ms);
 }
 
 void engine_customer(struct engine *engine, const struct addr *addr, int64_t now_ms)

@@ -175,6 +175,6 @@ enum engine_result engine_restore_served(struct engine *engine, const struct ser
 	if (served->last_ms <= 0 || served->last_ms > engine->now_ms)
 		return ENGINE_INVALID;
 	if (!served_is(engine->served, served->protocol, served->port, engine->now_ms))
-		served_note(engine->served, served->protocol, served->port, served->last_ms);
+		engine_note_served(engine, served->protocol, served->port, served->last_ms);
 	return ENGINE_OK;
 }

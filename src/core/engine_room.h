@@ -75,7 +75,7 @@ void engine_lift(struct engine *engine, uint32_t slot, const char *text, struct 
 void engine_after_block(struct engine *engine, const struct prefix *key);
 
 /* engine_excuse.c: what is served takes back what was held against those who tried it. */
-void engine_note_served(struct engine *engine, uint8_t protocol, uint16_t port);
+void engine_note_served(struct engine *engine, uint8_t protocol, uint16_t port, int64_t at_ms);
 void engine_excuse(struct engine *engine, struct actions *actions);
 
 /* engine_event.c */

@@ -325,6 +325,7 @@ def test_multi_port_service_after_a_restart_of_the_host(own_town):
     town.daemon.stop()
     stop_process(service)
     town.daemon.start()
+    time.sleep(0.5)             # memory is read back while packets pass already
     for port in DIRECTORY:
         assert who.tcp(port) == "refused", port
     service = town.lab.services(*(f"tcp:{port}:silent" for port in DIRECTORY))
