@@ -42,7 +42,8 @@ void rule_customer(struct rule_writer *w, enum nft_family family, enum rule_side
 void rule_port(struct rule_writer *w, enum rule_side side, const char *set);
 void rule_port_from(struct rule_writer *w, enum rule_side side, uint16_t first);        /* that port or a higher one */
 /* address . protocol . a given port. */
-void rule_service(struct rule_writer *w, enum nft_family family, enum rule_side address, uint16_t port, const char *set);
+void rule_service(struct rule_writer *w, enum nft_family family, enum rule_side address, uint16_t port,
+		  const char *set);
 void rule_port_is(struct rule_writer *w, enum rule_side side, uint16_t port);
 /* address . port of that side . port of the other side. */
 void rule_conversation(struct rule_writer *w, enum nft_family family, enum rule_side side, const char *set);

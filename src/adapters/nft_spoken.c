@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What we sent first.  Answers come late, after conntrack forgot the question and the program closed its socket, and then they
- * look like a scan of our high ports: a slow name server's datagrams, the last FINs of a backend that outlived a restart of ours.
- * So the questions are remembered here, in sets of their own: datagrams by both ports, which leaves no hole at all; connections by
- * the server's address and port, for those are many and live long.
+ * What we sent first.  Answers come late, after conntrack forgot the question and the program closed its socket, and
+ * then they look like a scan of our high ports: a slow name server's datagrams, the last FINs of a backend that
+ * outlived a restart of ours.  So the questions are remembered here, in sets of their own: datagrams by both ports,
+ * which leaves no hole at all; connections by the server's address and port, for those are many and live long.
  *
  * Looked at after source NAT, so that what containers ask in our name is ours as well.  Limit: a server that we
  * connected to may send ACKs to our ports above 1023 unseen for a day; ACKs tell it no more than that we are there.
@@ -18,9 +18,10 @@
 #define OWN_PORTS_BEGIN 1024
 
 /*
- * What a server opens towards us because we called it: the question who is behind our connection (RFC 1413), the data of an
- * active FTP transfer (RFC 959 3.3), or a look whether our port of the same service answers (mail call-backs, servers that
- * speak both ways).  Each is one port, or comes from one, so that a server gains no scan by having been called.
+ * What a server opens towards us because we called it: the question who is behind our connection (RFC 1413), the data
+ * of an active FTP transfer (RFC 959 3.3), or a look whether our port of the same service answers (mail call-backs,
+ * servers that speak both ways).  Each is one port, or comes from one, so that a server gains no scan by having been
+ * called.
  */
 static void write_called_back(struct rule_writer *w)
 {
@@ -82,7 +83,8 @@ void chains_spoken(struct rule_writer *w)
 		rule_begin(w, "speak");
 		rule_protocol(w, IPPROTO_UDP);
 		rule_local_source(w);
-		rule_remember_conversation(w, rule_families[f].family, RULE_DESTINATION, rule_families[f].asked, ASKED_MS);
+		rule_remember_conversation(w, rule_families[f].family, RULE_DESTINATION, rule_families[f].asked,
+					   ASKED_MS);
 		rule_end(w);
 		rule_begin(w, "speak");
 		rule_tcp_flags(w, FIN | SYN | RST | ACK, SYN);

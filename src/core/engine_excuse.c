@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A port that turns out to be served takes back what was held against those who tried it before: the clients of a service
- * that starts late, after the host, after a failed-over address or after its first installation.  Blocks that stand on
- * nothing but such evidence end.  Nothing that a sender does can cause it, only a socket of our own.
+ * A port that turns out to be served takes back what was held against those who tried it before: the clients of a
+ * service that starts late, after the host, after a failed-over address or after its first installation.  Blocks that
+ * stand on nothing but such evidence end.  Nothing that a sender does can cause it, only a socket of our own.
  *
  * Each tick looks at a bounded number of sources; a port that is reported meanwhile makes it begin again.
  */

@@ -4,10 +4,8 @@
 Whoever forges writes any source address, so a packet here is bytes and a way out: `Forger` sends from a packet socket on a host's eth0.
 """
 import itertools
-import json
 import socket
 import struct
-import subprocess
 import time
 
 from lab import CLIENT_GATEWAY6, MAC, VICTIM4, VICTIM6, Honest
@@ -197,11 +195,3 @@ def sysctls(host, **values):
 def conntrack_forgets(host):
     """Every entry of that host's namespace, and no other's."""
     host.run("conntrack", "-F", check=False)
-
-
-def rows(text):
-    return [json.loads(line) for line in text.splitlines() if line.strip()]
-
-
-def python(host, code, *arguments):
-    return host.popen("/usr/bin/python3", "-c", code, *arguments, stdout=subprocess.PIPE, text=True)
