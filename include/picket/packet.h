@@ -22,7 +22,8 @@ enum packet_result {
 	PACKET_BAD_VERSION,             /* neither 4 nor 6 */
 	PACKET_SHORT_IP,                /* fixed IP header incomplete */
 	PACKET_BAD_IP_LENGTH,           /* header length or total length impossible */
-	PACKET_EXTENSION_LIMIT,         /* more IPv6 extension headers than PACKET_EXTENSIONS_MAX */
+	PACKET_EXTENSION_LIMIT,         /* more IPv6 extension headers than PACKET_EXTENSIONS_MAX: no honest stack sends that;
+					 * addresses are valid */
 	PACKET_SHORT_EXTENSION,         /* extension header reaches past the packet */
 	PACKET_LATER_FRAGMENT,          /* offset > 0: no transport header in it */
 	PACKET_SHORT_TRANSPORT,         /* the packet itself ends inside its transport header; addresses and protocol are valid */
@@ -68,12 +69,13 @@ struct packet {
 
 /*
  * data: `copied` bytes of a packet.  verify_checksum: false when the kernel
- * says the sum is not filled in.  On PACKET_OK, PACKET_SHORT_TRANSPORT,
- * PACKET_BAD_TRANSPORT and PACKET_LATER_FRAGMENT, *out is set (fields that could not be read are
+ * says the sum is not filled in.  Where packet_is_set() of the result, *out is set (fields that could not be read are
  * zero); on any other result it is untouched.
  */
 enum packet_result packet_parse(const uint8_t *data, size_t copied, bool verify_checksum,
 				struct packet *out);
+/* Whether that result comes with a packet: addresses at least. */
+bool packet_is_set(enum packet_result result);
 const char *packet_result_name(enum packet_result result);      /* "short_ip", ...: a metrics label */
 
 #endif

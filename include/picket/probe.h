@@ -30,7 +30,7 @@ struct probe {
 	struct packet packet;
 	uint8_t port;           /* enum probe_port */
 	uint8_t trap;           /* enum probe_trap */
-	uint8_t packet_result;  /* enum packet_result: PACKET_OK, or SHORT_TRANSPORT/BAD_TRANSPORT/LATER_FRAGMENT */
+	uint8_t packet_result;  /* enum packet_result: PACKET_OK, or one of the others that set a packet */
 };
 
 #endif

@@ -7,8 +7,8 @@
  */
 #include "judge.h"
 
-/* traceroute counts up from 33434, at most 30 hops of three; mtr from 33000, and it gives up after five silent hops.  The
- * hops behind it are off the TTL. */
+/* traceroute counts up from 33434, at most 30 hops of three; mtr from 33000, and it gives up after five silent hops.
+ * The hops behind it are off the TTL. */
 #define TRACEROUTE_PORT     33434
 #define TRACEROUTE_PORT_END 33535
 #define TRACEROUTE_TTL      30
@@ -182,7 +182,8 @@ struct finding judge_probe(const struct probe *probe)
 		return nothing;
 	if (probe->trap != PROBE_TRAP_NONE && p->protocol == PROTO_TCP)
 		return judge_trap(probe);
-	if (probe->packet_result == PACKET_SHORT_TRANSPORT || probe->packet_result == PACKET_BAD_TRANSPORT)
+	if (probe->packet_result == PACKET_SHORT_TRANSPORT || probe->packet_result == PACKET_BAD_TRANSPORT ||
+	    probe->packet_result == PACKET_EXTENSION_LIMIT)
 		return judge_malformed(p);
 	if (probe->packet_result != PACKET_OK)
 		return nothing;

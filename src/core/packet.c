@@ -185,17 +185,15 @@ enum packet_result packet_parse(const uint8_t *data, size_t copied, bool verify_
 	}
 	if (result == PACKET_OK)
 		result = packet_transport(&span, &packet);
-	switch (result) {
-	case PACKET_OK:
-	case PACKET_SHORT_TRANSPORT:
-	case PACKET_BAD_TRANSPORT:
-	case PACKET_LATER_FRAGMENT:
+	if (packet_is_set(result))
 		*out = packet;
-		break;
-	default:
-		break;
-	}
 	return result;
+}
+
+bool packet_is_set(enum packet_result result)
+{
+	return result == PACKET_OK || result == PACKET_SHORT_TRANSPORT || result == PACKET_BAD_TRANSPORT ||
+	       result == PACKET_LATER_FRAGMENT || result == PACKET_EXTENSION_LIMIT;
 }
 
 const char *packet_result_name(enum packet_result result)

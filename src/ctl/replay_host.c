@@ -187,7 +187,7 @@ static uint64_t *pass_before_tracking(struct replay_host *host, const struct rep
 	const struct packet *p = &in->packet;
 
 	switch (in->result) {
-	case PACKET_OK: case PACKET_SHORT_TRANSPORT: case PACKET_BAD_TRANSPORT:
+	case PACKET_OK: case PACKET_SHORT_TRANSPORT: case PACKET_BAD_TRANSPORT: case PACKET_EXTENSION_LIMIT:
 		break;
 	case PACKET_LATER_FRAGMENT:
 		return &host->counts.fragments;

@@ -66,16 +66,6 @@ static void bad_message(struct keeper *keeper, const char *who)
 	journal_log(keeper->journal, LOG_ERR, "a message of the %s made no sense and was thrown away", who);
 }
 
-/* Its engine is there: whom it must not block first, then whom it had blocked. */
-static void sentry_is_ready(struct keeper *keeper)
-{
-	keeper->sentry_ready = true;
-	protect_refresh(keeper->protect, keeper->start->sentry_fd, keeper_now_ms() / 1000, true);
-	if (!keeper->restored)
-		memory_restore(keeper->memory, keeper->start->sentry_fd, keeper_now_ms());
-	keeper->restored = true;
-}
-
 static void handle(struct keeper *keeper, const char *who)
 {
 	const struct wire_message *message = &keeper->message;
@@ -102,7 +92,9 @@ static void handle(struct keeper *keeper, const char *who)
 		/* id 0 answers our own question: the engine is there, and may be told whom to protect. */
 		if (message->header.id == 0) {
 			if (!keeper->sentry_ready)
-				sentry_is_ready(keeper);
+				protect_refresh(keeper->protect, keeper->start->sentry_fd, keeper_now_ms() / 1000,
+						true);
+			keeper->sentry_ready = true;
 			break;
 		}
 		task_answered(keeper, message);
@@ -265,6 +257,9 @@ static int set_up(struct keeper *keeper)
 	keeper->base = options.base = event_base_new();
 	if (!keeper->history || !keeper->memory || !keeper->protect || !keeper->base || control_open(&options, &keeper->control) < 0)
 		return -ENOMEM;
+	/* The first the sentry hears: whom it must not block, then whom it had blocked; before anything of this run is written down. */
+	protect_refresh(keeper->protect, start->sentry_fd, keeper_now_ms() / 1000, true);
+	memory_restore(keeper->memory, start->sentry_fd, keeper_now_ms());
 	keeper->sentry_event = listen_to(keeper, start->sentry_fd, on_sentry);
 	keeper->supervisor_event = listen_to(keeper, start->supervisor_fd, on_supervisor);
 	keeper->tick = event_new(keeper->base, -1, EV_PERSIST, on_tick, keeper);

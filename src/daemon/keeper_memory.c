@@ -9,7 +9,7 @@
 #include <string.h>
 #include <syslog.h>
 
-#define MEMORY_PATIENCE_MS 2000
+#define MEMORY_PATIENCE_MS 30000        /* a sentry that starts with many blocks of its own reads late */
 
 enum phase { PHASE_IDLE, PHASE_BLOCKS, PHASE_REST };
 
@@ -18,7 +18,6 @@ struct memory {
 	struct journal *journal;
 	enum phase phase;               /* of the save under way */
 	bool usable;
-	int64_t opened_ms;              /* what began later belongs to this run */
 };
 
 /* One page being filled on its way to the sentry. */
@@ -27,7 +26,7 @@ struct sender {
 	enum wire_type type;
 	uint32_t count, max;
 	int error;
-	int64_t now_ms, opened_ms;
+	int64_t now_ms;
 	union {
 		struct wire_blocks blocks;
 		struct wire_sources sources;
@@ -56,7 +55,6 @@ struct memory *memory_open(const char *state_dir, struct journal *journal, int64
 	if (!memory)
 		return NULL;
 	memory->journal = journal;
-	memory->opened_ms = now_ms;
 	memory->store = store_open(state_dir, now_ms);
 	if (!memory->store) {
 		free(memory);
@@ -128,8 +126,6 @@ static void send_block(void *context, const struct block_view *block)
 {
 	struct sender *sender = context;
 
-	if (block->since_ms >= sender->opened_ms)
-		return;
 	sender->page.blocks.items[sender->count] = *block;
 	sender_added(sender);
 }
@@ -172,7 +168,6 @@ void memory_restore(struct memory *memory, int sentry_fd, int64_t now_ms)
 		return;
 	sender->fd = sentry_fd;
 	sender->now_ms = now_ms;
-	sender->opened_ms = memory->opened_ms;
 	sender_begin(sender, WIRE_MEMORY_SOURCES, WIRE_SOURCE_BATCH);
 	store_each_source(memory->store, send_source, sender);
 	sender_begin(sender, WIRE_MEMORY_BLOCKS, WIRE_BLOCK_BATCH);

@@ -72,7 +72,6 @@ struct keeper {
 	uint32_t last_id;
 	unsigned big_sorts;
 	bool sentry_ready;              /* it has answered: its engine is there */
-	bool restored;                  /* what was remembered has gone to the sentry */
 	bool sentry_gone, supervisor_gone;
 	uint32_t ticks;
 	int64_t complained_ms;          /* of messages that made no sense, once a minute */

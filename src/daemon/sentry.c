@@ -74,6 +74,19 @@ static struct event *listen_to(struct sentry *sentry, int fd, event_callback_fn 
 	return item;
 }
 
+/* One order a turn: a flood of questions never holds up the queue. */
+static void on_keeper(evutil_socket_t fd, short what, void *context)
+{
+	struct sentry *sentry = context;
+	int got = wire_receive(fd, &sentry->in);
+
+	(void)what;
+	if (got == 1)
+		sentry_order(sentry, &sentry->in);
+	else if (got == -EPIPE)
+		event_base_loopbreak(sentry->base);
+}
+
 static void on_supervisor(evutil_socket_t fd, short what, void *context)
 {
 	struct sentry *sentry = context;
@@ -85,21 +98,10 @@ static void on_supervisor(evutil_socket_t fd, short what, void *context)
 		sentry_config_message(sentry, &sentry->in);
 	if (got == -EPIPE)
 		event_base_loopbreak(sentry->base);
-	/* The kernel's notifications can be had once the first configuration has opened its side. */
-	if (!began && sentry->nft && !listen_to(sentry, nft_watch_fd(sentry->nft), on_watch))
-		event_base_loopbreak(sentry->base);
-}
-
-/* One order a turn: a flood of questions never holds up the queue. */
-static void on_keeper(evutil_socket_t fd, short what, void *context)
-{
-	struct sentry *sentry = context;
-	int got = wire_receive(fd, &sentry->in);
-
-	(void)what;
-	if (got == 1)
-		sentry_order(sentry, &sentry->in);
-	else if (got == -EPIPE)
+	/* The kernel's notifications can be had once the first configuration has opened its side, and only then is there an engine for
+	 * what the keeper has to say: it begins with what was remembered. */
+	if (!began && sentry->nft && (!listen_to(sentry, nft_watch_fd(sentry->nft), on_watch) ||
+				      !listen_to(sentry, sentry->start->keeper_fd, on_keeper)))
 		event_base_loopbreak(sentry->base);
 }
 
@@ -148,8 +150,7 @@ static int open_senses(struct sentry *sentry)
 		return error;
 	return listen_to(sentry, nfqueue_fd(sentry->start->queue), on_queue) &&
 	       listen_to(sentry, routes_fd(sentry->routes), on_routes) &&
-	       listen_to(sentry, sentry->start->supervisor_fd, on_supervisor) &&
-	       listen_to(sentry, sentry->start->keeper_fd, on_keeper) ? 0 : -ENOMEM;
+	       listen_to(sentry, sentry->start->supervisor_fd, on_supervisor) ? 0 : -ENOMEM;
 }
 
 static int confine(const struct sentry_start *start)

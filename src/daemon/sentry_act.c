@@ -110,6 +110,7 @@ static void tick_second(struct sentry *sentry, int64_t now_ms)
 {
 	struct engine_status status;
 
+	wire_send(sentry->start->supervisor_fd, WIRE_BEAT, 0, &(struct wire_empty){ 0 });
 	if (sentry->routes_stale)
 		sentry_world_routes(sentry);
 	if (now_ms >= sentry->next_listeners_ms) {

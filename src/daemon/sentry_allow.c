@@ -18,7 +18,8 @@ static int compare_prefixes(const void *left, const void *right)
 	return order ? order : (int)a->len - (int)b->len;
 }
 
-static size_t engine_allow_list(struct sentry *sentry, struct prefix *out, size_t max)
+/* Those of one origin, or all (ALLOW_ORIGIN_COUNT), sorted. */
+static size_t engine_allow_list(struct sentry *sentry, enum allow_origin origin, struct prefix *out, size_t max)
 {
 	struct allow_view page[WIRE_ALLOW_BATCH];
 	uint32_t cursor = 0;
@@ -27,9 +28,47 @@ static size_t engine_allow_list(struct sentry *sentry, struct prefix *out, size_
 	do {
 		cursor = engine_allows(sentry->engine, cursor, page, WIRE_ALLOW_BATCH, &count);
 		for (size_t i = 0; i < count && total < max; i++)
-			out[total++] = page[i].source;
+			if (origin == ALLOW_ORIGIN_COUNT || page[i].origin == origin)
+				out[total++] = page[i].source;
 	} while (cursor != 0);
+	qsort(out, total, sizeof(*out), compare_prefixes);
 	return total;
+}
+
+static bool is_in(const struct prefix *item, const struct prefix *list, size_t count)
+{
+	return count && bsearch(item, list, count, sizeof(*list), compare_prefixes);
+}
+
+/* An allow frees the blocks it covers, some at a time. */
+static void allow_configured(struct sentry *sentry, const struct prefix *item)
+{
+	do {
+		engine_allow(sentry->engine, item, 0, ALLOW_CONFIG, sentry_now_ms(sentry), &sentry->actions);
+		if (sentry->actions.count == 0)
+			return;
+		sentry_act(sentry);
+	} while (true);
+}
+
+/* Only the difference: a reload of a long list beside many blocks must not hold up a packet. */
+void sentry_allow_configure(struct sentry *sentry)
+{
+	struct prefix *had = calloc(ENGINE_ALLOW_MAX, sizeof(*had));
+	struct prefix *next = sentry->next_allow;
+	size_t count;
+
+	if (!had)
+		return;
+	qsort(next, sentry->next_allow_count, sizeof(*next), compare_prefixes);
+	count = engine_allow_list(sentry, ALLOW_CONFIG, had, ENGINE_ALLOW_MAX);
+	for (size_t i = 0; i < count; i++)
+		if (!is_in(&had[i], next, sentry->next_allow_count))
+			engine_disallow(sentry->engine, &had[i]);
+	for (size_t i = 0; i < sentry->next_allow_count; i++)
+		if (!is_in(&next[i], had, count))
+			allow_configured(sentry, &next[i]);
+	free(had);
 }
 
 typedef int element_fn(struct nft *, const struct nft_element *, size_t);
@@ -43,7 +82,7 @@ static int for_difference(struct sentry *sentry, element_fn *work, const struct 
 	int error = batch ? 0 : -ENOMEM;
 
 	for (size_t i = 0; i < some_count && !error; i++) {
-		if (other_count && bsearch(&some[i], others, other_count, sizeof(*others), compare_prefixes))
+		if (is_in(&some[i], others, other_count))
 			continue;
 		batch[filled++] = (struct nft_element){ .list = NFT_ALLOW, .source = some[i] };
 		if (filled == ALLOW_CHUNK) {
@@ -66,8 +105,7 @@ void sentry_allow_sync(struct sentry *sentry)
 
 	if (!wanted)
 		return;
-	count = engine_allow_list(sentry, wanted, ENGINE_ALLOW_MAX);
-	qsort(wanted, count, sizeof(*wanted), compare_prefixes);
+	count = engine_allow_list(sentry, ALLOW_ORIGIN_COUNT, wanted, ENGINE_ALLOW_MAX);
 	/* Adding first: nobody who stays allowed is without it for a moment. */
 	error = for_difference(sentry, nft_add, wanted, count, sentry->allowed, sentry->allowed_count);
 	if (!error)

@@ -65,19 +65,6 @@ static void take_rules(struct sentry *sentry)
 	}
 }
 
-static void take_allow(struct sentry *sentry)
-{
-	engine_disallow_origin(sentry->engine, ALLOW_CONFIG);
-	for (size_t i = 0; i < sentry->next_allow_count; i++)
-		do {
-			engine_allow(sentry->engine, &sentry->next_allow[i], 0, ALLOW_CONFIG, sentry_now_ms(sentry),
-				     &sentry->actions);
-			if (sentry->actions.count == 0)
-				break;
-			sentry_act(sentry);
-		} while (true);
-}
-
 /* The first configuration: engine, table, traps, the world, and only then the rules. */
 static int begin(struct sentry *sentry)
 {
@@ -96,7 +83,7 @@ static int begin(struct sentry *sentry)
 	if (error)
 		return error;
 	take_rules(sentry);
-	take_allow(sentry);
+	sentry_allow_configure(sentry);
 	/* Before the table is there: what is protected and served must be known when the first packet is judged. */
 	sentry_world_listeners(sentry);
 	error = sentry_load(sentry, true, &adopted);
@@ -119,7 +106,7 @@ static int change(struct sentry *sentry, const struct wire_config *had)
 		return error;
 	engine_configure(sentry->engine, &sentry->config.engine);
 	take_rules(sentry);
-	take_allow(sentry);
+	sentry_allow_configure(sentry);
 	sentry_allow_sync(sentry);
 	sentry->routes_stale = true;
 	return sentry_rules_apply(sentry);

@@ -105,6 +105,7 @@ int sentry_pause(struct sentry *sentry, int64_t until_ms);
 int sentry_resume(struct sentry *sentry);
 
 /* sentry_allow.c */
+void sentry_allow_configure(struct sentry *sentry);     /* the engine's list as the new configuration has it */
 void sentry_allow_sync(struct sentry *sentry);          /* the kernel's allow sets as the engine's list */
 
 /* sentry_heal.c */

@@ -2,16 +2,17 @@
 /*
  * Sensing: a packet from the queue or a visit to a trap becomes a probe, the engine judges it, and what it decided is
  * carried out before the verdict is given.  So the packet that tips the score is dropped with its source already in the kernel's set.
- * Defends by: packets that make no sense are counted by name and pass (the stack will reject them itself).
+ * Defends by: packets that make no sense are counted by name and pass (the stack will reject them itself), but for those that hide
+ * what they are behind a chain of headers: they are dropped.
  */
 #include "sentry_room.h"
 
 #define READ_BATCH 64           /* packets a turn of the loop: other work is never far away */
 
-static bool parsed_enough(enum packet_result result)
+/* A chain of headers so long that it hides what is behind it: no honest stack builds one, but ours would walk to its end and answer. */
+static bool hides_behind_headers(enum packet_result result)
 {
-	return result == PACKET_OK || result == PACKET_SHORT_TRANSPORT || result == PACKET_BAD_TRANSPORT ||
-	       result == PACKET_LATER_FRAGMENT;
+	return result == PACKET_EXTENSION_LIMIT || result == PACKET_CUT;
 }
 
 /* What a trap still has open to a source that is being blocked must end without an answer. */
@@ -68,8 +69,10 @@ static bool judge(void *context, const struct nfqueue_packet *packet)
 	enum packet_result result = packet_parse(packet->data, packet->copied, packet->checksum_ready, &probe.packet);
 
 	sentry->rejected[result]++;
-	if (!parsed_enough(result) || packet->class >= PROBE_PORT_COUNT || !sentry->engine)
-		return true;
+	bool pass = !hides_behind_headers(result) || sentry->rules.mode != NFT_BLOCK;
+
+	if (!packet_is_set(result) || packet->class >= PROBE_PORT_COUNT || !sentry->engine)
+		return pass;
 	if (is_doctors(sentry, &probe.packet)) {
 		sentry->probe_packets++;
 		return true;
@@ -81,7 +84,7 @@ static bool judge(void *context, const struct nfqueue_packet *packet)
 	bool changed = changes_sets(&sentry->actions);
 	sentry_act(sentry);
 	measure(sentry, started_ns, changed);
-	return verdict == VERDICT_ACCEPT;
+	return pass && verdict == VERDICT_ACCEPT;
 }
 
 void sentry_read_queue(struct sentry *sentry)

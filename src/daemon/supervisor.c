@@ -80,19 +80,33 @@ static void on_child(evutil_socket_t number, short what, void *context)
 	supervisor_children_reap(context);
 }
 
+/* A sentry that hangs holds packets and judges none: ended like one that has crashed, it harms nobody. */
+static void watch_sentry(struct supervisor *s)
+{
+	if (s->stage != STAGE_SERVING || !s->sentry.pid || ++s->missed_beats != SUPERVISOR_BEATS_MISSED)
+		return;
+	journal_log(s->journal, LOG_ERR, "the sentry has not moved for %d s: ending it, what it holds passes",
+		    SUPERVISOR_BEATS_MISSED);
+	kill(s->sentry.pid, SIGKILL);
+}
+
 static void on_tick(evutil_socket_t fd, short what, void *context)
 {
 	struct supervisor *s = context;
 
 	(void)fd, (void)what;
+	watch_sentry(s);
 	supervisor_config_tick(s);
 	supervisor_hooks_tick(s);
 }
 
 static void on_watchdog(evutil_socket_t fd, short what, void *context)
 {
-	(void)fd, (void)what, (void)context;
-	sd_notify(0, "WATCHDOG=1");
+	const struct supervisor *s = context;
+
+	(void)fd, (void)what;
+	if (s->stage != STAGE_SERVING || s->missed_beats < SUPERVISOR_BEATS_MISSED)
+		sd_notify(0, "WATCHDOG=1");
 }
 
 /* One timer for each thing that may take too long: the start, then each child's end. */

@@ -31,6 +31,8 @@ struct child {
 	bool told_to_end;
 };
 
+#define SUPERVISOR_BEATS_MISSED 5       /* then the sentry hangs, and whoever it holds packets of is cut off: it is ended */
+
 enum stage { STAGE_STARTING, STAGE_SERVING, STAGE_ENDING };
 
 /* A reload under way. */
@@ -51,6 +53,7 @@ struct supervisor {
 	struct event *signals[4], *tick, *deadline, *watchdog;
 	int ready_fd;
 	enum stage stage;
+	unsigned missed_beats;          /* of the sentry, in our own seconds: a suspended or starved machine counts none */
 	int status;
 	bool table_loaded;
 

@@ -55,6 +55,7 @@ static const struct {
 	[WIRE_MEMORY_SOURCES] = { sizeof(struct wire_sources), "memory-sources" },
 	[WIRE_MEMORY_SERVED] = { sizeof(struct wire_served), "memory-served" },
 	[WIRE_MEMORY_CUSTOMERS] = { sizeof(struct wire_customers), "memory-customers" },
+	[WIRE_BEAT] = { sizeof(struct wire_empty), "beat" },
 	[WIRE_MEMORY_END] = { sizeof(struct wire_empty), "memory-end" },
 };
 

@@ -76,6 +76,8 @@ enum wire_type {
 	WIRE_MEMORY_SERVED,     /* wire_served */
 	WIRE_MEMORY_CUSTOMERS,  /* wire_customers */
 	WIRE_MEMORY_END,        /* wire_empty */
+	/* sentry -> supervisor */
+	WIRE_BEAT,              /* wire_empty: once a second, from the loop that judges packets */
 	WIRE_TYPE_COUNT
 };
 

@@ -66,6 +66,21 @@ def test_sentry_killed_while_it_holds_packets(lab, picket, wire, honest):
     honest.check()
 
 
+def test_sentry_that_hangs(lab, picket, wire):
+    """A sentry that stands still holds packets of whoever is in `seen`: it is ended like one that died, and they pass."""
+    daemon = picket()
+    seen = wire(lab.victim, ATTACKER4)
+    os.kill(daemon.sentry(), signal.SIGSTOP)
+    sockets = closed_ports(lab, range(40001, 40006))
+    wait_until(lambda: len(seen.probes()) == 5, 2, "the SYNs arrive")
+    assert ended(daemon, 12) != 0
+    wait_until(lambda: len(seen.answers()) >= 5, 2, "what was held is answered")
+    assert "has not moved" in daemon.log_text()
+    assert lab.attacker.connect(VICTIM4[0], 80, 1.0) == "open"
+    for s in sockets:
+        s.close()
+
+
 @pytest.mark.core
 @pytest.mark.parametrize("victim", ["keeper", "supervisor"])
 def test_any_process_killed(lab, picket, honest, victim):
