@@ -24,7 +24,7 @@ struct engine *engine_new(const struct engine_config *config, const struct hash_
 	engine->popularity = popularity_new(key);
 	engine->merge = merge_new(key);
 	engine->incidents = incidents_new();
-	engine->storm = storm_new(engine->config.storm_rate, engine->now_ms);
+	engine->storm = storm_new(engine->config.storm_rate, key, engine->now_ms);
 	engine->sweep = sweep_new(key);
 	if (engine->sources && engine->blocks && engine->guard && engine->served && engine->decoys &&
 	    engine->popularity && engine->merge && engine->incidents && engine->storm && engine->sweep)

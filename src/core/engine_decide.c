@@ -93,17 +93,17 @@ static void observe(struct engine *engine, struct source *source, enum grade gra
 }
 
 /* May a soft block begin now?  If not, the source waits its turn. */
-static bool may_begin(struct engine *engine, struct source *source)
+static bool may_begin(struct engine *engine, const struct source *source)
 {
+	const struct piece *newest = source->pieces[0].kind == EVIDENCE_MARK ? &source->pieces[1] : &source->pieces[0];
 	struct score score = engine_score(engine, source);
-	double total = score_total(&score);
+	double total = score_total(&score), nats = newest->weight / (double)EVIDENCE_NAT;
 
-	if (storm_take(engine->storm, policy_is_high(&engine->config, total), engine->now_ms)) {
-		storm_forget(engine->storm, &source->key);
+	if (storm_take(engine->storm, engine->now_ms))
 		return true;
-	}
-	storm_wait(engine->storm, &source->key, (float)total);
-	return false;
+	storm_wait(engine->storm, &source->key, newest->port, nats, total, engine->now_ms);
+	return policy_is_high(&engine->config, total) &&
+	       storm_overtake(engine->storm, &source->key, engine->now_ms);
 }
 
 static void cut(struct engine *engine, struct source *source, enum grade grade, struct actions *actions)
