@@ -12,13 +12,15 @@
 /* Names of services by (protocol, port), from /etc/services' text; NULL means numbers alone. */
 struct service_names;
 
-/* Parses the text of services(5); NULL when out of memory.  Bad lines are passed over, at most 65,536 names are kept. */
+/* Parses the text of services(5); NULL when out of memory. Bad lines are passed over, at most 65,536 names are
+ * kept. */
 struct service_names *service_names_new(const char *text, size_t len);
 void service_names_free(struct service_names *names);
 const char *service_name(const struct service_names *names, uint8_t protocol, uint16_t port); /* or NULL */
 
 /* The stable log line of the contract, without a newline:
- *   block 198.51.100.7 for 10m: suspected 7.2 of 6.9, SYN scan, 5 closed ports (21 ftp, ...), looks like nmap [incident 42]
+ * block 198.51.100.7 for 10m: suspected 7.2 of 6.9, SYN scan, 5 closed ports (21 ftp, ...), looks like nmap
+ * [incident 42]
  * Observe mode: "would block ...". */
 void describe_event(struct writer *w, const struct event *event, const struct service_names *names);
 /* The part after the colon: "suspected 7.2 of 6.9, SYN scan, ...". */

@@ -86,7 +86,8 @@ enum verdict { VERDICT_ACCEPT, VERDICT_DROP };
 
 struct engine;
 
-/* NULL when out of memory.  All memory is allocated here; the table of sources is written to as well, so that a flood cannot make
+/* NULL when out of memory. All memory is allocated here; the table of sources is written to as well, so that a
+ * flood cannot make
  * the process grow.  Pages of the other tables follow the number of blocks and list entries. */
 struct engine *engine_new(const struct engine_config *config, const struct hash_key *key, int64_t now_ms);
 void engine_free(struct engine *engine);
@@ -94,10 +95,12 @@ void engine_free(struct engine *engine);
 void engine_configure(struct engine *engine, const struct engine_config *config);
 
 /* Judges one probe.  DROP when its source is (now) blocked and the block covers this packet (a soft
- * block: everything new), never in observe mode.  For a trap's report the verdict says whether the trap must close without a word. */
+ * block: everything new), never in observe mode. For a trap's report the verdict says whether the trap must close
+ * without a word. */
 enum verdict engine_probe(struct engine *engine, const struct probe *probe, int64_t now_ms,
 			  struct actions *actions);
-/* To be called every 100 to 1000 ms: expiries, storm bucket, ageing.  When actions->count is ENGINE_ACTIONS_MAX, call again. */
+/* To be called every 100 to 1000 ms: expiries, storm bucket, ageing. When actions->count is ENGINE_ACTIONS_MAX,
+ * call again. */
 void engine_tick(struct engine *engine, int64_t now_ms, struct actions *actions);
 
 /* The kernel did not take an ACTION_ADD: forget the block so that the state stays true. */
@@ -112,7 +115,8 @@ enum engine_result engine_unblock(struct engine *engine, const struct prefix *so
 enum engine_result engine_unblock_any(struct engine *engine, int64_t now_ms, struct actions *actions);
 
 /* The allow list.  until_ms 0: for good.  Adding frees at most ENGINE_ACTIONS_MAX/2 blocks
- * that it covers (call again while actions->count > 0).  origin: an entry from the configuration is replaced at reload, an admin's is not. */
+ * that it covers (call again while actions->count > 0). origin: an entry from the configuration is replaced at
+ * reload, an admin's is not. */
 enum allow_origin { ALLOW_CONFIG, ALLOW_ADMIN, ALLOW_ORIGIN_COUNT };
 enum engine_result engine_allow(struct engine *engine, const struct prefix *source, int64_t until_ms,
 				enum allow_origin origin, int64_t now_ms, struct actions *actions);

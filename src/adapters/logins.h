@@ -20,7 +20,8 @@ struct logins_entry {
 	enum logins_kind kind;
 };
 
-/* Reads the files below root ("" for the real ones) anew; at most max entries, no duplicates.  Missing files are no error.  Returns the count. */
+/* Reads the files below root ("" for the real ones) anew; at most max entries, no duplicates. Missing files are no
+ * error. Returns the count. */
 size_t logins_read(const char *root, struct logins_entry *out, size_t max);
 
 #endif

@@ -33,15 +33,18 @@ struct nfqueue_stats {
 
 struct nfqueue;
 
-/* Opens and binds queues first..first+count-1 with FAIL_OPEN and GSO, queue length 65,535, 32 MiB receive buffer (SO_RCVBUFFORCE).
+/* Opens and binds queues first..first+count-1 with FAIL_OPEN and GSO, queue length 65,535, 32 MiB receive buffer
+ * (SO_RCVBUFFORCE).
  * -EBUSY when another process is bound to one of them.  The fd may be inherited by fork. */
 int nfqueue_open(uint16_t first, unsigned count, struct nfqueue **out);
 void nfqueue_close(struct nfqueue *queue);
 int nfqueue_fd(const struct nfqueue *queue);
 /* Reads and judges at most max packets without blocking; verdicts are sent in batches where a run of packets
- * of one queue is accepted, at once where one is dropped, before it returns.  Returns how many were read, or -errno (never -EAGAIN, -EINTR, -ENOBUFS). */
+ * of one queue is accepted, at once where one is dropped, before it returns. Returns how many were read, or -errno
+ * (never -EAGAIN, -EINTR, -ENOBUFS). */
 int nfqueue_read(struct nfqueue *queue, unsigned max, nfqueue_judge_fn *judge, void *context);
-/* For the process that holds a copy when the reader has died: from now on everything passes, and what was held is accepted. */
+/* For the process that holds a copy when the reader has died: from now on everything passes, and what was held is
+ * accepted. */
 int nfqueue_accept_all(struct nfqueue *queue);
 void nfqueue_read_stats(const struct nfqueue *queue, struct nfqueue_stats *out);
 

@@ -19,7 +19,8 @@ struct pattern {
 };
 
 static const struct pattern patterns[] = {
-	/* TLS ClientHello (RFC 8446 sections 5.1, 4.1.2): record 22, version 3.x, length; type 1, length < 64 KiB, 3.x */
+	/* TLS ClientHello (RFC 8446 sections 5.1, 4.1.2): record 22, version 3.x, length; type 1, length < 64 KiB,
+	 * 3.x */
 	{ 11, { 0x16, 0x03, 0x00, 0x00, 0x00, 0x01, 0x00, 0x00, 0x00, 0x03, 0x00 },
 	      { 0xff, 0xff, 0xf8, 0x80, 0x00, 0xff, 0xff, 0x00, 0x00, 0xff, 0xf8 } },
 	/* HTTP/2 with prior knowledge (RFC 9113 section 3.4) */

@@ -45,7 +45,8 @@ static uint32_t sum_words(uint32_t sum, const uint8_t *p, size_t len)
 	return (sum & 0xffff) + (sum >> 16);
 }
 
-/* Over len bytes of the transport, where wanted with the pseudo-header of RFC 9293 section 3.1, RFC 8200 section 8.1. */
+/* Over len bytes of the transport, where wanted with the pseudo-header of RFC 9293 section 3.1, RFC 8200 section
+ * 8.1. */
 static enum packet_checksum verify(const struct packet_span *span, const struct packet *p, size_t len, bool pseudo)
 {
 	uint32_t sum = 0;

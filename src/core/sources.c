@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The table of sources: hash chains and the lists by which entries give way.  Owns the memory and the order, not
- * the meaning of scores.  Everything is allocated and written to once at start; no operation walks more than one chain.
+ * the meaning of scores. Everything is allocated and written to once at start; no operation walks more than one
+ * chain.
  * Defends against floods of forged sources (bounded, newcomers first) and against chosen collisions (keyed hash).
  */
 #include "sources.h"
@@ -45,7 +46,8 @@ struct sources {
 	uint16_t quota[QUOTA_NETS];
 };
 
-/* Zeroes, and has the kernel provide every page now: a compiler would turn malloc and memset into a calloc that does not. */
+/* Zeroes, and has the kernel provide every page now: a compiler would turn malloc and memset into a calloc that
+ * does not. */
 static void touch(void *memory, size_t len)
 {
 	volatile uint8_t *bytes = memory;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * `explain` for people: the verdict, then the evidence as an account that adds up, then what stands in the way and what
+ * `explain` for people: the verdict, then the evidence as an account that adds up, then what stands in the way and
+ * what
  * would happen next.  Rounding is carried from row to row, so that the hundredths shown add up to the score shown.
  */
 #include "ctl.h"

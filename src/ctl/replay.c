@@ -86,7 +86,8 @@ int ctl_replay(int argc, char **argv)
 		fputs(usage, stdout);
 		status = 0;
 	} else {
-		/* An empty file is the default configuration: without -c a replay does not depend on this host's own. */
+		/* An empty file is the default configuration: without -c a replay does not depend on this host's
+		 * own. */
 		config = config_read(options->config ? options->config : "/dev/null", options->config != NULL,
 				     tell_mistake, NULL);
 		names = read_services();

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What a replay found, for programs: one JSON object a line, one a source, highest score first, with the field names of
+ * What a replay found, for programs: one JSON object a line, one a source, highest score first, with the field
+ * names of
  * the contract.  Times are RFC 3339 in UTC, scores in nats.
  */
 #include "replay_run.h"

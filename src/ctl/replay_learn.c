@@ -2,7 +2,8 @@
 /*
  * Who is asked, and what answers.  Every packet that opens a flow is a question from one address to another.  Whoever
  * asks and is never asked is a stranger, and whom a stranger asks is ours.  After that, whoever mostly asks (four
- * questions to one and more) and is not ours counts as a stranger, too: a scanner may be asked back (ident, FTP data).
+ * questions to one and more) and is not ours counts as a stranger, too: a scanner may be asked back (ident, FTP
+ * data).
  * So a server's own calls to the world make nobody ours as long as somebody calls the server; where a capture shows
  * outgoing calls alone, only --local can tell.  Limit: the tables are bounded, a flood may fill them; what found no
  * room is counted and told.

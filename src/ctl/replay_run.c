@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The two passes.  The first learns what the capture tells about the host, the second hands the engine what the kernel
+ * The two passes. The first learns what the capture tells about the host, the second hands the engine what the
+ * kernel
  * would have queued, at the times of the capture.  Both stream: memory does not grow with the file.
  */
 #include "replay_run.h"

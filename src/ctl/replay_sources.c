@@ -120,7 +120,8 @@ struct replay_source *replay_sources_probe(struct replay_sources *sources, const
 	note_target(sources, source, p);
 	score = view->confirmed_mn + view->suspected_mn + view->fast_mn;
 	source->evidence |= score > 0 || view->kinds;
-	/* What a block covers would not have reached the engine: its score up to the decision is the one that counts. */
+	/* What a block covers would not have reached the engine: its score up to the decision is the one that
+	 * counts. */
 	if (score >= source->peak_mn && source->blocked_until_ms <= in->at_ms) {
 		source->peak_mn = score;
 		source->peak = *view;

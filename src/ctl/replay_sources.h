@@ -50,7 +50,8 @@ bool replay_sources_init(struct replay_sources *sources, const struct hash_key *
 void replay_sources_free(struct replay_sources *sources);
 /* The record that covers an address, the longest prefix first; NULL: none. */
 struct replay_source *replay_sources_find(const struct replay_sources *sources, const struct addr *addr);
-/* A probe was judged; view is the engine's afterwards.  The record, or NULL: the engine knows nothing of the source, or
+/* A probe was judged; view is the engine's afterwards. The record, or NULL: the engine knows nothing of the source,
+ * or
  * there is no room. */
 struct replay_source *replay_sources_probe(struct replay_sources *sources, const struct source_view *view,
 					   const struct replay_packet *in, const struct packet *p, enum verdict verdict);

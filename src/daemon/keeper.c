@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The keeper's start, loop and wires.
- * Promises: nothing it does can hold up the sentry; it needs no capability; when one of the others ends, it takes what
- * was said last and ends too.  Messages that make no sense are counted and thrown away: a process of ours may have been
+ * Promises: nothing it does can hold up the sentry; it needs no capability; when one of the others ends, it takes
+ * what
+ * was said last and ends too. Messages that make no sense are counted and thrown away: a process of ours may have
+ * been
  * taken over.
  */
 #include "keeper_room.h"
@@ -257,7 +259,8 @@ static int set_up(struct keeper *keeper)
 	keeper->base = options.base = event_base_new();
 	if (!keeper->history || !keeper->memory || !keeper->protect || !keeper->base || control_open(&options, &keeper->control) < 0)
 		return -ENOMEM;
-	/* The first the sentry hears: whom it must not block, then whom it had blocked; before anything of this run is written down. */
+	/* The first the sentry hears: whom it must not block, then whom it had blocked; before anything of this run
+	 * is written down. */
 	protect_refresh(keeper->protect, start->sentry_fd, keeper_now_ms() / 1000, true);
 	memory_restore(keeper->memory, start->sentry_fd, keeper_now_ms());
 	keeper->sentry_event = listen_to(keeper, start->sentry_fd, on_sentry);
@@ -287,7 +290,8 @@ static void clean_up(struct keeper *keeper)
 	free(keeper);
 }
 
-/* It is the supervisor that ends, and the keeper hears of it: a service manager's or a terminal's signal to all of them
+/* It is the supervisor that ends, and the keeper hears of it: a service manager's or a terminal's signal to all of
+ * them
  * must not cost the last lines of the log. */
 static void ignore_signals(void)
 {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * History and live events, for as long and as fast as the client reads: from memory (the store) in pages by row, or from the ring of the
+ * History and live events, for as long and as fast as the client reads: from memory (the store) in pages by row, or
+ * from the ring of the
  * newest events, by position.
  */
 #include "keeper_room.h"

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Between the store and the wire.  A page from the sentry is checked before it is kept, one from the store before it is sent
- * (store.h): neither side believes the other.  What is wrong with the store is told once, when it begins and when it ends.
+ * Between the store and the wire. A page from the sentry is checked before it is kept, one from the store before it
+ * is sent
+ * (store.h): neither side believes the other. What is wrong with the store is told once, when it begins and when it
+ * ends.
  */
 #include "keeper_memory.h"
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The keeper's own room: what its parts share.  keeper.c owns start, loop and the two wires; keeper_task.c the
- * questions under way; keeper_commands.c what each request does; keeper_lists.c the answers that come in pages; keeper_events.c history and live events.
+ * questions under way; keeper_commands.c what each request does; keeper_lists.c the answers that come in pages;
+ * keeper_events.c history and live events.
  */
 #ifndef PICKET_KEEPER_ROOM_H
 #define PICKET_KEEPER_ROOM_H

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The sentry: senses, decides, blocks.  Runs as the unprivileged user with CAP_NET_ADMIN alone, because the kernel asks it of whoever
- * sends a verdict or an nftables message.  Never waits for a disk, a name lookup or another process.  When its supervisor is gone it
+ * The sentry: senses, decides, blocks. Runs as the unprivileged user with CAP_NET_ADMIN alone, because the kernel
+ * asks it of whoever
+ * sends a verdict or an nftables message. Never waits for a disk, a name lookup or another process. When its
+ * supervisor is gone it
  * lets everything that it holds pass, and ends; the table stays, so what is blocked stays blocked.
  */
 #include "sentry.h"
@@ -98,7 +100,8 @@ static void on_supervisor(evutil_socket_t fd, short what, void *context)
 		sentry_config_message(sentry, &sentry->in);
 	if (got == -EPIPE)
 		event_base_loopbreak(sentry->base);
-	/* The kernel's notifications can be had once the first configuration has opened its side, and only then is there an engine for
+	/* The kernel's notifications can be had once the first configuration has opened its side, and only then is
+	 * there an engine for
 	 * what the keeper has to say: it begins with what was remembered. */
 	if (!began && sentry->nft && (!listen_to(sentry, nft_watch_fd(sentry->nft), on_watch) ||
 				      !listen_to(sentry, sentry->start->keeper_fd, on_keeper)))

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Acting: the engine's actions, carried out in their order.  A decision counts from the kernel's acknowledgement: when the
+ * Acting: the engine's actions, carried out in their order. A decision counts from the kernel's acknowledgement:
+ * when the
  * kernel refuses an element, the engine is told to forget the block and the event says so.  Telling never waits: an
  * event that the keeper or the supervisor does not take at once is counted and lost.
  */

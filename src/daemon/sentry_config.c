@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The configuration as the supervisor sends it: taken whole or not at all.  The first one brings the sentry to life; a later one
+ * The configuration as the supervisor sends it: taken whole or not at all. The first one brings the sentry to life;
+ * a later one
  * loses no score and no block.
  */
 #include <errno.h>

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Healing: when somebody else removes or changes what is ours in the kernel, it is put back from what the engine
- * knows, with what is left of its time, and one line says so.  Removed three times within a minute, picket stays out for ten: an
+ * knows, with what is left of its time, and one line says so. Removed three times within a minute, picket stays out
+ * for ten: an
  * admin in a panic wins.
  */
 #include <errno.h>

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Questions and orders from the keeper, which holds the control socket and no privilege: every field is checked here.
- * A question is answered with one page; whoever wants more asks on with the cursor, so that no answer holds up the queue.
+ * A question is answered with one page; whoever wants more asks on with the cursor, so that no answer holds up the
+ * queue.
  */
 #include <errno.h>
 #include <stdio.h>

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The rules that should stand in the kernel, and the loading of a fresh table: the brake first, then the allow list and the blocks, and
+ * The rules that should stand in the kernel, and the loading of a fresh table: the brake first, then the allow list
+ * and the blocks, and
  * only then the rules, so that nobody on the list is ever touched and no block is forgotten.
  */
 #include <errno.h>

@@ -1,15 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Sensing: a packet from the queue or a visit to a trap becomes a probe, the engine judges it, and what it decided is
- * carried out before the verdict is given.  So the packet that tips the score is dropped with its source already in the kernel's set.
- * Defends by: packets that make no sense are counted by name and pass (the stack will reject them itself), but for those that hide
+ * carried out before the verdict is given. So the packet that tips the score is dropped with its source already in
+ * the kernel's set.
+ * Defends by: packets that make no sense are counted by name and pass (the stack will reject them itself), but for
+ * those that hide
  * what they are behind a chain of headers: they are dropped.
  */
 #include "sentry_room.h"
 
 #define READ_BATCH 64           /* packets a turn of the loop: other work is never far away */
 
-/* A chain of headers so long that it hides what is behind it: no honest stack builds one, but ours would walk to its end and answer. */
+/* A chain of headers so long that it hides what is behind it: no honest stack builds one, but ours would walk to
+ * its end and answer. */
 static bool hides_behind_headers(enum packet_result result)
 {
 	return result == PACKET_EXTENSION_LIMIT || result == PACKET_CUT;

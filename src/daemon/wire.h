@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * What the three processes say to each other: fixed-size messages over SOCK_SEQPACKET socket pairs.
- * Every message has a header and the one body that belongs to its type; wire_receive() drops whatever has another length,
+ * Every message has a header and the one body that belongs to its type; wire_receive() drops whatever has another
+ * length,
  * and the receiver checks the fields.  All fields have a fixed width; the processes are one binary.
  */
 #ifndef PICKET_WIRE_H
@@ -68,7 +69,8 @@ enum wire_type {
 	/* keeper -> sentry */
 	WIRE_PROBE,             /* wire_order: for duration_ms (at most WIRE_PROBE_MS_MAX; 0: no longer) packets from
 				 * WIRE_PROBE_V4 and _V6 are counted instead of judged; answered by WIRE_RESULT */
-	/* Memory, in this order.  keeper -> sentry, once: what was remembered.  sentry -> keeper, every ten minutes and at a stop: what is
+	/* Memory, in this order. keeper -> sentry, once: what was remembered. sentry -> keeper, every ten minutes
+	 * and at a stop: what is
 	 * to be remembered. */
 	WIRE_MEMORY_BEGIN,      /* wire_empty */
 	WIRE_MEMORY_BLOCKS,     /* wire_blocks */
@@ -198,7 +200,8 @@ int wire_pair(int fds[2]);
 int wire_send(int fd, enum wire_type type, uint32_t id, const void *body);
 /* The same, but waits for the other side to read, patience_ms at the most; then -EAGAIN. */
 int wire_send_patiently(int fd, enum wire_type type, const void *body, int patience_ms);
-/* 1: a message is in *out.  0: nothing there.  -EPIPE: the other side is gone.  -EBADMSG: one of wrong length or unknown type was thrown away. */
+/* 1: a message is in *out. 0: nothing there. -EPIPE: the other side is gone. -EBADMSG: one of wrong length or
+ * unknown type was thrown away. */
 int wire_receive(int fd, struct wire_message *out);
 size_t wire_body_len(enum wire_type type);      /* 0: no such type */
 const char *wire_type_name(enum wire_type type);

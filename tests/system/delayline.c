@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * A delay line: what comes in on one interface leaves by another a fixed time later, and the other way round.
- * The laboratory needs it because over a bare veth a scan of a thousand ports is over before any reaction from user space
+ * The laboratory needs it because over a bare veth a scan of a thousand ports is over before any reaction from user
+ * space
  * could count, and netem is not in every kernel.
  *
  *     delayline IFACE IFACE MICROSECONDS
  *
- * Prints "ready" once it forwards; ends on SIGTERM or SIGINT, telling on stderr what it carried and lost.  Order is kept.
- * Bounded: RING_SLOTS frames of FRAME_MAX bytes a direction; what does not fit is dropped and counted, like on a real line.
+ * Prints "ready" once it forwards; ends on SIGTERM or SIGINT, telling on stderr what it carried and lost. Order is
+ * kept.
+ * Bounded: RING_SLOTS frames of FRAME_MAX bytes a direction; what does not fit is dropped and counted, like on a
+ * real line.
  */
 #include <arpa/inet.h>
 #include <errno.h>
