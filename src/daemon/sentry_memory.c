@@ -58,6 +58,13 @@ static void restore_customers(struct sentry *sentry, const struct wire_customers
 		nft_add_customers(sentry->nft, page->items, page->count);
 }
 
+void sentry_ready(struct sentry *sentry)
+{
+	if (sentry->ready_by_ms)
+		wire_send(sentry->start->supervisor_fd, WIRE_READY, 0, &(struct wire_empty){ 0 });
+	sentry->ready_by_ms = 0;
+}
+
 void sentry_remembered(struct sentry *sentry, const struct wire_message *message)
 {
 	switch ((enum wire_type)message->header.type) {
@@ -69,6 +76,7 @@ void sentry_remembered(struct sentry *sentry, const struct wire_message *message
 		if (sentry->restored)
 			sentry_notice(sentry, EVENT_NOTICE, "%u blocks of an earlier run carry on", sentry->restored);
 		sentry->next_save_ms = sentry_now_ms(sentry) + SAVE_EVERY_MS;
+		sentry_ready(sentry);
 		break;
 	default:
 		break;
@@ -174,6 +182,8 @@ static bool save_pages(struct sentry *sentry, unsigned pages)
 
 void sentry_memory_tick(struct sentry *sentry, int64_t now_ms)
 {
+	if (sentry->ready_by_ms && now_ms >= sentry->ready_by_ms)
+		sentry_ready(sentry);
 	if (!sentry->next_save_ms || now_ms < sentry->next_save_ms)
 		return;
 	if (!sentry->customers)

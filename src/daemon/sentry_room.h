@@ -25,6 +25,7 @@
 
 #define SENTRY_TICK_MS        100
 #define SENTRY_LISTENERS_MAX  4096
+#define SENTRY_MEMORY_MS      5000      /* for the keeper to tell what it remembers; then on guard without */
 #define SENTRY_HEALS_MAX      3         /* within SENTRY_HEAL_SPAN_MS; then picket stays out */
 #define SENTRY_HEAL_SPAN_MS   60000
 #define SENTRY_HEAL_PAUSE_MS  600000
@@ -68,6 +69,7 @@ struct sentry {
 	bool routes_stale;
 	int64_t next_second_ms, next_listeners_ms, next_customers_ms;
 
+	int64_t ready_by_ms;            /* 0: on guard, and said so */
 	uint32_t restored;              /* blocks of an earlier run */
 	int64_t next_save_ms;           /* 0: not before the keeper has told what it remembers */
 	size_t save_part;               /* of the save under way */
@@ -119,6 +121,7 @@ void sentry_world_customers(struct sentry *sentry);
 
 /* sentry_memory.c */
 void sentry_remembered(struct sentry *sentry, const struct wire_message *message);
+void sentry_ready(struct sentry *sentry);               /* tells the supervisor, once */
 void sentry_memory_tick(struct sentry *sentry, int64_t now_ms);
 void sentry_memory_stop(struct sentry *sentry);
 
