@@ -139,7 +139,7 @@ struct served_view {
 };
 uint32_t engine_services(const struct engine *engine, uint32_t cursor, struct served_view *out, size_t max, size_t *count);
 enum engine_result engine_restore_served(struct engine *engine, const struct served_view *served, int64_t now_ms);
-/* An IPv6 customer: its /64 is keyed by /128 from now on. */
+/* An IPv6 customer: from now on a hard ban in its /64 is for the address alone whose handshake earned it. */
 void engine_customer(struct engine *engine, const struct addr *addr, int64_t now_ms);
 
 /* ---- Views: flat, fixed-width copies, safe to send to another process. ---- */

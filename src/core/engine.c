@@ -83,7 +83,7 @@ struct score engine_score(const struct engine *engine, const struct source *sour
 
 struct prefix engine_key(struct engine *engine, const struct addr *addr)
 {
-	struct prefix key = guard_key(engine->guard, addr, engine->now_ms), wide;
+	struct prefix key = guard_key(engine->guard, addr), wide;
 
 	return !prefix_is_v4(&key) && merge_key(engine->merge, &key, engine->now_ms, &wide) ? wide : key;
 }

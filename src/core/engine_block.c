@@ -79,6 +79,12 @@ static bool place(struct engine *engine, struct source *source, struct event *ev
 	return false;
 }
 
+/* An address that is banned by itself, though it is counted with its net. */
+static bool is_part(const struct engine *engine, const struct prefix *key)
+{
+	return key->len == 128 && guard_key(engine->guard, &key->addr).len < 128;
+}
+
 static bool begin_one(struct engine *engine, struct source *source, enum grade grade, struct actions *actions)
 {
 	struct score score = engine_score(engine, source);
@@ -88,6 +94,8 @@ static bool begin_one(struct engine *engine, struct source *source, enum grade g
 
 	event.times = times;
 	event.duration_ms = policy_duration_ms(&engine->config, grade, times);
+	if (is_part(engine, &source->key))
+		snprintf(event.text, sizeof(event.text), "the address alone, customers are in its net");
 	if (grade == GRADE_BLOCK && !make_room(engine, score_total(&score), actions))
 		return false;
 	if (!place(engine, source, &event, score_total(&score)))

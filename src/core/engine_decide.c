@@ -125,6 +125,29 @@ static void cut(struct engine *engine, struct source *source, enum grade grade, 
 		alert(engine, source, actions);
 }
 
+/* A hard ban of a net cuts off its customers too.  So it is for the address that completed the handshake, and the net is
+ * blocked softly.  What is not a handshake earns the address nothing: it may be forged in the customer's own name. */
+static void ban_in_net(struct engine *engine, struct source *net, const struct prefix *host, struct actions *actions)
+{
+	struct source copy = *net, *source;
+
+	cut(engine, net, GRADE_BLOCK, actions);
+	if (copy.pieces[0].kind != EVIDENCE_TRAP)
+		return;
+	source = sources_find(engine->sources, host);
+	if (!source)
+		source = sources_add(engine->sources, host);
+	if (!source)
+		return;
+	copy.key = *host;
+	copy.times = source->times;
+	copy.last_block_day = source->last_block_day;
+	copy.grade = source->grade;
+	*source = copy;
+	engine_rank(engine, source);
+	cut(engine, source, GRADE_BAN, actions);
+}
+
 void engine_decide(struct engine *engine, struct source *source, const struct addr *sender, struct actions *actions)
 {
 	struct score score = engine_score(engine, source);
@@ -141,6 +164,8 @@ void engine_decide(struct engine *engine, struct source *source, const struct ad
 		alert(engine, source, actions);
 	else if (why != PROTECT_NONE)
 		spare(engine, source, grade, why, actions);
+	else if (grade == GRADE_BAN && guard_holds_customer(engine->guard, &source->key, engine->now_ms))
+		ban_in_net(engine, source, &host, actions);
 	else
 		cut(engine, source, grade, actions);
 }

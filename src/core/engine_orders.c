@@ -134,6 +134,10 @@ enum engine_result engine_unblock(struct engine *engine, const struct prefix *so
 	slot = meant_by(engine, source);
 	if (slot != BLOCKS_NONE) {
 		unblock_slot(engine, slot, actions);
+		/* An address in a net with customers may be banned within a net that is blocked. */
+		slot = source->len == 128 ? meant_by(engine, source) : BLOCKS_NONE;
+		if (slot != BLOCKS_NONE)
+			unblock_slot(engine, slot, actions);
 		return ENGINE_OK;
 	}
 	/* A net: everything that is blocked in it, as much as one call can tell. */

@@ -136,7 +136,7 @@ void engine_explain(const struct engine *engine, const struct addr *addr, int64_
 
 	memset(out, 0, sizeof(*out));
 	now_ms = now_ms > engine->now_ms ? now_ms : engine->now_ms;
-	key = guard_key(engine->guard, addr, now_ms);
+	key = guard_key(engine->guard, addr);
 	if (merge_peek(engine->merge, &key, &wide))
 		key = wide;
 	out->source.source = key;

@@ -41,8 +41,11 @@ enum protect_why guard_protected_inside(const struct guard *guard, const struct 
 
 void guard_customer(struct guard *guard, const struct addr *addr, int64_t now_ms);
 
+/* Was a customer heard of in this net, which is not a single address, within GUARD_CUSTOMER_MS? */
+bool guard_holds_customer(const struct guard *guard, const struct prefix *what, int64_t now_ms);
+
 /* The key under which an address is counted. */
-struct prefix guard_key(const struct guard *guard, const struct addr *addr, int64_t now_ms);
+struct prefix guard_key(const struct guard *guard, const struct addr *addr);
 
 uint32_t guard_allow_count(const struct guard *guard);
 uint32_t guard_protect_count(const struct guard *guard);

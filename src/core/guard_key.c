@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Under which key an address is counted.  An IPv4 host is its address.  An IPv6 host owns a /64 and may change its
- * address within at will, so the /64 is the source; but where strangers share a /64, or one that we must not cut off
- * lives in it, each address stands for itself.
+ * address within at will, so the /64 is the source; but where strangers share a /64, or one that we must not cut off at
+ * all lives in it, each address stands for itself.  A customer is not of those: one request would give a scanner as many
+ * sources as it has addresses.  Its /64 is blocked softly at most, which cuts off nobody who is served already.
  */
 #include "guard_room.h"
 
@@ -97,21 +98,26 @@ void guard_customer(struct guard *guard, const struct addr *addr, int64_t now_ms
 	guard->customer_ms[slot] = now_ms;
 }
 
-static bool holds_customer(const struct guard *guard, const struct prefix *net, int64_t now_ms)
+bool guard_holds_customer(const struct guard *guard, const struct prefix *what, int64_t now_ms)
 {
-	uint32_t slot = prefixset_find(guard->customers, net);
+	uint32_t slot = prefixset_find(guard->customers, what);
 
-	return slot != PREFIXSET_NONE && now_ms - guard->customer_ms[slot] < GUARD_CUSTOMER_MS;
+	if (what->len == 128)
+		return false;
+	/* Wider than one key, as a merged net is: rare enough to walk. */
+	if (slot == PREFIXSET_NONE && what->len < guard->ipv6_prefix)
+		slot = prefixset_next(guard->customers, 0, what);
+	while (slot != PREFIXSET_NONE && now_ms - guard->customer_ms[slot] >= GUARD_CUSTOMER_MS)
+		slot = prefixset_next(guard->customers, slot + 1, what);
+	return slot != PREFIXSET_NONE;
 }
 
-struct prefix guard_key(const struct guard *guard, const struct addr *addr, int64_t now_ms)
+struct prefix guard_key(const struct guard *guard, const struct addr *addr)
 {
 	struct prefix host = prefix_host(addr), net;
 
 	if (addr_is_v4(addr) || addr_is_link_local(addr) || is_shared(addr) || guard_is_onlink(guard, &host))
 		return host;
 	net = net_of(guard, addr);
-	if (prefixset_find(guard->nets, &net) != PREFIXSET_NONE || holds_customer(guard, &net, now_ms))
-		return host;
-	return net;
+	return prefixset_find(guard->nets, &net) != PREFIXSET_NONE ? host : net;
 }
