@@ -74,6 +74,7 @@ static bool possible_flags(uint8_t flags)
 static struct finding judge_tcp(const struct packet *p)
 {
 	uint8_t flags = p->tcp_flags & FLAGS_ALL;
+	struct finding f;
 
 	if (!possible_flags(flags))
 		return finding(impossible_flags(flags), WEIGHT_FLAGS_FIRST, p->dport);
@@ -81,21 +82,28 @@ static struct finding judge_tcp(const struct packet *p)
 		return service_finding(EVIDENCE_SYN, judge_syn_weight(p->dport), p->dport);
 	if (flags & (TCP_SYN | TCP_RST))
 		return nothing;         /* backscatter: what the victims of a forged flood send to us */
-	if (answers(p))
-		return nothing;
-	return service_finding(flags & TCP_FIN ? EVIDENCE_MAIMON : EVIDENCE_ACK, WEIGHT_ACK, p->dport);
+	f = service_finding(flags & TCP_FIN ? EVIDENCE_MAIMON : EVIDENCE_ACK, WEIGHT_ACK, p->dport);
+	f.plausible = answers(p);
+	return f;
 }
 
 static bool traces_route(const struct packet *p)
 {
 	if (p->dport >= TRACEROUTE_PORT && p->dport < TRACEROUTE_PORT_END)
 		return p->ttl <= TRACEROUTE_TTL;
-	return p->dport >= MTR_PORT && p->ttl <= MTR_TTL;
+	return p->dport >= MTR_PORT && p->dport < TRACEROUTE_PORT && p->ttl <= MTR_TTL;
+}
+
+/* A long run of mtr, which uses a port only once, passes on beyond what traceroute uses. */
+static bool may_trace_route(const struct packet *p)
+{
+	return p->dport >= TRACEROUTE_PORT_END && p->ttl <= MTR_TTL;
 }
 
 static struct finding judge_udp(const struct probe *probe)
 {
 	const struct packet *p = &probe->packet;
+	struct finding f;
 
 	if (traces_route(p))
 		return nothing;
@@ -105,7 +113,9 @@ static struct finding judge_udp(const struct probe *probe)
 		return service_finding(EVIDENCE_UDP, WEIGHT_UDP_ANSWER, p->dport);
 	if (probe->port == PROBE_PORT_TRAPPED)
 		return service_finding(EVIDENCE_UDP_TRAP, WEIGHT_UDP_TRAP, p->dport);
-	return service_finding(EVIDENCE_UDP, answers(p) ? WEIGHT_UDP_ANSWER : WEIGHT_UDP, p->dport);
+	f = service_finding(EVIDENCE_UDP, answers(p) ? WEIGHT_UDP_ANSWER : WEIGHT_UDP, p->dport);
+	f.plausible = may_trace_route(p);
+	return f;
 }
 
 static struct finding judge_icmp(const struct packet *p)

@@ -27,6 +27,7 @@ struct finding {
 	uint8_t weight;                 /* the most it can weigh */
 	uint16_t port;                  /* as struct evidence has it */
 	bool service;                   /* weighs nothing where the port is, or lately was, served */
+	bool plausible;                 /* of a shape that honest hosts send, too: the first dozen weigh nothing */
 };
 
 struct finding judge_probe(const struct probe *probe);

@@ -17,6 +17,8 @@
 #define ACK_WINDOW_S    60
 #define ACK_FORGIVEN    5
 #define ECHO_FORGIVEN   2
+#define PLAUSIBLE_FORGIVEN SOURCE_PIECES        /* all that is remembered */
+#define TRACE_WINDOW_S  10      /* mtr asks each hop once a second: what comes faster is no mtr */
 #define FAMILIES_GRACE  2
 
 #define KIND_BIT(kind) (1u << (kind))
@@ -185,7 +187,12 @@ struct weighing weigh(const struct source *source, const struct finding *finding
 			w.weight = WEIGHT_FLAGS_FURTHER;
 		break;
 	case GROUP_ACK:
-		if (count_group(&past, GROUP_ACK, ACK_WINDOW_S) < ACK_FORGIVEN)
+		if (count_group(&past, GROUP_ACK, ACK_WINDOW_S) <
+		    (finding->plausible ? PLAUSIBLE_FORGIVEN : ACK_FORGIVEN))
+			w.weight = 0;
+		break;
+	case GROUP_UDP:
+		if (finding->plausible && count_group(&past, GROUP_UDP, TRACE_WINDOW_S) < PLAUSIBLE_FORGIVEN)
 			w.weight = 0;
 		break;
 	case GROUP_ECHO:
