@@ -48,6 +48,7 @@ MATCH = {
 class Result:
     row: object
     source: str
+    targets: list               # our addresses that are scanned
     event: dict = None          # the decision, as history tells it
     line: str = None
     victim: list = field(default_factory=list)
@@ -58,7 +59,7 @@ class Result:
 
     @property
     def probes(self):
-        return None if self.deciding is None else count_probes(self.victim, self.deciding)
+        return None if self.deciding is None else count_probes(self.victim, self.deciding, self.targets)
 
     @property
     def wrong(self):
@@ -74,8 +75,9 @@ class Result:
 
     def text(self):
         said = self.event["event"] if self.event else self.grade
-        return (f"{str(self.row):28} {said:6} probes {'-' if self.probes is None else self.probes:>3}  answers {len(self.wrong)}  "
-                f"learned {','.join(map(str, self.learned)) or '-':12} {re.sub(r'^.*? for ', '', self.line or '')[:150]}")
+        probes, learned = "-" if self.probes is None else self.probes, ",".join(map(str, self.learned)) or "-"
+        return (f"{str(self.row):30} {said:6} probes {probes:>3}  answers {len(self.wrong)}  learned {learned:12} "
+                + re.sub(r"^.*? for ", "", self.line or "")[:150])
 
 
 def is_probe(f, opened):
@@ -94,9 +96,11 @@ def is_probe(f, opened):
     return f.protocol != w.UDP or f.dport not in REAL_UDP
 
 
-def count_probes(frames, deciding):
+def count_probes(frames, deciding, addresses):
+    """Questions to our addresses up to the deciding one; one that was sent again is the same question."""
     opened = set()
-    return sum(is_probe(f, opened) for f in frames if f.index <= deciding)
+    probes = [f for f in frames if f.index <= deciding and f.dst in addresses and is_probe(f, opened)]
+    return len({(f.protocol, f.dst, f.dport, f.flags, f.icmp_type) for f in probes})
 
 
 def find_deciding(frames, evidence, addresses, nth_host=None):
@@ -165,7 +169,7 @@ def play_row(lab, picket, wire, row):
         getattr(matrix_setup, f"{name}_later", lambda _lab: None)(lab)
     relayed = source.startswith("198.51.100.")
     at_victim, at_scanner = wire(lab.victim, source), wire(lab.client if relayed else lab.attacker, source)
-    result = Result(row, source)
+    result = Result(row, source, targets)
     pattern = rf"\b(?:block|ban) {re.escape(key)}(/\d+)? for "
     if hasattr(matrix_send, row.command[0]):
         getattr(matrix_send, row.command[0])(lab, row, targets, *row.command[1:])

@@ -61,7 +61,8 @@ def frame(source, target, sport, dport, extension=b"", **more):
     body = tcp(src, dst, sport, dport, **more)
     mac = b"".join(bytes.fromhex(MAC[who].replace(":", "")) for who in ("victim", "attacker"))
     if six:
-        return mac + b"\x86\xdd" + struct.pack("!IHBB", 6 << 28, len(extension) + len(body), 60 if extension else 6, 60) + src + dst + extension + body
+        head = struct.pack("!IHBB", 6 << 28, len(extension) + len(body), 60 if extension else 6, 60) + src + dst
+        return mac + b"\x86\xdd" + head + extension + body
     head = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 20 + len(body), sport ^ dport, 0x4000, 60, 6, 0, src, dst)
     return mac + b"\x08\x00" + head[:10] + struct.pack("!H", checksum(head)) + head[12:] + body
 
