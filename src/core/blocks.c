@@ -145,6 +145,11 @@ uint32_t blocks_next(const struct blocks *blocks, uint32_t slot, const struct pr
 	return prefixset_next(blocks->sources, slot, within);
 }
 
+bool blocks_none_inside(const struct blocks *blocks, const struct prefix *within)
+{
+	return prefixset_none_inside(blocks->sources, within);
+}
+
 uint32_t blocks_due(const struct blocks *blocks, int64_t now_ms)
 {
 	return blocks->heap_count > 0 && end_of(blocks, 0) <= now_ms ? blocks->heap[0] : BLOCKS_NONE;

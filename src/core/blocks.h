@@ -36,6 +36,8 @@ uint32_t blocks_find(const struct blocks *blocks, const struct prefix *source);
 uint32_t blocks_cover(const struct blocks *blocks, const struct prefix *what);
 /* The next used slot from `slot` on, inside `within` (NULL: any). */
 uint32_t blocks_next(const struct blocks *blocks, uint32_t slot, const struct prefix *within);
+/* Is surely none inside `within`?  Cheap, and false where it takes a walk to know. */
+bool blocks_none_inside(const struct blocks *blocks, const struct prefix *within);
 /* The block whose time is up first, if that is at or before now. */
 uint32_t blocks_due(const struct blocks *blocks, int64_t now_ms);
 /* The soft block with the lowest score.  Walks the table: asked only at storm_live. */

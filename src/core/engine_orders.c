@@ -191,6 +191,9 @@ static void free_blocks(struct engine *engine, const struct prefix *what, const 
 		freed++;
 	}
 	merge_part(engine->merge, what);
+	/* A configured list has many entries that nothing stands on: not a walk for each. */
+	if (blocks_none_inside(engine->blocks, what))
+		return;
 	slot = blocks_next(engine->blocks, 0, what);
 	for (; slot != BLOCKS_NONE && freed < FREED_MAX; freed++) {
 		engine_lift(engine, slot, text, actions);

@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define LOOKUP_BITS 8           /* an IPv4 /24 is looked up address by address */
+
 struct member {
 	struct prefix prefix;
 	bool used;
@@ -148,13 +150,47 @@ uint32_t prefixset_cover(const struct prefixset *set, const struct prefix *prefi
 
 uint32_t prefixset_next(const struct prefixset *set, uint32_t slot, const struct prefix *within)
 {
+	unsigned last = within && within->len >= 8 ? within->len / 8u - 1 : 0;
+
 	for (; slot < set->high; slot++) {
 		const struct member *member = &set->members[slot];
 
+		/* The last whole byte tells most of them apart, at a tenth of the price. */
+		if (within && within->len >= 8 && member->prefix.addr.b[last] != within->addr.b[last])
+			continue;
 		if (member->used && (!within || prefix_covers(within, &member->prefix)))
 			return slot;
 	}
 	return PREFIXSET_NONE;
+}
+
+/* All prefixes of one length inside `within`, one by one: at most 2^LOOKUP_BITS. */
+static bool none_of_len(const struct prefixset *set, const struct prefix *within, unsigned len)
+{
+	struct prefix inner = { .addr = within->addr, .len = (uint8_t)len };
+
+	for (unsigned i = 0; i < 1u << (len - within->len); i++) {
+		for (unsigned bit = 0; bit < len - within->len; bit++) {
+			unsigned at = len - 1 - bit;
+			uint8_t mask = (uint8_t)(0x80u >> at % 8);
+
+			inner.addr.b[at / 8] &= (uint8_t)~mask;
+			if (i >> bit & 1)
+				inner.addr.b[at / 8] |= mask;
+		}
+		if (prefixset_find(set, &inner) != PREFIXSET_NONE)
+			return false;
+	}
+	return true;
+}
+
+bool prefixset_none_inside(const struct prefixset *set, const struct prefix *within)
+{
+	for (unsigned i = 0; i < set->lens_count && set->lens[i] >= within->len; i++) {
+		if (set->lens[i] - within->len > LOOKUP_BITS || !none_of_len(set, within, set->lens[i]))
+			return false;
+	}
+	return true;
 }
 
 const struct prefix *prefixset_at(const struct prefixset *set, uint32_t slot)

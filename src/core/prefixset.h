@@ -32,6 +32,9 @@ uint32_t prefixset_cover(const struct prefixset *set, const struct prefix *prefi
  * for orders, not for packets. */
 uint32_t prefixset_next(const struct prefixset *set, uint32_t slot, const struct prefix *within);
 
+/* Is surely none inside `within`?  Looks no further than a few hundred lookups go: false where it would take a walk. */
+bool prefixset_none_inside(const struct prefixset *set, const struct prefix *within);
+
 const struct prefix *prefixset_at(const struct prefixset *set, uint32_t slot);
 uint32_t prefixset_count(const struct prefixset *set);
 
