@@ -93,8 +93,11 @@ struct nft_customer {
 	uint16_t port;
 	uint8_t protocol;               /* TCP or UDP */
 };
-/* At most max, the IPv6 ones first; returns the count or -errno. */
+/* At most max, those of TCP first; an IPv6 one is its /64.  Returns the count or -errno.  The kernel takes long over large
+ * books: seconds for some 100,000 entries. */
 int nft_read_customers(struct nft *nft, struct nft_customer *out, size_t max);
+/* Those of TCP over IPv6 alone. */
+int nft_read_customers_v6(struct nft *nft, struct nft_customer *out, size_t max);
 int nft_add_customers(struct nft *nft, const struct nft_customer *customers, size_t count);
 
 /* Notifications (NFNLGRP_NFTABLES): a second socket, to be polled for reading. */

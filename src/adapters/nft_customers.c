@@ -17,8 +17,8 @@ static const struct book {
 	uint8_t protocol;               /* whose additions go here; 0: the other book of the family takes them */
 } books[] = {
 	{ "customers6", 16, IPPROTO_TCP },
-	{ "answered6", 16, IPPROTO_UDP },
 	{ "customers4", 4, IPPROTO_TCP },
+	{ "answered6", 16, IPPROTO_UDP },
 	{ "answered4", 4, IPPROTO_UDP },
 };
 
@@ -46,11 +46,11 @@ static int read_customer(void *context, const uint8_t *key, size_t len, int64_t 
 	return 0;
 }
 
-int nft_read_customers(struct nft *nft, struct nft_customer *out, size_t max)
+static int read_books(struct nft *nft, size_t count, struct nft_customer *out, size_t max)
 {
 	struct reading reading = { .out = out, .max = max < INT32_MAX ? max : INT32_MAX };
 
-	for (size_t i = 0; i < BOOKS; i++) {
+	for (size_t i = 0; i < count && reading.count < reading.max; i++) {
 		reading.book = &books[i];
 		int result = element_dump(nft, books[i].set, read_customer, &reading);
 
@@ -60,12 +60,23 @@ int nft_read_customers(struct nft *nft, struct nft_customer *out, size_t max)
 	return (int)reading.count;
 }
 
+int nft_read_customers(struct nft *nft, struct nft_customer *out, size_t max)
+{
+	return read_books(nft, BOOKS, out, max);
+}
+
+int nft_read_customers_v6(struct nft *nft, struct nft_customer *out, size_t max)
+{
+	return read_books(nft, 1, out, max);
+}
+
 static void put_customer(struct element_writer *w, const struct book *book, const struct nft_customer *customer)
 {
 	const uint16_t port = htons(customer->port);
 	uint8_t key[ELEMENT_KEY_MAX] = { 0 };
 
-	memcpy(key, book->address_len == 4 ? addr_v4_bytes(&customer->addr) : customer->addr.b, book->address_len);
+	memcpy(key, book->address_len == 4 ? addr_v4_bytes(&customer->addr) : customer->addr.b,
+	       book->address_len == 4 ? 4 : NFT_CALLER_LEN / 8);
 	key[book->address_len] = customer->protocol;
 	memcpy(key + book->address_len + 4, &port, sizeof(port));
 	element_put(w, key, book->address_len + 8, customer->left_ms, 0);

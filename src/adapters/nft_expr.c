@@ -155,11 +155,17 @@ void expr_address(struct rule_writer *w, enum nft_family family, enum rule_side 
 	expr_mask(w, mask, bytes);
 }
 
+/* In the books an IPv6 caller is its /64: one who has a /64 could fill them else. */
+static void expr_caller(struct rule_writer *w, enum nft_family family, enum rule_side side)
+{
+	expr_address(w, family, side, family == NFT_V4 ? 32 : NFT_CALLER_LEN);
+}
+
 void expr_customer(struct rule_writer *w, enum nft_family family, enum rule_side address, enum rule_side port)
 {
 	const uint32_t words = expr_families[family].len / 4;
 
-	expr_address(w, family, address, 128);
+	expr_caller(w, family, address);
 	expr_meta(w, NFT_META_L4PROTO, WORD(words));
 	expr_payload(w, NFT_PAYLOAD_TRANSPORT_HEADER, port == RULE_SOURCE ? 0 : 2, 2, WORD(words + 1));
 }
@@ -169,7 +175,7 @@ void expr_service(struct rule_writer *w, enum nft_family family, enum rule_side 
 	const uint32_t words = expr_families[family].len / 4;
 	const uint16_t wire_port = htons(port);
 
-	expr_address(w, family, address, 128);
+	expr_caller(w, family, address);
 	expr_meta(w, NFT_META_L4PROTO, WORD(words));
 	expr_immediate(w, WORD(words + 1), &wire_port, sizeof(wire_port));
 }

@@ -16,6 +16,8 @@
 
 #define NFT_NAME_MAX 32         /* of a set or chain of ours, with the NUL */
 
+#define NFT_CALLER_LEN 64       /* of an IPv6 address in the books of customers, answered, called */
+
 enum nft_family { NFT_V4, NFT_V6, NFT_FAMILY_COUNT };
 
 /* Which prefix lengths of a list have a set: [list][family][length as people write it]. */

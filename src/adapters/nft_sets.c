@@ -29,7 +29,8 @@
 #define DYNAMIC  (NFT_SET_EVAL | NFT_SET_TIMEOUT)
 
 #define SEEN_MAX     262144     /* 40,000 newcomers a second, 3 s each, with room */
-#define CUSTOMER_MAX 262144
+#define CUSTOMER_MAX 131072     /* each took a whole connection with data */
+#define ANSWERED_MAX 16384      /* forged datagrams fill it and no more: what is beyond gets its answer, and has no claim once blocked */
 #define SPOKEN_MAX   131072
 #define BLOCKS_MAX   132096     /* what the engine keeps (131,072) and some that the kernel has not yet cleared away */
 #define ALLOW_MAX    66560
@@ -57,9 +58,9 @@ static const struct set sets[] = {
 	  .size = CUSTOMER_MAX, .timeout_ms = 24 * 3600 * 1000, .carried = true },
 	/* sets of their own: whoever forges senders of datagrams can fill them, and must not crowd out the others */
 	{ .name = "answered4", .type = CONCAT(TYPE_IPV4, TYPE_PROTOCOL, TYPE_PORT), .key_len = 12, .flags = DYNAMIC,
-	  .size = CUSTOMER_MAX, .timeout_ms = 24 * 3600 * 1000, .carried = true },
+	  .size = ANSWERED_MAX, .timeout_ms = 24 * 3600 * 1000, .carried = true },
 	{ .name = "answered6", .type = CONCAT(TYPE_IPV6, TYPE_PROTOCOL, TYPE_PORT), .key_len = 24, .flags = DYNAMIC,
-	  .size = CUSTOMER_MAX, .timeout_ms = 24 * 3600 * 1000, .carried = true },
+	  .size = ANSWERED_MAX, .timeout_ms = 24 * 3600 * 1000, .carried = true },
 	/* what we sent first */
 	{ .name = "asked4", .type = CONCAT(TYPE_IPV4, TYPE_PORT, TYPE_PORT), .key_len = 12, .flags = DYNAMIC,
 	  .size = SPOKEN_MAX, .timeout_ms = 120000, .carried = true },

@@ -118,10 +118,9 @@ static void tick_second(struct sentry *sentry, int64_t now_ms)
 		sentry->next_listeners_ms = now_ms + 5000;
 		sentry_world_listeners(sentry);
 	}
-	if (now_ms >= sentry->next_customers_ms) {
-		sentry->next_customers_ms = now_ms + 60000;
+	if (now_ms >= sentry->next_customers_ms)
 		sentry_world_customers(sentry);
-	}
+
 	engine_status(sentry->engine, &status);
 	if (status.allow != sentry->allow_entries)      /* one ran out */
 		sentry_allow_sync(sentry);

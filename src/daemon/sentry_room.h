@@ -68,6 +68,7 @@ struct sentry {
 	uint8_t udp_seen[65536 / 8];    /* UDP ports of the last look: an ephemeral one does not last for two */
 	bool routes_stale;
 	int64_t next_second_ms, next_listeners_ms, next_customers_ms;
+	int64_t customers_every_ms;     /* how often the book is read: seldom when that takes long */
 
 	int64_t ready_by_ms;            /* 0: on guard, and said so */
 	uint32_t restored;              /* blocks of an earlier run */

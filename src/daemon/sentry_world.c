@@ -5,6 +5,7 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "sentry_room.h"
 
@@ -76,15 +77,33 @@ void sentry_world_listeners(struct sentry *sentry)
 	free(found);
 }
 
+#define CUSTOMERS_EVERY_MS 600000
+#define CUSTOMERS_LONG_MS  50           /* a reading that holds up the queue for longer comes half as often */
+#define CUSTOMERS_SELDOM_MS (24 * 3600 * 1000)
+
+static int64_t monotonic_ms(void)
+{
+	struct timespec time;
+
+	clock_gettime(CLOCK_MONOTONIC, &time);
+	return (int64_t)time.tv_sec * 1000 + time.tv_nsec / 1000000;
+}
+
 void sentry_world_customers(struct sentry *sentry)
 {
+	int64_t began_ms = monotonic_ms();
 	enum { MOST = 16384 };
 	struct nft_customer *found = calloc(MOST, sizeof(*found));
-	int count = found ? nft_read_customers(sentry->nft, found, MOST) : -1;
+	int count = found ? nft_read_customers_v6(sentry->nft, found, MOST) : -1;
 	int64_t now_ms = sentry_now_ms(sentry);
 
 	for (int i = 0; i < count; i++)
 		if (!addr_is_v4(&found[i].addr))
 			engine_customer(sentry->engine, &found[i].addr, now_ms);
 	free(found);
+	if (monotonic_ms() - began_ms <= CUSTOMERS_LONG_MS || !sentry->customers_every_ms)
+		sentry->customers_every_ms = CUSTOMERS_EVERY_MS;
+	else if (sentry->customers_every_ms < CUSTOMERS_SELDOM_MS)
+		sentry->customers_every_ms *= 2;
+	sentry->next_customers_ms = now_ms + sentry->customers_every_ms;
 }
