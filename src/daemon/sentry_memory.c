@@ -23,7 +23,7 @@ static void restore_blocks(struct sentry *sentry, const struct wire_blocks *page
 	size_t count = 0;
 
 	for (uint32_t i = 0; i < page->count && i < WIRE_BLOCK_BATCH; i++) {
-		const struct block_view *block = &page->items[i];
+		struct block_view view = page->items[i], *block = &view;
 
 		if (engine_restore_block(sentry->engine, block, now_ms) != ENGINE_OK)
 			continue;
