@@ -143,8 +143,8 @@ static struct finding judge_sctp(const struct packet *p)
 }
 
 /*
- * Tunnels, routing, redundancy, multicast: spoken by neighbours without a socket that anyone could look up.  But none of
- * them ever sends a packet with nothing in it, as nmap -sO does.  ICMP and IGMP are IPv4's alone, ICMPv6 is IPv6's.
+ * Tunnels, routing, redundancy, multicast: spoken by neighbours without a socket that anyone could look up.  But none
+ * of them ever sends a packet with nothing in it, as nmap -sO does.  ICMP and IGMP are IPv4's alone, ICMPv6 is IPv6's.
  */
 static bool spoken_protocol(const struct packet *p)
 {

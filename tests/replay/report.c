@@ -136,9 +136,9 @@ static void print_side(const struct report *report, enum side side, const char *
 
 void report_print(const struct report *report)
 {
-	printf("Score: when it was blocked, else the highest.  The last three columns: how far above (+) or below (-) the\n"
-	       "threshold that is, for a ban by confirmed evidence alone.\n");
-	print_side(report, SIDE_SCAN, "SCANS, hardest to see first (those without a block are out of reach and say so)");
+	printf("Score: when it was blocked, else the highest.  The last three columns: how far above (+) or below (-)\n"
+	       "the threshold that is, for a ban by confirmed evidence alone.\n");
+	print_side(report, SIDE_SCAN, "SCANS, hardest to see first (those without a block are out of reach)");
 	print_side(report, SIDE_HONEST, "HONEST SENDERS, nearest to a block first");
 	print_side(report, SIDE_OTHER, "FORGED ADDRESSES AND THE MACHINERY");
 }

@@ -181,7 +181,9 @@ def play_row(lab, picket, wire, row):
             time.sleep(0.02)
         time.sleep(row.linger)
         result.output = scan.stop()
-    result.line = (daemon.lines(rf"\b{row.grade} {re.escape(key)}(/\d+)? for ") or daemon.lines(pattern) or daemon.lines(rf"\balert {re.escape(key)}(/\d+)?: ") or [None])[0]
+    named = rf"{re.escape(key)}(/\d+)?"
+    wanted = (rf"\b{row.grade} {named} for ", pattern, rf"\balert {named}: ")
+    result.line = next((lines[0] for lines in map(daemon.lines, wanted) if lines), None)
     for events in (("block", "ban"), ("alert",)):
         told = decisions(daemon, key, events)
         if told:

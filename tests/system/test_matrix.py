@@ -3,17 +3,19 @@
 
 PICKET_MATRIX_REPORT=FILE appends a line of what was measured for each row.
 """
+import contextlib
 import os
 import re
+import time
 
 import pytest
 
 import wire as w
 from conftest import needs
-from lab import VICTIM4, VICTIM6, wait_until
+from lab import ATTACKER4, VICTIM4, VICTIM6, wait_until
 from matrix_rows import ROWS
 from matrix_run import count_probes, decisions, find_deciding, kernel_can, play_row
-from matrix_send import CLOSED, frame, send, shared
+from matrix_send import CLOSED, frame, send, shared, syns
 
 
 def note(text):
@@ -107,3 +109,27 @@ def test_rotating_through_the_nets_of_a_56(lab, picket, wire):
     for net in nets[8:]:
         assert not [f for f in frames if f.out and f.dst == f"{net}::7"], f"{net} was answered"
     assert len(daemon.blocked()) <= 9
+
+
+@pytest.mark.parametrize("cookies", [1, 2], ids=["", "syn-cookies"])
+@pytest.mark.parametrize("port", [22, 26], ids=["any-address", "one-address"])
+def test_handshake_that_a_decision_interrupts(lab, picket, wire, port, cookies):
+    """A SYN before the decision is answered, the ACK after it is not heard.
+
+    The limit that the manual names: under SYN cookies that ACK finds a listener, and one that is bound to an address looks like a connection.
+    """
+    lab.victim.sysctl(net__ipv4__tcp_syncookies=cookies)
+    lab.services("tcp:26:banner", f"bind:{VICTIM4[0]}")
+    daemon, record = picket(), wire(lab.victim, ATTACKER4)
+    with lab.attacker.socket() as s:
+        s.setblocking(False)
+        s.connect_ex((VICTIM4[0], port))
+        time.sleep(0.005)
+        send(lab, syns(ATTACKER4, VICTIM4[0], CLOSED[:6]), 0)
+        daemon.wait_blocked(ATTACKER4)
+        time.sleep(0.3)
+        with contextlib.suppress(BlockingIOError, ConnectionError):
+            s.recv(100)
+    banners = [f for f in record.frames() if f.out and f.payload_len]
+    assert any(f.is_synack and f.sport == port for f in record.frames())
+    assert bool(banners) == (port == 26 and cookies == 2), banners

@@ -61,7 +61,8 @@ static void empty_pings_are_nmaps(void **state)
 		uint16_t payload_len;
 		bool dont_fragment, marked;
 	} cases[] = {
-		{ PROTO_ICMP, 8, 0, false, true }, { PROTO_ICMP, 8, 56, false, false }, { PROTO_ICMP, 8, 0, true, false },
+		{ PROTO_ICMP, 8, 0, false, true }, { PROTO_ICMP, 8, 56, false, false },
+		{ PROTO_ICMP, 8, 0, true, false },
 		{ PROTO_ICMP, 13, 12, false, false }, { PROTO_ICMP, 0, 0, false, false },
 		{ PROTO_ICMPV6, 128, 4, false, true }, { PROTO_ICMPV6, 128, 60, false, false },
 		{ PROTO_ICMPV6, 135, 4, false, false },
