@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The table as a whole: opened, loaded, replaced, checked, unloaded.  A load is one transaction that takes the old
+ * The table as a whole: opened, taken over, loaded, replaced, checked, unloaded.  A load is one transaction that takes the old
  * table away and puts the new one in with everything alive in the old one's sets: there is no moment without
  * blocks.
  */
@@ -164,6 +164,7 @@ static bool rules_are_valid(const struct nft_rules *rules)
 
 int nft_load(struct nft *nft, const struct nft_rules *rules, nft_adopt_fn *adopt, void *context)
 {
+	static const bool carry[NFT_LIST_COUNT] = { [NFT_SOFT] = true, [NFT_HARD] = true };
 	struct nft_carried *carried = NULL;
 	struct nft_lengths *lengths;
 	struct nft_batch batch;
@@ -177,7 +178,7 @@ int nft_load(struct nft *nft, const struct nft_rules *rules, nft_adopt_fn *adopt
 	probe_queue(nft);
 	nft_lengths_fixed(lengths);
 	nft_batch_init(&batch);
-	result = result ? nft_carry_read(nft, lengths, &carried) : 0;
+	result = result ? nft_carry_read(nft, carry, NFT_CARRY_READINGS, lengths, &carried) : 0;
 	if (!result) {
 		/* made if it is not there, so that deleting never fails */
 		write_table(&batch, nft->table, NFT_MSG_NEWTABLE);
@@ -191,6 +192,41 @@ int nft_load(struct nft *nft, const struct nft_rules *rules, nft_adopt_fn *adopt
 		nft_carry_tell(carried, adopt, context);
 	nft_carry_free(carried);
 	return result;
+}
+
+/* Nothing is lost by one reading alone: what it may hide stays in the kernel until its time is over. */
+int nft_take_over(struct nft *nft, bool blocks, nft_adopt_fn *adopt, void *context)
+{
+	const bool wanted[NFT_LIST_COUNT] = { [NFT_SOFT] = blocks, [NFT_HARD] = blocks, [NFT_ALLOW] = true };
+	struct nft_carried *carried = NULL;
+	struct nft_lengths *lengths;
+	struct nft_batch batch;
+	int result = find_table(nft);
+
+	if (result == 1)
+		result = nft_format_stands(nft);
+	if (result != 1)
+		return result;
+	lengths = malloc(sizeof(*lengths));
+	if (!lengths)
+		return -ENOMEM;
+	nft_lengths_fixed(lengths);
+	nft_batch_init(&batch);
+	result = nft_carry_read(nft, wanted, 1, lengths, &carried);
+	if (!result) {
+		nft_sets_write_lasting(nft, &batch, lengths);
+		result = nft_batch_run(nft, &batch);
+	}
+	if (!result) {
+		nft->lengths = *lengths;
+		nft->mode = NFT_PAUSED;         /* which chains stand is not known: a new length gets its rules with the next ones */
+		nft->loaded = true;
+		nft_carry_tell(carried, adopt, context);
+	}
+	nft_batch_free(&batch);
+	free(lengths);
+	nft_carry_free(carried);
+	return result ? result : 1;
 }
 
 /* ---- replacing ---- */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What stands in an old table of ours and must outlive it: blocks, customers, seen.  Memory is bounded by the
+ * What stands in the lists of a table of ours: carried into a fresh one, or told when the table stays.  Memory is bounded by the
  * sets' own sizes.  A hash set that grows or shrinks while it is dumped can hide elements or tell them twice, and
  * gives no sign: it is read again until two readings agree in number, and everything told once is kept.
  */
@@ -11,13 +11,11 @@
 #include <string.h>
 
 #define SETS_MAX  512           /* looked at; ours are at most some 40 and one a prefix length */
-#define READINGS  4
 #define CARRY_MAX ((size_t)4 * 1024 * 1024)
 
 struct carried_set {
 	char name[NFT_NAME_MAX];
 	size_t key_len;
-	bool is_list;
 	enum nft_list list;
 	enum nft_family family;
 	unsigned len;
@@ -33,6 +31,8 @@ struct nft_carried {
 	size_t set_count, count, size;
 	uint32_t reading;               /* the set being read */
 	size_t told;                    /* in this reading */
+	bool wanted[NFT_LIST_COUNT];
+	struct nft_lengths *lengths;
 	struct carried_set sets[SETS_MAX];
 	struct carried_element *elements;
 };
@@ -66,7 +66,6 @@ static bool name_means(struct carried_set *set)
 	return false;
 }
 
-/* The allow list is the caller's to give again: it may have changed. */
 static int read_set(void *context, const struct nlmsghdr *nlh)
 {
 	struct nft_carried *carried = context;
@@ -78,12 +77,11 @@ static int read_set(void *context, const struct nlmsghdr *nlh)
 		return 0;                       /* not one of ours */
 	memset(set, 0, sizeof(*set));
 	memcpy(set->name, mnl_attr_get_payload(attr), mnl_attr_get_payload_len(attr));
-	set->key_len = nft_set_carried(set->name);
-	if (!set->key_len && name_means(set) && set->list != NFT_ALLOW) {
-		set->is_list = true;
-		set->key_len = set->family == NFT_V4 ? 4 : 16;
-	}
-	if (set->key_len)
+	if (!name_means(set))
+		return 0;
+	set->key_len = set->family == NFT_V4 ? 4 : 16;
+	carried->lengths->used[set->list][set->family][set->len] = true;
+	if (carried->wanted[set->list])
 		carried->set_count++;
 	return 0;
 }
@@ -145,7 +143,7 @@ static void keep_once(struct nft_carried *carried, size_t from)
 	carried->count = kept;
 }
 
-static int read_elements(struct nft *nft, struct nft_carried *carried, uint32_t set)
+static int read_elements(struct nft *nft, struct nft_carried *carried, uint32_t set, int readings)
 {
 	const size_t from = carried->count;
 	size_t before = SIZE_MAX;
@@ -153,7 +151,7 @@ static int read_elements(struct nft *nft, struct nft_carried *carried, uint32_t 
 
 	carried->reading = set;
 	carried->told = 0;
-	for (int i = 0; i < READINGS && (result == -EINTR || before != carried->told); i++) {
+	for (int i = 0; i < NFT_CARRY_READINGS && (result == -EINTR || (i < readings && before != carried->told)); i++) {
 		before = i ? carried->told : SIZE_MAX;
 		carried->told = 0;
 		result = element_dump(nft, carried->sets[set].name, read_element, carried);
@@ -166,24 +164,21 @@ static int read_elements(struct nft *nft, struct nft_carried *carried, uint32_t 
 	return result == -EINTR || result == -ENOENT ? 0 : result;      /* ENOENT: gone since */
 }
 
-int nft_carry_read(struct nft *nft, struct nft_lengths *lengths, struct nft_carried **out)
+int nft_carry_read(struct nft *nft, const bool wanted[NFT_LIST_COUNT], int readings, struct nft_lengths *lengths,
+		   struct nft_carried **out)
 {
 	struct nft_carried *carried = calloc(1, sizeof(*carried));
 	int result;
 
 	if (!carried)
 		return -ENOMEM;
+	memcpy(carried->wanted, wanted, sizeof(carried->wanted));
+	carried->lengths = lengths;
 	result = nft_dump(nft, NFT_MSG_GETSET, NULL, read_set, carried);
 	if (result == -EINTR)
 		result = 0;
-	for (uint32_t i = 0; i < carried->set_count && !result; i++) {
-		const struct carried_set *set = &carried->sets[i];
-		const size_t before = carried->count;
-
-		result = read_elements(nft, carried, i);
-		if (set->is_list && carried->count > before)
-			lengths->used[set->list][set->family][set->len] = true;
-	}
+	for (uint32_t i = 0; i < carried->set_count && !result; i++)
+		result = read_elements(nft, carried, i, readings);
 	if (result) {
 		nft_carry_free(carried);
 		return result;
@@ -216,8 +211,6 @@ void nft_carry_tell(const struct nft_carried *carried, nft_adopt_fn *adopt, void
 		struct prefix source;
 		struct addr addr;
 
-		if (!set->is_list)
-			continue;
 		addr = set->family == NFT_V4 ? addr_from_v4(element->key) : addr_from_v6(element->key);
 		source = prefix_of(&addr, set->family == NFT_V4 ? 96 + set->len : set->len);
 		adopt(context, set->list, &source, element->left_ms);

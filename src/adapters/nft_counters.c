@@ -53,3 +53,18 @@ int nft_read_counters(struct nft *nft, struct nft_counters *out)
 	*out = counters;
 	return 0;
 }
+
+static int find_mark(void *context, const struct nlmsghdr *nlh)
+{
+	if (nft_attr_is(nft_attr(nlh, NFTA_OBJ_NAME), NFT_FORMAT_MARK))
+		*(bool *)context = true;
+	return 0;
+}
+
+int nft_format_stands(struct nft *nft)
+{
+	bool found = false;
+	int result = nft_dump(nft, NFT_MSG_GETOBJ, NULL, find_mark, &found);
+
+	return result && result != -EINTR ? result : found;
+}

@@ -37,9 +37,6 @@ typedef int element_fn(void *context, const uint8_t *key, size_t len, int64_t le
 /* -EINTR as nft_dump(). */
 int element_dump(struct nft *nft, const char *set, element_fn *fn, void *context);
 
-/* nft_sets.c: the key's length of a carried set, 0 when that set is not carried. */
-uint32_t nft_set_carried(const char *name);
-
 /* nft_elements.c: counter objects. */
 struct nft_counter_name {
 	const char *name;
@@ -47,5 +44,7 @@ struct nft_counter_name {
 };
 extern const struct nft_counter_name nft_counters[];
 extern const size_t nft_counter_count;
+/* A counter that nothing counts with: a table that has it holds sets as this version makes and keys them. */
+#define NFT_FORMAT_MARK "format_2"
 
 #endif

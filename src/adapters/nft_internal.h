@@ -87,6 +87,10 @@ void nft_lengths_fixed(struct nft_lengths *lengths);
  * Returns how many sets. */
 unsigned nft_sets_write(const struct nft *nft, struct nft_batch *batch, const struct nft_lengths *lengths,
 			const struct nft_rules *rules);
+/* Of these the ones that last: what is in them stays. */
+unsigned nft_sets_write_lasting(const struct nft *nft, struct nft_batch *batch, const struct nft_lengths *lengths);
+/* nft_counters.c: 1 when the standing table is of this version's format, 0 when not, or -errno. */
+int nft_format_stands(struct nft *nft);
 /* Does nft_sets_write() make this set afresh (so that an old one must be deleted in the same transaction)? */
 bool nft_set_is_rebuilt(const char *name);
 /* One hash set of a list. */
@@ -96,8 +100,11 @@ void nft_list_set_write(const struct nft *nft, struct nft_batch *batch, enum nft
 
 struct nft_carried;
 
-/* Reads what is alive in the standing table's soft, hard, customers and seen sets; marks the lists' lengths used. */
-int nft_carry_read(struct nft *nft, struct nft_lengths *lengths, struct nft_carried **out);
+#define NFT_CARRY_READINGS 4
+/* Reads what is alive in the wanted lists, again up to so many times until two readings agree; marks the lengths that have a
+ * set, of all lists. */
+int nft_carry_read(struct nft *nft, const bool wanted[NFT_LIST_COUNT], int readings, struct nft_lengths *lengths,
+		   struct nft_carried **out);
 void nft_carry_write(const struct nft *nft, const struct nft_carried *carried, struct nft_batch *batch);
 void nft_carry_tell(const struct nft_carried *carried, nft_adopt_fn *adopt, void *context);
 void nft_carry_free(struct nft_carried *carried);

@@ -123,7 +123,7 @@ static unsigned write_new_lengths(const struct nft *nft, struct nft_batch *batch
 	return rules;
 }
 
-int nft_add(struct nft *nft, const struct nft_element *elements, size_t count)
+static int add(struct nft *nft, enum element_change change, const struct nft_element *elements, size_t count)
 {
 	struct nft_lengths *lengths;
 	struct nft_batch batch;
@@ -145,7 +145,7 @@ int nft_add(struct nft *nft, const struct nft_element *elements, size_t count)
 	*lengths = nft->lengths;
 	nft_batch_init(&batch);
 	rules = write_new_lengths(nft, &batch, lengths, &sets, entries, n);
-	write_entries(nft, &batch, lengths, ELEMENT_NEW, entries, n);
+	write_entries(nft, &batch, lengths, change, entries, n);
 	result = nft_batch_run(nft, &batch);
 	if (result == -EEXIST) {                /* some are there */
 		*lengths = nft->lengths;
@@ -166,6 +166,16 @@ int nft_add(struct nft *nft, const struct nft_element *elements, size_t count)
 	free(lengths);
 	free(entries);
 	return result;
+}
+
+int nft_add(struct nft *nft, const struct nft_element *elements, size_t count)
+{
+	return add(nft, ELEMENT_NEW, elements, count);
+}
+
+int nft_ensure(struct nft *nft, const struct nft_element *elements, size_t count)
+{
+	return add(nft, ELEMENT_ENSURE, elements, count);
 }
 
 int nft_delete(struct nft *nft, const struct nft_element *elements, size_t count)

@@ -40,36 +40,33 @@ struct set {
 	const char *name;
 	uint32_t type, key_len, flags, size;
 	uint64_t timeout_ms;
-	bool carried;                   /* its elements survive nft_load() */
 	uint8_t values[16];             /* of a constant set of bytes */
 	size_t value_count;
 };
 
 static const struct set sets[] = {
-	{ .name = "seen4", .type = TYPE_IPV4, .key_len = 4, .flags = DYNAMIC, .size = SEEN_MAX, .timeout_ms = 3000,
-	  .carried = true },
-	{ .name = "seen6", .type = TYPE_IPV6, .key_len = 16, .flags = DYNAMIC, .size = SEEN_MAX, .timeout_ms = 3000,
-	  .carried = true },
+	{ .name = "seen4", .type = TYPE_IPV4, .key_len = 4, .flags = DYNAMIC, .size = SEEN_MAX, .timeout_ms = 3000 },
+	{ .name = "seen6", .type = TYPE_IPV6, .key_len = 16, .flags = DYNAMIC, .size = SEEN_MAX, .timeout_ms = 3000 },
 	{ .name = "meter4", .type = TYPE_IPV4, .key_len = 4, .flags = DYNAMIC, .size = SEEN_MAX, .timeout_ms = 10000 },
 	{ .name = "meter6", .type = TYPE_IPV6, .key_len = 16, .flags = DYNAMIC, .size = SEEN_MAX, .timeout_ms = 10000 },
 	{ .name = "customers4", .type = CONCAT(TYPE_IPV4, TYPE_PROTOCOL, TYPE_PORT), .key_len = 12, .flags = DYNAMIC,
-	  .size = CUSTOMER_MAX, .timeout_ms = 24 * 3600 * 1000, .carried = true },
+	  .size = CUSTOMER_MAX, .timeout_ms = 24 * 3600 * 1000 },
 	{ .name = "customers6", .type = CONCAT(TYPE_IPV6, TYPE_PROTOCOL, TYPE_PORT), .key_len = 24, .flags = DYNAMIC,
-	  .size = CUSTOMER_MAX, .timeout_ms = 24 * 3600 * 1000, .carried = true },
+	  .size = CUSTOMER_MAX, .timeout_ms = 24 * 3600 * 1000 },
 	/* sets of their own: whoever forges senders of datagrams can fill them, and must not crowd out the others */
 	{ .name = "answered4", .type = CONCAT(TYPE_IPV4, TYPE_PROTOCOL, TYPE_PORT), .key_len = 12, .flags = DYNAMIC,
-	  .size = ANSWERED_MAX, .timeout_ms = 24 * 3600 * 1000, .carried = true },
+	  .size = ANSWERED_MAX, .timeout_ms = 24 * 3600 * 1000 },
 	{ .name = "answered6", .type = CONCAT(TYPE_IPV6, TYPE_PROTOCOL, TYPE_PORT), .key_len = 24, .flags = DYNAMIC,
-	  .size = ANSWERED_MAX, .timeout_ms = 24 * 3600 * 1000, .carried = true },
+	  .size = ANSWERED_MAX, .timeout_ms = 24 * 3600 * 1000 },
 	/* what we sent first */
 	{ .name = "asked4", .type = CONCAT(TYPE_IPV4, TYPE_PORT, TYPE_PORT), .key_len = 12, .flags = DYNAMIC,
-	  .size = SPOKEN_MAX, .timeout_ms = 120000, .carried = true },
+	  .size = SPOKEN_MAX, .timeout_ms = 120000 },
 	{ .name = "asked6", .type = CONCAT(TYPE_IPV6, TYPE_PORT, TYPE_PORT), .key_len = 24, .flags = DYNAMIC,
-	  .size = SPOKEN_MAX, .timeout_ms = 120000, .carried = true },
+	  .size = SPOKEN_MAX, .timeout_ms = 120000 },
 	{ .name = "called4", .type = CONCAT(TYPE_IPV4, TYPE_PROTOCOL, TYPE_PORT), .key_len = 12, .flags = DYNAMIC,
-	  .size = SPOKEN_MAX, .timeout_ms = 24 * 3600 * 1000, .carried = true },
+	  .size = SPOKEN_MAX, .timeout_ms = 24 * 3600 * 1000 },
 	{ .name = "called6", .type = CONCAT(TYPE_IPV6, TYPE_PROTOCOL, TYPE_PORT), .key_len = 24, .flags = DYNAMIC,
-	  .size = SPOKEN_MAX, .timeout_ms = 24 * 3600 * 1000, .carried = true },
+	  .size = SPOKEN_MAX, .timeout_ms = 24 * 3600 * 1000 },
 	/* neighbour discovery, multicast listeners */
 	{ .name = "icmp6_lifelines", .type = TYPE_ICMPV6, .key_len = 1,
 	  .values = { 130, 131, 132, 133, 134, 135, 136, 137, 143 }, .value_count = 9 },
@@ -275,11 +272,11 @@ static void write_counter(const struct nft *nft, struct nft_batch *batch, const 
 	nftnl_obj_free(obj);
 }
 
-unsigned nft_sets_write(const struct nft *nft, struct nft_batch *batch, const struct nft_lengths *lengths,
-			const struct nft_rules *rules)
+unsigned nft_sets_write_lasting(const struct nft *nft, struct nft_batch *batch, const struct nft_lengths *lengths)
 {
-	unsigned count = SETS + REBUILT_COUNT;
+	unsigned count = SETS;
 
+	write_counter(nft, batch, NFT_FORMAT_MARK);
 	for (size_t i = 0; i < nft_counter_count; i++)
 		write_counter(nft, batch, nft_counters[i].name);
 	for (size_t i = 0; i < SETS; i++) {
@@ -296,15 +293,14 @@ unsigned nft_sets_write(const struct nft *nft, struct nft_batch *batch, const st
 			}
 		}
 	}
-	write_rebuilt(nft, batch, rules);
 	return count;
 }
 
-uint32_t nft_set_carried(const char *name)
+unsigned nft_sets_write(const struct nft *nft, struct nft_batch *batch, const struct nft_lengths *lengths,
+			const struct nft_rules *rules)
 {
-	for (size_t i = 0; i < SETS; i++) {
-		if (sets[i].carried && strcmp(sets[i].name, name) == 0)
-			return sets[i].key_len;
-	}
-	return 0;
+	unsigned count = nft_sets_write_lasting(nft, batch, lengths);
+
+	write_rebuilt(nft, batch, rules);
+	return count + REBUILT_COUNT;
 }

@@ -19,6 +19,11 @@ static int compare_prefixes(const void *left, const void *right)
 }
 
 /* Those of one origin, or all (ALLOW_ORIGIN_COUNT), sorted. */
+void sentry_allow_sort(struct sentry *sentry)
+{
+	qsort(sentry->allowed, sentry->allowed_count, sizeof(*sentry->allowed), compare_prefixes);
+}
+
 static size_t engine_allow_list(struct sentry *sentry, enum allow_origin origin, struct prefix *out, size_t max)
 {
 	struct allow_view page[WIRE_ALLOW_BATCH];

@@ -56,7 +56,8 @@ static void ask_status(struct sentry *sentry, uint32_t id)
 	memcpy(status->rejected, sentry->rejected, sizeof(status->rejected));
 	status->events_lost = sentry->events_lost;
 	status->kernel_refused = sentry->kernel_refused;
-	queued = status->kernel.queued_closed + status->kernel.queued_served + status->kernel.queued_trapped;
+	queued = status->kernel.queued_closed + status->kernel.queued_served + status->kernel.queued_trapped -
+		 sentry->queued_before_load;
 	read = status->queue.packets - sentry->packets_before_load;
 	status->fail_open = queued > read ? queued - read : 0;
 	status->started_ms = sentry->started_ms;

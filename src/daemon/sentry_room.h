@@ -64,7 +64,7 @@ struct sentry {
 	uint64_t probe_packets;
 	struct latency judging, deciding;
 	uint64_t rejected[PACKET_RESULT_COUNT];
-	uint64_t packets_before_load;   /* read before the kernel's counters began at zero */
+	uint64_t packets_before_load, queued_before_load;       /* read, and counted by the kernel, when the table was loaded */
 	uint8_t udp_seen[65536 / 8];    /* UDP ports of the last look: an ephemeral one does not last for two */
 	bool routes_stale;
 	int64_t next_second_ms, next_listeners_ms, next_customers_ms;
@@ -108,6 +108,7 @@ int sentry_pause(struct sentry *sentry, int64_t until_ms);
 int sentry_resume(struct sentry *sentry);
 
 /* sentry_allow.c */
+void sentry_allow_sort(struct sentry *sentry);          /* what was found in the kernel's */
 void sentry_allow_configure(struct sentry *sentry);     /* the engine's list as the new configuration has it */
 void sentry_allow_sync(struct sentry *sentry);          /* the kernel's allow sets as the engine's list */
 

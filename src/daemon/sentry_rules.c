@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The rules that should stand in the kernel, and the loading of a fresh table: the brake first, then the allow list
- * and the blocks, and
- * only then the rules, so that nobody on the list is ever touched and no block is forgotten.
+ * The rules that should stand in the kernel, and the loading of the table.  A standing one is taken over, its rules at work until the
+ * new ones replace them; a fresh one gets the brake first, then the allow list and the blocks, and only then the rules, so that nobody on the list is ever touched and no block is forgotten.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -10,7 +9,7 @@
 
 #include "sentry_room.h"
 
-#define LOAD_BATCH 4096         /* elements in one transaction */
+#define LOAD_BATCH 16384        /* elements in one transaction */
 
 static enum nft_mode mode_of(const struct sentry *sentry)
 {
@@ -41,7 +40,8 @@ struct adoption {
 static void adopt(void *context, enum nft_list list, const struct prefix *source, int64_t left_ms)
 {
 	struct adoption *adoption = context;
-	int64_t now_ms = sentry_now_ms(adoption->sentry);
+	struct sentry *sentry = adoption->sentry;
+	int64_t now_ms = sentry_now_ms(sentry);
 	/* Only an admin blocks for good, or whole nets. */
 	bool manual = list == NFT_HARD && (left_ms == 0 || source->len < 48);
 	struct block_view block = {
@@ -53,6 +53,11 @@ static void adopt(void *context, enum nft_list list, const struct prefix *source
 		.reason = "found in the kernel at start",
 	};
 
+	if (list == NFT_ALLOW) {
+		if (sentry->allowed_count < ENGINE_ALLOW_MAX)
+			sentry->allowed[sentry->allowed_count++] = *source;
+		return;
+	}
 	if (!adoption->fresh)
 		return;
 	if (engine_restore_block(adoption->sentry->engine, &block, now_ms) == ENGINE_OK)
@@ -85,7 +90,7 @@ static int add_blocks(struct sentry *sentry)
 			};
 		}
 		if (filled + WIRE_BLOCK_BATCH > LOAD_BATCH || (cursor == 0 && filled)) {
-			error = nft_add(sentry->nft, batch, filled);
+			error = nft_ensure(sentry->nft, batch, filled);
 			filled = 0;
 		}
 	} while (cursor != 0);
@@ -93,27 +98,63 @@ static int add_blocks(struct sentry *sentry)
 	return error;
 }
 
-static int load_with(struct sentry *sentry, struct adoption *adoption)
+/* What the kernel has counted so far, and what was read so far, is not ours to compare. */
+static void remember_base(struct sentry *sentry)
 {
-	struct nft_rules brake = sentry->rules;
+	struct nft_counters counters = { 0 };
 	struct nfqueue_stats read;
-	int error;
 
-	brake.mode = NFT_PAUSED;
-	error = nft_load(sentry->nft, &brake, adopt, adoption);
-	if (error)
-		return error;
+	nft_read_counters(sentry->nft, &counters);
 	nfqueue_read_stats(sentry->start->queue, &read);
 	sentry->packets_before_load = read.packets;
-	sentry->allowed_count = 0;
+	sentry->queued_before_load = counters.queued_closed + counters.queued_served + counters.queued_trapped;
+}
+
+/* The lists as they should be, then the rules. */
+static int fill_and_arm(struct sentry *sentry, const struct adoption *adoption)
+{
+	int error;
+
+	remember_base(sentry);
 	sentry_allow_sync(sentry);
 	/* Allowed or protected meanwhile: what the engine does not know must not stand in the kernel. */
 	nft_delete(sentry->nft, adoption->refused, adoption->refused_count);
-	error = add_blocks(sentry);
+	error = adoption->fresh ? 0 : add_blocks(sentry);       /* else it knows those alone that stand there */
 	if (error)
 		sentry_notice(sentry, EVENT_FAILED, "some blocks could not be put back: %s", strerror(-error));
 	sentry->rules.mode = mode_of(sentry);
 	return nft_rules_replace(sentry->nft, &sentry->rules);
+}
+
+/* What stands in the allow sets comes from the kernel, sorted as sentry_allow_sync() has it. */
+static int take_over(struct sentry *sentry, struct adoption *adoption)
+{
+	struct prefix *allowed = calloc(ENGINE_ALLOW_MAX, sizeof(*allowed));
+	int taken;
+
+	if (!allowed)
+		return -ENOMEM;
+	free(sentry->allowed);
+	sentry->allowed = allowed;
+	sentry->allowed_count = 0;
+	taken = nft_take_over(sentry->nft, adoption->fresh, adopt, adoption);
+	sentry_allow_sort(sentry);
+	return taken;
+}
+
+static int load_with(struct sentry *sentry, struct adoption *adoption)
+{
+	struct nft_rules brake = sentry->rules;
+	int error;
+
+	if (take_over(sentry, adoption) == 1 && fill_and_arm(sentry, adoption) == 0)
+		return 0;
+	brake.mode = NFT_PAUSED;
+	error = nft_load(sentry->nft, &brake, adopt, adoption);
+	if (error)
+		return error;
+	sentry->allowed_count = 0;
+	return fill_and_arm(sentry, adoption);
 }
 
 int sentry_load(struct sentry *sentry, bool fresh, uint32_t *adopted)
