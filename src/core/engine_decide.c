@@ -127,7 +127,8 @@ static void cut(struct engine *engine, struct source *source, enum grade grade, 
 
 /* A hard ban of a net cuts off its customers too.  So it is for the address that completed the handshake, and the net is
  * blocked softly.  What is not a handshake earns the address nothing: it may be forged in the customer's own name. */
-static void ban_in_net(struct engine *engine, struct source *net, const struct prefix *host, struct actions *actions)
+static void ban_in_net(struct engine *engine, struct source *net, const struct prefix *host,
+		       struct actions *actions)
 {
 	struct source copy = *net, *source;
 

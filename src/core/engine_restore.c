@@ -3,8 +3,8 @@
  * State from an earlier run.  It comes from a file, so nothing in it is believed: every enum, length, time and
  * weight is checked, sums are made again from the pieces, and what makes no sense is refused whole.
  *
- * A clock that was ahead and has been put right is no reason to forget: what lies in the future happened now, and a block
- * lasts no longer than one of its grade may.
+ * A clock that was ahead and has been put right is no reason to forget: what lies in the future happened now, and a
+ * block lasts no longer than one of its grade may.
  */
 #include "engine_room.h"
 

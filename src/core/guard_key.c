@@ -2,8 +2,8 @@
 /*
  * Under which key an address is counted.  An IPv4 host is its address.  An IPv6 host owns a /64 and may change its
  * address within at will, so the /64 is the source; but where strangers share a /64, or one that we must not cut off at
- * all lives in it, each address stands for itself.  A customer is not of those: one request would give a scanner as many
- * sources as it has addresses.  Its /64 is blocked softly at most, which cuts off nobody who is served already.
+ * all lives in it, each address stands for itself.  A customer is not of those: one request would give a scanner as
+ * many sources as it has addresses.  Its /64 is blocked softly at most, which cuts off nobody who is served already.
  */
 #include "guard_room.h"
 

@@ -5,8 +5,8 @@
  * it was sought for an hour, so that a flood of forged sources does not whiten what is about to be scanned.
  *
  * Known limit: who keeps twenty forged names asking for a port, over an hour, makes a SYN to it weigh nothing until a
- * day after they stopped, and so for sixteen ports at most.  It does so for unmarked probes of closed ports alone: traps
- * weigh what they did, and a scan of other ports is seen as before.
+ * day after they stopped, and so for sixteen ports at most.  It does so for unmarked probes of closed ports alone:
+ * traps weigh what they did, and a scan of other ports is seen as before.
  *
  * Bounded: 256 candidates (the stalest gives way), 16 popular ports, distinct sources counted in 64 bits (linear
  * counting, Whang, Vander-Zanden and Taylor 1990: 17 bits set are about 20 sources).
