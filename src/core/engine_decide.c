@@ -125,8 +125,8 @@ static void cut(struct engine *engine, struct source *source, enum grade grade, 
 		alert(engine, source, actions);
 }
 
-/* A hard ban of a net cuts off its customers too.  So it is for the address that completed the handshake, and the net is
- * blocked softly.  What is not a handshake earns the address nothing: it may be forged in the customer's own name. */
+/* A hard ban of a net cuts off its customers too: so it is for the address that completed the handshake, and the net
+ * is blocked softly.  What is not a handshake earns the address nothing: it may be forged in the customer's name. */
 static void ban_in_net(struct engine *engine, struct source *net, const struct prefix *host,
 		       struct actions *actions)
 {
