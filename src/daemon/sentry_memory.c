@@ -12,6 +12,7 @@
 #define SAVE_EVERY_MS   600000
 #define PAGES_A_TICK    16
 #define CUSTOMERS_MAX   65536           /* that are remembered over a restart */
+#define BOOK_REST       12000           /* times as long as the reading took: 50 ms every ten minutes */
 #define STOP_PATIENCE_MS 500            /* for the keeper to read on, at a stop */
 
 /* ---- what was remembered ---- */
@@ -137,10 +138,15 @@ static bool save_customers(struct sentry *sentry, uint32_t *cursor)
 {
 	struct wire_customers *page = &sentry->out.body.customers;
 
-	if (*cursor == 0) {
+	int64_t now_ms = sentry_now_ms(sentry);
+
+	/* Large books take long to read, and packets wait meanwhile: then the last reading does. */
+	if (*cursor == 0 && (now_ms >= sentry->next_book_ms || (sentry->saving_at_once && sentry->book_took_ms <= 1000))) {
 		int count = nft_read_customers(sentry->nft, sentry->customers, CUSTOMERS_MAX);
 
 		sentry->customer_count = count > 0 ? (uint32_t)count : 0;
+		sentry->book_took_ms = sentry_now_ms(sentry) - now_ms;
+		sentry->next_book_ms = now_ms + sentry->book_took_ms * BOOK_REST;
 	}
 	uint32_t left = sentry->customer_count - *cursor;
 

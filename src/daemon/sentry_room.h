@@ -78,6 +78,7 @@ struct sentry {
 	bool saving_at_once;
 	struct nft_customer *customers; /* the kernel's book, while it is being sent */
 	uint32_t customer_count;
+	int64_t next_book_ms, book_took_ms;     /* of reading it */
 
 	struct wire_message in, out;    /* scratch: too large for the stack */
 };
