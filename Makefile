@@ -113,6 +113,14 @@ asan:                                   ## unit tests and the core of the system
 	@$(MAKE) BUILD=$(BUILD)-asan SANITIZE=1 all unit
 	@PICKET_BUILD=$(BUILD) scripts/check asan
 
+.PHONY: vm calibrate
+vm:                                     ## the package on a real machine: Debian's kernel and systemd, emulated (5 to 15 minutes)
+	@scripts/install-deps build deb vm || echo "vm: not everything could be installed"
+	@/usr/bin/python3 -B tests/vm/run.py || [ $$? = 77 ]
+
+calibrate: $(BUILD)/replay-run          ## every scenario's peak score and its distance to each threshold
+	@$(BUILD)/replay-run --report tests/replay/*.txt
+
 lint:                                   ## the house's rules, cppcheck, shell syntax
 	@scripts/lint
 
@@ -154,7 +162,7 @@ ifeq ($(DESTDIR),)
 	install -d -m 750 -o picket -g picket /var/lib/picket
 endif
 
-uninstall:                              ## removes what install put there; keeps $(SYSCONFDIR)/picket, the state and the accounts
+uninstall:                              ## removes what install put there; keeps the configuration, the state and the accounts
 	rm -f $(DESTDIR)$(SBINDIR)/picketd $(DESTDIR)$(SBINDIR)/picketctl $(DESTDIR)$(UNITDIR)/picket.service
 	rm -f $(foreach page,$(notdir $(wildcard man/*.[1-8])),$(DESTDIR)$(MANDIR)/man$(patsubst .%,%,$(suffix $(page)))/$(page))
 	rm -f $(DESTDIR)$(PREFIX)/share/bash-completion/completions/picketctl $(DESTDIR)$(PREFIX)/share/zsh/vendor-completions/_picketctl

@@ -91,46 +91,29 @@ static bool put(struct sentry *sentry, enum wire_type type, const void *body)
 	return wire_send_patiently(sentry->start->keeper_fd, type, body, sentry->saving_at_once ? STOP_PATIENCE_MS : 0) == 0;
 }
 
-static bool save_blocks(struct sentry *sentry, uint32_t *cursor)
+static bool save_page(struct sentry *sentry, enum wire_type type, uint32_t *cursor)
 {
-	struct wire_blocks *page = &sentry->out.body.blocks;
-	size_t count;
+	uint32_t next = sentry_page(sentry, type, *cursor);
 
-	memset(page, 0, sizeof(*page));
-	uint32_t next = engine_blocks(sentry->engine, *cursor, page->items, WIRE_BLOCK_BATCH, &count);
-	page->count = (uint32_t)count;
-	if (!put(sentry, WIRE_MEMORY_BLOCKS, page))
+	if (!put(sentry, type, &sentry->out.body))
 		return false;
 	*cursor = next;
 	return true;
+}
+
+static bool save_blocks(struct sentry *sentry, uint32_t *cursor)
+{
+	return save_page(sentry, WIRE_MEMORY_BLOCKS, cursor);
 }
 
 static bool save_sources(struct sentry *sentry, uint32_t *cursor)
 {
-	struct wire_sources *page = &sentry->out.body.sources;
-	size_t count;
-
-	memset(page, 0, sizeof(*page));
-	uint32_t next = engine_sources(sentry->engine, *cursor, sentry_now_ms(sentry), page->items, WIRE_SOURCE_BATCH, &count);
-	page->count = (uint32_t)count;
-	if (!put(sentry, WIRE_MEMORY_SOURCES, page))
-		return false;
-	*cursor = next;
-	return true;
+	return save_page(sentry, WIRE_MEMORY_SOURCES, cursor);
 }
 
 static bool save_served(struct sentry *sentry, uint32_t *cursor)
 {
-	struct wire_served *page = &sentry->out.body.served;
-	size_t count;
-
-	memset(page, 0, sizeof(*page));
-	uint32_t next = engine_services(sentry->engine, *cursor, page->items, WIRE_SERVED_BATCH, &count);
-	page->count = (uint32_t)count;
-	if (!put(sentry, WIRE_MEMORY_SERVED, page))
-		return false;
-	*cursor = next;
-	return true;
+	return save_page(sentry, WIRE_MEMORY_SERVED, cursor);
 }
 
 /* The kernel's book is read once, when its turn comes, and then sent by pages. */

@@ -80,48 +80,10 @@ static void ask_status(struct sentry *sentry, uint32_t id)
 	reply(sentry, WIRE_STATUS, id, status);
 }
 
-static void ask_blocks(struct sentry *sentry, uint32_t id, uint32_t cursor)
+static void ask_page(struct sentry *sentry, uint32_t id, enum wire_type answer, uint32_t cursor)
 {
-	struct wire_blocks *page = &sentry->out.body.blocks;
-	size_t count;
-
-	memset(page, 0, sizeof(*page));
-	page->next = engine_blocks(sentry->engine, cursor, page->items, WIRE_BLOCK_BATCH, &count);
-	page->count = (uint32_t)count;
-	reply(sentry, WIRE_BLOCKS, id, page);
-}
-
-static void ask_sources(struct sentry *sentry, uint32_t id, uint32_t cursor)
-{
-	struct wire_sources *page = &sentry->out.body.sources;
-	size_t count;
-
-	memset(page, 0, sizeof(*page));
-	page->next = engine_sources(sentry->engine, cursor, sentry_now_ms(sentry), page->items, WIRE_SOURCE_BATCH, &count);
-	page->count = (uint32_t)count;
-	reply(sentry, WIRE_SOURCES, id, page);
-}
-
-static void ask_allows(struct sentry *sentry, uint32_t id, uint32_t cursor)
-{
-	struct wire_allows *page = &sentry->out.body.allows;
-	size_t count;
-
-	memset(page, 0, sizeof(*page));
-	page->next = engine_allows(sentry->engine, cursor, page->items, WIRE_ALLOW_BATCH, &count);
-	page->count = (uint32_t)count;
-	reply(sentry, WIRE_ALLOWS, id, page);
-}
-
-static void ask_protects(struct sentry *sentry, uint32_t id, uint32_t cursor)
-{
-	struct wire_protects *page = &sentry->out.body.protects;
-	size_t count;
-
-	memset(page, 0, sizeof(*page));
-	page->next = engine_protects(sentry->engine, cursor, page->items, WIRE_PROTECT_BATCH, &count);
-	page->count = (uint32_t)count;
-	reply(sentry, WIRE_PROTECTS, id, page);
+	sentry_page(sentry, answer, cursor);
+	reply(sentry, answer, id, &sentry->out.body);
 }
 
 static void ask_explain(struct sentry *sentry, uint32_t id, const struct wire_order *order)
@@ -281,10 +243,10 @@ void sentry_order(struct sentry *sentry, const struct wire_message *message)
 	}
 	switch (type) {
 	case WIRE_ASK_STATUS: ask_status(sentry, id); break;
-	case WIRE_ASK_BLOCKS: ask_blocks(sentry, id, cursor); break;
-	case WIRE_ASK_SOURCES: ask_sources(sentry, id, cursor); break;
-	case WIRE_ASK_ALLOWS: ask_allows(sentry, id, cursor); break;
-	case WIRE_ASK_PROTECTS: ask_protects(sentry, id, cursor); break;
+	case WIRE_ASK_BLOCKS: ask_page(sentry, id, WIRE_BLOCKS, cursor); break;
+	case WIRE_ASK_SOURCES: ask_page(sentry, id, WIRE_SOURCES, cursor); break;
+	case WIRE_ASK_ALLOWS: ask_page(sentry, id, WIRE_ALLOWS, cursor); break;
+	case WIRE_ASK_PROTECTS: ask_page(sentry, id, WIRE_PROTECTS, cursor); break;
 	case WIRE_ASK_EXPLAIN: ask_explain(sentry, id, order); break;
 	case WIRE_BLOCK: order_block(sentry, id, order); break;
 	case WIRE_UNBLOCK: order_unblock(sentry, id, order); break;

@@ -10,6 +10,7 @@
  *   sentry_allow.c  the allow list in the kernel
  *   sentry_heal.c   what does stand in the kernel, when others meddle
  *   sentry_world.c  what the host is: addresses, routes, services
+ *   sentry_pages.c  the engine's tables by pages
  *   sentry_memory.c what outlives this run: told by the keeper, told to the keeper
  *   sentry_orders.c questions and orders from the keeper
  */
@@ -121,6 +122,9 @@ void sentry_heal(struct sentry *sentry);                /* put back what is miss
 void sentry_world_routes(struct sentry *sentry);
 void sentry_world_listeners(struct sentry *sentry);
 void sentry_world_customers(struct sentry *sentry);
+
+/* sentry_pages.c: the page behind the cursor into sentry->out; the next cursor, 0 when done */
+uint32_t sentry_page(struct sentry *sentry, enum wire_type type, uint32_t cursor);
 
 /* sentry_memory.c */
 void sentry_remembered(struct sentry *sentry, const struct wire_message *message);
