@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""`make vm`: the package on a real machine, from its installation to its purge.
+
+Debian 12 with its own kernel and systemd in plain emulation. Every step is checked and printed with its time; the
+first that fails ends the run (exit 1) with the daemon's journal. Where something needed is missing: "skipped", exit 77.
+
+    run.py [--deb FILE] [--cache DIR]       --deb: this package instead of one built now
+"""
+import argparse
+import contextlib
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+import image
+from machine import Wire
+from steps import HIGHER, STEPS, Failed, Run, expect
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+LIMIT_S = 15 * 60
+NEEDED = {"qemu-system-x86_64": "qemu-system-x86 ipxe-qemu", "mmdebstrap": "mmdebstrap", "mke2fs": "e2fsprogs",
+          "nmap": "nmap", "ssh": "openssh-client", "ip": "iproute2", "dpkg-deb": "dpkg"}
+FAILURES = (Failed, RuntimeError, AssertionError, OSError, subprocess.SubprocessError, ValueError, LookupError)
+
+
+def skip(why):
+    print(f"skipped: {why}")
+    sys.exit(77)
+
+
+def higher(deb, to):
+    """The same package with a higher version."""
+    folder = f"{to}.d"
+    subprocess.run(["dpkg-deb", "-R", deb, folder], check=True)
+    control = os.path.join(folder, "DEBIAN/control")
+    with open(control) as f:
+        text = f.read()
+    with open(control, "w") as f:
+        f.write(re.sub(r"^Version: .*$", f"Version: {HIGHER}", text, flags=re.M))
+    subprocess.run(["dpkg-deb", "--root-owner-group", "-b", folder, to], check=True, stdout=subprocess.DEVNULL)
+    shutil.rmtree(folder)
+
+
+def package(options):
+    if options.deb:
+        return options.deb
+    objects, out = os.path.join(options.cache, "objects"), os.path.join(options.cache, "deb")
+    os.makedirs(objects, exist_ok=True)
+    done = subprocess.run([os.path.join(ROOT, "scripts/deb"), "-n", "-o", out, "-u", objects],
+                          capture_output=True, text=True)
+    if done.returncode == 77:
+        skip(done.stderr.strip())
+    expect(done.returncode == 0, f"scripts/deb: exit {done.returncode}\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
+    return done.stdout.splitlines()[-1]
+
+
+def diagnose(run):
+    """What an engineer would ask for first."""
+    with contextlib.suppress(Exception):
+        print(run.machine.run("journalctl -u picket -o short-precise -n 40 --no-pager;"
+                              "systemctl status picket --no-pager -n 0; nft list tables", 40))
+    with contextlib.suppress(OSError):
+        with open(run.machine.console, errors="replace") as f:
+            print("console:", f.read()[-1500:])
+
+
+def perform(run, options):
+    deb = package(options)
+    run.say(f"package {os.path.basename(deb)}")
+    run.image = image.build(options.cache, run.say)
+    run.packages = os.path.join(run.folder, "packages.ext4")
+    old, new = os.path.join(run.folder, "old.deb"), os.path.join(run.folder, "new.deb")
+    shutil.copy(deb, old)
+    higher(deb, new)
+    image.packages_disk(run.packages, [old, new])
+    run.wire = Wire()
+    for step in STEPS:
+        started = time.monotonic()
+        note = step(run)
+        run.say(f"ok  {step.__name__[5:].replace('_', ' ')} ({time.monotonic() - started:.1f} s): {note}")
+
+
+def out_of_time(*_):
+    raise Failed(f"not through within {LIMIT_S // 60} minutes")
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--deb")
+    parser.add_argument("--cache", default=os.path.join(ROOT, "build/vm"))
+    options = parser.parse_args()
+    options.cache = os.path.abspath(options.cache)
+    if os.geteuid() != 0:
+        skip("network namespaces need root")
+    missing = [names for tool, names in NEEDED.items() if not shutil.which(tool)]
+    if missing:
+        skip(f"not installed: {' '.join(missing)} (scripts/install-deps vm)")
+    signal.signal(signal.SIGALRM, out_of_time)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    signal.alarm(LIMIT_S)
+    os.makedirs(options.cache, exist_ok=True)
+    run, status = Run(), 1
+    run.folder = tempfile.mkdtemp(prefix="run-", dir=options.cache)
+    try:
+        perform(run, options)
+        run.say(f"all {len(STEPS)} steps passed")
+        status = 0
+    except FAILURES as error:
+        signal.alarm(0)
+        run.say(f"FAILED: {type(error).__name__}: {error}")
+        if run.machine:
+            diagnose(run)
+    finally:
+        signal.alarm(0)
+        if run.machine:
+            run.machine.close()
+        if run.wire:
+            run.wire.close()
+        shutil.rmtree(run.folder, ignore_errors=True)
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())
