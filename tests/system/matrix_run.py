@@ -91,7 +91,7 @@ def is_probe(f, opened):
         if f.flow() in opened or f.flags & SFR == w.RST:
             return False
         return f.dport not in REAL_TCP or not f.flags & w.ACK
-    if f.protocol in (w.ICMP, w.ICMPV6):
+    if f.protocol == (w.ICMPV6 if ":" in f.src else w.ICMP):
         return (f.protocol, f.icmp_type) in QUESTIONS
     return f.protocol != w.UDP or f.dport not in REAL_UDP
 
