@@ -70,7 +70,6 @@ static void take_rules(struct sentry *sentry)
 static int begin(struct sentry *sentry)
 {
 	struct hash_key key;
-	uint32_t adopted;
 	int error;
 
 	if (getentropy(&key, sizeof(key)) < 0)
@@ -87,12 +86,10 @@ static int begin(struct sentry *sentry)
 	sentry_allow_configure(sentry);
 	/* Before the table is there: what is protected and served must be known when the first packet is judged. */
 	sentry_world_listeners(sentry);
-	error = sentry_load(sentry, true, &adopted);
+	error = sentry_rules_load(sentry);
 	if (error)
 		return error;
 	sentry_world_routes(sentry);
-	if (adopted)
-		sentry_notice(sentry, EVENT_NOTICE, "%u blocks found in the kernel carry on", adopted);
 	return 0;
 }
 

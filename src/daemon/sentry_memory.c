@@ -9,6 +9,7 @@
 
 #include "sentry_room.h"
 
+#define ADOPT_BESIDE_MAX 20000         /* blocks from memory, up to which the kernel's are read as well */
 #define SAVE_EVERY_MS   600000
 #define PAGES_A_TICK    16
 #define CUSTOMERS_MAX   65536           /* that are remembered over a restart */
@@ -37,7 +38,7 @@ static void restore_blocks(struct sentry *sentry, const struct wire_blocks *page
 	if (count == 0)
 		return;
 	sentry->restored += (uint32_t)count;
-	if (nft_add(sentry->nft, elements, count) < 0)
+	if (nft_ensure(sentry->nft, elements, count) < 0)
 		sentry->kernel_refused += count;
 }
 
@@ -59,11 +60,20 @@ static void restore_customers(struct sentry *sentry, const struct wire_customers
 		nft_add_customers(sentry->nft, page->items, page->count);
 }
 
+/*
+ * What stands in the kernel and memory does not know of (a crash within the last second, no memory at all) is taken over too.  A long
+ * list takes the kernel seconds to tell (4.6 for 100,000); then what memory says has to do, and the rest ends by itself.
+ */
 void sentry_ready(struct sentry *sentry)
 {
-	if (sentry->ready_by_ms)
-		wire_send(sentry->start->supervisor_fd, WIRE_READY, 0, &(struct wire_empty){ 0 });
+	uint32_t adopted = 0;
+
+	if (!sentry->ready_by_ms)
+		return;
 	sentry->ready_by_ms = 0;
+	if (sentry->restored < ADOPT_BESIDE_MAX && sentry_load(sentry, true, &adopted) == 0 && adopted)
+		sentry_notice(sentry, EVENT_NOTICE, "%u blocks found in the kernel carry on", adopted);
+	wire_send(sentry->start->supervisor_fd, WIRE_READY, 0, &(struct wire_empty){ 0 });
 }
 
 void sentry_remembered(struct sentry *sentry, const struct wire_message *message)

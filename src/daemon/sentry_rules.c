@@ -37,6 +37,15 @@ struct adoption {
 	struct nft_element refused[REFUSED_MAX];
 };
 
+/* Memory has told of it already, and better than the kernel can. */
+static bool is_known(const struct sentry *sentry, const struct prefix *source)
+{
+	struct explain_view view;
+
+	engine_explain(sentry->engine, &source->addr, sentry_now_ms(sentry), &view);
+	return view.block.grade != GRADE_NONE && prefix_equal(&view.block.source, source);
+}
+
 static void adopt(void *context, enum nft_list list, const struct prefix *source, int64_t left_ms)
 {
 	struct adoption *adoption = context;
@@ -58,7 +67,7 @@ static void adopt(void *context, enum nft_list list, const struct prefix *source
 			sentry->allowed[sentry->allowed_count++] = *source;
 		return;
 	}
-	if (!adoption->fresh)
+	if (!adoption->fresh || is_known(sentry, source))
 		return;
 	if (engine_restore_block(adoption->sentry->engine, &block, now_ms) == ENGINE_OK)
 		adoption->count++;
