@@ -226,8 +226,10 @@ uint32_t engine_allows(const struct engine *engine, uint32_t cursor, struct allo
 uint32_t engine_protects(const struct engine *engine, uint32_t cursor, struct protected_view *out, size_t max, size_t *count);
 void engine_explain(const struct engine *engine, const struct addr *addr, int64_t now_ms, struct explain_view *out);
 
-/* State over a restart.  A block whose time is up is not restored (ENGINE_NOT_FOUND).  Times in the future, of a clock
- * that was ahead, become now, and a block lasts no longer than its grade may: *block says from when to when it stands. */
+/* State over a restart. A block whose time is up is not restored (ENGINE_NOT_FOUND). Times in the future, of a
+ * clock
+ * that was ahead, become now, and a block lasts no longer than its grade may: *block says from when to when it
+ * stands. */
 enum engine_result engine_restore_block(struct engine *engine, struct block_view *block, int64_t now_ms);
 enum engine_result engine_restore_source(struct engine *engine, const struct source_view *source, int64_t now_ms);
 

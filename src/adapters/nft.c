@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The table as a whole: opened, taken over, loaded, replaced, checked, unloaded.  A load is one transaction that takes the old
+ * The table as a whole: opened, taken over, loaded, replaced, checked, unloaded. A load is one transaction that
+ * takes the old
  * table away and puts the new one in with everything alive in the old one's sets: there is no moment without
  * blocks.
  */

@@ -23,7 +23,8 @@ struct nft_port_range {
 };
 
 /* The sets that hold sources.  Each stands for its family of kernel sets, one a prefix length
- * (v4 /32; v6 /128, masked /64, /56, /48; any other length gets its own with its first element).  Prefixes may overlap. */
+ * (v4 /32; v6 /128, masked /64, /56, /48; any other length gets its own with its first element). Prefixes may
+ * overlap. */
 enum nft_list { NFT_SOFT, NFT_HARD, NFT_ALLOW, NFT_LIST_COUNT };
 
 /* What is hooked into the kernel. */
@@ -69,25 +70,31 @@ void nft_close(struct nft *nft);        /* closes the sockets; the table stays *
 /* A block that stood in a table of ours found at start. */
 typedef void nft_adopt_fn(void *context, enum nft_list list, const struct prefix *source, int64_t left_ms);
 
-/* Takes the standing table over as it is, if it is of this version's format: 1.  Its sets, elements and counters stay, what
- * misses is made, and its rules work on until nft_rules_replace(), which is due next.  Tells the allow elements, and with
+/* Takes the standing table over as it is, if it is of this version's format: 1. Its sets, elements and counters
+ * stay, what
+ * misses is made, and its rules work on until nft_rules_replace(), which is due next. Tells the allow elements, and
+ * with
  * `blocks` the soft and hard ones.  0: there is none, or of another format; -EBUSY as below, or -errno. */
 int nft_take_over(struct nft *nft, bool blocks, nft_adopt_fn *adopt, void *context);
 /* Replaces whatever table of ours there is by a fresh one with these rules, in one transaction, carrying its
  * live soft and hard elements along; tells each soft and hard one (adopt may be NULL).
- * -EBUSY when the table is owned by another process (NFT_TABLE_F_OWNER).  0 or -errno; on failure the old table stands. */
+ * -EBUSY when the table is owned by another process (NFT_TABLE_F_OWNER). 0 or -errno; on failure the old table
+ * stands. */
 int nft_load(struct nft *nft, const struct nft_rules *rules, nft_adopt_fn *adopt, void *context);
-/* New rules in the standing table: chains are rebuilt, sets and elements stay.  The brake, mode changes, reloads and traps changes are this. */
+/* New rules in the standing table: chains are rebuilt, sets and elements stay. The brake, mode changes, reloads and
+ * traps changes are this. */
 int nft_rules_replace(struct nft *nft, const struct nft_rules *rules);
 /* Deletes the table.  0 also when there is none. */
 int nft_unload(struct nft *nft);
 /* True when the native queue expression is in use, false for the xt target. */
 bool nft_queue_is_native(const struct nft *nft);
 
-/* Add or delete elements, all in one transaction.  Adding what is there renews its timeout; deleting what is not there is fine.
+/* Add or delete elements, all in one transaction. Adding what is there renews its timeout; deleting what is not
+ * there is fine.
  * -ENFILE: a set is full (nothing was added).  -ENOENT: the table is gone. */
 int nft_add(struct nft *nft, const struct nft_element *elements, size_t count);
-/* The same for what may be there: that stays, and whether its timeout is renewed is the kernel's to say (it is since 6.12). */
+/* The same for what may be there: that stays, and whether its timeout is renewed is the kernel's to say (it is
+ * since 6.12). */
 int nft_ensure(struct nft *nft, const struct nft_element *elements, size_t count);
 int nft_delete(struct nft *nft, const struct nft_element *elements, size_t count);
 int nft_flush(struct nft *nft, enum nft_list list);
@@ -99,7 +106,8 @@ struct nft_customer {
 	uint16_t port;
 	uint8_t protocol;               /* TCP or UDP */
 };
-/* At most max, those of TCP first; an IPv6 one is its /64.  Returns the count or -errno.  The kernel takes long over large
+/* At most max, those of TCP first; an IPv6 one is its /64. Returns the count or -errno. The kernel takes long over
+ * large
  * books: seconds for some 100,000 entries. */
 int nft_read_customers(struct nft *nft, struct nft_customer *out, size_t max);
 /* Those of TCP over IPv6 alone. */

@@ -58,7 +58,8 @@ static void write_new_customer(struct rule_writer *w, const struct nft_rules *ru
 }
 
 /*
- * A resolver's client asks from a new port each time, so its conversation is one datagram and one answer, and conntrack never says
+ * A resolver's client asks from a new port each time, so its conversation is one datagram and one answer, and
+ * conntrack never says
  * "established".  Who got an answer while under no suspicion keeps that one port; forged senders gain nothing by it.
  */
 static void write_answered(struct rule_writer *w)
@@ -161,7 +162,8 @@ void chains_soft(struct rule_writer *w)
 	write_open_to_blocked(w, "softly_new", RULE_SOURCE, RULE_DESTINATION);
 	chain_drop(w, "softly_new", "dropped_soft");
 
-	/* conntrack calls a handshake established from our SYN+ACK on; the socket knows better: the ACK that would complete
+	/* conntrack calls a handshake established from our SYN+ACK on; the socket knows better: the ACK that would
+	 * complete
 	 * it finds a request socket still, and what comes for a trap's visit that ended without a word finds none.
 	 * Connections that we opened, published ports and forwarded ones are not asked. */
 	rule_chain(w, "softly_running");

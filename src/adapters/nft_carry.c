@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What stands in the lists of a table of ours: carried into a fresh one, or told when the table stays.  Memory is bounded by the
+ * What stands in the lists of a table of ours: carried into a fresh one, or told when the table stays. Memory is
+ * bounded by the
  * sets' own sizes.  A hash set that grows or shrinks while it is dumped can hide elements or tell them twice, and
  * gives no sign: it is read again until two readings agree in number, and everything told once is kept.
  */

@@ -101,7 +101,8 @@ void nft_list_set_write(const struct nft *nft, struct nft_batch *batch, enum nft
 struct nft_carried;
 
 #define NFT_CARRY_READINGS 4
-/* Reads what is alive in the wanted lists, again up to so many times until two readings agree; marks the lengths that have a
+/* Reads what is alive in the wanted lists, again up to so many times until two readings agree; marks the lengths
+ * that have a
  * set, of all lists. */
 int nft_carry_read(struct nft *nft, const bool wanted[NFT_LIST_COUNT], int readings, struct nft_lengths *lengths,
 		   struct nft_carried **out);

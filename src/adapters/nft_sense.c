@@ -143,7 +143,8 @@ static void write_queues(struct rule_writer *w, const struct nft_rules *rules)
 		rule_queue(w, rules->queue + queues[i].class);
 	}
 	rule_chain(w, "served");
-	/* Blocked on suspicion, and yet here: `soft` has let it through to what it uses, so it is not to be judged again.  One that
+	/* Blocked on suspicion, and yet here: `soft` has let it through to what it uses, so it is not to be judged
+	 * again. One that
 	 * slipped through while the element was being added gets no SYN+ACK from `mute`. */
 	if (rules->mode == NFT_BLOCK) {
 		rule_begin(w, "served");

@@ -4,10 +4,12 @@
  * never shuts: while it is short everybody stands in line, and each token goes to the foremost.
  *
  * Foremost is whose score grows most, not who has the highest sum: a forger spreads its probes over its names and may
- * have begun long before, a scanner sends all of its own in its one name.  And what many in line show at once, the same
+ * have begun long before, a scanner sends all of its own in its one name. And what many in line show at once, the
+ * same
  * port within a second or two, is the storm's own shape: it counts by the head.  The sum decides between equals.
  *
- * A sixth of the rate is a reserve that the line does not touch: for who is far ahead of everybody else in it, so that
+ * A sixth of the rate is a reserve that the line does not touch: for who is far ahead of everybody else in it, so
+ * that
  * a fast scanner does not have the time until the next token.
  *
  * Known limit: a forger that sends as many probes in each of some hundred names as the scanner does, each name other

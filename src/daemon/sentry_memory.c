@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Memory: what an earlier run knew comes from the keeper at the start; what this one knows goes to it every ten minutes, a few
+ * Memory: what an earlier run knew comes from the keeper at the start; what this one knows goes to it every ten
+ * minutes, a few
  * pages a turn so that no packet waits for it, and in one go at a stop, within a time limit.
  */
 #include <errno.h>
@@ -61,8 +62,10 @@ static void restore_customers(struct sentry *sentry, const struct wire_customers
 }
 
 /*
- * What stands in the kernel and memory does not know of (a crash within the last second, no memory at all) is taken over too.  A long
- * list takes the kernel seconds to tell (4.6 for 100,000); then what memory says has to do, and the rest ends by itself.
+ * What stands in the kernel and memory does not know of (a crash within the last second, no memory at all) is taken
+ * over too. A long
+ * list takes the kernel seconds to tell (4.6 for 100,000); then what memory says has to do, and the rest ends by
+ * itself.
  */
 void sentry_ready(struct sentry *sentry)
 {
@@ -160,7 +163,8 @@ static bool save_mark(struct sentry *sentry, uint32_t *cursor)
 	return put(sentry, sentry->save_part == 0 ? WIRE_MEMORY_BEGIN : WIRE_MEMORY_END, &nothing);
 }
 
-/* Each writes one page and moves the cursor on; 0 again: this part is done.  False: the keeper does not read just now. */
+/* Each writes one page and moves the cursor on; 0 again: this part is done. False: the keeper does not read just
+ * now. */
 static bool (*const parts[])(struct sentry *, uint32_t *) = {
 	save_mark, save_blocks, save_sources, save_served, save_customers, save_mark,
 };

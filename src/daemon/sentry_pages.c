@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The engine's tables by pages, for who asks and for memory: one bounded page a turn, so that no answer holds up a packet.
+ * The engine's tables by pages, for who asks and for memory: one bounded page a turn, so that no answer holds up a
+ * packet.
  */
 #include <stddef.h>
 #include <string.h>

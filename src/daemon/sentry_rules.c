@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The rules that should stand in the kernel, and the loading of the table.  A standing one is taken over, its rules at work until the
- * new ones replace them; a fresh one gets the brake first, then the allow list and the blocks, and only then the rules, so that nobody on the list is ever touched and no block is forgotten.
+ * The rules that should stand in the kernel, and the loading of the table. A standing one is taken over, its rules
+ * at work until the
+ * new ones replace them; a fresh one gets the brake first, then the allow list and the blocks, and only then the
+ * rules, so that nobody on the list is ever touched and no block is forgotten.
  */
 #include <errno.h>
 #include <stdlib.h>

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The world around: own addresses, gateways, on-link prefixes and guarded interfaces by rtnetlink; services by sock_diag; IPv6
- * customers from the kernel's set.  Each look replaces what the last one said, so that nothing is kept alive that is gone.
+ * The world around: own addresses, gateways, on-link prefixes and guarded interfaces by rtnetlink; services by
+ * sock_diag; IPv6
+ * customers from the kernel's set. Each look replaces what the last one said, so that nothing is kept alive that is
+ * gone.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -51,7 +53,8 @@ static bool bit_set(uint8_t *bits, uint16_t port)
 	return was;
 }
 
-/* A TCP listener is a service at once; a UDP socket once it is there at two looks, for a resolver's query port comes and goes. */
+/* A TCP listener is a service at once; a UDP socket once it is there at two looks, for a resolver's query port
+ * comes and goes. */
 void sentry_world_listeners(struct sentry *sentry)
 {
 	struct listener *found = calloc(SENTRY_LISTENERS_MAX, sizeof(*found));
