@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Memory over restarts, in SQLite (WAL) under the state directory: history, live blocks, scores, served ports,
- * customers. Owned by the keeper.  Writes are gathered and committed once a second: a crash of picket loses at
- * most that second, a power cut what the kernel had not written out yet. Blocking never depends on it: whatever is
- * wrong with the database is told once, and the rest of picket goes on without.
+ * customers. Owned by the keeper.  Writes are gathered and committed to the disk once a second: a crash of
+ * picket, or a power cut, loses at most that second. Blocking never depends on it: whatever is wrong with the database
+ * is told once, and the rest of picket goes on without.
  */
 #ifndef PICKET_STORE_H
 #define PICKET_STORE_H
