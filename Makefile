@@ -41,7 +41,7 @@ objects = $(patsubst src/%.c,$(BUILD)/%.o,$(call sources,$(1)))
 UNIT   := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/test_*.c))
 
 .PHONY: all
-all: $(BUILD)/picketd $(BUILD)/picketctl
+all: $(BUILD)/picketd $(BUILD)/picketctl  ## builds picketd and picketctl
 
 define layer
 $(BUILD)/$(1)/%.o: src/$(1)/%.c

@@ -69,9 +69,13 @@ enum engine_result engine_block(struct engine *engine, const struct prefix *sour
 	result = may_block(engine, source, force);
 	if (result != ENGINE_OK)
 		return result;
+	old = blocks_find(engine->blocks, source);
+	/* A word that is meant to keep somebody out must not let him in earlier. */
+	if (old != BLOCKS_NONE && blocks_at(engine->blocks, old)->grade == GRADE_BAN && duration_ms > 0 &&
+	    blocks_at(engine->blocks, old)->until_ms > engine->now_ms + duration_ms)
+		duration_ms = blocks_at(engine->blocks, old)->until_ms - engine->now_ms;
 	event = manual_event(engine, source, duration_ms);
 	copy_text(event.text, ENGINE_REASON_MAX, reason);
-	old = blocks_find(engine->blocks, source);
 	block.times = event.times;
 	block.tool = event.tool;
 	block.kinds = event.kinds;
@@ -196,7 +200,11 @@ static void free_blocks(struct engine *engine, const struct prefix *what, const 
 		return;
 	slot = blocks_next(engine->blocks, 0, what);
 	for (; slot != BLOCKS_NONE && freed < FREED_MAX; freed++) {
+		struct prefix key = *blocks_source(engine->blocks, slot);
+
 		engine_lift(engine, slot, text, actions);
+		/* What it did while nobody had allowed it must not cut it off at its first probe when the allowance ends. */
+		forget(engine, &key);
 		slot = blocks_next(engine->blocks, slot + 1, what);
 	}
 }

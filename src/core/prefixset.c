@@ -134,10 +134,13 @@ void prefixset_remove(struct prefixset *set, uint32_t slot)
 
 uint32_t prefixset_cover(const struct prefixset *set, const struct prefix *prefix, int max_len)
 {
+	/* An IPv6 prefix shorter than the mapped space never means IPv4 (addr.h): "::/0" is every IPv6 address and no more. */
+	unsigned shortest = prefix_is_v4(prefix) ? 96 : 0;
+
 	for (unsigned i = 0; i < set->lens_count; i++) {
 		unsigned len = set->lens[i];
 
-		if ((int)len > max_len || len > prefix->len)
+		if ((int)len > max_len || len > prefix->len || len < shortest)
 			continue;
 		struct prefix outer = prefix_of(&prefix->addr, len);
 		uint32_t slot = prefixset_find(set, &outer);

@@ -101,6 +101,9 @@ static void show_storm(FILE *out, const json_t *object)
 	const json_t *storm = json_object_get(object, "storm"), *hooks = json_object_get(object, "hooks");
 	bool active = json_is_true(json_object_get(storm, "active"));
 
+	if (json_is_true(json_object_get(json_object_get(object, "sensors"), "healing")))
+		fputs("rules      NOT IN PLACE: somebody removed them and the kernel does not take them again; picketctl doctor\n",
+		      out);
 	fprintf(out, "storm      %s; %lld blocks on suspicion may start now\n",
 		active ? "yes: more suspects than storm_rate allows, the rest are alerts" : "no",
 		(long long)json_whole(storm, "tokens"));

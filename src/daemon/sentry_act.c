@@ -12,6 +12,8 @@
 
 #include "sentry_room.h"
 
+#define EXPIRY_PAGES 32         /* of ENGINE_ACTIONS_MAX, in one turn: the rest comes with the next */
+
 static struct nft_element element_of(const struct action *action)
 {
 	return (struct nft_element){
@@ -25,6 +27,9 @@ static void tell(struct sentry *sentry, const struct event *event)
 {
 	if (wire_send(sentry->start->keeper_fd, WIRE_EVENT, 0, event) < 0)
 		sentry->events_lost++;
+	/* Where nothing is blocked, a hook must not block either: alerts alone. */
+	if (sentry->rules.mode != NFT_BLOCK && event->type != EVENT_ALERT)
+		return;
 	if ((sentry->config.hook_events & (1u << event->type)) &&
 	    wire_send(sentry->start->supervisor_fd, WIRE_EVENT, 0, event) < 0)
 		sentry->events_lost++;
@@ -64,11 +69,45 @@ static void tell_refusal(struct sentry *sentry, const struct event *event, int e
 	tell(sentry, &failed);
 }
 
+/* Nothing but lifting: in one transaction, for an admin's word may lift a hundred thousand. */
+static bool only_lifts(const struct actions *actions)
+{
+	for (size_t i = 0; i < actions->count; i++)
+		if (actions->items[i].type == ACTION_ADD)
+			return false;
+	return true;
+}
+
+static void lift_together(struct sentry *sentry)
+{
+	struct nft_element elements[ENGINE_ACTIONS_MAX];
+	size_t count = 0;
+
+	for (size_t i = 0; i < sentry->actions.count; i++)
+		if (sentry->actions.items[i].type == ACTION_DELETE)
+			elements[count++] = element_of(&sentry->actions.items[i]);
+	if (count)
+		nft_delete(sentry->nft, elements, count);
+	sentry_act_tell(sentry);
+}
+
+void sentry_act_tell(struct sentry *sentry)
+{
+	for (size_t i = 0; i < sentry->actions.count; i++)
+		if (sentry->actions.items[i].type == ACTION_EVENT)
+			tell(sentry, &sentry->actions.items[i].event);
+	sentry->actions.count = 0;
+}
+
 int sentry_act_first_error(struct sentry *sentry)
 {
 	int first = 0, error = 0;
 	struct prefix refused;
 
+	if (only_lifts(&sentry->actions)) {
+		lift_together(sentry);
+		return 0;
+	}
 	for (size_t i = 0; i < sentry->actions.count; i++) {
 		const struct action *action = &sentry->actions.items[i];
 		struct nft_element element;
@@ -134,15 +173,17 @@ static void tick_second(struct sentry *sentry, int64_t now_ms)
 void sentry_tick(struct sentry *sentry)
 {
 	int64_t now_ms = sentry_now_ms(sentry);
-	size_t count;
+	size_t count = ENGINE_ACTIONS_MAX;
 
 	if (!sentry->engine)
 		return;
-	do {
+	for (unsigned i = 0; i < EXPIRY_PAGES && count == ENGINE_ACTIONS_MAX; i++) {
 		engine_tick(sentry->engine, now_ms, &sentry->actions);
 		count = sentry->actions.count;
 		sentry_act(sentry);
-	} while (count == ENGINE_ACTIONS_MAX);
+	}
+	sentry_heal_if_due(sentry);
+	sentry_orders_go_on(sentry);
 	sentry_memory_tick(sentry, now_ms);
 	if (now_ms >= sentry->next_second_ms) {
 		sentry->next_second_ms = now_ms + 1000;

@@ -32,8 +32,8 @@ static void stay_out(struct sentry *sentry, int64_t now_ms)
 	nft_unload(sentry->nft);
 	sentry->rules.mode = NFT_PAUSED;
 	sentry_notice(sentry, EVENT_NOTICE,
-		      "somebody keeps removing the rules of picket (put back %d times within a minute): staying out for 10m (picketctl resume ends that)",
-		      SENTRY_HEALS_MAX);
+		      "somebody removed the rules of picket %d times within a minute: staying out for 10m (picketctl resume ends that)",
+		      SENTRY_HEALS_MAX + 1);
 }
 
 void sentry_heal(struct sentry *sentry)
@@ -58,6 +58,9 @@ void sentry_heal(struct sentry *sentry)
 		return;
 	}
 	remember_heal(sentry, now_ms);
+	/* What is still to be read of it is about what has just been put back. */
+	nft_watch_read(sentry->nft);
+	sentry->heal_due = false;
 	sentry_notice(sentry, EVENT_NOTICE, "the rules of picket were changed by somebody else: put back, with all blocks");
 }
 
@@ -70,5 +73,15 @@ void sentry_watch(struct sentry *sentry)
 	/* Lost messages may have been nothing of ours: look before acting. */
 	if (change == NFT_CHANGE_LOST && nft_check(sentry->nft) == 1)
 		return;
+	/* One removal comes in many messages: they are put together until the next tick. */
+	sentry->heal_due = true;
+}
+
+void sentry_heal_if_due(struct sentry *sentry)
+{
+	if (!sentry->heal_due)
+		return;
+	nft_watch_read(sentry->nft);
+	sentry->heal_due = false;
 	sentry_heal(sentry);
 }

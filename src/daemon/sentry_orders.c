@@ -11,6 +11,8 @@
 #include "duration.h"
 #include "sentry_room.h"
 
+#define SLICE 50                /* calls of the engine, each of which lifts some twenty blocks, in one turn */
+
 static void reply(struct sentry *sentry, enum wire_type type, uint32_t id, const void *body)
 {
 	if (wire_send(sentry->start->keeper_fd, type, id, body) < 0)
@@ -115,44 +117,98 @@ static void order_block(struct sentry *sentry, uint32_t id, const struct wire_or
 	result(sentry, id, code, error, 1, text);
 }
 
+/* The kernel first, all at once; what the engine and the history have to know follows in slices, so that no packet waits for it. */
+static void unblock_slice(struct sentry *sentry)
+{
+	for (unsigned i = 0; i < SLICE && sentry->unblocking_all; i++) {
+		sentry->unblocking_all =
+			engine_unblock_any(sentry->engine, sentry_now_ms(sentry), &sentry->actions) == ENGINE_OK;
+		sentry_act_tell(sentry);
+	}
+}
+
 static void order_unblock_all(struct sentry *sentry, uint32_t id)
 {
-	uint32_t count = 0;
+	struct engine_status status;
+	int error;
 
-	while (engine_unblock_any(sentry->engine, sentry_now_ms(sentry), &sentry->actions) == ENGINE_OK) {
-		for (size_t i = 0; i < sentry->actions.count; i++)
-			count += sentry->actions.items[i].type == ACTION_EVENT;
-		sentry_act(sentry);
+	engine_status(sentry->engine, &status);
+	error = nft_flush(sentry->nft, NFT_SOFT);
+	if (!error)
+		error = nft_flush(sentry->nft, NFT_HARD);
+	if (error && error != -ENOENT) {
+		result(sentry, id, ENGINE_OK, error, 0, "the kernel did not let them go");
+		return;
 	}
-	result(sentry, id, ENGINE_OK, 0, count, "");
+	sentry->unblocking_all = true;
+	unblock_slice(sentry);
+	result(sentry, id, ENGINE_OK, 0, status.blocks + status.bans + status.manuals, "");
+}
+
+/* A wider block may stand around it; whoever wants it open must know which. */
+static void still_covered(struct sentry *sentry, const struct prefix *source, enum engine_result code,
+			  char text[WIRE_TEXT_MAX])
+{
+	struct explain_view view;
+	char name[PREFIX_TEXT_MAX];
+
+	text[0] = '\0';
+	engine_explain(sentry->engine, &source->addr, sentry_now_ms(sentry), &view);
+	if (view.block.grade != GRADE_NONE && prefix_covers(&view.block.source, source))
+		snprintf(text, WIRE_TEXT_MAX, "%s %s, which is blocked: unblock that, or allow the address",
+			 code == ENGINE_OK ? "it still lies in" : "it is blocked only as a part of",
+			 prefix_format(&view.block.source, name));
 }
 
 static void order_unblock(struct sentry *sentry, uint32_t id, const struct wire_order *order)
 {
+	char text[WIRE_TEXT_MAX];
 	enum engine_result code = engine_unblock(sentry->engine, &order->source, sentry_now_ms(sentry),
 						 &sentry->actions);
 
 	sentry_act(sentry);
-	result(sentry, id, code, 0, code == ENGINE_OK, "");
+	still_covered(sentry, &order->source, code, text);
+	result(sentry, id, code, 0, code == ENGINE_OK, text);
+}
+
+/* How many were freed; sets allowing_more when there are more than one turn takes. */
+static uint32_t allow_slice(struct sentry *sentry, enum engine_result *code)
+{
+	uint32_t freed = 0;
+
+	for (unsigned i = 0; i < SLICE; i++) {
+		*code = engine_allow(sentry->engine, &sentry->allowing, sentry->allowing_until_ms, ALLOW_ADMIN,
+				     sentry_now_ms(sentry), &sentry->actions);
+		sentry->allowing_more = *code == ENGINE_OK && sentry->actions.count > 0;
+		if (!sentry->allowing_more)
+			break;
+		for (size_t n = 0; n < sentry->actions.count; n++)
+			freed += sentry->actions.items[n].type == ACTION_EVENT;
+		sentry_act(sentry);
+	}
+	return freed;
 }
 
 static void order_allow(struct sentry *sentry, uint32_t id, const struct wire_order *order)
 {
-	int64_t now_ms = sentry_now_ms(sentry);
-	int64_t until_ms = order->duration_ms ? now_ms + order->duration_ms : 0;
-	uint32_t freed = 0;
+	enum engine_result code;
+	uint32_t freed;
+
+	sentry->allowing = order->source;
+	sentry->allowing_until_ms = order->duration_ms ? sentry_now_ms(sentry) + order->duration_ms : 0;
+	freed = allow_slice(sentry, &code);
+	sentry_allow_sync(sentry);
+	result(sentry, id, code, 0, freed, sentry->allowing_more ? "more blocks in it are being lifted" : "");
+}
+
+void sentry_orders_go_on(struct sentry *sentry)
+{
 	enum engine_result code;
 
-	do {
-		code = engine_allow(sentry->engine, &order->source, until_ms, ALLOW_ADMIN, now_ms, &sentry->actions);
-		if (code != ENGINE_OK || sentry->actions.count == 0)
-			break;
-		for (size_t i = 0; i < sentry->actions.count; i++)
-			freed += sentry->actions.items[i].type == ACTION_EVENT;
-		sentry_act(sentry);
-	} while (true);
-	sentry_allow_sync(sentry);
-	result(sentry, id, code, 0, freed, "");
+	if (sentry->unblocking_all)
+		unblock_slice(sentry);
+	if (sentry->allowing_more)
+		allow_slice(sentry, &code);
 }
 
 static void order_disallow(struct sentry *sentry, uint32_t id, const struct wire_order *order)

@@ -27,7 +27,7 @@
 #define SENTRY_TICK_MS        100
 #define SENTRY_LISTENERS_MAX  4096
 #define SENTRY_MEMORY_MS      5000      /* for the keeper to tell what it remembers; then on guard without */
-#define SENTRY_HEALS_MAX      3         /* within SENTRY_HEAL_SPAN_MS; then picket stays out */
+#define SENTRY_HEALS_MAX      2         /* within SENTRY_HEAL_SPAN_MS; then picket stays out */
 #define SENTRY_HEAL_SPAN_MS   60000
 #define SENTRY_HEAL_PAUSE_MS  600000
 
@@ -48,6 +48,10 @@ struct sentry {
 	struct wire_config next;        /* being received */
 	struct prefix *next_allow;      /* ENGINE_ALLOW_MAX; what WIRE_CONFIG_ALLOW brought so far */
 	size_t next_allow_count;
+	bool unblocking_all;            /* the kernel has let all go; the engine forgets them a slice a tick */
+	struct prefix allowing;         /* an allow entry that frees more blocks than one turn takes */
+	int64_t allowing_until_ms;
+	bool allowing_more;
 	bool receiving;                 /* between WIRE_CONFIG and WIRE_CONFIG_END */
 
 	struct nft_rules rules;         /* as loaded: config's, with trap ports, interfaces and mode filled in */
@@ -58,6 +62,7 @@ struct sentry {
 	bool paused;
 	int64_t paused_until_ms;        /* 0: until resumed */
 	int64_t heals_ms[SENTRY_HEALS_MAX];     /* when the kernel side was last put back, newest first */
+	bool heal_due;                  /* something of ours was touched: to be looked after at the next tick */
 	bool heal_failed;               /* it could not be put back: try again each second */
 
 	uint64_t events_lost, kernel_refused;
@@ -94,6 +99,8 @@ void sentry_probe_window(struct sentry *sentry, int64_t duration_ms);
 /* sentry_act.c */
 void sentry_act(struct sentry *sentry);                 /* carries out sentry->actions */
 int sentry_act_first_error(struct sentry *sentry);      /* the same; the first errno with which the kernel refused, 0 if none */
+/* The events alone: what they are about is done already. */
+void sentry_act_tell(struct sentry *sentry);
 void sentry_tick(struct sentry *sentry);
 void sentry_notice(struct sentry *sentry, enum event_type type, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
@@ -116,6 +123,7 @@ void sentry_allow_sync(struct sentry *sentry);          /* the kernel's allow se
 
 /* sentry_heal.c */
 void sentry_watch(struct sentry *sentry);               /* notifications have come */
+void sentry_heal_if_due(struct sentry *sentry);
 void sentry_heal(struct sentry *sentry);                /* put back what is missing */
 
 /* sentry_world.c */
@@ -134,5 +142,6 @@ void sentry_memory_stop(struct sentry *sentry);
 
 /* sentry_orders.c */
 void sentry_order(struct sentry *sentry, const struct wire_message *message);
+void sentry_orders_go_on(struct sentry *sentry);        /* what is too much for one turn */
 
 #endif
