@@ -19,7 +19,7 @@
 
 #define SUPERVISOR_QUEUES      3
 #define SUPERVISOR_START_S     30       /* the sentry must be ready by then */
-#define SUPERVISOR_PATIENCE_S  2        /* a child told to end has so long, then it is killed */
+#define SUPERVISOR_PATIENCE_S  6        /* a child told to end has so long, then it is killed */
 #define SUPERVISOR_RELOAD_S    10       /* the sentry must have taken a new configuration by then */
 #define SUPERVISOR_TURN        256      /* messages before others get their turn */
 
