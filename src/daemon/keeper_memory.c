@@ -93,11 +93,6 @@ struct store *memory_history(struct memory *memory)
 	return memory->usable ? memory->store : NULL;
 }
 
-void memory_read_stats(const struct memory *memory, struct store_stats *out)
-{
-	store_read_stats(memory->store, out);
-}
-
 /* ---- to the sentry ---- */
 
 static void sender_flush(struct sender *sender)

@@ -24,6 +24,5 @@ void memory_restore(struct memory *memory, int sentry_fd, int64_t now_ms);
 void memory_save(struct memory *memory, const struct wire_message *message, int64_t now_ms);
 /* The history; NULL while the store cannot be used. */
 struct store *memory_history(struct memory *memory);
-void memory_read_stats(const struct memory *memory, struct store_stats *out);
 
 #endif

@@ -14,59 +14,51 @@
 
 #define WIRE_BUFFER (4 * 1024 * 1024)
 
-static const struct {
-	size_t len;
-	const char *name;
-} types[WIRE_TYPE_COUNT] = {
-	[WIRE_CONFIG] = { sizeof(struct wire_config), "config" },
-	[WIRE_CONFIG_ALLOW] = { sizeof(struct wire_prefixes), "config-allow" },
-	[WIRE_CONFIG_END] = { sizeof(struct wire_empty), "config-end" },
-	[WIRE_READY] = { sizeof(struct wire_empty), "ready" },
-	[WIRE_EVENT] = { sizeof(struct event), "event" },
-	[WIRE_RESULT] = { sizeof(struct wire_result), "result" },
-	[WIRE_ASK_STATUS] = { sizeof(struct wire_empty), "ask-status" },
-	[WIRE_ASK_BLOCKS] = { sizeof(struct wire_cursor), "ask-blocks" },
-	[WIRE_ASK_SOURCES] = { sizeof(struct wire_cursor), "ask-sources" },
-	[WIRE_ASK_ALLOWS] = { sizeof(struct wire_cursor), "ask-allows" },
-	[WIRE_ASK_PROTECTS] = { sizeof(struct wire_cursor), "ask-protects" },
-	[WIRE_ASK_EXPLAIN] = { sizeof(struct wire_order), "ask-explain" },
-	[WIRE_BLOCK] = { sizeof(struct wire_order), "block" },
-	[WIRE_UNBLOCK] = { sizeof(struct wire_order), "unblock" },
-	[WIRE_UNBLOCK_ALL] = { sizeof(struct wire_empty), "unblock-all" },
-	[WIRE_ALLOW] = { sizeof(struct wire_order), "allow" },
-	[WIRE_DISALLOW] = { sizeof(struct wire_order), "disallow" },
-	[WIRE_MODE] = { sizeof(struct wire_order), "mode" },
-	[WIRE_PAUSE] = { sizeof(struct wire_order), "pause" },
-	[WIRE_RESUME] = { sizeof(struct wire_empty), "resume" },
-	[WIRE_PROTECT] = { sizeof(struct wire_protect), "protect" },
-	[WIRE_STATUS] = { sizeof(struct wire_status), "status" },
-	[WIRE_BLOCKS] = { sizeof(struct wire_blocks), "blocks" },
-	[WIRE_SOURCES] = { sizeof(struct wire_sources), "sources" },
-	[WIRE_ALLOWS] = { sizeof(struct wire_allows), "allows" },
-	[WIRE_PROTECTS] = { sizeof(struct wire_protects), "protects" },
-	[WIRE_EXPLAIN] = { sizeof(struct explain_view), "explain" },
-	[WIRE_RELOAD] = { sizeof(struct wire_empty), "reload" },
-	[WIRE_ALLOW_SAVE] = { sizeof(struct wire_order), "allow-save" },
-	[WIRE_TEXT] = { sizeof(struct wire_text), "text" },
-	[WIRE_HOOKS] = { sizeof(struct wire_hooks), "hooks" },
-	[WIRE_PROBE] = { sizeof(struct wire_order), "probe" },
-	[WIRE_MEMORY_BEGIN] = { sizeof(struct wire_empty), "memory-begin" },
-	[WIRE_MEMORY_BLOCKS] = { sizeof(struct wire_blocks), "memory-blocks" },
-	[WIRE_MEMORY_SOURCES] = { sizeof(struct wire_sources), "memory-sources" },
-	[WIRE_MEMORY_SERVED] = { sizeof(struct wire_served), "memory-served" },
-	[WIRE_MEMORY_CUSTOMERS] = { sizeof(struct wire_customers), "memory-customers" },
-	[WIRE_BEAT] = { sizeof(struct wire_empty), "beat" },
-	[WIRE_MEMORY_END] = { sizeof(struct wire_empty), "memory-end" },
+static const size_t lengths[WIRE_TYPE_COUNT] = {
+	[WIRE_CONFIG] = sizeof(struct wire_config),
+	[WIRE_CONFIG_ALLOW] = sizeof(struct wire_prefixes),
+	[WIRE_CONFIG_END] = sizeof(struct wire_empty),
+	[WIRE_READY] = sizeof(struct wire_empty),
+	[WIRE_EVENT] = sizeof(struct event),
+	[WIRE_RESULT] = sizeof(struct wire_result),
+	[WIRE_ASK_STATUS] = sizeof(struct wire_empty),
+	[WIRE_ASK_BLOCKS] = sizeof(struct wire_cursor),
+	[WIRE_ASK_SOURCES] = sizeof(struct wire_cursor),
+	[WIRE_ASK_ALLOWS] = sizeof(struct wire_cursor),
+	[WIRE_ASK_PROTECTS] = sizeof(struct wire_cursor),
+	[WIRE_ASK_EXPLAIN] = sizeof(struct wire_order),
+	[WIRE_BLOCK] = sizeof(struct wire_order),
+	[WIRE_UNBLOCK] = sizeof(struct wire_order),
+	[WIRE_UNBLOCK_ALL] = sizeof(struct wire_empty),
+	[WIRE_ALLOW] = sizeof(struct wire_order),
+	[WIRE_DISALLOW] = sizeof(struct wire_order),
+	[WIRE_MODE] = sizeof(struct wire_order),
+	[WIRE_PAUSE] = sizeof(struct wire_order),
+	[WIRE_RESUME] = sizeof(struct wire_empty),
+	[WIRE_PROTECT] = sizeof(struct wire_protect),
+	[WIRE_STATUS] = sizeof(struct wire_status),
+	[WIRE_BLOCKS] = sizeof(struct wire_blocks),
+	[WIRE_SOURCES] = sizeof(struct wire_sources),
+	[WIRE_ALLOWS] = sizeof(struct wire_allows),
+	[WIRE_PROTECTS] = sizeof(struct wire_protects),
+	[WIRE_EXPLAIN] = sizeof(struct explain_view),
+	[WIRE_RELOAD] = sizeof(struct wire_empty),
+	[WIRE_ALLOW_SAVE] = sizeof(struct wire_order),
+	[WIRE_TEXT] = sizeof(struct wire_text),
+	[WIRE_HOOKS] = sizeof(struct wire_hooks),
+	[WIRE_PROBE] = sizeof(struct wire_order),
+	[WIRE_MEMORY_BEGIN] = sizeof(struct wire_empty),
+	[WIRE_MEMORY_BLOCKS] = sizeof(struct wire_blocks),
+	[WIRE_MEMORY_SOURCES] = sizeof(struct wire_sources),
+	[WIRE_MEMORY_SERVED] = sizeof(struct wire_served),
+	[WIRE_MEMORY_CUSTOMERS] = sizeof(struct wire_customers),
+	[WIRE_BEAT] = sizeof(struct wire_empty),
+	[WIRE_MEMORY_END] = sizeof(struct wire_empty),
 };
 
 size_t wire_body_len(enum wire_type type)
 {
-	return (unsigned)type < WIRE_TYPE_COUNT ? types[type].len : 0;
-}
-
-const char *wire_type_name(enum wire_type type)
-{
-	return (unsigned)type < WIRE_TYPE_COUNT && types[type].name ? types[type].name : "unknown";
+	return (unsigned)type < WIRE_TYPE_COUNT ? lengths[type] : 0;
 }
 
 int wire_pair(int fds[2])

@@ -204,6 +204,5 @@ int wire_send_patiently(int fd, enum wire_type type, const void *body, int patie
  * unknown type was thrown away. */
 int wire_receive(int fd, struct wire_message *out);
 size_t wire_body_len(enum wire_type type);      /* 0: no such type */
-const char *wire_type_name(enum wire_type type);
 
 #endif

@@ -8,6 +8,7 @@ import time
 import zlib
 
 from lab import ATTACKER4, ATTACKER6, MAC
+from senders import internet_checksum
 
 TRAPS = (23, 42, 43, 77, 79, 87, 95, 101, 102, 103)
 SAYINGS = {"ssh": b"SSH-2.0-OpenSSH_9.2p1 Debian-2\r\n", "browser": b"GET / HTTP/1.1\r\nHost: example.net\r\nConnection: close\r\n\r\n"}
@@ -35,15 +36,6 @@ def connect(lab, row, targets, saying):
 
 # ---- packets by hand
 
-def checksum(data):
-    if len(data) % 2:
-        data += b"\0"
-    total = sum(struct.unpack(f"!{len(data) // 2}H", data))
-    while total >> 16:
-        total = (total & 0xffff) + (total >> 16)
-    return ~total & 0xffff
-
-
 def tcp(source, target, sport, dport, flags=2, seq=None, window=64240, options=b"\2\4\5\xb4"):
     """A TCP header with a right sum; source and target packed.  A sequence number of each source's own: alike ones would be decoys."""
     length = 20 + len(options)
@@ -51,7 +43,7 @@ def tcp(source, target, sport, dport, flags=2, seq=None, window=64240, options=b
         return struct.pack("!HHIIBBHHH", sport, dport, seq, 0, length // 4 << 4, flags, window, value, 0) + options
     seq = zlib.crc32(source) + dport * 7919 & 0xffffffff if seq is None else seq
     pseudo = source + target + (struct.pack("!BBH", 0, 6, length) if len(source) == 4 else struct.pack("!II", length, 6))
-    return build(checksum(pseudo + build(0)))
+    return build(internet_checksum(pseudo + build(0)))
 
 
 def frame(source, target, sport, dport, extension=b"", **more):
@@ -64,7 +56,7 @@ def frame(source, target, sport, dport, extension=b"", **more):
         head = struct.pack("!IHBB", 6 << 28, len(extension) + len(body), 60 if extension else 6, 60) + src + dst
         return mac + b"\x86\xdd" + head + extension + body
     head = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 20 + len(body), sport ^ dport, 0x4000, 60, 6, 0, src, dst)
-    return mac + b"\x08\x00" + head[:10] + struct.pack("!H", checksum(head)) + head[12:] + body
+    return mac + b"\x08\x00" + head[:10] + struct.pack("!H", internet_checksum(head)) + head[12:] + body
 
 
 def send(lab, frames, every=0.01):

@@ -17,7 +17,8 @@ _FLAGS = {"syn": SYN, "fin": FIN, "null": 0, "xmas": FIN | PSH | URG, "synfin": 
 _PROTOCOLS = [n for n in range(3, 250) if n not in (4, 6, 17, 41, 43, 44, 47, 50, 51, 58, 59, 60, 89, 103, 112, 132, 135, 139, 140)]
 
 
-def _sum(data):
+def internet_checksum(data):
+    """RFC 1071."""
     if len(data) % 2:
         data += b"\0"
     total = sum(struct.unpack(f"!{len(data) // 2}H", data))
@@ -49,27 +50,27 @@ def ip(source, target, protocol, body, ttl=60):
         return struct.pack("!IHBB", 6 << 28, len(body), protocol, ttl) + src + dst + body
     def head(checksum):
         return struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(body), 0, 0, ttl, protocol, checksum) + src + dst
-    return head(_sum(head(0))) + body
+    return head(internet_checksum(head(0))) + body
 
 
 def tcp(source, target, sport, dport, flags, seq=1, ack=0, payload=b"", ttl=60):
     def segment(checksum):
         return struct.pack("!HHIIBBHHH", sport, dport, seq, ack, 0x50, flags, 1024, checksum, 0) + payload
     plain = segment(0)
-    return ip(source, target, 6, segment(_sum(_pseudo(_raw(source), _raw(target), 6, len(plain)) + plain)), ttl)
+    return ip(source, target, 6, segment(internet_checksum(_pseudo(_raw(source), _raw(target), 6, len(plain)) + plain)), ttl)
 
 
 def udp(source, target, sport, dport, payload=b"x", ttl=60):
     def datagram(checksum):
         return struct.pack("!HHHH", sport, dport, 8 + len(payload), checksum) + payload
     plain = datagram(0)
-    return ip(source, target, 17, datagram(_sum(_pseudo(_raw(source), _raw(target), 17, len(plain)) + plain) or 0xffff), ttl)
+    return ip(source, target, 17, datagram(internet_checksum(_pseudo(_raw(source), _raw(target), 17, len(plain)) + plain) or 0xffff), ttl)
 
 
 def icmp(source, target, kind, code=0, body=b"\0\1\0\1picket", ttl=60):
     v6 = ":" in source
     plain = struct.pack("!BBH", kind, code, 0) + body
-    checksum = _sum((_pseudo(_raw(source), _raw(target), 58, len(plain)) if v6 else b"") + plain)
+    checksum = internet_checksum((_pseudo(_raw(source), _raw(target), 58, len(plain)) if v6 else b"") + plain)
     return ip(source, target, 58 if v6 else 1, plain[:2] + struct.pack("!H", checksum) + body, ttl)
 
 

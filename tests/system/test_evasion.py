@@ -7,7 +7,8 @@ import time
 import pytest
 
 from lab import ATTACKER6, MAC, VICTIM6
-from test_forged import _sum, send_frames
+from senders import internet_checksum
+from test_forged import send_frames
 
 pytestmark = pytest.mark.core
 
@@ -18,7 +19,7 @@ def syn_behind_headers(headers, dport):
 
     def tcp(checksum):
         return struct.pack("!HHIIBBHHH", 40000 + dport, dport, 7 * dport, 0, 0x50, 2, 1024, checksum, 0)
-    segment = tcp(_sum(src + dst + struct.pack("!II", 20, 6) + tcp(0)))
+    segment = tcp(internet_checksum(src + dst + struct.pack("!II", 20, 6) + tcp(0)))
     chain = b"".join(bytes([60 if left else 6, 0, 1, 4, 0, 0, 0, 0]) for left in range(headers - 1, -1, -1))
     mac = [bytes.fromhex(MAC[who].replace(":", "")) for who in ("victim", "attacker")]
     return (mac[0] + mac[1] + b"\x86\xdd" + struct.pack("!IHBB", 6 << 28, len(chain) + 20, 60 if headers else 6, 60) + src + dst +

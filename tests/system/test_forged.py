@@ -9,15 +9,9 @@ import pytest
 from conftest import needs
 from lab import ATTACKER4, CLIENT4, CLIENT6, GATEWAY4, MAC, VICTIM4, VICTIM6, Scan
 from picket import blocked_for
+from senders import internet_checksum
 
 pytestmark = pytest.mark.core
-
-
-def _sum(data):
-    total = sum(struct.unpack(f"!{len(data) // 2}H", data))
-    while total >> 16:
-        total = (total & 0xffff) + (total >> 16)
-    return ~total & 0xffff
 
 
 def forged_syn6(source, target, sport, dport, sequence):
@@ -25,7 +19,7 @@ def forged_syn6(source, target, sport, dport, sequence):
     src, dst = socket.inet_pton(socket.AF_INET6, source), socket.inet_pton(socket.AF_INET6, target)
     def tcp(checksum):
         return struct.pack("!HHIIBBHHH", sport, dport, sequence, 0, 0x50, 2, 1024, checksum, 0)
-    checksum = _sum(src + dst + struct.pack("!II", 20, 6) + tcp(0))
+    checksum = internet_checksum(src + dst + struct.pack("!II", 20, 6) + tcp(0))
     mac = [bytes.fromhex(MAC[who].replace(":", "")) for who in ("victim", "attacker")]
     return mac[0] + mac[1] + b"\x86\xdd" + struct.pack("!IHBB", 6 << 28, 20, 6, 60) + src + dst + tcp(checksum)
 
