@@ -31,12 +31,14 @@ PKG_CFLAGS = $(shell pkg-config --cflags $(PACKAGES))
 # Each layer sees itself and the layers below: an upward include does not build.
 INCLUDE_base     := -Isrc/base
 INCLUDE_core     := -Isrc/base -Iinclude -Isrc/core
-INCLUDE_adapters := -Isrc/base -Iinclude -Isrc/adapters
-INCLUDE_daemon   := $(INCLUDE_adapters) -Isrc/daemon
-INCLUDE_ctl      := $(INCLUDE_adapters) -Isrc/ctl
-INCLUDE_tests    := -Isrc/base -Iinclude -Isrc/core -Isrc/adapters -Isrc/daemon -Isrc/ctl
+INCLUDE_os       := -Isrc/base -Isrc/os
+INCLUDE_adapters := -Isrc/base -Isrc/os -Iinclude -Isrc/adapters
+INCLUDE_config   := $(INCLUDE_adapters) -Isrc/config
+INCLUDE_daemon   := $(INCLUDE_config) -Isrc/daemon
+INCLUDE_ctl      := $(INCLUDE_config) -Isrc/ctl
+INCLUDE_tests    := -Isrc/base -Isrc/os -Iinclude -Isrc/core -Isrc/adapters -Isrc/config -Isrc/daemon -Isrc/ctl
 
-sources = $(wildcard src/$(1)/*.c)
+sources = $(wildcard src/$(1)/*.c src/$(1)/*/*.c)
 objects = $(patsubst src/%.c,$(BUILD)/%.o,$(call sources,$(1)))
 UNIT   := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/test_*.c))
 
@@ -51,12 +53,16 @@ $(BUILD)/$(1)/%.o: src/$(1)/%.c
 endef
 $(eval $(call layer,base))
 $(eval $(call layer,core))
+$(eval $(call layer,os,$$(PKG_CFLAGS)))
 $(eval $(call layer,adapters,$$(PKG_CFLAGS)))
+$(eval $(call layer,config,$$(PKG_CFLAGS)))
 $(eval $(call layer,daemon,$$(PKG_CFLAGS)))
 $(eval $(call layer,ctl,$$(PKG_CFLAGS)))
 
 $(BUILD)/libpicket.a: $(call objects,base) $(call objects,core)
+$(BUILD)/libos.a: $(call objects,os)
 $(BUILD)/libadapters.a: $(call objects,adapters)
+$(BUILD)/libconfig.a: $(call objects,config)
 $(BUILD)/libdaemon.a: $(filter-out $(BUILD)/daemon/main.o,$(call objects,daemon))
 $(BUILD)/libctl.a: $(filter-out $(BUILD)/ctl/main.o,$(call objects,ctl))
 $(BUILD)/%.a:
@@ -64,12 +70,12 @@ $(BUILD)/%.a:
 	@rm -f $@
 	@$(AR) rcs $@ $^
 
-$(BUILD)/picketd: $(BUILD)/daemon/main.o $(BUILD)/libdaemon.a $(BUILD)/libadapters.a $(BUILD)/libpicket.a
+$(BUILD)/picketd: $(BUILD)/daemon/main.o $(BUILD)/libdaemon.a $(BUILD)/libconfig.a $(BUILD)/libadapters.a $(BUILD)/libos.a $(BUILD)/libpicket.a
 	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS) -lm
-$(BUILD)/picketctl: $(BUILD)/ctl/main.o $(BUILD)/libctl.a $(BUILD)/libadapters.a $(BUILD)/libpicket.a
+$(BUILD)/picketctl: $(BUILD)/ctl/main.o $(BUILD)/libctl.a $(BUILD)/libconfig.a $(BUILD)/libadapters.a $(BUILD)/libos.a $(BUILD)/libpicket.a
 	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS) -lm
 
-$(BUILD)/unit/%: tests/unit/%.c $(BUILD)/libdaemon.a $(BUILD)/libctl.a $(BUILD)/libadapters.a $(BUILD)/libpicket.a
+$(BUILD)/unit/%: tests/unit/%.c $(BUILD)/libdaemon.a $(BUILD)/libctl.a $(BUILD)/libconfig.a $(BUILD)/libadapters.a $(BUILD)/libos.a $(BUILD)/libpicket.a
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) $(INCLUDE_tests) $(PKG_CFLAGS) $(LDFLAGS) -MMD -MP -o $@ $< $(filter %.a,$^) -lcmocka $(LIBS) -lm
 -include $(wildcard $(BUILD)/unit/*.d)

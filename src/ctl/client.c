@@ -13,7 +13,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "table.h"
+#include "render/table.h"
 
 #define PATIENCE_MS 15000                       /* between two pieces of an answer */
 #define LINE_MAX_BYTES (4u * 1024 * 1024)       /* the daemon keeps 1 MiB at most */

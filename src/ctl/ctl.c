@@ -7,7 +7,7 @@
 #include <stdarg.h>
 #include <string.h>
 
-#include "replay.h"
+#include "replay/replay.h"
 
 #define REPLAY_ARGS_MAX 256
 

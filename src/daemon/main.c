@@ -7,10 +7,10 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "background.h"
+#include "supervisor/background.h"
 #include "config.h"
 #include "options.h"
-#include "supervisor.h"
+#include "supervisor/supervisor.h"
 
 struct start {
 	struct options options;

@@ -17,7 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "store.h"
+#include "store/store.h"
 
 #define NOW_MS     1800000000000LL
 #define STEP_MS    3000LL               /* between rows: ten million in 347 days */

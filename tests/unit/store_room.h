@@ -23,7 +23,7 @@
 #include <unistd.h>
 
 #include "seed.h"
-#include "store.h"
+#include "store/store.h"
 
 #define NOW_MS 1800000000000LL
 #define DAY_MS 86400000LL

@@ -2,7 +2,7 @@
 /*
  * Sets of prefixes, and the table of blocks with its heap of ends.
  */
-#include "blocks.h"
+#include "engine/blocks.h"
 #include "core.h"
 
 static void the_longest_cover_is_found(void **state)

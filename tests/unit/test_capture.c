@@ -15,7 +15,7 @@
 
 #include <cmocka.h>
 
-#include "capture.h"
+#include "replay/capture.h"
 
 #define FILE_MAX 4096
 

@@ -20,7 +20,7 @@
 
 #include <event2/event.h>
 
-#include "control.h"
+#include "control/control.h"
 #include "seed.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))

@@ -13,7 +13,7 @@
 #include <string.h>
 
 #include <picket/describe.h>
-#include "exposure_book.h"
+#include "keeper/exposure_book.h"
 #include "seed.h"
 
 struct told {

@@ -20,7 +20,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "hook.h"
+#include "hook/hook.h"
 
 struct fixture {
 	struct event_base *base;

@@ -12,9 +12,9 @@
 #include <string.h>
 
 #include <picket/packet.h>
-#include "inject_packet.h"
-#include "latency.h"
-#include "wire.h"
+#include "doctor/inject_packet.h"
+#include "wire/latency.h"
+#include "wire/wire.h"
 
 static struct inject_probe probe_of(const char *to, uint8_t protocol)
 {

@@ -11,8 +11,8 @@
 
 #include <stdio.h>
 
-#include "json_view.h"
-#include "keeper_history.h"
+#include "keeper/json_view.h"
+#include "keeper/history.h"
 #include "seed.h"
 
 static void test_history(void **state)

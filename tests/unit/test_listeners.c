@@ -16,7 +16,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-#include "listeners.h"
+#include "host/listeners.h"
 
 #define OUT_MAX 64
 

@@ -16,7 +16,7 @@
 #include <utmpx.h>
 #include <cmocka.h>
 
-#include "logins.h"
+#include "host/logins.h"
 
 static int make_root(void **state)
 {

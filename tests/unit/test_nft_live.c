@@ -28,8 +28,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "nfqueue.h"
-#include "nft.h"
+#include "nfqueue/nfqueue.h"
+#include "nft/nft.h"
 
 #define SKIPPED 77
 #define QUEUE   4711

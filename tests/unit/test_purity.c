@@ -40,6 +40,7 @@ static const char *const allowed[] = {
 	"log",
 	"log2",
 	"isfinite",
+	"memmem",
 	"__ctype_b_loc",
 	"__errno_location",
 	"__isoc99_sscanf",

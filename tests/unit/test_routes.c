@@ -17,8 +17,8 @@
 #include <libmnl/libmnl.h>
 #include <linux/rtnetlink.h>
 
-#include "routes.h"
-#include "routes_gather.h"
+#include "host/routes.h"
+#include "host/routes_gather.h"
 
 /* 2,000 */
 #define MANY_ADDRESSES \

@@ -3,7 +3,7 @@
  * The table of sources: bounded, and who gives way.
  */
 #include "core.h"
-#include "sources.h"
+#include "source/sources.h"
 
 #define MAX 1024
 

@@ -9,7 +9,7 @@
 #include <sys/mount.h>
 #include <sys/wait.h>
 
-#include "sandbox.h"
+#include "sandbox/sandbox.h"
 
 #define NOT_PERMITTED 77
 

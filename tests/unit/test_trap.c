@@ -19,7 +19,7 @@
 
 #include <event2/event.h>
 
-#include "trap.h"
+#include "trap/trap.h"
 
 struct scene {
 	struct event_base *base;

@@ -11,7 +11,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "trap_payload.h"
+#include <picket/payload.h>
 
 #define BYTES(text) (const uint8_t *)(text), sizeof(text) - 1
 

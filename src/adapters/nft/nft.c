@@ -1,0 +1,359 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The table as a whole: opened, taken over, loaded, replaced, checked, unloaded. A load is one transaction that
+ * takes the old
+ * table away and puts the new one in with everything alive in the old one's sets: there is no moment without
+ * blocks.
+ */
+#include "internal.h"
+
+#include <errno.h>
+#include <libnftnl/table.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#define RECEIVE_BUFFER (8 * 1024 * 1024)
+#define TABLE_F_OWNER  0x2              /* NFT_TABLE_F_OWNER, since Linux 5.12 */
+
+static bool table_name_is_valid(const char *table)
+{
+	size_t len = strlen(table);
+
+	if (!len || len >= NFT_TABLE_NAME_MAX)
+		return false;
+	for (size_t i = 0; i < len; i++) {
+		const char c = table[i];
+
+		if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
+		      c == '-'))
+			return false;
+	}
+	return true;
+}
+
+int nft_open(const char *table, struct nft **out)
+{
+	const int receive_buffer = RECEIVE_BUFFER, on = 1;
+	struct nft *nft;
+	int result = 0;
+
+	if (!table_name_is_valid(table))
+		return -EINVAL;
+	nft = calloc(1, sizeof(*nft));
+	if (!nft)
+		return -ENOMEM;
+	memcpy(nft->table, table, strlen(table) + 1);
+	nft->seq = 1;
+	nft_lengths_fixed(&nft->lengths);
+	nft->socket = mnl_socket_open2(NETLINK_NETFILTER, SOCK_CLOEXEC);
+	/* NETLINK_CAP_ACK: an answer doesn't repeat the request, which may be 60 KiB long. */
+	if (!nft->socket || mnl_socket_bind(nft->socket, 0, MNL_SOCKET_AUTOPID) < 0 ||
+	    setsockopt(mnl_socket_get_fd(nft->socket), SOL_SOCKET, SO_RCVBUFFORCE, &receive_buffer,
+		       sizeof(receive_buffer)) < 0 ||
+	    mnl_socket_setsockopt(nft->socket, NETLINK_CAP_ACK, (void *)(uintptr_t)&on, sizeof(on)) < 0)
+		result = -errno;
+	if (!result) {
+		nft->portid = mnl_socket_get_portid(nft->socket);
+		result = nft_watch_open(nft);
+	}
+	if (result) {
+		nft_close(nft);
+		return result;
+	}
+	*out = nft;
+	return 0;
+}
+
+void nft_close(struct nft *nft)
+{
+	if (!nft)
+		return;
+	if (nft->socket)
+		mnl_socket_close(nft->socket);
+	if (nft->watch)
+		mnl_socket_close(nft->watch);
+	free(nft);
+}
+
+bool nft_queue_is_native(const struct nft *nft)
+{
+	return nft->queue_native;
+}
+
+static void write_table(struct nft_batch *batch, const char *table, uint16_t type)
+{
+	struct nlmsghdr *nlh = nft_batch_open(batch, type, type == NFT_MSG_NEWTABLE ? NLM_F_CREATE : 0);
+
+	if (!nlh)
+		return;
+	mnl_attr_put_strz(nlh, NFTA_TABLE_NAME, table);
+	nft_batch_close(batch, nlh);
+}
+
+/* Only trying tells: a table that comes and goes in one transaction. */
+static void probe_queue(struct nft *nft)
+{
+	char name[NFT_TABLE_NAME_MAX + 8];
+	struct nft_batch batch;
+
+	if (nft->queue_probed)
+		return;
+	snprintf(name, sizeof(name), "%s-probe", nft->table);
+	nft_batch_init(&batch);
+	write_table(&batch, name, NFT_MSG_NEWTABLE);
+	nft_rules_write_probe(&batch, name);
+	write_table(&batch, name, NFT_MSG_DELTABLE);
+	nft->queue_native = nft_batch_run(nft, &batch) == 0;
+	nft->queue_probed = true;
+	nft_batch_free(&batch);
+}
+
+static int read_flags(void *context, const struct nlmsghdr *nlh)
+{
+	const struct nlattr *flags = nft_attr(nlh, NFTA_TABLE_FLAGS);
+
+	if (flags && mnl_attr_get_payload_len(flags) >= sizeof(uint32_t))
+		*(uint32_t *)context = ntohl(mnl_attr_get_u32(flags));
+	return 0;
+}
+
+/* 1: stands, 0: there is none, -EBUSY: another process owns it. */
+static int find_table(struct nft *nft)
+{
+	uint32_t flags = 0;
+	int result = nft_ask(nft, NFT_MSG_GETTABLE, read_flags, &flags);
+
+	if (result == -ENOENT)
+		return 0;
+	if (result)
+		return result;
+	return flags & TABLE_F_OWNER ? -EBUSY : 1;
+}
+
+/* Sets, chains and rules into a table that has no chains; what then stands is remembered when it has come true. */
+static int write_and_run(struct nft *nft, struct nft_batch *batch, const struct nft_rules *rules,
+			 const struct nft_lengths *lengths, const struct nft_carried *carried)
+{
+	struct nft_written written;
+	unsigned sets;
+	int result;
+
+	sets = nft_sets_write(nft, batch, lengths, rules);
+	written = nft_rules_write(nft, batch, lengths, rules);
+	if (carried)
+		nft_carry_write(nft, carried, batch);
+	result = nft_batch_run(nft, batch);
+	if (result)
+		return result;
+	nft->lengths = *lengths;
+	nft->mode = rules->mode;
+	nft->sets = sets;
+	nft->chains = written.chains;
+	nft->rules = written.rules;
+	nft->loaded = true;
+	return 0;
+}
+
+static bool rules_are_valid(const struct nft_rules *rules)
+{
+	return rules->mode <= NFT_BLOCK && rules->queue <= 65533 && rules->interface_count <= NFT_INTERFACES_MAX &&
+	       rules->trap_tcp_count <= NFT_PORTS_MAX && rules->trap_udp_count <= NFT_PORTS_MAX &&
+	       rules->public_count <= NFT_PORTS_MAX;
+}
+
+int nft_load(struct nft *nft, const struct nft_rules *rules, nft_adopt_fn *adopt, void *context)
+{
+	static const bool carry[NFT_LIST_COUNT] = { [NFT_SOFT] = true, [NFT_HARD] = true };
+	struct nft_carried *carried = NULL;
+	struct nft_lengths *lengths;
+	struct nft_batch batch;
+	int result = rules_are_valid(rules) ? find_table(nft) : -EINVAL;
+
+	if (result < 0)
+		return result;
+	lengths = malloc(sizeof(*lengths));
+	if (!lengths)
+		return -ENOMEM;
+	probe_queue(nft);
+	nft_lengths_fixed(lengths);
+	nft_batch_init(&batch);
+	result = result ? nft_carry_read(nft, carry, NFT_CARRY_READINGS, lengths, &carried) : 0;
+	if (!result) {
+		/* made if it is not there, so that deleting never fails */
+		write_table(&batch, nft->table, NFT_MSG_NEWTABLE);
+		write_table(&batch, nft->table, NFT_MSG_DELTABLE);
+		write_table(&batch, nft->table, NFT_MSG_NEWTABLE);
+		result = write_and_run(nft, &batch, rules, lengths, carried);
+	}
+	nft_batch_free(&batch);
+	free(lengths);
+	if (!result && carried && adopt)
+		nft_carry_tell(carried, adopt, context);
+	nft_carry_free(carried);
+	return result;
+}
+
+/* Nothing is lost by one reading alone: what it may hide stays in the kernel until its time is over. */
+int nft_take_over(struct nft *nft, bool blocks, nft_adopt_fn *adopt, void *context)
+{
+	const bool wanted[NFT_LIST_COUNT] = { [NFT_SOFT] = blocks, [NFT_HARD] = blocks, [NFT_ALLOW] = true };
+	struct nft_carried *carried = NULL;
+	struct nft_lengths *lengths;
+	struct nft_batch batch;
+	int result = find_table(nft);
+
+	if (result == 1)
+		result = nft_format_stands(nft);
+	if (result != 1)
+		return result;
+	lengths = malloc(sizeof(*lengths));
+	if (!lengths)
+		return -ENOMEM;
+	nft_lengths_fixed(lengths);
+	nft_batch_init(&batch);
+	result = nft_carry_read(nft, wanted, 1, lengths, &carried);
+	if (!result) {
+		nft_sets_write_lasting(nft, &batch, lengths);
+		result = nft_batch_run(nft, &batch);
+	}
+	if (!result) {
+		nft->lengths = *lengths;
+		nft->mode = NFT_PAUSED;         /* which chains stand is not known: a new length gets its rules with the next ones */
+		nft->loaded = true;
+		nft_carry_tell(carried, adopt, context);
+	}
+	nft_batch_free(&batch);
+	free(lengths);
+	nft_carry_free(carried);
+	return result ? result : 1;
+}
+
+/* ---- replacing ---- */
+
+struct clearing {
+	struct nft_batch *batch;
+	const char *table;
+	uint16_t type;                  /* of the deletion */
+	uint16_t name_attr;             /* in the dump and in the deletion */
+	bool (*wanted)(const char *name);
+};
+
+static int clear_one(void *context, const struct nlmsghdr *dumped)
+{
+	const struct clearing *clearing = context;
+	const struct nlattr *attr = nft_attr(dumped, clearing->name_attr);
+	struct nlmsghdr *nlh;
+	const char *name;
+
+	if (!attr || mnl_attr_validate(attr, MNL_TYPE_NUL_STRING) < 0)
+		return -EBADMSG;
+	name = mnl_attr_get_str(attr);
+	if (clearing->wanted && !clearing->wanted(name))
+		return 0;
+	nlh = nft_batch_open(clearing->batch, clearing->type, 0);
+	if (!nlh)
+		return clearing->batch->error;
+	mnl_attr_put_strz(nlh, NFTA_TABLE_NAME, clearing->table);
+	mnl_attr_put_strz(nlh, clearing->name_attr, name);
+	nft_batch_close(clearing->batch, nlh);
+	return 0;
+}
+
+/* All rules, all chains, and the sets that are made from the configuration. */
+static int write_clearing(struct nft *nft, struct nft_batch *batch)
+{
+	struct clearing chains = { batch, nft->table, NFT_MSG_DELCHAIN, NFTA_CHAIN_NAME, NULL };
+	struct clearing sets = { batch, nft->table, NFT_MSG_DELSET, NFTA_SET_NAME, nft_set_is_rebuilt };
+	struct nlmsghdr *nlh = nft_batch_open(batch, NFT_MSG_DELRULE, 0);
+	int result;
+
+	if (!nlh)
+		return batch->error;
+	mnl_attr_put_strz(nlh, NFTA_RULE_TABLE, nft->table);
+	nft_batch_close(batch, nlh);
+	result = nft_dump(nft, NFT_MSG_GETCHAIN, NULL, clear_one, &chains);
+	return result ? result : nft_dump(nft, NFT_MSG_GETSET, NULL, clear_one, &sets);
+}
+
+/* What was dumped may be gone when the transaction comes, or be crossed by another: then once more. */
+int nft_rules_replace(struct nft *nft, const struct nft_rules *rules)
+{
+	struct nft_lengths *lengths;
+	int result = rules_are_valid(rules) ? -EINTR : -EINVAL;
+
+	lengths = malloc(sizeof(*lengths));
+	if (!lengths)
+		return -ENOMEM;
+	*lengths = nft->lengths;
+	probe_queue(nft);
+	for (int i = 0; i < NFT_DUMP_ATTEMPTS && (result == -EINTR || result == -ENOENT); i++) {
+		struct nft_batch batch;
+
+		nft_batch_init(&batch);
+		write_table(&batch, nft->table, NFT_MSG_NEWTABLE);
+		result = write_clearing(nft, &batch);
+		if (!result)
+			result = write_and_run(nft, &batch, rules, lengths, NULL);
+		nft_batch_free(&batch);
+	}
+	free(lengths);
+	return result;
+}
+
+int nft_unload(struct nft *nft)
+{
+	struct nft_batch batch;
+	int result;
+
+	nft_batch_init(&batch);
+	write_table(&batch, nft->table, NFT_MSG_NEWTABLE);
+	write_table(&batch, nft->table, NFT_MSG_DELTABLE);
+	result = nft_batch_run(nft, &batch);
+	nft_batch_free(&batch);
+	if (!result)
+		nft->loaded = false;
+	return result;
+}
+
+/* ---- checking ---- */
+
+static int count_one(void *context, const struct nlmsghdr *nlh)
+{
+	(void)nlh;
+	(*(unsigned *)context)++;
+	return 0;
+}
+
+/* How many of a kind stand; a crossed dump is taken again. */
+static int count_all(struct nft *nft, uint16_t type, unsigned *count)
+{
+	int result = -EINTR;
+
+	for (int i = 0; i < NFT_DUMP_ATTEMPTS && result == -EINTR; i++) {
+		*count = 0;
+		result = nft_dump(nft, type, NULL, count_one, count);
+	}
+	return result;
+}
+
+int nft_check(struct nft *nft)
+{
+	unsigned chains, rules, sets;
+	int result;
+
+	if (!nft->loaded)
+		return 0;
+	result = find_table(nft);
+	if (result <= 0)
+		return result;
+	result = count_all(nft, NFT_MSG_GETCHAIN, &chains);
+	if (!result)
+		result = count_all(nft, NFT_MSG_GETRULE, &rules);
+	if (!result)
+		result = count_all(nft, NFT_MSG_GETSET, &sets);
+	if (result == -ENOENT)
+		return 0;                       /* gone in between */
+	return result ? result : chains == nft->chains && rules == nft->rules && sets == nft->sets;
+}

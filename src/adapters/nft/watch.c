@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Notifications: did anybody else touch our table?  The kernel stamps each message with the port of who caused it,
+ * so our own doing is told apart; expiry and the kernel's own set updates are not notified.  Whatever was lost is
+ * told as lost, never as nothing.
+ */
+#include "internal.h"
+
+#include <errno.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#define RECEIVE_BUFFER (32 * 1024 * 1024)
+#define DATAGRAM_MAX   (64 * 1024)
+#define DATAGRAMS_MAX  65536            /* of one call */
+
+static int join(struct nft *nft, int option)
+{
+	const int group = NFNLGRP_NFTABLES;
+
+	return setsockopt(mnl_socket_get_fd(nft->watch), SOL_NETLINK, option, &group, sizeof(group)) < 0 ? -errno : 0;
+}
+
+int nft_watch_open(struct nft *nft)
+{
+	const int size = RECEIVE_BUFFER;
+
+	nft->watch = mnl_socket_open2(NETLINK_NETFILTER, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	if (!nft->watch || mnl_socket_bind(nft->watch, 0, MNL_SOCKET_AUTOPID) < 0 ||
+	    setsockopt(mnl_socket_get_fd(nft->watch), SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size)) < 0)
+		return -errno;
+	return join(nft, NETLINK_ADD_MEMBERSHIP);
+}
+
+static int read_generation(void *context, const struct nlmsghdr *nlh)
+{
+	uint32_t *generation = context;
+	const struct nlattr *id = nft_attr(nlh, NFTA_GEN_ID);
+
+	if (!id || mnl_attr_get_payload_len(id) < sizeof(*generation))
+		return -EBADMSG;
+	*generation = ntohl(mnl_attr_get_u32(id));
+	return 0;
+}
+
+int nft_watch_suspend(struct nft *nft, uint32_t *generation)
+{
+	int result = nft_ask(nft, NFT_MSG_GETGEN, read_generation, generation);
+
+	return result ? result : join(nft, NETLINK_DROP_MEMBERSHIP);
+}
+
+/* Each transaction of anybody's adds one to the generation: more than ours alone, and something was missed. */
+int nft_watch_resume(struct nft *nft, uint32_t generation)
+{
+	uint32_t now = 0;
+	int result = join(nft, NETLINK_ADD_MEMBERSHIP);
+
+	if (!result)
+		result = nft_ask(nft, NFT_MSG_GETGEN, read_generation, &now);
+	if (result || (now != generation && now != generation + 1))
+		nft->pending = NFT_CHANGE_LOST;
+	return result;
+}
+
+int nft_watch_fd(const struct nft *nft)
+{
+	return mnl_socket_get_fd(nft->watch);
+}
+
+static bool is_foreign(const struct nft *nft, const struct nlmsghdr *nlh)
+{
+	if (NFNL_SUBSYS_ID(nlh->nlmsg_type) != NFNL_SUBSYS_NFTABLES || nlh->nlmsg_pid == nft->portid)
+		return false;
+	switch (NFNL_MSG_TYPE(nlh->nlmsg_type)) {
+	case NFT_MSG_NEWGEN:            /* its first attribute is no name */
+	case NFT_MSG_TRACE:
+		return false;
+	default:
+		return nft_is_ours(nft, nlh);
+	}
+}
+
+static enum nft_change worse(enum nft_change a, enum nft_change b)
+{
+	return a > b ? a : b;
+}
+
+enum nft_change nft_watch_read(struct nft *nft)
+{
+	enum nft_change change = nft->pending;
+	uint8_t *buf = malloc(DATAGRAM_MAX);
+
+	nft->pending = NFT_CHANGE_NONE;
+	if (!buf)
+		return NFT_CHANGE_LOST;
+	for (int i = 0; i < DATAGRAMS_MAX; i++) {
+		struct sockaddr_nl sender;
+		struct iovec part = { buf, DATAGRAM_MAX };
+		struct msghdr message = { .msg_name = &sender, .msg_namelen = sizeof(sender), .msg_iov = &part,
+					  .msg_iovlen = 1 };
+		ssize_t got = recvmsg(mnl_socket_get_fd(nft->watch), &message, MSG_DONTWAIT);
+		const struct nlmsghdr *nlh = (const void *)buf;
+		int left = (int)got;
+
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+			break;
+		if (got < 0) {
+			change = NFT_CHANGE_LOST;
+			if (errno != ENOBUFS)
+				break;
+			continue;
+		}
+		if (message.msg_namelen != sizeof(sender) || sender.nl_pid != 0)
+			continue;               /* not from the kernel */
+		if (message.msg_flags & MSG_TRUNC)
+			change = NFT_CHANGE_LOST;
+		for (; mnl_nlmsg_ok(nlh, left); nlh = mnl_nlmsg_next(nlh, &left)) {
+			if (is_foreign(nft, nlh))
+				change = worse(change, NFT_CHANGE_FOREIGN);
+		}
+	}
+	free(buf);
+	return change;
+}

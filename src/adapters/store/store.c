@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The store's health and time: what is wrong, said once and in words; when it is tried again; what is done once a
+ * second. Nothing here can hold the keeper up for long or end it: every failure leaves a store that takes events
+ * and says what it lacks.
+ */
+#include "internal.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+void store_problem(struct store *store, bool notice, const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	vsnprintf(store->stats.problem, sizeof(store->stats.problem), format, arguments);
+	va_end(arguments);
+	store->notice = notice;
+}
+
+bool store_can_write(const struct store *store)
+{
+	return store->db && !store->read_only;
+}
+
+static void roll_back(struct store *store)
+{
+	if (store->db && !sqlite3_get_autocommit(store->db))
+		store_run_plain(store, STORE_ROLLBACK);
+}
+
+void store_failed(struct store *store, int result, const char *doing)
+{
+	int error = store->db ? sqlite3_system_errno(store->db) : 0;
+
+	roll_back(store);
+	if (store->saving != STORE_IDLE)
+		store->saving = STORE_SAVE_FAILED;
+	switch (result & 0xff) {
+	case SQLITE_BUSY:
+	case SQLITE_LOCKED:
+		store->waiting = true;
+		return;
+	case SQLITE_CORRUPT:
+	case SQLITE_NOTADB:
+		store_file_replace(store, doing);
+		return;
+	case SQLITE_FULL:
+		error = ENOSPC;
+		break;
+	}
+	store->failing = true;
+	store->retry_ms = store->now_ms + STORE_RETRY_MS;
+	store_problem(store, false, STORE_NAME ": %s: %s" STORE_CONSEQUENCE, doing,
+		      error ? strerror(error) : sqlite3_errstr(result));
+}
+
+struct store *store_open(const char *state_dir, int64_t now_ms)
+{
+	struct store *store = calloc(1, sizeof(*store));
+
+	if (!store)
+		return NULL;
+	store->directory = strdup(state_dir);
+	store->queue = calloc(STORE_QUEUE_MAX, sizeof(store->queue[0]));
+	if (!store->directory || !store->queue) {
+		store_close(store);
+		return NULL;
+	}
+	store->now_ms = now_ms;
+	store_file_open(store);
+	return store;
+}
+
+void store_close(struct store *store)
+{
+	if (!store)
+		return;
+	store_save_abandon(store);
+	/* One last try, whatever went wrong before. */
+	store->waiting = false;
+	store->failing = !store_can_write(store);
+	store_flush(store);
+	store_file_close(store);
+	free(store->queue);
+	free(store->directory);
+	free(store);
+}
+
+/* A problem that was over when it was told. */
+static void forget_notice(struct store *store)
+{
+	if (store->notice && strcmp(store->stats.problem, store->told) == 0)
+		store_problem(store, false, "%s", "");
+}
+
+/* Tries to write one value.  A full disk leaves the file open and readable; after anything else it is opened anew. */
+static void try_again(struct store *store)
+{
+	struct store_binder touch;
+	int result = SQLITE_CANTOPEN;
+
+	store->retry_ms = store->now_ms + STORE_RETRY_MS;
+	if (store_can_write(store) && !store_file_is_gone(store)) {
+		touch = store_bind(store, STORE_TOUCH);
+		store_bind_int(&touch, store->now_ms);
+		result = store_run(&touch);
+	}
+	if (result == SQLITE_FULL)
+		return;
+	if (result != SQLITE_OK) {
+		store_file_close(store);
+		store_file_open(store);
+	} else {
+		store->failing = false;
+	}
+	if (!store->failing && !store->notice)
+		store_problem(store, false, "%s", "");
+}
+
+static void look_for_file(struct store *store)
+{
+	if (!store->db || !store_file_is_gone(store))
+		return;
+	/* Closed in full: a log left behind would be taken for the new file's. */
+	store->failing = false;
+	store_file_close(store);
+	store->blocks_stale = true;
+	store_file_open(store);
+	if (!store->failing)
+		store_problem(store, true, STORE_NAME " was removed or replaced: begun anew; blocking goes on");
+}
+
+/* Another program's lock or endless reading: said when it lasts, and when it is over. */
+static void watch_others(struct store *store)
+{
+	if (!store->waiting && !store->wal_stuck) {
+		if (store->busy_ticks >= STORE_BUSY_TICKS && !store->failing && !store->notice)
+			store_problem(store, false, "%s", "");
+		store->busy_ticks = 0;
+	} else if (++store->busy_ticks == STORE_BUSY_TICKS && !store->failing) {
+		store_problem(store, false, STORE_NAME ": another program %s; history waits, blocking goes on",
+			      store->wal_stuck ? "reads it without end" : "holds it locked");
+	}
+}
+
+bool store_tick(struct store *store, int64_t now_ms)
+{
+	bool clock_went_back = now_ms < store->now_ms;
+
+	store->now_ms = now_ms;
+	forget_notice(store);
+	if (store->saving != STORE_IDLE && (clock_went_back || now_ms - store->save_began_ms > STORE_SAVE_PATIENCE_MS))
+		store_save_abandon(store);
+	if (store->saving == STORE_IDLE) {
+		store->waiting = false;
+		look_for_file(store);
+		if (store->failing && (clock_went_back || now_ms >= store->retry_ms))
+			try_again(store);
+		store_flush(store);
+		store_trim(store);
+		watch_others(store);
+	}
+	if (strcmp(store->stats.problem, store->told) == 0)
+		return false;
+	memcpy(store->told, store->stats.problem, sizeof(store->told));
+	return true;
+}
+
+void store_read_stats(struct store *store, struct store_stats *out)
+{
+	struct stat info;
+
+	*out = store->stats;
+	out->queued = (uint32_t)store->queued;
+	out->rows = store->db && store->last_row > 0 ? (uint64_t)(store->last_row - store->first_row) + 1 : 0;
+	out->bytes = store->db && stat(store->path, &info) == 0 ? (int64_t)info.st_size : 0;
+}
+
+bool store_wants_blocks(const struct store *store)
+{
+	return store->blocks_stale && store_can_write(store) && !store->failing && store->saving == STORE_IDLE;
+}

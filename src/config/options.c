@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The table of options: one row names an option, its field, its parser, its range and its default.  The parser
+ * of the file, the defaults and the checks all read this table; nothing else knows an option by name.
+ */
+#include "internal.h"
+
+#include <string.h>
+
+#define ROOT(field)  .offset = offsetof(struct config, field)
+#define COUNT(field) .count_offset = offsetof(struct config, field)
+#define HOOK(field)  .offset = offsetof(struct hook_spec, field)
+#define SECOND 1000.0
+#define DAY (24 * 3600 * SECOND)
+
+/*
+ * Ports that every browser refuses to open (the "bad ports" of the Fetch standard), so that no web page can lead a
+ * visitor into a trap; without those that honest programs try by themselves: FTP, SSH, mail, DNS, TFTP, ident, NTP, RPC
+ * and NetBIOS, LDAP, SIP, X11.
+ */
+#define BROWSERS_BAD_PORTS                                                                                             \
+	"1 7 9 11 13 15 17 19 23 37 42 43 77 79 87 95 101-104 109 111 115 117 119 161 179 427 512-514 526 "            \
+	"530-532 540 548 554 556 563 601 1719 1720 1723 2049 3659 4045 6566 6665-6669 10080"
+
+const struct config_option config_options[] = {
+	{ NULL, "mode", config_parse_mode, .fallback = "block" },
+	{ NULL, "run_dir", config_parse_path, ROOT(run_dir), .high = CONFIG_PATH_MAX - 16, .fallback = "/run/picket" },
+	{ NULL, "state_dir", config_parse_path, ROOT(state_dir), .high = PATH_MAX - 64, .fallback = "/var/lib/picket" },
+	{ NULL, "table", config_parse_table, ROOT(table), .fallback = "picket" },
+	{ NULL, "queue", config_parse_u16, ROOT(rules.queue), .high = 65533, .fallback = "4711" },
+	{ NULL, "user", config_parse_user, ROOT(user), .high = 32, .fallback = "picket" },
+	{ NULL, "allow", config_parse_prefix, ROOT(allow), COUNT(allow_count), .list = true },
+	{ NULL, "allow_file", config_parse_path_or_none, ROOT(allow_file), .high = PATH_MAX - 64,
+	  .fallback = CONFIG_DEFAULT_ALLOW },
+	{ NULL, "protect_auto", config_parse_bool, ROOT(engine.protect_auto), .fallback = "true" },
+	{ NULL, "public_ports", config_parse_port, ROOT(rules.public_ports), COUNT(rules.public_count), .list = true },
+	{ NULL, "interfaces", config_parse_interface, ROOT(rules.interfaces), COUNT(rules.interface_count),
+	  .list = true },
+	{ NULL, "way_back", config_parse_way_back, .fallback = "strict" },
+	{ NULL, "keep_on_stop", config_parse_bool, ROOT(keep_on_stop), .fallback = "false" },
+	{ NULL, "sandbox", config_parse_bool, ROOT(sandbox), .fallback = "true" },
+
+	{ "trap", "tcp", config_parse_port, ROOT(rules.trap_tcp), COUNT(rules.trap_tcp_count), .list = true,
+	  .fallback = BROWSERS_BAD_PORTS },
+	{ "trap", "udp", config_parse_port, ROOT(rules.trap_udp), COUNT(rules.trap_udp_count), .list = true },
+	{ "trap", "banner", config_parse_banner, ROOT(banner) },
+
+	{ "score", "alert", config_parse_alpha, ROOT(engine.alert), .low = 1e-12, .high = 0.5, .fallback = "1e-2" },
+	{ "score", "block", config_parse_alpha, ROOT(engine.block), .low = 1e-12, .high = 0.5, .fallback = "1e-3" },
+	{ "score", "ban", config_parse_alpha, ROOT(engine.ban), .low = 1e-12, .high = 0.5, .fallback = "1e-4" },
+	{ "score", "slow_half_life", config_parse_duration, ROOT(engine.slow_half_life_ms), .low = SECOND,
+	  .high = 365 * DAY, .fallback = "24h" },
+	{ "score", "max_sources", config_parse_u32, ROOT(engine.max_sources), .low = 1024, .high = 4194304,
+	  .fallback = "65536" },
+	{ "score", "ipv6_prefix", config_parse_u8, ROOT(engine.ipv6_prefix), .low = 48, .high = 128, .fallback = "64" },
+
+	{ "block", "first", config_parse_duration, ROOT(engine.block_first_ms), .low = SECOND, .high = 365 * DAY,
+	  .fallback = "10m" },
+	{ "block", "max", config_parse_duration, ROOT(engine.block_max_ms), .low = SECOND, .high = 365 * DAY,
+	  .fallback = "1h" },
+	{ "block", "storm_rate", config_parse_u32, ROOT(engine.storm_rate), .low = 1, .high = 1000000,
+	  .fallback = "60" },
+	{ "block", "storm_live", config_parse_u32, ROOT(engine.storm_live), .low = 1, .high = ENGINE_BLOCKS_MAX / 2,
+	  .fallback = "4096" },
+	{ "ban", "first", config_parse_duration, ROOT(engine.ban_first_ms), .low = SECOND, .high = 365 * DAY,
+	  .fallback = "1h" },
+	{ "ban", "max", config_parse_duration, ROOT(engine.ban_max_ms), .low = SECOND, .high = 365 * DAY,
+	  .fallback = "7d" },
+
+	{ CONFIG_HOOK_SECTION, "on", config_parse_event, HOOK(on), .list = true },
+	{ CONFIG_HOOK_SECTION, "command", config_parse_command, HOOK(args),
+	  .count_offset = offsetof(struct hook_spec, arg_count), .list = true },
+	{ CONFIG_HOOK_SECTION, "user", config_parse_user, HOOK(user), .high = 32, .fallback = "picket-hook" },
+	{ CONFIG_HOOK_SECTION, "timeout", config_parse_duration, HOOK(timeout_ms), .low = 100, .high = 3600 * SECOND,
+	  .fallback = "10s" },
+};
+const size_t config_option_count = sizeof(config_options) / sizeof(config_options[0]);
+_Static_assert(sizeof(config_options) / sizeof(config_options[0]) <= CONFIG_OPTIONS_MAX, "a row each in config_reader");
+
+static bool is_hook_row(const struct config_option *option)
+{
+	return option->section && strcmp(option->section, CONFIG_HOOK_SECTION) == 0;
+}
+
+const struct config_option *config_find_option(const char *section, const char *name)
+{
+	for (size_t i = 0; i < config_option_count; i++) {
+		const char *own = config_options[i].section;
+
+		if (strcmp(config_options[i].name, name) == 0 && !own == !section &&
+		    (!own || strcmp(own, section) == 0))
+			return &config_options[i];
+	}
+	return NULL;
+}
+
+void config_clear_list(struct config *config, struct hook_spec *hook, const struct config_option *option)
+{
+	char *base = is_hook_row(option) ? (char *)hook : (char *)config;
+	const size_t none = 0;
+
+	if (option->count_offset)
+		memcpy(base + option->count_offset, &none, sizeof(none));
+}
+
+bool config_set_value(struct config *config, struct hook_spec *hook, const struct config_option *option,
+		      const char *text, bool first, struct writer *problem)
+{
+	char *base = is_hook_row(option) ? (char *)hook : (char *)config;
+	struct config_value value = {
+		.config = config, .option = option, .text = text, .field = base + option->offset, .problem = problem,
+	};
+
+	if (option->list && first)
+		config_clear_list(config, hook, option);
+	return option->parse(&value);
+}
+
+void config_set_defaults(struct config *config, struct hook_spec *hook)
+{
+	for (size_t i = 0; i < config_option_count; i++) {
+		const struct config_option *option = &config_options[i];
+		const char *rest = option->fallback;
+		bool first = true;
+
+		if (!rest || is_hook_row(option) != (hook != NULL))
+			continue;
+		while (*rest) {
+			char word[64], ignored[256];
+			size_t len = strcspn(rest, " ");
+			struct writer problem = writer_over(ignored, sizeof(ignored));
+			struct writer copy = writer_over(word, sizeof(word));
+
+			writer_format(&copy, "%.*s", (int)len, rest);
+			/* A default that its own parser refuses shows in the unit tests. */
+			config_set_value(config, hook, option, word, first, &problem);
+			first = false;
+			rest += len + strspn(rest + len, " ");
+		}
+	}
+}

@@ -1,0 +1,331 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The values of the configuration: one parser for each shape that a value can have.  Each is strict (the whole
+ * text or nothing) and says what is wrong and what was expected; a field is touched by a good value alone.
+ */
+#include "internal.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "duration.h"
+
+/* Told as: bad value 'x' for queue, expected a number from 0 to 65533 */
+static bool refuse(const struct config_value *v, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static bool refuse(const struct config_value *v, const char *format, ...)
+{
+	char expected[200];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(expected, sizeof(expected), format, args);
+	va_end(args);
+	writer_format(v->problem, "bad value '%.80s' for %s, expected %s", v->text, v->option->name, expected);
+	return false;
+}
+
+bool config_parse_mode(const struct config_value *v)
+{
+	bool observe = strcmp(v->text, "observe") == 0;
+
+	if (!observe && strcmp(v->text, "block") != 0)
+		return refuse(v, "observe or block");
+	v->config->engine.observe = observe;
+	v->config->rules.mode = observe ? NFT_OBSERVE : NFT_BLOCK;
+	return true;
+}
+
+/* Both bool and the engine's uint8_t switches are one byte that holds 0 or 1. */
+bool config_parse_bool(const struct config_value *v)
+{
+	static const char *const words[][2] = { { "false", "true" }, { "no", "yes" }, { "off", "on" } };
+
+	_Static_assert(sizeof(bool) == 1, "a switch is one byte");
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		for (uint8_t is = 0; is < 2; is++)
+			if (strcmp(v->text, words[i][is]) == 0) {
+				memcpy(v->field, &is, 1);
+				return true;
+			}
+	return refuse(v, "true or false");
+}
+
+bool config_parse_way_back(const struct config_value *v)
+{
+	bool strict = strcmp(v->text, "strict") == 0;
+
+	if (!strict && strcmp(v->text, "off") != 0)
+		return refuse(v, "strict or off");
+	v->config->rules.way_back = strict;
+	return true;
+}
+
+/* Decimal digits alone: no sign, no blanks, no octal surprise. */
+static bool whole_number(const char *text, unsigned long *out)
+{
+	char *end;
+
+	if (!isdigit((unsigned char)text[0]) || strlen(text) > 10)
+		return false;
+	errno = 0;
+	*out = strtoul(text, &end, 10);
+	return errno == 0 && *end == '\0';
+}
+
+static bool number(const struct config_value *v, unsigned long *out)
+{
+	unsigned long n;
+
+	if (!whole_number(v->text, &n) || (double)n < v->option->low || (double)n > v->option->high)
+		return refuse(v, "a number from %.0f to %.0f", v->option->low, v->option->high);
+	*out = n;
+	return true;
+}
+
+bool config_parse_u8(const struct config_value *v)
+{
+	unsigned long n;
+
+	if (!number(v, &n))
+		return false;
+	*(uint8_t *)v->field = (uint8_t)n;
+	return true;
+}
+
+bool config_parse_u16(const struct config_value *v)
+{
+	unsigned long n;
+
+	if (!number(v, &n))
+		return false;
+	*(uint16_t *)v->field = (uint16_t)n;
+	return true;
+}
+
+bool config_parse_u32(const struct config_value *v)
+{
+	unsigned long n;
+
+	if (!number(v, &n))
+		return false;
+	*(uint32_t *)v->field = (uint32_t)n;
+	return true;
+}
+
+/* An admin writes the chance of a wrong decision that he accepts; the engine wants ln(0.99/alpha). */
+bool config_parse_alpha(const struct config_value *v)
+{
+	char *end;
+	double alpha;
+
+	errno = 0;
+	alpha = strtod(v->text, &end);
+	if (end == v->text || *end || errno || !isfinite(alpha) || strpbrk(v->text, "xXpP") ||
+	    isspace((unsigned char)v->text[0]) || alpha < v->option->low || alpha > v->option->high)
+		return refuse(v, "a probability from %g to %g, such as 1e-3", v->option->low, v->option->high);
+	*(double *)v->field = log(0.99 / alpha);
+	return true;
+}
+
+bool config_parse_duration(const struct config_value *v)
+{
+	char low[DURATION_TEXT_MAX], high[DURATION_TEXT_MAX];
+	int64_t ms;
+
+	if (!duration_parse(v->text, &ms) || (double)ms < v->option->low || (double)ms > v->option->high)
+		return refuse(v, "a duration from %s to %s, such as 10m, 4h or 1d",
+			      v->option->low < 1000 ? "100ms" : duration_format((int64_t)v->option->low, low),
+			      duration_format((int64_t)v->option->high, high));
+	*(int64_t *)v->field = ms;
+	return true;
+}
+
+static bool is_printable(const char *text)
+{
+	for (; *text; text++)
+		if ((unsigned char)*text < ' ' || (unsigned char)*text > '~')
+			return false;
+	return true;
+}
+
+/* option->high is the room that the field has. */
+bool config_parse_path(const struct config_value *v)
+{
+	size_t len = strlen(v->text);
+
+	if (v->text[0] != '/' || (double)len >= v->option->high || !is_printable(v->text) || strstr(v->text, "/../"))
+		return refuse(v, "an absolute path of less than %.0f characters", v->option->high);
+	memcpy(v->field, v->text, len + 1);
+	return true;
+}
+
+bool config_parse_path_or_none(const struct config_value *v)
+{
+	if (v->text[0])
+		return config_parse_path(v);
+	*(char *)v->field = '\0';
+	return true;
+}
+
+/* Letters, digits and some marks, beginning with a letter or '_'. */
+static bool is_name(const char *text, const char *marks, size_t max)
+{
+	if (!isalpha((unsigned char)text[0]) && text[0] != '_')
+		return false;
+	for (size_t i = 1; text[i]; i++)
+		if (i + 1 >= max || (!isalnum((unsigned char)text[i]) && !strchr(marks, text[i])))
+			return false;
+	return true;
+}
+
+bool config_parse_table(const struct config_value *v)
+{
+	if (!is_name(v->text, "_-", NFT_TABLE_NAME_MAX))
+		return refuse(v,
+			      "the name of an nftables table: a letter, then letters, digits, '_' or '-', at most %d",
+			      NFT_TABLE_NAME_MAX - 1);
+	memcpy(v->field, v->text, strlen(v->text) + 1);
+	return true;
+}
+
+bool config_parse_user(const struct config_value *v)
+{
+	if (!is_name(v->text, "_-.", (size_t)v->option->high))
+		return refuse(v, "the name of a user");
+	memcpy(v->field, v->text, strlen(v->text) + 1);
+	return true;
+}
+
+bool config_parse_banner(const struct config_value *v)
+{
+	size_t len = strlen(v->text);
+
+	if (len >= TRAP_BANNER_MAX)
+		return refuse(v, "at most %d characters", TRAP_BANNER_MAX - 1);
+	memcpy(v->field, v->text, len + 1);
+	return true;
+}
+
+bool config_allow_add(struct config *config, const struct prefix *entry)
+{
+	/* Doubling: the capacity is the next power of two, so it needs no field of its own. */
+	size_t count = config->allow_count;
+
+	if ((count & (count - 1)) == 0) {
+		struct prefix *grown = realloc(config->allow, (count ? count * 2 : 1) * sizeof(*grown));
+		if (!grown)
+			return false;
+		config->allow = grown;
+	}
+	config->allow[config->allow_count++] = *entry;
+	return true;
+}
+
+bool config_parse_prefix(const struct config_value *v)
+{
+	struct prefix prefix;
+	const char *error = NULL;
+
+	if (!prefix_parse(v->text, &prefix, &error))
+		return refuse(v, "an address or prefix such as 192.0.2.0/24 or 2001:db8::/32 (%s)",
+			      error ? error : "malformed");
+	/* Duplicates go only at the end, hence the factor. */
+	if (v->config->allow_count >= 2 * ENGINE_ALLOW_MAX || !config_allow_add(v->config, &prefix)) {
+		writer_format(v->problem, "too many addresses, expected at most %d", ENGINE_ALLOW_MAX);
+		return false;
+	}
+	return true;
+}
+
+bool config_parse_port(const struct config_value *v)
+{
+	size_t *count = (size_t *)(void *)((char *)v->config + v->option->count_offset);
+	struct nft_port_range *ranges = v->field;
+	unsigned long first, last;
+	char text[16];
+	char *dash;
+
+	if (*count >= NFT_PORTS_MAX) {
+		writer_format(v->problem, "too many ports for %s, expected at most %d values", v->option->name,
+			      NFT_PORTS_MAX);
+		return false;
+	}
+	if (strcmp(v->text, "all") == 0) {
+		ranges[(*count)++] = (struct nft_port_range){ 1, 65535 };
+		return true;
+	}
+	if (strlen(v->text) >= sizeof(text))
+		return refuse(v, "a port, a range such as 5900-5910, or all");
+	memcpy(text, v->text, strlen(v->text) + 1);
+	dash = strchr(text, '-');
+	if (dash)
+		*dash = '\0';
+	if (!whole_number(text, &first) || !whole_number(dash ? dash + 1 : text, &last))
+		return refuse(v, "a port, a range such as 5900-5910, or all");
+	if (first < 1 || last > 65535 || first > last)
+		return refuse(v, "ports from 1 to 65535, the smaller one first");
+	ranges[(*count)++] = (struct nft_port_range){ (uint16_t)first, (uint16_t)last };
+	return true;
+}
+
+bool config_parse_interface(const struct config_value *v)
+{
+	struct nft_rules *rules = &v->config->rules;
+	size_t len = strlen(v->text);
+
+	/* What the kernel's dev_valid_name() takes; '*' would be a wildcard to nftables. */
+	if (len == 0 || len >= sizeof(rules->interfaces[0]) || !is_printable(v->text) || strpbrk(v->text, " /:*\"") ||
+	    strcmp(v->text, ".") == 0 || strcmp(v->text, "..") == 0)
+		return refuse(v, "the name of an interface, at most 15 characters");
+	if (rules->interface_count >= NFT_INTERFACES_MAX) {
+		writer_format(v->problem, "too many interfaces, expected at most %d", NFT_INTERFACES_MAX);
+		return false;
+	}
+	for (size_t i = 0; i < rules->interface_count; i++)
+		if (strcmp(rules->interfaces[i], v->text) == 0)
+			return true;
+	memcpy(rules->interfaces[rules->interface_count++], v->text, len + 1);
+	return true;
+}
+
+bool config_parse_event(const struct config_value *v)
+{
+	static const enum event_type wanted[] = { EVENT_BLOCK, EVENT_BAN, EVENT_EXPIRE, EVENT_UNBLOCK, EVENT_ALERT,
+						EVENT_EXPOSURE };
+	static const char *const names[] = { "block", "ban", "expire", "unblock", "alert", "exposure" };
+	uint32_t *on = v->field;
+
+	for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++)
+		if (strcmp(v->text, names[i]) == 0) {
+			*on |= 1u << wanted[i];
+			return true;
+		}
+	return refuse(v, "block, ban, expire, unblock, alert or exposure");
+}
+
+/* One argument; the first is the program. */
+bool config_parse_command(const struct config_value *v)
+{
+	size_t offset = v->option->count_offset - v->option->offset, len = strlen(v->text);
+	size_t *count = (size_t *)(void *)((char *)v->field + offset);
+	char (*args)[HOOK_ARG_MAX] = v->field;
+	char name[HOOK_NAME_MAX];
+
+	if (*count >= HOOK_ARGS_MAX) {
+		writer_format(v->problem, "too many arguments, expected at most %d", HOOK_ARGS_MAX);
+		return false;
+	}
+	if (len >= HOOK_ARG_MAX)
+		return refuse(v, "at most %d characters an argument", HOOK_ARG_MAX - 1);
+	if (*count == 0 && (v->text[0] != '/' || strchr(v->text, '%')))
+		return refuse(v, "the absolute path of a program first");
+	if (!hook_argument_check(v->text, name))
+		return refuse(v, "no placeholder but %s (found %%{%s})", HOOK_PLACEHOLDERS, name);
+	memcpy(args[(*count)++], v->text, len + 1);
+	return true;
+}

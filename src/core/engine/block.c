@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The beginning and the end of a block: table, kernel order, event and the source's own entry, always together.  The
+ * order to the kernel comes before the event, so that nobody is told of a block that does not stand.
+ */
+#include "internal.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include <picket/describe.h>
+
+#define DAY_MS 86400000LL
+
+static void first_ports(const struct event *event, uint16_t ports[4])
+{
+	unsigned count = 0;
+
+	/* The oldest first: what the scan began with. */
+	for (int i = event->piece_count - 1; i >= 0 && count < 4; i--) {
+		bool known = event->pieces[i].port == 0;
+
+		for (unsigned j = 0; j < count; j++)
+			known |= ports[j] == event->pieces[i].port;
+		if (!known)
+			ports[count++] = event->pieces[i].port;
+	}
+}
+
+/* At storm_live somebody has to go: the lowest-scored, which may be the newcomer. */
+static bool make_room(struct engine *engine, double score, struct actions *actions)
+{
+	uint32_t lowest;
+
+	if (blocks_count(engine->blocks, GRADE_BLOCK) < engine->config.storm_live)
+		return true;
+	lowest = blocks_lowest_soft(engine->blocks);
+	if (lowest == BLOCKS_NONE || blocks_at(engine->blocks, lowest)->score >= score) {
+		engine->counts.spared_storm++;
+		return false;
+	}
+	engine_lift(engine, lowest, "gave way to a higher score", actions);
+	return true;
+}
+
+/* A reason that did not fit must not end in half a number: it ends at a comma, and says that there was more. */
+static void end_at_a_whole_item(char reason[ENGINE_REASON_MAX])
+{
+	size_t end = ENGINE_REASON_MAX - sizeof("...");
+
+	reason[end] = '\0';
+	while (end > 0 && reason[end] != ',')
+		end--;
+	if (end > 0)
+		memcpy(reason + end, "...", sizeof("..."));
+}
+
+
+static bool place(struct engine *engine, struct source *source, struct event *event, double score)
+{
+	uint32_t old = blocks_find(engine->blocks, &source->key);
+	struct writer w;
+	struct block block = {
+		.grade = event->grade, .times = event->times, .tool = event->tool,
+		.incident = event->incident, .kinds = event->kinds, .score = (float)score,
+		.since_ms = engine->now_ms, .until_ms = engine->now_ms + event->duration_ms,
+	};
+
+	if (old != BLOCKS_NONE && blocks_at(engine->blocks, old)->grade == GRADE_BLOCK)
+		block.soft_until_ms = blocks_at(engine->blocks, old)->until_ms;
+	first_ports(event, block.ports);
+	w = writer_over(block.reason, sizeof(block.reason));
+	describe_reason(&w, event, NULL);
+	if (w.truncated)
+		end_at_a_whole_item(block.reason);
+	if (blocks_put(engine->blocks, &source->key, &block) != BLOCKS_NONE)
+		return true;
+	engine->counts.blocks_full++;
+	return false;
+}
+
+/* An address that is banned by itself, though it is counted with its net. */
+static bool is_part(const struct engine *engine, const struct prefix *key)
+{
+	return key->len == 128 && guard_key(engine->guard, &key->addr).len < 128;
+}
+
+static bool begin_one(struct engine *engine, struct source *source, enum grade grade, struct actions *actions)
+{
+	struct score score = engine_score(engine, source);
+	bool again = blocks_find(engine->blocks, &source->key) != BLOCKS_NONE;
+	uint8_t times = again && source->times ? source->times : policy_next_times(source, engine->now_ms);
+	struct event event = engine_event(engine, source, grade == GRADE_BAN ? EVENT_BAN : EVENT_BLOCK, grade);
+
+	event.times = times;
+	event.duration_ms = policy_duration_ms(&engine->config, grade, times);
+	if (is_part(engine, &source->key))
+		snprintf(event.text, sizeof(event.text), "the address alone, customers are in its net");
+	if (grade == GRADE_BLOCK && !make_room(engine, score_total(&score), actions))
+		return false;
+	if (!place(engine, source, &event, score_total(&score)))
+		return false;
+	source->grade = (uint8_t)grade & 7;
+	source->times = times;
+	source->last_block_day = (uint16_t)(engine->now_ms / DAY_MS);
+	engine_rank(engine, source);
+	if (grade == GRADE_BAN)
+		engine->counts.bans_total++;
+	else
+		engine->counts.blocks_total++;
+	engine_order(actions, ACTION_ADD, grade, &source->key, event.duration_ms);
+	engine_tell(actions, &event);
+	return true;
+}
+
+/* The source was the last of enough guilty neighbours: the net that holds them inherits its deeds.  Softly, whatever
+ * the grade: that the neighbours are one was inferred. */
+static struct source *widen(struct engine *engine, const struct source *source)
+{
+	struct prefix wide;
+	struct source copy = *source, *net;
+
+	if (!merge_note(engine->merge, &source->key, engine->now_ms, &wide) ||
+	    guard_any_inside(engine->guard, &wide) || guard_allowed(engine->guard, &wide) ||
+	    guard_protected(engine->guard, &wide, NULL) != PROTECT_NONE)
+		return NULL;
+	net = sources_find(engine->sources, &wide);
+	if (!net)
+		net = sources_add(engine->sources, &wide);
+	if (!net || !merge_add(engine->merge, &wide, engine->now_ms))
+		return NULL;
+	copy.key = wide;
+	copy.times = net->times;
+	copy.last_block_day = net->last_block_day;
+	copy.grade = GRADE_ALERT;
+	*net = copy;
+	engine_rank(engine, net);
+	return net;
+}
+
+bool engine_begin_block(struct engine *engine, struct source *source, enum grade grade, struct actions *actions)
+{
+	if (!begin_one(engine, source, grade, actions))
+		return false;
+	while ((source = widen(engine, source)) != NULL) {
+		if (blocks_find(engine->blocks, &source->key) != BLOCKS_NONE ||
+		    !begin_one(engine, source, GRADE_BLOCK, actions))
+			break;
+	}
+	return true;
+}
+
+void engine_after_block(struct engine *engine, const struct prefix *key)
+{
+	struct source *source = sources_find(engine->sources, key);
+	struct score score;
+
+	if (!source)
+		return;
+	score = engine_score(engine, source);
+	source->grade = score_total(&score) >= engine->config.alert ? GRADE_ALERT : GRADE_WATCH;
+	source->last_block_day = (uint16_t)(engine->now_ms / DAY_MS);
+	engine_rank(engine, source);
+}
+
+void engine_lift(struct engine *engine, uint32_t slot, const char *text, struct actions *actions)
+{
+	struct prefix key = *blocks_source(engine->blocks, slot);
+	struct block block = *blocks_at(engine->blocks, slot);
+	struct event event = {
+		.at_ms = engine->now_ms, .source = key, .type = EVENT_UNBLOCK, .grade = block.grade, .tool = block.tool,
+		.times = block.times, .incident = block.incident, .kinds = block.kinds, .sources = 1,
+	};
+
+	blocks_remove(engine->blocks, slot);
+	engine_order(actions, ACTION_DELETE, (enum grade)block.grade, &key, 0);
+	if (block.soft_until_ms > engine->now_ms)
+		engine_order(actions, ACTION_DELETE, GRADE_BLOCK, &key, 0);
+	snprintf(event.text, sizeof(event.text), "%s", text);
+	engine_tell(actions, &event);
+	engine_after_block(engine, &key);
+}

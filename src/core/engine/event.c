@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Events and actions, put together.  An event carries all that a log line, a hook or a history row needs.
+ */
+#include "internal.h"
+
+#include <math.h>
+
+int32_t engine_millinats(double nats)
+{
+	double mn = floor(nats * 1000.0 + 0.5);
+
+	return mn > INT32_MAX ? INT32_MAX : mn < 0 ? 0 : (int32_t)mn;
+}
+
+bool engine_has_room(const struct actions *actions, size_t n)
+{
+	return actions->count + n <= ENGINE_ACTIONS_MAX;
+}
+
+void engine_tell(struct actions *actions, const struct event *event)
+{
+	if (engine_has_room(actions, 1))
+		actions->items[actions->count++] = (struct action){ .type = ACTION_EVENT,
+								    .source = event->source,
+								    .grade = (enum grade)event->grade,
+								    .event = *event };
+}
+
+void engine_order(struct actions *actions, enum action_type type, enum grade grade, const struct prefix *source,
+		  int64_t duration_ms)
+{
+	struct action *action;
+
+	if (!engine_has_room(actions, 1))
+		return;
+	action = &actions->items[actions->count++];
+	action->type = type;
+	action->grade = grade;
+	action->source = *source;
+	action->duration_ms = duration_ms;
+}
+
+static bool has_port(enum evidence_kind kind)
+{
+	switch (judge_group(kind)) {
+	case GROUP_CONNECT:
+	case GROUP_FLAGS:
+	case GROUP_ACK:
+	case GROUP_UDP:
+	case GROUP_SCTP:
+		return true;
+	default:
+		return false;
+	}
+}
+
+static void add_piece(struct event *event, const struct piece *piece)
+{
+	bool new_port = has_port(piece->kind), new_host = piece->kind != EVIDENCE_MARK;
+
+	for (unsigned i = 0; i < event->piece_count; i++) {
+		const struct evidence *other = &event->pieces[i];
+
+		if (has_port(other->kind) && other->port == piece->port)
+			new_port = false;
+		if (other->kind != EVIDENCE_MARK && other->host_tag == piece->host_tag)
+			new_host = false;
+	}
+	event->ports += new_port;
+	event->hosts += new_host;
+	event->pieces[event->piece_count++] = (struct evidence){
+		piece->at_s, piece->port, piece->host_tag, piece->weight, piece->kind,
+	};
+}
+
+struct event engine_event(const struct engine *engine, const struct source *source, enum event_type type,
+			  enum grade grade)
+{
+	struct score score = engine_score(engine, source);
+	double threshold = policy_threshold(&engine->config, grade);
+	struct event event = {
+		.at_ms = engine->now_ms,
+		.source = source->key,
+		.type = (uint8_t)type,
+		.grade = (uint8_t)grade,
+		.tool = source->tool,
+		.observed = engine->config.observe,
+		.times = source->times,
+		.incident = source->incident,
+		.confirmed_mn = engine_millinats(score.confirmed),
+		.suspected_mn = engine_millinats(score.suspected + score.fast),
+		.threshold_mn = engine_millinats(threshold),
+		.kinds = source->kinds,
+		.probes = source->probes,
+		.sources = incidents_sources(engine->incidents, source->incident),
+	};
+
+	for (int i = 0; i < SOURCE_PIECES && source->pieces[i].kind != EVIDENCE_NONE; i++)
+		add_piece(&event, &source->pieces[i]);
+	return event;
+}

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What the files of the engine share; nobody else includes this.
+ */
+#ifndef PICKET_ENGINE_ROOM_H
+#define PICKET_ENGINE_ROOM_H
+
+#include <picket/engine.h>
+
+#include "blocks.h"
+#include "evidence/decoys.h"
+#include "safeguard/guard.h"
+#include "incidents.h"
+#include "evidence/judge.h"
+#include "source/merge.h"
+#include "policy.h"
+#include "evidence/popularity.h"
+#include "source/score.h"
+#include "evidence/served.h"
+#include "source/sources.h"
+#include "storm.h"
+#include "sweep.h"
+
+#define ENGINE_INCIDENT_QUIET_MS 3600000LL      /* no evidence for so long: what comes then is another incident */
+
+#define ENGINE_CONFIRMED 0.5                    /* nats of confirmation that give a source a reserved place */
+
+/* Ports that have just turned out to be served, and how many sources are still to be looked at for them. */
+enum { ENGINE_EXCUSE_PROTOCOLS = 3 };
+struct engine_excuse {
+	uint8_t ports[ENGINE_EXCUSE_PROTOCOLS][65536 / 8];
+	uint32_t left;
+};
+
+struct engine {
+	struct engine_config config;
+	struct hash_key key;
+	int64_t now_ms;
+	struct sources *sources;
+	struct blocks *blocks;
+	struct guard *guard;
+	struct served *served;
+	struct decoys *decoys;
+	struct popularity *popularity;
+	struct merge *merge;
+	struct incidents *incidents;
+	struct storm *storm;
+	struct sweep *sweep;
+	struct engine_excuse excuse;
+	uint32_t ageing_hand;           /* where ageing goes on */
+	struct engine_status counts;    /* the counters of it alone */
+};
+
+/* Time as the engine keeps it: never backwards. */
+int64_t engine_time(struct engine *engine, int64_t now_ms);
+struct score engine_score(const struct engine *engine, const struct source *source);
+/* The key that counts for an address now; merged nets included. */
+struct prefix engine_key(struct engine *engine, const struct addr *addr);
+
+/* engine_count.c: what the probe proves is counted against its source. */
+void engine_count(struct engine *engine, const struct probe *probe, const struct prefix *key, struct actions *actions);
+
+/* engine_decide.c: the consequences of what was counted. */
+void engine_settle(struct engine *engine, struct source *source);
+void engine_decide(struct engine *engine, struct source *source, const struct addr *sender, struct actions *actions);
+/* A source that waited in the storm's line has its turn. */
+void engine_choose(struct engine *engine, const struct prefix *key, struct actions *actions);
+void engine_rank(struct engine *engine, struct source *source);
+
+/* engine_block.c: a block begins and ends. */
+bool engine_begin_block(struct engine *engine, struct source *source, enum grade grade, struct actions *actions);
+/* Takes the block off the table and out of the kernel, and tells why. */
+void engine_lift(struct engine *engine, uint32_t slot, const char *text, struct actions *actions);
+/* The source's entry after its block is gone. */
+void engine_after_block(struct engine *engine, const struct prefix *key);
+
+/* engine_excuse.c: what is served takes back what was held against those who tried it. */
+void engine_note_served(struct engine *engine, uint8_t protocol, uint16_t port, int64_t at_ms);
+void engine_excuse(struct engine *engine, struct actions *actions);
+
+/* engine_event.c */
+struct event engine_event(const struct engine *engine, const struct source *source, enum event_type type,
+			  enum grade grade);
+/* Room for n more actions? */
+bool engine_has_room(const struct actions *actions, size_t n);
+void engine_tell(struct actions *actions, const struct event *event);
+void engine_order(struct actions *actions, enum action_type type, enum grade grade, const struct prefix *source,
+		  int64_t duration_ms);
+int32_t engine_millinats(double nats);
+
+#endif

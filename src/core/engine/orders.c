@@ -1,0 +1,276 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * An admin's orders: block, unblock, allow, protect.  An order either happens whole or changes nothing; the reason for
+ * a refusal is its result.  What a person types is checked here again: ranges, host bits, text.
+ */
+#include "internal.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define LONGEST_MS    (3650LL * 86400000LL)
+#define FREED_MAX     (ENGINE_ACTIONS_MAX / 3)  /* blocks lifted in one call: each may need three actions */
+#define TOO_WIDE_V4   8
+#define TOO_WIDE_V6   32
+
+static enum engine_result may_block(const struct engine *engine, const struct prefix *source, bool force)
+{
+	if (guard_allowed(engine->guard, source))
+		return ENGINE_ALLOWED;
+	if (force)
+		return ENGINE_OK;
+	if (prefix_family_len(source) < (prefix_is_v4(source) ? TOO_WIDE_V4 : TOO_WIDE_V6))
+		return ENGINE_TOO_WIDE;
+	if (guard_protected(engine->guard, source, NULL) != PROTECT_NONE ||
+	    guard_protected_inside(engine->guard, source) != PROTECT_NONE)
+		return ENGINE_PROTECTED;
+	return ENGINE_OK;
+}
+
+/* Printable ASCII alone goes into tables and messages. */
+static void copy_text(char *to, size_t size, const char *from)
+{
+	size_t len = 0;
+
+	for (; from && from[len] && len + 1 < size; len++)
+		to[len] = from[len] >= 0x20 && from[len] <= 0x7e ? from[len] : '?';
+	to[len] = 0;
+}
+
+static struct event manual_event(const struct engine *engine, const struct prefix *source, int64_t duration_ms)
+{
+	const struct source *known = sources_find(engine->sources, source);
+	struct event event = {
+		.at_ms = engine->now_ms, .source = *source, .type = EVENT_BLOCK, .grade = GRADE_MANUAL, .sources = 1,
+		.times = 1,
+	};
+
+	if (known) {
+		event = engine_event(engine, known, EVENT_BLOCK, GRADE_MANUAL);
+		event.times = known->times < UINT8_MAX ? known->times + 1 : UINT8_MAX;
+	}
+	event.observed = 0;             /* an order is carried out in any mode */
+	event.duration_ms = duration_ms;
+	return event;
+}
+
+enum engine_result engine_block(struct engine *engine, const struct prefix *source, int64_t duration_ms, bool force,
+				const char *reason, int64_t now_ms, struct actions *actions)
+{
+	struct block block = { .grade = GRADE_MANUAL };
+	enum engine_result result;
+	struct event event;
+	uint32_t old;
+
+	actions->count = 0;
+	engine_time(engine, now_ms);
+	if (!prefix_is_valid(source) || duration_ms < 0 || duration_ms > LONGEST_MS)
+		return ENGINE_INVALID;
+	result = may_block(engine, source, force);
+	if (result != ENGINE_OK)
+		return result;
+	old = blocks_find(engine->blocks, source);
+	/* A word that is meant to keep somebody out must not let him in earlier. */
+	if (old != BLOCKS_NONE && blocks_at(engine->blocks, old)->grade == GRADE_BAN && duration_ms > 0 &&
+	    blocks_at(engine->blocks, old)->until_ms > engine->now_ms + duration_ms)
+		duration_ms = blocks_at(engine->blocks, old)->until_ms - engine->now_ms;
+	event = manual_event(engine, source, duration_ms);
+	copy_text(event.text, ENGINE_REASON_MAX, reason);
+	block.times = event.times;
+	block.tool = event.tool;
+	block.kinds = event.kinds;
+	block.incident = event.incident;
+	block.since_ms = engine->now_ms;
+	block.until_ms = duration_ms ? engine->now_ms + duration_ms : 0;
+	if (old != BLOCKS_NONE && blocks_at(engine->blocks, old)->grade == GRADE_BLOCK)
+		block.soft_until_ms = blocks_at(engine->blocks, old)->until_ms;
+	memcpy(block.reason, event.text, sizeof(block.reason) - 1);
+	if (blocks_put(engine->blocks, source, &block) == BLOCKS_NONE) {
+		engine->counts.blocks_full++;
+		return ENGINE_FULL;
+	}
+	storm_forget(engine->storm, source);
+	engine_order(actions, ACTION_ADD, GRADE_MANUAL, source, duration_ms);
+	engine_tell(actions, &event);
+	return ENGINE_OK;
+}
+
+/* By an admin's word all is forgotten, the repeat count too. */
+static void forget(struct engine *engine, const struct prefix *key)
+{
+	struct source *source = sources_find(engine->sources, key);
+
+	if (source)
+		sources_remove(engine->sources, source);
+	storm_forget(engine->storm, key);
+	merge_forget(engine->merge, key);
+}
+
+static void unblock_slot(struct engine *engine, uint32_t slot, struct actions *actions)
+{
+	struct prefix key = *blocks_source(engine->blocks, slot);
+
+	engine_lift(engine, slot, "", actions);
+	forget(engine, &key);
+}
+
+/* What an admin means by a single address: the block of its source, or one that picket itself widened around it.  A
+ * manual block of a whole net is named by its prefix. */
+static uint32_t meant_by(const struct engine *engine, const struct prefix *source)
+{
+	uint32_t slot = blocks_find(engine->blocks, source);
+
+	if (slot != BLOCKS_NONE || source->len != 128)
+		return slot;
+	slot = blocks_cover(engine->blocks, source);
+	return slot != BLOCKS_NONE && blocks_at(engine->blocks, slot)->grade != GRADE_MANUAL ? slot : BLOCKS_NONE;
+}
+
+enum engine_result engine_unblock(struct engine *engine, const struct prefix *source, int64_t now_ms,
+				  struct actions *actions)
+{
+	uint32_t slot;
+
+	actions->count = 0;
+	engine_time(engine, now_ms);
+	if (!prefix_is_valid(source))
+		return ENGINE_INVALID;
+	slot = meant_by(engine, source);
+	if (slot != BLOCKS_NONE) {
+		unblock_slot(engine, slot, actions);
+		/* An address in a net with customers may be banned within a net that is blocked. */
+		slot = source->len == 128 ? meant_by(engine, source) : BLOCKS_NONE;
+		if (slot != BLOCKS_NONE)
+			unblock_slot(engine, slot, actions);
+		return ENGINE_OK;
+	}
+	/* A net: everything that is blocked in it, as much as one call can tell. */
+	slot = source->len < 128 ? blocks_next(engine->blocks, 0, source) : BLOCKS_NONE;
+	if (slot == BLOCKS_NONE)
+		return ENGINE_NOT_FOUND;
+	for (unsigned i = 0; i < FREED_MAX && slot != BLOCKS_NONE; i++) {
+		unblock_slot(engine, slot, actions);
+		slot = blocks_next(engine->blocks, slot + 1, source);
+	}
+	return ENGINE_OK;
+}
+
+enum engine_result engine_unblock_any(struct engine *engine, int64_t now_ms, struct actions *actions)
+{
+	uint32_t slot;
+
+	actions->count = 0;
+	engine_time(engine, now_ms);
+	slot = blocks_next(engine->blocks, 0, NULL);
+	if (slot == BLOCKS_NONE)
+		return ENGINE_NOT_FOUND;
+	for (unsigned i = 0; i < FREED_MAX && slot != BLOCKS_NONE; i++) {
+		unblock_slot(engine, slot, actions);
+		slot = blocks_next(engine->blocks, slot + 1, NULL);
+	}
+	return ENGINE_OK;
+}
+
+void engine_block_failed(struct engine *engine, const struct prefix *source, int64_t now_ms)
+{
+	uint32_t slot;
+
+	engine_time(engine, now_ms);
+	slot = prefix_is_valid(source) ? blocks_find(engine->blocks, source) : BLOCKS_NONE;
+	if (slot == BLOCKS_NONE)
+		return;
+	blocks_remove(engine->blocks, slot);
+	engine_after_block(engine, source);
+}
+
+/* Lifts what stands on the prefix or in it, and what picket itself (not an admin) put around it. */
+static void free_blocks(struct engine *engine, const struct prefix *what, const char *text, struct actions *actions)
+{
+	uint32_t slot = blocks_cover(engine->blocks, what);
+	unsigned freed = 0;
+
+	if (slot != BLOCKS_NONE && blocks_source(engine->blocks, slot)->len < what->len &&
+	    blocks_at(engine->blocks, slot)->grade != GRADE_MANUAL) {
+		engine_lift(engine, slot, text, actions);
+		freed++;
+	}
+	merge_part(engine->merge, what);
+	/* A configured list has many entries that nothing stands on: not a walk for each. */
+	if (blocks_none_inside(engine->blocks, what))
+		return;
+	slot = blocks_next(engine->blocks, 0, what);
+	for (; slot != BLOCKS_NONE && freed < FREED_MAX; freed++) {
+		struct prefix key = *blocks_source(engine->blocks, slot);
+
+		engine_lift(engine, slot, text, actions);
+		/* What it did while nobody had allowed it must not cut it off at its first probe when the allowance ends. */
+		forget(engine, &key);
+		slot = blocks_next(engine->blocks, slot + 1, what);
+	}
+}
+
+enum engine_result engine_allow(struct engine *engine, const struct prefix *source, int64_t until_ms,
+				enum allow_origin origin, int64_t now_ms, struct actions *actions)
+{
+	enum engine_result result;
+
+	actions->count = 0;
+	engine_time(engine, now_ms);
+	if (!prefix_is_valid(source) || (unsigned)origin >= ALLOW_ORIGIN_COUNT || until_ms < 0 ||
+	    (until_ms > 0 && until_ms <= engine->now_ms))
+		return ENGINE_INVALID;
+	result = guard_allow(engine->guard, source, until_ms, origin);
+	if (result == ENGINE_OK)
+		free_blocks(engine, source, "allowed", actions);
+	else
+		engine->counts.allow_full++;
+	return result;
+}
+
+enum engine_result engine_disallow(struct engine *engine, const struct prefix *source)
+{
+	return prefix_is_valid(source) ? guard_disallow(engine->guard, source) : ENGINE_INVALID;
+}
+
+void engine_disallow_origin(struct engine *engine, enum allow_origin origin)
+{
+	if ((unsigned)origin < ALLOW_ORIGIN_COUNT)
+		guard_disallow_origin(engine->guard, origin);
+}
+
+void engine_protect_clear(struct engine *engine, enum protect_why why)
+{
+	if (why > PROTECT_NONE && (unsigned)why < PROTECT_WHY_COUNT)
+		guard_protect_clear(engine->guard, why);
+}
+
+enum engine_result engine_protect(struct engine *engine, const struct prefix *what, enum protect_why why,
+				  int64_t now_ms, struct actions *actions)
+{
+	enum engine_result result;
+	char text[EVENT_TEXT_MAX];
+
+	actions->count = 0;
+	engine_time(engine, now_ms);
+	if (!prefix_is_valid(what) || why <= PROTECT_NONE || (unsigned)why >= PROTECT_WHY_COUNT)
+		return ENGINE_INVALID;
+	result = guard_protect(engine->guard, what, why);
+	if (result != ENGINE_OK)
+		engine->counts.protect_full++;
+	else if (why != PROTECT_ONLINK && blocks_count(engine->blocks, GRADE_NONE) > 0) {
+		snprintf(text, sizeof(text), "protected: %s", guard_why_text(why));
+		free_blocks(engine, what, text, actions);
+	}
+	return result;
+}
+
+void engine_served(struct engine *engine, uint8_t protocol, uint16_t port, int64_t now_ms)
+{
+	engine_time(engine, now_ms);
+	engine_note_served(engine, protocol, port, engine->now_ms);
+}
+
+void engine_customer(struct engine *engine, const struct addr *addr, int64_t now_ms)
+{
+	guard_customer(engine->guard, addr, engine_time(engine, now_ms));
+}

@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * State from an earlier run.  It comes from a file, so nothing in it is believed: every enum, length, time and
+ * weight is checked, sums are made again from the pieces, and what makes no sense is refused whole.
+ *
+ * A clock that was ahead and has been put right is no reason to forget: what lies in the future happened now, and a
+ * block lasts no longer than one of its grade may.
+ */
+#include "internal.h"
+
+#include <string.h>
+
+#define DAY_MS         86400000LL
+#define OLDER_MN_MAX   100000000        /* 100,000 nats: every port of a host, and more */
+#define KINDS_MASK     ((1u << EVIDENCE_KIND_COUNT) - 2)
+
+static bool text_is_fine(const char *text, size_t size)
+{
+	size_t len = strnlen(text, size);
+
+	for (size_t i = 0; i < len; i++) {
+		if (text[i] < 0x20 || text[i] > 0x7e)
+			return false;
+	}
+	return len < size;
+}
+
+static int64_t not_after(int64_t at_ms, int64_t now_ms)
+{
+	return at_ms < now_ms ? at_ms : now_ms;
+}
+
+static bool block_is_valid(const struct block_view *view, int64_t now_ms)
+{
+	if (!prefix_is_valid(&view->source) || view->tool >= TOOL_COUNT || (view->kinds & ~KINDS_MASK))
+		return false;
+	if (view->grade != GRADE_BLOCK && view->grade != GRADE_BAN && view->grade != GRADE_MANUAL)
+		return false;
+	if (view->since_ms < 0 || view->until_ms < 0 ||
+	    (view->grade == GRADE_MANUAL && view->until_ms > now_ms + 3650 * DAY_MS))
+		return false;
+	/* Only an admin's word holds for good, and only an admin blocks whole nets. */
+	if (view->grade != GRADE_MANUAL && (view->until_ms == 0 || view->source.len < 48))
+		return false;
+	return text_is_fine(view->reason, sizeof(view->reason));
+}
+
+static int64_t latest_end(const struct engine *engine, const struct block_view *view)
+{
+	if (view->grade == GRADE_MANUAL)
+		return view->until_ms;
+	return not_after(view->until_ms, engine->now_ms + (view->grade == GRADE_BAN ? engine->config.ban_max_ms :
+									   engine->config.block_max_ms));
+}
+
+/* Who comes back is remembered, as far as there is room. */
+static void remember_times(struct engine *engine, const struct block_view *view)
+{
+	struct source *source = sources_find(engine->sources, &view->source);
+
+	if (view->grade == GRADE_MANUAL)
+		return;
+	if (!source)
+		source = sources_add_if_free(engine->sources, &view->source);
+	if (!source)
+		return;
+	if (source->updated_ms == 0)
+		source->updated_ms = not_after(view->since_ms, engine->now_ms);
+	if (source->times < view->times)
+		source->times = view->times;
+	source->last_block_day = (uint16_t)(engine->now_ms / DAY_MS);
+	source->grade = view->grade & 7;
+	if (source->incident == 0)
+		source->incident = view->incident;
+	engine_rank(engine, source);
+}
+
+enum engine_result engine_restore_block(struct engine *engine, struct block_view *view, int64_t now_ms)
+{
+	struct block block;
+
+	engine_time(engine, now_ms);
+	if (!block_is_valid(view, engine->now_ms))
+		return ENGINE_INVALID;
+	if (view->until_ms > 0 && view->until_ms <= engine->now_ms)
+		return ENGINE_NOT_FOUND;
+	if (guard_allowed(engine->guard, &view->source))
+		return ENGINE_ALLOWED;
+	if (view->grade != GRADE_MANUAL && (guard_protected(engine->guard, &view->source, NULL) != PROTECT_NONE ||
+					    guard_protected_inside(engine->guard, &view->source) != PROTECT_NONE))
+		return ENGINE_PROTECTED;
+	view->since_ms = not_after(view->since_ms, engine->now_ms);
+	view->until_ms = latest_end(engine, view);
+	block = (struct block){
+		.grade = view->grade, .times = view->times, .tool = view->tool, .incident = view->incident,
+		.kinds = view->kinds, .since_ms = view->since_ms, .until_ms = view->until_ms,
+		.score = (float)engine->config.block,
+	};
+	memcpy(block.ports, view->ports, sizeof(block.ports));
+	memcpy(block.reason, view->reason, sizeof(block.reason));
+	if (blocks_put(engine->blocks, &view->source, &block) == BLOCKS_NONE) {
+		engine->counts.blocks_full++;
+		return ENGINE_FULL;
+	}
+	incidents_taken(engine->incidents, view->incident);
+	remember_times(engine, view);
+	return ENGINE_OK;
+}
+
+static bool source_is_valid(const struct source_view *view)
+{
+	if (!prefix_is_valid(&view->source) || view->source.len < 48 || view->tool >= TOOL_COUNT ||
+	    view->piece_count > EVENT_PIECES_MAX || (view->kinds & ~KINDS_MASK))
+		return false;
+	if (view->first_ms < 0 || view->last_ms < 0 || view->at_ms < 0 || view->fast_mn < 0 ||
+	    view->fast_mn > OLDER_MN_MAX)
+		return false;
+	for (int i = 0; i < view->piece_count; i++) {
+		const struct evidence *piece = &view->pieces[i];
+
+		if (piece->kind == EVIDENCE_NONE || piece->kind >= EVIDENCE_KIND_COUNT ||
+		    piece->weight > WEIGHT_TRAP_FIRST)
+			return false;
+	}
+	for (int i = 0; i < SOURCE_OLDER; i++) {
+		if (view->older[i].kind >= EVIDENCE_KIND_COUNT || view->older[i].weight_mn < 0 ||
+		    view->older[i].weight_mn > OLDER_MN_MAX)
+			return false;
+	}
+	return true;
+}
+
+static void fill_source(struct engine *engine, struct source *source, const struct source_view *view)
+{
+	/* The older ones were decayed to the time of the view; the pieces tell their own. */
+	int64_t at_ms = not_after(view->at_ms ? view->at_ms : view->last_ms, engine->now_ms);
+	double older[SOURCE_OLDER] = { 0 };
+	int slots = 0;
+
+	source->tool = view->tool;
+	source->incident = view->incident;
+	source->kinds = view->kinds;
+	source->first_s = (uint32_t)(not_after(view->first_ms, engine->now_ms) / 1000);
+	source->probes = view->probes < UINT16_MAX ? (uint16_t)view->probes : UINT16_MAX;
+	if (source->times < view->times) {
+		source->times = view->times;
+		source->last_block_day = (uint16_t)(engine->now_ms / DAY_MS);
+	}
+	memset(source->pieces, 0, sizeof(source->pieces));
+	memset(source->older, 0, sizeof(source->older));
+	for (int i = 0; i < view->piece_count; i++) {
+		const struct evidence *piece = &view->pieces[i];
+
+		source->pieces[i] = (struct piece){
+			(uint32_t)not_after(piece->at_s, engine->now_ms / 1000), piece->port, piece->host_tag,
+			piece->weight, piece->kind,
+		};
+		source->kinds |= 1u << piece->kind;
+	}
+	for (int i = 0; i < SOURCE_OLDER; i++) {
+		if (view->older[i].kind == EVIDENCE_NONE)
+			continue;
+		source->older[slots].kind = view->older[i].kind;
+		source->older[slots].count = view->older[i].count;
+		older[slots++] = view->older[i].weight_mn / 1000.0;
+	}
+	score_restore(source, older, view->fast_mn / 1000.0, at_ms, engine->config.slow_half_life_ms);
+}
+
+enum engine_result engine_restore_source(struct engine *engine, const struct source_view *view, int64_t now_ms)
+{
+	struct source *source;
+	struct score score;
+
+	engine_time(engine, now_ms);
+	if (!source_is_valid(view))
+		return ENGINE_INVALID;
+	source = sources_find(engine->sources, &view->source);
+	if (!source)
+		source = sources_add_if_free(engine->sources, &view->source);
+	if (!source)
+		return ENGINE_FULL;
+	fill_source(engine, source, view);
+	incidents_taken(engine->incidents, view->incident);
+	if (blocks_find(engine->blocks, &view->source) == BLOCKS_NONE) {
+		score = engine_score(engine, source);
+		source->grade = score_total(&score) >= engine->config.alert ? GRADE_ALERT : GRADE_WATCH;
+	}
+	engine_rank(engine, source);
+	return ENGINE_OK;
+}
+
+enum engine_result engine_restore_served(struct engine *engine, const struct served_view *served, int64_t now_ms)
+{
+	engine_time(engine, now_ms);
+	if (served->last_ms <= 0)
+		return ENGINE_INVALID;
+	if (!served_is(engine->served, served->protocol, served->port, engine->now_ms))
+		engine_note_served(engine, served->protocol, served->port, not_after(served->last_ms, engine->now_ms));
+	return ENGINE_OK;
+}

@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The engine, shown: flat copies for status, list, sources and explain.  Reads alone; nothing here changes a
+ * score, so looking does not decide.
+ */
+#include "internal.h"
+
+#include <string.h>
+
+void engine_status(const struct engine *engine, struct engine_status *out)
+{
+	*out = engine->counts;
+	out->sources = sources_count(engine->sources);
+	out->sources_max = sources_max(engine->sources);
+	out->confirmed_sources = sources_confirmed(engine->sources);
+	out->evicted = sources_evicted(engine->sources);
+	out->blocks = blocks_count(engine->blocks, GRADE_BLOCK);
+	out->bans = blocks_count(engine->blocks, GRADE_BAN);
+	out->manuals = blocks_count(engine->blocks, GRADE_MANUAL);
+	out->blocks_max = ENGINE_BLOCKS_MAX;
+	out->allow = guard_allow_count(engine->guard);
+	out->protected_count = guard_protect_count(engine->guard);
+	out->storm_tokens = storm_tokens(engine->storm);
+	out->storm_active = storm_is_active(engine->storm);
+}
+
+uint32_t engine_blocks(const struct engine *engine, uint32_t cursor, struct block_view *out, size_t max, size_t *count)
+{
+	uint32_t slot = blocks_next(engine->blocks, cursor, NULL);
+
+	for (*count = 0; slot != BLOCKS_NONE && *count < max; slot = blocks_next(engine->blocks, slot + 1, NULL)) {
+		blocks_view(engine->blocks, slot, &out[(*count)++]);
+		cursor = slot + 1;
+	}
+	return slot == BLOCKS_NONE ? 0 : cursor;
+}
+
+/* Its block's grade, or what its score says now. */
+static uint8_t shown_grade(const struct engine *engine, const struct source *source, const struct score *score)
+{
+	uint32_t slot = blocks_cover(engine->blocks, &source->key);
+	enum grade grade = policy_grade(&engine->config, score);
+
+	if (slot != BLOCKS_NONE)
+		return blocks_at(engine->blocks, slot)->grade;
+	return grade > GRADE_ALERT ? GRADE_ALERT : (uint8_t)grade;
+}
+
+static void view_of(const struct engine *engine, const struct source *source, int64_t now_ms, struct source_view *out)
+{
+	int64_t half_life_ms = engine->config.slow_half_life_ms;
+	struct score score = score_at(source, now_ms, half_life_ms);
+
+	*out = (struct source_view){
+		.source = source->key,
+		.grade = shown_grade(engine, source, &score),
+		.tool = source->tool,
+		.times = source->times,
+		.confirmed_mn = engine_millinats(score.confirmed),
+		.suspected_mn = engine_millinats(score.suspected),
+		.fast_mn = engine_millinats(score.fast),
+		.incident = source->incident,
+		.kinds = source->kinds,
+		.probes = source->probes,
+		.first_ms = source->first_s * 1000LL,
+		.last_ms = source->updated_ms,
+		.at_ms = now_ms,
+	};
+	for (int i = 0; i < SOURCE_PIECES && source->pieces[i].kind != EVIDENCE_NONE; i++) {
+		const struct piece *piece = &source->pieces[i];
+
+		out->pieces[out->piece_count++] = (struct evidence){
+			piece->at_s, piece->port, piece->host_tag, piece->weight, piece->kind,
+		};
+	}
+	for (int i = 0; i < SOURCE_OLDER && source->older[i].kind != EVIDENCE_NONE; i++) {
+		out->older[i].kind = source->older[i].kind;
+		out->older[i].count = source->older[i].count;
+		out->older[i].weight_mn = engine_millinats(score_older(source, i, now_ms, half_life_ms));
+	}
+}
+
+uint32_t engine_sources(const struct engine *engine, uint32_t cursor, int64_t now_ms, struct source_view *out,
+			size_t max, size_t *count)
+{
+	uint32_t end = sources_max(engine->sources);
+
+	now_ms = now_ms > engine->now_ms ? now_ms : engine->now_ms;
+	for (*count = 0; cursor < end; cursor++) {
+		const struct source *source = sources_at(engine->sources, cursor);
+
+		if (!source)
+			continue;
+		if (*count == max)
+			return cursor;
+		view_of(engine, source, now_ms, &out[(*count)++]);
+	}
+	return 0;
+}
+
+uint32_t engine_allows(const struct engine *engine, uint32_t cursor, struct allow_view *out, size_t max, size_t *count)
+{
+	struct allow_view ignored;
+
+	for (*count = 0; *count < max; (*count)++) {
+		uint32_t next = guard_allow_view(engine->guard, cursor, &out[*count]);
+
+		if (next == PREFIXSET_NONE)
+			return 0;
+		cursor = next;
+	}
+	return guard_allow_view(engine->guard, cursor, &ignored) == PREFIXSET_NONE ? 0 : cursor;
+}
+
+uint32_t engine_protects(const struct engine *engine, uint32_t cursor, struct protected_view *out, size_t max,
+			 size_t *count)
+{
+	struct protected_view ignored;
+
+	for (*count = 0; *count < max; (*count)++) {
+		uint32_t next = guard_protect_view(engine->guard, cursor, &out[*count]);
+
+		if (next == PREFIXSET_NONE)
+			return 0;
+		cursor = next;
+	}
+	return guard_protect_view(engine->guard, cursor, &ignored) == PREFIXSET_NONE ? 0 : cursor;
+}
+
+void engine_explain(const struct engine *engine, const struct addr *addr, int64_t now_ms, struct explain_view *out)
+{
+	struct prefix host = prefix_host(addr), key, wide;
+	const struct source *source;
+	const struct prefix *allowed;
+	uint32_t slot;
+
+	memset(out, 0, sizeof(*out));
+	now_ms = now_ms > engine->now_ms ? now_ms : engine->now_ms;
+	key = guard_key(engine->guard, addr);
+	if (merge_peek(engine->merge, &key, &wide))
+		key = wide;
+	out->source.source = key;
+	source = sources_find(engine->sources, &key);
+	if (source)
+		view_of(engine, source, now_ms, &out->source);
+	slot = blocks_cover(engine->blocks, &host);
+	if (slot != BLOCKS_NONE)
+		blocks_view(engine->blocks, slot, &out->block);
+	out->alert_mn = engine_millinats(engine->config.alert);
+	out->block_mn = engine_millinats(engine->config.block);
+	out->ban_mn = engine_millinats(engine->config.ban);
+	out->slow_half_life_ms = engine->config.slow_half_life_ms;
+	allowed = guard_allowed(engine->guard, &host);
+	if (allowed) {
+		out->allowed = 1;
+		out->allowed_by = *allowed;
+	}
+	out->protect_why = (uint8_t)guard_protected(engine->guard, &host, &out->protected_by);
+}
+
+uint32_t engine_services(const struct engine *engine, uint32_t cursor, struct served_view *out, size_t max, size_t *count)
+{
+	*count = 0;
+	while (*count < max) {
+		struct served_view view = { 0 };
+
+		if (!served_next(engine->served, &cursor, &view.protocol, &view.port, &view.last_ms))
+			return 0;
+		out[(*count)++] = view;
+	}
+	return cursor;
+}

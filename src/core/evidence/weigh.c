@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Weights that depend on what the source did before: the first of its kind, a further port of a family, a third pinged
+ * address, a sixth late packet within a minute.  All of it is read from the twelve pieces that are kept; what has
+ * fallen out of them is forgotten here, which can only make a busy source weigh more.
+ *
+ * Families: an honest program tries the ports of one service, perhaps of two (mail, then the web server that says where
+ * mail is).  A source that stays within two families on a host, bears no scanner's mark and shows nothing else is
+ * forgiven all but the first port of each.  Once it leaves them, the forgiven ports weigh what they always would have.
+ * A trap that was forgiven stays forgiven: nobody is banned for guessing.
+ */
+#include "weigh.h"
+
+#include "families.h"
+#include "source/score.h"
+
+#define ACK_WINDOW_S    60
+#define ACK_FORGIVEN    5
+#define ECHO_FORGIVEN   2
+#define PLAUSIBLE_FORGIVEN SOURCE_PIECES        /* all that is remembered */
+#define TRACE_WINDOW_S  10      /* mtr asks each hop once a second: what comes faster is no mtr */
+#define FAMILIES_GRACE  2
+
+#define KIND_BIT(kind) (1u << (kind))
+#define KINDS_FLAGS                                                                                                   \
+	(KIND_BIT(EVIDENCE_FIN) | KIND_BIT(EVIDENCE_NULL) | KIND_BIT(EVIDENCE_XMAS) | KIND_BIT(EVIDENCE_SYNFIN) |     \
+	 KIND_BIT(EVIDENCE_SYNRST) | KIND_BIT(EVIDENCE_FLAGS))
+
+/* What is known when a finding is weighed. */
+struct past {
+	const struct source *source;    /* may be NULL */
+	int skip;                       /* the piece that is about to be replaced, or -1 */
+	uint16_t host_tag;
+	int64_t now_s;
+	bool marked;
+};
+
+/* Walks the pieces that still count: returns the next index from `at` on, or -1. */
+static int next_piece(const struct past *past, int at)
+{
+	for (; past->source && at < SOURCE_PIECES && past->source->pieces[at].kind != EVIDENCE_NONE; at++) {
+		if (at != past->skip && past->now_s - past->source->pieces[at].at_s < SCORE_MEMORY_S)
+			return at;
+	}
+	return -1;
+}
+
+static int find_same(const struct source *source, const struct finding *finding, uint16_t host_tag)
+{
+	for (int i = 0; source && i < SOURCE_PIECES && source->pieces[i].kind != EVIDENCE_NONE; i++) {
+		const struct piece *piece = &source->pieces[i];
+
+		if (piece->port == finding->port && piece->host_tag == host_tag &&
+		    judge_group(piece->kind) == judge_group(finding->kind))
+			return i;
+	}
+	return -1;
+}
+
+/* The report of a trap takes the place of the SYN that began the visit; a proven handshake that of an unproven one. */
+static bool outranks(enum evidence_kind new, enum evidence_kind old)
+{
+	return (new == EVIDENCE_TRAP && old != EVIDENCE_TRAP) || (new == EVIDENCE_TRAP_WEAK && old == EVIDENCE_SYN);
+}
+
+static unsigned count_group(const struct past *past, enum judge_group group, int64_t window_s)
+{
+	unsigned count = 0;
+
+	for (int i = next_piece(past, 0); i >= 0; i = next_piece(past, i + 1)) {
+		const struct piece *piece = &past->source->pieces[i];
+
+		count += judge_group(piece->kind) == group && past->now_s - piece->at_s < window_s;
+	}
+	return count;
+}
+
+/* Was a port of this family on this host tried before?  traps: reports of traps alone are looked at. */
+static bool family_seen(const struct past *past, enum family family, bool traps)
+{
+	for (int i = next_piece(past, 0); i >= 0; i = next_piece(past, i + 1)) {
+		const struct piece *piece = &past->source->pieces[i];
+
+		if (judge_group(piece->kind) == GROUP_CONNECT && piece->host_tag == past->host_tag &&
+		    (!traps || piece->kind != EVIDENCE_SYN) && family_of_tcp(piece->port) == family)
+			return true;
+	}
+	return false;
+}
+
+/* Is the source one that stays within its families, also with this one? */
+static bool in_grace(const struct past *past, enum family family)
+{
+	unsigned families = 1u << family, others = 0;
+
+	if (family == FAMILY_NONE || past->marked)
+		return false;
+	if (past->source && past->source->older[0].kind != EVIDENCE_NONE)
+		return false;
+	for (int i = next_piece(past, 0); i >= 0; i = next_piece(past, i + 1)) {
+		const struct piece *piece = &past->source->pieces[i];
+
+		switch (judge_group(piece->kind)) {
+		case GROUP_CONNECT:
+			if (family_of_tcp(piece->port) == FAMILY_NONE)
+				others++;
+			families |= 1u << family_of_tcp(piece->port);
+			break;
+		case GROUP_FLAGS:
+		case GROUP_SCTP:
+		case GROUP_PROTOCOL:
+		case GROUP_MALFORMED:
+			others++;
+			break;
+		default:
+			break;
+		}
+	}
+	return others == 0 && __builtin_popcount(families & ~(1u << FAMILY_NONE)) <= FAMILIES_GRACE;
+}
+
+/* Was a trap at this very port of another address of ours visited?  A name with several addresses makes an honest
+ * program try each, one after the other. */
+static bool trapped_elsewhere(const struct past *past, uint16_t port)
+{
+	for (int i = next_piece(past, 0); i >= 0; i = next_piece(past, i + 1)) {
+		const struct piece *piece = &past->source->pieces[i];
+
+		if ((piece->kind == EVIDENCE_TRAP || piece->kind == EVIDENCE_TRAP_WEAK) && piece->port == port &&
+		    piece->host_tag != past->host_tag)
+			return true;
+	}
+	return false;
+}
+
+static uint8_t least(uint8_t a, uint8_t b)
+{
+	return a < b ? a : b;
+}
+
+static uint8_t weigh_syn(const struct past *past, const struct finding *finding, bool *grace_over)
+{
+	enum family family = family_of_tcp(finding->port);
+
+	if (!past->marked && trapped_elsewhere(past, finding->port))
+		return least(finding->weight, WEIGHT_TRAP_SAME_PORT);
+	*grace_over = !in_grace(past, family);
+	return !*grace_over && family_seen(past, family, false) ? 0 : finding->weight;
+}
+
+static uint8_t weigh_trap(const struct past *past, const struct finding *finding, double confirmed)
+{
+	enum family family = family_of_tcp(finding->port);
+
+	if (!past->marked && family != FAMILY_NONE && family_seen(past, family, true))
+		return 0;
+	if (!past->marked && trapped_elsewhere(past, finding->port))
+		return least(finding->weight, WEIGHT_TRAP_SAME_PORT);
+	if (finding->kind == EVIDENCE_TRAP && confirmed > 0.1)
+		return WEIGHT_TRAP_FURTHER;
+	return finding->weight;
+}
+
+struct weighing weigh(const struct source *source, const struct finding *finding, uint16_t host_tag, bool marked,
+		      double confirmed, int64_t now_ms)
+{
+	struct past past = { source, find_same(source, finding, host_tag), host_tag, now_ms / 1000, marked };
+	struct weighing w = { .replaces = past.skip, .weight = finding->weight };
+
+	if (w.replaces >= 0) {
+		const struct piece *same = &source->pieces[w.replaces];
+
+		w.duplicate = past.now_s - same->at_s < SCORE_MEMORY_S && !outranks(finding->kind, same->kind);
+		if (w.duplicate)
+			return w;
+	}
+	switch (judge_group(finding->kind)) {
+	case GROUP_CONNECT:
+		if (finding->kind == EVIDENCE_SYN)
+			w.weight = weigh_syn(&past, finding, &w.grace_over);
+		else
+			w.weight = weigh_trap(&past, finding, confirmed);
+		break;
+	case GROUP_FLAGS:
+		w.grace_over = true;
+		if (source && (source->kinds & KINDS_FLAGS))
+			w.weight = WEIGHT_FLAGS_FURTHER;
+		break;
+	case GROUP_ACK:
+		if (count_group(&past, GROUP_ACK, ACK_WINDOW_S) <
+		    (finding->plausible ? PLAUSIBLE_FORGIVEN : ACK_FORGIVEN))
+			w.weight = 0;
+		break;
+	case GROUP_UDP:
+		if (finding->plausible && count_group(&past, GROUP_UDP, TRACE_WINDOW_S) < PLAUSIBLE_FORGIVEN)
+			w.weight = 0;
+		break;
+	case GROUP_ECHO:
+		if (count_group(&past, GROUP_ECHO, SCORE_MEMORY_S) < ECHO_FORGIVEN)
+			w.weight = 0;
+		break;
+	case GROUP_SCTP:
+	case GROUP_PROTOCOL:
+	case GROUP_MALFORMED:
+		w.grace_over = true;
+		break;
+	default:
+		break;
+	}
+	return w;
+}
+
+uint8_t weigh_without_grace(const struct piece *piece)
+{
+	return piece->kind == EVIDENCE_SYN && piece->weight == 0 ? judge_syn_weight(piece->port) : piece->weight;
+}
+
+bool weigh_is_alone(const struct source *source, enum evidence_kind kind, uint16_t port)
+{
+	for (int i = 0; i < SOURCE_PIECES && source->pieces[i].kind != EVIDENCE_NONE; i++) {
+		if (source->pieces[i].kind != kind || source->pieces[i].port != port)
+			return false;
+	}
+	return source->tool == TOOL_NONE && source->older[0].kind == EVIDENCE_NONE;
+}

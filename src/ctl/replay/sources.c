@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The records.  The engine forgets: scores decay, blocks end, a full table lets go.  A report is about all of the
+ * capture, so what was the highest is kept here.
+ */
+#include "sources.h"
+
+#include <string.h>
+
+/* A host has port 0 and protocol 0; a port has no address. */
+struct distinct {
+	struct addr host;
+	uint32_t source;
+	uint16_t port;
+	uint8_t protocol, is_port;
+};
+
+bool replay_sources_init(struct replay_sources *sources, const struct hash_key *hash)
+{
+	*sources = (struct replay_sources){ .len_used = { false } };
+	return replay_table_init(&sources->table, REPLAY_SOURCES_MAX, sizeof(struct replay_source_key),
+				 sizeof(struct replay_source), hash) &&
+	       replay_table_init(&sources->distinct, REPLAY_DISTINCT_MAX, sizeof(struct distinct),
+				 sizeof(struct distinct), hash);
+}
+
+void replay_sources_free(struct replay_sources *sources)
+{
+	replay_table_free(&sources->table);
+	replay_table_free(&sources->distinct);
+}
+
+struct replay_source *replay_sources_find(const struct replay_sources *sources, const struct addr *addr)
+{
+	for (unsigned len = 128; len > 0; len--) {
+		struct replay_source_key key = { .len = (uint8_t)len };
+		struct replay_source *source;
+
+		if (!sources->len_used[len])
+			continue;
+		key.addr = prefix_of(addr, len).addr;
+		source = replay_table_find(&sources->table, &key);
+		if (source)
+			return source;
+	}
+	return NULL;
+}
+
+/* limit: newcomers find room below it alone.  Probes leave a quarter to sources that were decided on, so that a flood
+ * of forged addresses cannot keep a real scanner out of the report. */
+#define LIMIT_PROBES (REPLAY_SOURCES_MAX / 4 * 3)
+
+static struct replay_source *add(struct replay_sources *sources, const struct prefix *prefix, size_t limit,
+				 uint64_t number, int64_t at_ms)
+{
+	const struct replay_source_key key = { .addr = prefix->addr, .len = prefix->len };
+	struct replay_source *source = replay_table_find(&sources->table, &key);
+
+	if (!source && sources->table.count >= limit) {
+		sources->table.turned_away++;
+		return NULL;
+	}
+	if (!source)
+		source = replay_table_add(&sources->table, &key);
+	if (source && !source->first_packet) {
+		sources->len_used[prefix->len] = true;
+		source->first_packet = number;
+		source->first_ms = at_ms;
+	}
+	return source;
+}
+
+/* True when the pair was not there before. */
+static bool is_new(struct replay_sources *sources, struct replay_source *source, const struct distinct *pair)
+{
+	size_t before = sources->distinct.count;
+
+	if (!replay_table_add(&sources->distinct, pair))
+		source->count_cut = true;
+	return sources->distinct.count > before;
+}
+
+static void note_target(struct replay_sources *sources, struct replay_source *source, const struct packet *p)
+{
+	uint32_t number = (uint32_t)((size_t)((uint8_t *)source - sources->table.entries) / sources->table.entry_size);
+	struct distinct host = { .host = p->dst, .source = number };
+	struct distinct port = { .source = number, .port = p->dport, .protocol = p->protocol, .is_port = 1 };
+
+	if (is_new(sources, source, &host)) {
+		source->host_count++;
+		if (source->host_listed < REPLAY_HOSTS_LISTED)
+			source->hosts[source->host_listed++] = p->dst;
+	}
+	if (p->dport && is_new(sources, source, &port)) {
+		source->port_count++;
+		if (source->port_listed < REPLAY_PORTS_LISTED)
+			source->ports[source->port_listed++] = p->dport;
+	}
+}
+
+struct replay_source *replay_sources_probe(struct replay_sources *sources, const struct source_view *view,
+					   const struct replay_packet *in, const struct packet *p, enum verdict verdict)
+{
+	struct replay_source *source;
+	int32_t score;
+
+	if (view->grade == GRADE_NONE)
+		return NULL;
+	source = add(sources, &view->source, LIMIT_PROBES, in->number, in->at_ms);
+	if (!source)
+		return NULL;
+	source->probes++;
+	source->last_ms = in->at_ms;
+	source->dropped += verdict == VERDICT_DROP;
+	source->kinds |= view->kinds;
+	if (view->tool)
+		source->tool = view->tool;
+	if (view->incident)
+		source->incident = view->incident;
+	note_target(sources, source, p);
+	score = view->confirmed_mn + view->suspected_mn + view->fast_mn;
+	source->evidence |= score > 0 || view->kinds;
+	/* What a block covers would not have reached the engine: its score up to the decision is the one that
+	 * counts. */
+	if (score >= source->peak_mn && source->blocked_until_ms <= in->at_ms) {
+		source->peak_mn = score;
+		source->peak = *view;
+	}
+	return source;
+}
+
+static void note_event(struct replay_sources *sources, const struct event *event, uint64_t packet_number,
+		       int64_t now_ms)
+{
+	struct replay_source *source;
+
+	if (event->type != EVENT_ALERT && event->type != EVENT_BLOCK && event->type != EVENT_BAN &&
+	    event->type != EVENT_SPARED)
+		return;
+	if (!event->source.len)
+		return;                 /* about nobody in particular */
+	source = add(sources, &event->source, REPLAY_SOURCES_MAX, packet_number, now_ms);
+	if (!source)
+		return;
+	source->evidence = true;
+	source->kinds |= event->kinds;
+	if (event->type == EVENT_SPARED) {
+		memcpy(source->spared, event->text, sizeof(source->spared));
+		return;
+	}
+	if (event->incident)
+		source->incident = event->incident;
+	if (event->grade <= source->grade)
+		return;
+	source->grade = event->grade;
+	source->deciding_packet = packet_number;
+	source->deciding_probes = source->probes;
+	if (source->probes < event->probes) {   /* no room while it was only watched, or several became one */
+		source->deciding_probes = event->probes;
+		source->count_cut = true;
+	}
+	source->event = *event;
+	if (event->tool)
+		source->tool = event->tool;
+}
+
+void replay_sources_act(struct replay_sources *sources, const struct action *action, uint64_t packet_number,
+			int64_t now_ms)
+{
+	const struct replay_source_key key = { .addr = action->source.addr, .len = action->source.len };
+	struct replay_source *source;
+
+	if (action->type == ACTION_EVENT) {
+		note_event(sources, &action->event, packet_number, now_ms);
+		return;
+	}
+	source = replay_table_find(&sources->table, &key);
+	if (!source && action->type == ACTION_ADD)
+		source = add(sources, &action->source, REPLAY_SOURCES_MAX, packet_number, now_ms);
+	if (!source)
+		return;
+	source->blocked_until_ms = action->type == ACTION_ADD ? now_ms + action->duration_ms : 0;
+	source->hard = action->type == ACTION_ADD && action->grade != GRADE_BLOCK;
+}

@@ -1,0 +1,292 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * One connection to the control socket: lines in, objects out.
+ * Promises: memory for a client is bounded both ways (input by a watermark, output by CONTROL_OUTPUT_MAX), a line is
+ * handled only when the one before is finished, and whoever sends faster than the rate simply waits.
+ * Defends against endless lines, floods of requests, readers that never read and clients that never speak.
+ */
+#include "internal.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <event2/buffer.h>
+#include <event2/bufferevent.h>
+#include <event2/event.h>
+
+#define INPUT_MAX     (2 * CONTROL_LINE_MAX)
+#define REQUEST_MS    (1000 / CONTROL_RATE)
+#define BURST_MS      1000
+#define JSON_FLAGS    (JSON_COMPACT | JSON_ENSURE_ASCII | JSON_REAL_PRECISION(6))
+
+int64_t control_now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static size_t output_len(const struct control_client *client)
+{
+	return evbuffer_get_length(bufferevent_get_output(client->buffer));
+}
+
+int control_send(struct control_client *client, json_t *object)
+{
+	struct evbuffer *output = bufferevent_get_output(client->buffer);
+	char *text = NULL;
+	int result = -ENOMEM;
+
+	if (object && json_object_set_new(object, "v", json_integer(CONTROL_VERSION)) == 0)
+		text = json_dumps(object, JSON_FLAGS);
+	json_decref(object);
+	if (text) {
+		if (evbuffer_get_length(output) + strlen(text) + 1 > CONTROL_OUTPUT_MAX)
+			result = -ENOBUFS;
+		else if (evbuffer_add_printf(output, "%s\n", text) >= 0)
+			result = 0;
+	}
+	free(text);
+	return result;
+}
+
+bool control_is_full(const struct control_client *client)
+{
+	return output_len(client) >= CONTROL_OUTPUT_HIGH;
+}
+
+void control_set_data(struct control_client *client, void *data)
+{
+	client->data = data;
+}
+
+void *control_data(const struct control_client *client)
+{
+	return client->data;
+}
+
+void control_follow(struct control_client *client)
+{
+	client->following = true;
+	evbuffer_drain(bufferevent_get_input(client->buffer), INPUT_MAX);
+}
+
+/* One whole line into out.  Its length, -EAGAIN when it isn't there yet, -EMSGSIZE. */
+static ssize_t take_line(struct evbuffer *input, char out[CONTROL_LINE_MAX + 1])
+{
+	struct evbuffer_ptr end = evbuffer_search(input, "\n", 1, NULL);
+
+	if (end.pos > CONTROL_LINE_MAX || (end.pos < 0 && evbuffer_get_length(input) > CONTROL_LINE_MAX))
+		return -EMSGSIZE;
+	if (end.pos < 0)
+		return -EAGAIN;
+	evbuffer_remove(input, out, (size_t)end.pos + 1);
+	out[end.pos] = '\0';
+	return end.pos;
+}
+
+/* Takes one request's worth out of the bucket; false when there is none. */
+static bool may_ask(struct control_client *client)
+{
+	int64_t now_ms = control_now_ms();
+
+	client->tokens_ms += now_ms - client->filled_ms;
+	client->filled_ms = now_ms;
+	if (client->tokens_ms > BURST_MS)
+		client->tokens_ms = BURST_MS;
+	if (client->tokens_ms < REQUEST_MS)
+		return false;
+	client->tokens_ms -= REQUEST_MS;
+	return true;
+}
+
+static void handle_line(struct control_client *client, const char *line, size_t len)
+{
+	struct control *control = client->control;
+	struct control_request request;
+	char error[CONTROL_ERROR_MAX];
+
+	client->busy = true;
+	if (control_request_parse(line, len, &request, error) < 0) {
+		control->stats.bad_requests++;
+		control_fail(client, CONTROL_USAGE, "%s", error);
+		return;
+	}
+	control->stats.requests++;
+	control->callbacks->request(control->context, client, &request);
+}
+
+static void client_serve(struct control_client *client)
+{
+	struct evbuffer *input = bufferevent_get_input(client->buffer);
+	char line[CONTROL_LINE_MAX + 1];
+
+	if (client->serving)
+		return;
+	client->serving = true;
+	client->throttled = false;
+	while (!client->busy && !client->closing && !control_is_full(client)) {
+		ssize_t len;
+
+		if (evbuffer_get_length(input) > 0 && !may_ask(client)) {
+			client->throttled = true;
+			client->control->stats.throttled++;
+			break;
+		}
+		len = take_line(input, line);
+		if (len == -EAGAIN) {
+			/* Half a line that will never be a whole one is nobody's request. */
+			client->closing = client->ended;
+			break;
+		}
+		if (len < 0) {
+			client->control->stats.too_long++;
+			client->closing = true;
+			control_fail(client, CONTROL_USAGE, "a request has at most %d bytes", CONTROL_LINE_MAX);
+		} else {
+			handle_line(client, line, (size_t)len);
+		}
+	}
+	client->serving = false;
+}
+
+static void finish(struct control_client *client)
+{
+	client->busy = false;
+	client->following = false;
+	client->data = NULL;
+	client->since_ms = control_now_ms();
+	client_serve(client);
+}
+
+/* The end line must come through, whatever waits already: it is short, and there is one of it. */
+static void send_end(struct control_client *client, json_t *object)
+{
+	if (control_send(client, object) < 0)
+		client->closing = true;
+}
+
+void control_done(struct control_client *client)
+{
+	send_end(client, json_pack("{s:b, s:b}", "end", 1, "ok", 1));
+	finish(client);
+}
+
+void control_fail(struct control_client *client, enum control_code code, const char *format, ...)
+{
+	char text[CONTROL_ERROR_MAX * 2];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	send_end(client, json_pack("{s:b, s:b, s:i, s:s}", "end", 1, "ok", 0, "code", (int)code, "error", text));
+	finish(client);
+}
+
+static void on_read(struct bufferevent *buffer, void *context)
+{
+	struct control_client *client = context;
+
+	if (client->following)
+		evbuffer_drain(bufferevent_get_input(buffer), INPUT_MAX);
+	client_serve(client);
+}
+
+static void on_written(struct bufferevent *buffer, void *context)
+{
+	struct control_client *client = context;
+
+	(void)buffer;
+	if (client->busy)
+		client->control->callbacks->drained(client->control->context, client);
+	client_serve(client);
+	if (client->closing && output_len(client) == 0)
+		client_free(client);
+}
+
+static void on_event(struct bufferevent *buffer, short what, void *context)
+{
+	struct control_client *client = context;
+
+	(void)buffer;
+	/* Only a plain end of input leaves someone who may still be reading the answer. */
+	if (!(what & BEV_EVENT_EOF) || client->following) {
+		client_free(client);
+		return;
+	}
+	client->ended = true;
+	client_serve(client);
+	if (client->closing && output_len(client) == 0)
+		client_free(client);
+}
+
+struct control_client *client_new(struct control *control, int fd, bool root)
+{
+	struct control_client *client = calloc(1, sizeof(*client));
+
+	if (client)
+		client->buffer = bufferevent_socket_new(control->base, fd, BEV_OPT_CLOSE_ON_FREE);
+	if (!client || !client->buffer) {
+		free(client);
+		close(fd);
+		return NULL;
+	}
+	client->control = control;
+	client->root = root;
+	client->since_ms = client->filled_ms = control_now_ms();
+	client->tokens_ms = BURST_MS;
+	bufferevent_setcb(client->buffer, on_read, on_written, on_event, client);
+	bufferevent_setwatermark(client->buffer, EV_READ, 0, INPUT_MAX);
+	bufferevent_setwatermark(client->buffer, EV_WRITE, CONTROL_OUTPUT_LOW, 0);
+	bufferevent_enable(client->buffer, EV_READ | EV_WRITE);
+	return client;
+}
+
+void client_free(struct control_client *client)
+{
+	struct control *control = client->control;
+
+	if (client->busy)
+		control->callbacks->gone(control->context, client);
+	for (size_t i = 0; i < CONTROL_CLIENTS_MAX; i++)
+		if (control->clients[i] == client)
+			control->clients[i] = NULL;
+	control->stats.clients--;
+	bufferevent_free(client->buffer);
+	free(client);
+}
+
+/* Has waiting output stood still for too long? */
+static bool is_stalled(struct control_client *client, int64_t now_ms)
+{
+	size_t waiting = output_len(client);
+
+	if (waiting == 0 || waiting < client->waiting)
+		client->stalled_ms = 0;
+	else if (client->stalled_ms == 0)
+		client->stalled_ms = now_ms;
+	client->waiting = waiting;
+	return client->stalled_ms != 0 && now_ms - client->stalled_ms > CONTROL_IDLE_MS;
+}
+
+void client_tick(struct control_client *client, int64_t now_ms)
+{
+	bool silent = !client->busy && now_ms - client->since_ms > CONTROL_IDLE_MS;
+
+	if (is_stalled(client, now_ms) || (silent && !client->throttled)) {
+		client->control->stats.idle++;
+		client_free(client);
+		return;
+	}
+	if (client->throttled)
+		client_serve(client);
+	if (client->closing && output_len(client) == 0)
+		client_free(client);
+}

@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The control socket's server: accepting, who may come in, and who gives way when it is full.
+ * Promises: a hundred clients that connect and say nothing never lock an admin out.  Whoever is neither root
+ * nor in the group gets one line and is gone without taking a place.
+ */
+#include "internal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <event2/event.h>
+#include <event2/listener.h>
+
+#define TICK_US 200000
+
+/* To a peer that gets no place: a line, if it fits into the socket, and goodbye. */
+static void turn_away(int fd, const char *why)
+{
+	char line[256];
+	int len = snprintf(line, sizeof(line), "{\"v\":%d,\"end\":true,\"ok\":false,\"code\":1,\"error\":\"%s\"}\n",
+			   CONTROL_VERSION, why);
+
+	(void)!send(fd, line, (size_t)len, MSG_DONTWAIT | MSG_NOSIGNAL);
+	close(fd);
+}
+
+static bool is_idle(const struct control_client *client)
+{
+	return !client->busy && !client->closing;
+}
+
+/* The client that has been idle longest, among root's or among the others. */
+static struct control_client *find_idle(const struct control *control, bool root)
+{
+	struct control_client *oldest = NULL;
+
+	for (size_t i = 0; i < CONTROL_CLIENTS_MAX; i++) {
+		struct control_client *client = control->clients[i];
+
+		if (client && client->root == root && is_idle(client) &&
+		    (!oldest || client->since_ms < oldest->since_ms))
+			oldest = client;
+	}
+	return oldest;
+}
+
+static struct control_client *find_any(const struct control *control, bool root)
+{
+	for (size_t i = 0; i < CONTROL_CLIENTS_MAX; i++)
+		if (control->clients[i] && control->clients[i]->root == root)
+			return control->clients[i];
+	return NULL;
+}
+
+/* Makes a place for a newcomer: idle clients give way to anybody of their kind, everybody else's to root. */
+static bool make_room(struct control *control, bool root)
+{
+	struct control_client *victim;
+	size_t others = 0;
+
+	for (size_t i = 0; i < CONTROL_CLIENTS_MAX; i++)
+		others += control->clients[i] && !control->clients[i]->root;
+	if (control->stats.clients < CONTROL_CLIENTS_MAX &&
+	    (root || others < CONTROL_CLIENTS_MAX - CONTROL_CLIENTS_RESERVE))
+		return true;
+	control->stats.crowded++;
+	victim = find_idle(control, false);
+	if (!victim && root)
+		victim = find_idle(control, true);
+	if (!victim && root)
+		victim = find_any(control, false);
+	if (!victim)
+		return false;
+	client_free(victim);
+	return true;
+}
+
+static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *from, int len,
+		      void *context)
+{
+	struct control *control = context;
+	struct control_client *client;
+	bool root;
+	size_t place = 0;
+
+	(void)listener;
+	(void)from;
+	(void)len;
+	if (control_peer_check(fd, control->admin_gid, getuid(), &root) < 0) {
+		control->stats.refused++;
+		turn_away(fd, "only root and members of the group picket-admin may talk to picketd");
+		return;
+	}
+	if (!make_room(control, root)) {
+		turn_away(fd, "too many clients are connected: try again");
+		return;
+	}
+	client = client_new(control, fd, root);
+	if (!client)
+		return;
+	while (control->clients[place])
+		place++;
+	control->clients[place] = client;
+	control->stats.clients++;
+	control->stats.accepted++;
+}
+
+/* Out of descriptors or memory: without a pause this would be called without end. */
+static void on_accept_error(struct evconnlistener *listener, void *context)
+{
+	struct control *control = context;
+
+	evconnlistener_disable(listener);
+	control->deaf = true;
+}
+
+static void on_tick(evutil_socket_t fd, short what, void *context)
+{
+	struct control *control = context;
+	int64_t now_ms = control_now_ms();
+
+	(void)fd;
+	(void)what;
+	if (control->deaf && evconnlistener_enable(control->listener) == 0)
+		control->deaf = false;
+	for (size_t i = 0; i < CONTROL_CLIENTS_MAX; i++)
+		if (control->clients[i])
+			client_tick(control->clients[i], now_ms);
+}
+
+int control_open(const struct control_options *options, struct control **out)
+{
+	const struct timeval tick = { .tv_usec = TICK_US };
+	struct control *control = calloc(1, sizeof(*control));
+
+	if (!control) {
+		close(options->fd);
+		return -ENOMEM;
+	}
+	control->base = options->base;
+	control->callbacks = options->callbacks;
+	control->context = options->context;
+	control->admin_gid = options->admin_gid;
+	if (evutil_make_socket_nonblocking(options->fd) == 0)
+		control->listener = evconnlistener_new(options->base, on_accept, control,
+						       LEV_OPT_CLOSE_ON_EXEC | LEV_OPT_CLOSE_ON_FREE, 0, options->fd);
+	if (control->listener)
+		control->tick = event_new(options->base, -1, EV_PERSIST, on_tick, control);
+	else
+		close(options->fd);
+	if (!control->tick || event_add(control->tick, &tick) < 0) {
+		control_close(control);
+		return -ENOMEM;
+	}
+	evconnlistener_set_error_cb(control->listener, on_accept_error);
+	*out = control;
+	return 0;
+}
+
+void control_close(struct control *control)
+{
+	if (!control)
+		return;
+	for (size_t i = 0; i < CONTROL_CLIENTS_MAX; i++)
+		if (control->clients[i]) {
+			control->clients[i]->busy = false;
+			client_free(control->clients[i]);
+		}
+	if (control->tick)
+		event_free(control->tick);
+	if (control->listener)
+		evconnlistener_free(control->listener);
+	free(control);
+}
+
+void control_read_stats(const struct control *control, struct control_stats *out)
+{
+	*out = control->stats;
+}

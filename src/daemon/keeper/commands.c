@@ -1,0 +1,347 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What each command of the control socket does: a question or an order to the process that can, and its answer put into
+ * words. The keeper itself may do nothing: it checks here that an admin does not cut off the address he is logged in
+ * from, and the sentry checks all else again.
+ */
+#include "internal.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define ORDER_TEXT_MAX (WIRE_TEXT_MAX + 64)
+
+static void fill_order(const struct task *task, struct wire_order *out)
+{
+	const struct control_request *request = &task->request;
+
+	memset(out, 0, sizeof(*out));
+	out->source = request->source;
+	out->duration_ms = request->for_s * 1000;
+	out->force = request->force;
+	memcpy(out->reason, request->reason, sizeof(out->reason));
+}
+
+/* What an engine_result other than OK means to the admin who gave the order. */
+static const char *refusal(const struct task *task, uint32_t result)
+{
+	switch (result) {
+	case ENGINE_FULL: return "there is no room for it: the table is full";
+	case ENGINE_ALLOWED: return "it is on the allow list (picketctl allow check says why): take it off first";
+	case ENGINE_PROTECTED: return "it is protected (picketctl explain says why); --force blocks it all the same";
+	case ENGINE_TOO_WIDE: return "wider than /8 (IPv6: /32); --force blocks it all the same";
+	case ENGINE_NOT_FOUND:
+		return task->request.command == CONTROL_UNBLOCK ? "it is not blocked"
+		       : task->request.command == CONTROL_ALLOW_DEL ? "it is not on the allow list"
+		       : task->request.command == CONTROL_RESUME ? "picket is not paused" : "there is no such thing";
+	default: return "it was refused";
+	}
+}
+
+/* True when the order was carried out; else the task is over. */
+static bool result_is_good(struct task *task, const struct wire_message *message)
+{
+	const struct wire_result *result = &message->body.result;
+	char source[PREFIX_TEXT_MAX], text[WIRE_TEXT_MAX];
+	bool about_source = task->request.given & 1u << CONTROL_FIELD_SOURCE;
+
+	if (message->header.type != WIRE_RESULT) {
+		task_fail(task, CONTROL_FAILED, "an answer made no sense");
+		return false;
+	}
+	if (result->result == ENGINE_OK && result->error == 0)
+		return true;
+	snprintf(text, sizeof(text), "%.*s", (int)strnlen(result->text, sizeof(result->text)), result->text);
+	if (result->error)
+		snprintf(text + strlen(text), sizeof(text) - strlen(text), "%s%s", *text ? ": " : "",
+			 strerror(result->error));
+	task_fail(task, CONTROL_FAILED, "%s%s%s", about_source ? prefix_format(&task->request.source, source) : "",
+		  about_source ? ": " : "", *text ? text : refusal(task, result->result));
+	return false;
+}
+
+/* The object that says what was done, then the end. */
+static void finish_order(struct task *task, const struct wire_message *message, json_t *object)
+{
+	const struct wire_result *result = &message->body.result;
+
+	if (object && result->text[0])
+		json_object_set_new(object, "note", json_ascii(result->text, sizeof(result->text)));
+	if (task_line(task, object))
+		task_done(task);
+}
+
+static json_t *duration_of(const struct task *task)
+{
+	return task->request.for_s ? json_integer(task->request.for_s) : json_null();
+}
+
+/* ---- block, unblock ---- */
+
+static void block_answer(struct task *task, const struct wire_message *message)
+{
+	if (result_is_good(task, message))
+		finish_order(task, message, json_pack("{s:o, s:s, s:o, s:s}", "source",
+						      json_prefix(&task->request.source),
+						      "grade", "manual", "expires_in_s", duration_of(task),
+						      "reason", task->request.reason));
+}
+
+static void block_start(struct task *task)
+{
+	const struct control_request *request = &task->request;
+	struct wire_order order;
+
+	if (!request->force && request->given & 1u << CONTROL_FIELD_CALLER &&
+	    prefix_contains(&request->source, &request->caller)) {
+		char text[PREFIX_TEXT_MAX], caller[ADDR_TEXT_MAX];
+
+		if (request->source.len == 128)
+			task_fail(task, CONTROL_FAILED,
+				  "%s: that is the address you are logged in from; --force blocks it all the same",
+				  prefix_format(&request->source, text));
+		else
+			task_fail(task, CONTROL_FAILED,
+				  "%s holds %s, the address you are logged in from; --force blocks it all the same",
+				  prefix_format(&request->source, text), addr_format(&request->caller, caller));
+		return;
+	}
+	fill_order(task, &order);
+	task_ask(task, WIRE_BLOCK, &order, WIRE_RESULT, block_answer);
+}
+
+static void unblock_answer(struct task *task, const struct wire_message *message)
+{
+	if (result_is_good(task, message))
+		finish_order(task, message, json_pack("{s:o, s:I}", "source",
+						      task->request.all ? json_null()
+						      : json_prefix(&task->request.source),
+						      "unblocked", (json_int_t)message->body.result.count));
+}
+
+static void unblock_start(struct task *task)
+{
+	struct wire_order order;
+
+	fill_order(task, &order);
+	if (task->request.all)
+		task_ask(task, WIRE_UNBLOCK_ALL, &(struct wire_empty){ 0 }, WIRE_RESULT, unblock_answer);
+	else
+		task_ask(task, WIRE_UNBLOCK, &order, WIRE_RESULT, unblock_answer);
+}
+
+/* ---- allow ---- */
+
+static json_t *allow_object(const struct task *task, bool saved)
+{
+	return json_pack("{s:o, s:b, s:o, s:b, s:I}", "source", json_prefix(&task->request.source),
+			 "allowed", task->request.command == CONTROL_ALLOW_ADD, "expires_in_s", duration_of(task),
+			 "saved", saved, "unblocked", (json_int_t)task->count);
+}
+
+static void save_answer(struct task *task, const struct wire_message *message)
+{
+	if (result_is_good(task, message))
+		finish_order(task, message, allow_object(task, true));
+}
+
+static void allow_answer(struct task *task, const struct wire_message *message)
+{
+	bool adds = task->request.command == CONTROL_ALLOW_ADD;
+	struct wire_order order;
+
+	/* Something that stands in the file alone is to be deleted there all the same. */
+	if (!adds && task->request.save && message->header.type == WIRE_RESULT &&
+	    message->body.result.result == ENGINE_NOT_FOUND)
+		task->count = 0;
+	else if (!result_is_good(task, message))
+		return;
+	else
+		task->count = adds ? message->body.result.count : 0;
+	if (!task->request.save) {
+		finish_order(task, message, allow_object(task, false));
+		return;
+	}
+	fill_order(task, &order);
+	order.value = adds;
+	task_ask(task, WIRE_ALLOW_SAVE, &order, WIRE_RESULT, save_answer);
+}
+
+static void allow_start(struct task *task)
+{
+	struct wire_order order;
+
+	fill_order(task, &order);
+	task_ask(task, task->request.command == CONTROL_ALLOW_ADD ? WIRE_ALLOW : WIRE_DISALLOW, &order, WIRE_RESULT,
+		 allow_answer);
+}
+
+static void check_answer(struct task *task, const struct wire_message *message)
+{
+	const struct explain_view *explain = &message->body.explain;
+
+	if (message->header.type != WIRE_EXPLAIN) {
+		result_is_good(task, message);
+		return;
+	}
+	if (task_line(task, json_pack("{s:o, s:b, s:o, s:o}", "source", json_prefix(&task->request.source),
+				      "allowed", explain->allowed != 0,
+				      "allowed_by", explain->allowed ? json_prefix(&explain->allowed_by) : json_null(),
+				      "protected_why", explain->protect_why
+						? json_string(protect_why_name(explain->protect_why)) : json_null())))
+		task_done(task);
+}
+
+/* ---- explain, status ---- */
+
+static void explain_answer(struct task *task, const struct wire_message *message)
+{
+	const struct explain_view *explain = &message->body.explain;
+	json_t *object;
+
+	if (message->header.type != WIRE_EXPLAIN) {
+		result_is_good(task, message);
+		return;
+	}
+	object = view_explain(explain, keeper_now_ms(), task->keeper->names);
+	/* Of a stranger the engine has no key to show. */
+	if (object && explain->source.grade == GRADE_NONE)
+		json_object_set_new(object, "source", json_prefix(&task->request.source));
+	if (task_line(task, object))
+		task_done(task);
+}
+
+static void explain_start(struct task *task)
+{
+	struct wire_order order;
+
+	fill_order(task, &order);
+	task_ask(task, WIRE_ASK_EXPLAIN, &order, WIRE_EXPLAIN,
+		 task->request.command == CONTROL_EXPLAIN ? explain_answer : check_answer);
+}
+
+static void status_answer(struct task *task, const struct wire_message *message)
+{
+	struct keeper *keeper = task->keeper;
+	struct status_extra extra = {
+		.hooks = keeper->hooks_known ? &keeper->hooks : NULL, .log_left_out = journal_left_out(keeper->journal),
+		.bad_messages = keeper->bad_messages, .late_answers = keeper->late_answers,
+		.followers_lost = keeper->followers_lost, .history_rows = history_rows(keeper->history),
+		.state_dir = keeper->start->state_dir,
+	};
+
+	if (message->header.type != WIRE_STATUS) {
+		result_is_good(task, message);
+		return;
+	}
+	control_read_stats(keeper->control, &extra.control);
+	task->collected = view_status(&message->body.status, &extra);
+	if (task->collected)
+		list_protects_start(task);
+	else
+		task_fail(task, CONTROL_FAILED, "picketd is out of memory");
+}
+
+static void status_start(struct task *task)
+{
+	task_ask(task, WIRE_ASK_STATUS, &(struct wire_empty){ 0 }, WIRE_STATUS, status_answer);
+}
+
+/* ---- mode, pause, resume, reload, version ---- */
+
+static void brake_answer(struct task *task, const struct wire_message *message)
+{
+	json_t *object;
+
+	if (!result_is_good(task, message))
+		return;
+	switch (task->request.command) {
+	case CONTROL_MODE: object = json_pack("{s:s}", "mode", task->request.observe ? "observe" : "block"); break;
+	case CONTROL_PAUSE: object = json_pack("{s:s, s:o}", "mode", "paused", "expires_in_s",
+					       duration_of(task)); break;
+	default: object = json_pack("{s:b}", "resumed", 1); break;
+	}
+	finish_order(task, message, object);
+}
+
+static void brake_start(struct task *task)
+{
+	struct wire_order order;
+
+	fill_order(task, &order);
+	/* The sentry checks every order's prefix, also of those that have none. */
+	order.source = (struct prefix){ .len = 0 };
+	order.value = task->request.observe ? NFT_OBSERVE : NFT_BLOCK;
+	if (task->request.command == CONTROL_RESUME)
+		task_ask(task, WIRE_RESUME, &(struct wire_empty){ 0 }, WIRE_RESULT, brake_answer);
+	else
+		task_ask(task, task->request.command == CONTROL_MODE ? WIRE_MODE : WIRE_PAUSE, &order, WIRE_RESULT,
+			 brake_answer);
+}
+
+static void reload_answer(struct task *task, const struct wire_message *message)
+{
+	if (message->header.type == WIRE_TEXT) {
+		task->count++;
+		task_line(task, json_pack("{s:o}", "mistake",
+					  json_ascii(message->body.text.text, sizeof(message->body.text.text))));
+		return;
+	}
+	if (task->count && message->header.type == WIRE_RESULT &&
+	    (message->body.result.result != ENGINE_OK || message->body.result.error)) {
+		task_fail(task, CONTROL_FAILED, "not reloaded: the configuration in force is as before");
+		return;
+	}
+	if (!result_is_good(task, message))
+		return;
+	/* Whether addresses protect themselves may have been switched on. */
+	protect_refresh(task->keeper->protect, task->keeper->start->sentry_fd, keeper_now_ms() / 1000, true);
+	finish_order(task, message, json_pack("{s:b}", "reloaded", 1));
+}
+
+static void reload_start(struct task *task)
+{
+	task_ask(task, WIRE_RELOAD, &(struct wire_empty){ 0 }, WIRE_RESULT, reload_answer);
+}
+
+/* The doctor is about to try every trap; without a duration it has done so. */
+static void probe_answer(struct task *task, const struct wire_message *message)
+{
+	if (result_is_good(task, message))
+		finish_order(task, message, json_pack("{s:s, s:s, s:o}", "source", WIRE_PROBE_V4, "source6",
+						      WIRE_PROBE_V6, "expires_in_s", duration_of(task)));
+}
+
+static void probe_start(struct task *task)
+{
+	struct wire_order order;
+
+	if (task->request.for_s > WIRE_PROBE_MS_MAX / 1000) {
+		task_fail(task, CONTROL_USAGE, "for_s: expected a whole number from 1 to %d", WIRE_PROBE_MS_MAX / 1000);
+		return;
+	}
+	fill_order(task, &order);
+	order.source = (struct prefix){ .len = 0 };
+	task_ask(task, WIRE_PROBE, &order, WIRE_RESULT, probe_answer);
+}
+
+static void version_start(struct task *task)
+{
+	if (task_line(task, json_pack("{s:s, s:i}", "version", PICKET_VERSION, "protocol", CONTROL_VERSION)))
+		task_done(task);
+}
+
+static void (*const starts[CONTROL_COMMAND_COUNT])(struct task *) = {
+	[CONTROL_STATUS] = status_start, [CONTROL_LIST] = list_start, [CONTROL_SOURCES] = list_sources_start,
+	[CONTROL_EXPLAIN] = explain_start, [CONTROL_BLOCK] = block_start, [CONTROL_UNBLOCK] = unblock_start,
+	[CONTROL_ALLOW_ADD] = allow_start, [CONTROL_ALLOW_DEL] = allow_start, [CONTROL_ALLOW_LIST] = list_start,
+	[CONTROL_ALLOW_CHECK] = explain_start, [CONTROL_MODE] = brake_start, [CONTROL_PAUSE] = brake_start,
+	[CONTROL_RESUME] = brake_start, [CONTROL_HISTORY] = list_history_start, [CONTROL_EVENTS] = list_history_start,
+	[CONTROL_RELOAD] = reload_start, [CONTROL_VERSION_ASKED] = version_start,
+	[CONTROL_EXPOSURE] = exposure_start, [CONTROL_PROBE] = probe_start,
+};
+
+void command_start(struct task *task)
+{
+	starts[task->request.command](task);
+}

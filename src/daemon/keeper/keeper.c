@@ -1,0 +1,329 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The keeper's start, loop and wires.
+ * Promises: nothing it does can hold up the sentry; it needs no capability; when one of the others ends, it takes
+ * what
+ * was said last and ends too. Messages that make no sense are counted and thrown away: a process of ours may have
+ * been
+ * taken over.
+ */
+#include "internal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <syslog.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <event2/event.h>
+
+#include "sandbox/sandbox.h"
+
+#define TICK_US           200000
+#define TICKS_A_SECOND    5
+#define PROTECT_EVERY_S   10
+#define PROTECT_ALL_S     300           /* all of it again, should something have got lost */
+#define FAREWELL_US       500000        /* for what the supervisor says last, once the sentry is gone */
+#define MESSAGES_AT_ONCE  256           /* before clients get their turn */
+#define SERVICES_FILE     "/etc/services"
+#define SERVICES_MAX      (1024 * 1024)
+
+int64_t keeper_now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+void keeper_event(struct keeper *keeper, const struct event *event)
+{
+	char line[2048];
+	struct writer w = writer_over(line, sizeof(line));
+	struct task *task, *next;
+
+	describe_event(&w, event, keeper->names);
+	journal_event(keeper->journal, event, line);
+	history_add(keeper->history, event);
+	memory_event(keeper->memory, event);
+	for (task = LIST_FIRST(&keeper->tasks); task; task = next) {
+		next = LIST_NEXT(task, entry);
+		if (task->streaming)
+			list_resume(task);
+	}
+}
+
+/* Counted, and told once a minute: whoever sends nonsense could fill the log with it. */
+static void bad_message(struct keeper *keeper, const char *who)
+{
+	int64_t now_ms = control_now_ms();
+
+	keeper->bad_messages++;
+	if (keeper->complained_ms && now_ms - keeper->complained_ms < 60000)
+		return;
+	keeper->complained_ms = now_ms;
+	journal_log(keeper->journal, LOG_ERR, "a message of the %s made no sense and was thrown away", who);
+}
+
+static void handle(struct keeper *keeper, const char *who)
+{
+	const struct wire_message *message = &keeper->message;
+
+	switch (message->header.type) {
+	case WIRE_EVENT:
+		if (event_is_valid(&message->body.event))
+			keeper_event(keeper, &message->body.event);
+		else
+			bad_message(keeper, who);
+		break;
+	case WIRE_MEMORY_BEGIN: case WIRE_MEMORY_BLOCKS: case WIRE_MEMORY_SOURCES: case WIRE_MEMORY_SERVED:
+	case WIRE_MEMORY_CUSTOMERS: case WIRE_MEMORY_END:
+		memory_save(keeper->memory, message, keeper_now_ms());
+		break;
+	case WIRE_HOOKS:
+		keeper->hooks = message->body.hooks;
+		keeper->hooks_known = true;
+		break;
+	case WIRE_READY:
+		keeper->sentry_ready = false;   /* a fresh engine knows nobody: ask, then tell it all */
+		break;
+	case WIRE_STATUS:
+		/* id 0 answers our own question: the engine is there, and may be told whom to protect. */
+		if (message->header.id == 0) {
+			if (!keeper->sentry_ready)
+				protect_refresh(keeper->protect, keeper->start->sentry_fd, keeper_now_ms() / 1000,
+						true);
+			keeper->sentry_ready = true;
+			break;
+		}
+		task_answered(keeper, message);
+		break;
+	case WIRE_RESULT: case WIRE_TEXT: case WIRE_BLOCKS: case WIRE_SOURCES: case WIRE_ALLOWS: case WIRE_PROTECTS:
+	case WIRE_EXPLAIN:
+		task_answered(keeper, message);
+		break;
+	default:
+		bad_message(keeper, who);
+	}
+}
+
+/* True when the other side is gone. */
+static bool read_wire(struct keeper *keeper, int fd, const char *who)
+{
+	for (int i = 0; i < MESSAGES_AT_ONCE; i++) {
+		int got = wire_receive(fd, &keeper->message);
+
+		if (got == 1)
+			handle(keeper, who);
+		else if (got == -EBADMSG)
+			bad_message(keeper, who);
+		else
+			return got < 0;
+	}
+	return false;
+}
+
+static void on_sentry(evutil_socket_t fd, short what, void *context)
+{
+	const struct timeval last_words = { .tv_usec = FAREWELL_US };
+	struct keeper *keeper = context;
+
+	(void)what;
+	if (!read_wire(keeper, fd, "sentry"))
+		return;
+	keeper->sentry_gone = true;
+	event_del(keeper->sentry_event);
+	task_fail_all(keeper, "picketd is ending");
+	event_add(keeper->farewell, &last_words);
+}
+
+static void on_supervisor(evutil_socket_t fd, short what, void *context)
+{
+	struct keeper *keeper = context;
+
+	(void)what;
+	if (!read_wire(keeper, fd, "supervisor"))
+		return;
+	keeper->supervisor_gone = true;
+	/* What the sentry has said is heard to the end. */
+	while (!keeper->sentry_gone && wire_receive(keeper->start->sentry_fd, &keeper->message) == 1)
+		handle(keeper, "sentry");
+	task_fail_all(keeper, "picketd is ending");
+	event_base_loopbreak(keeper->base);
+}
+
+static void on_farewell(evutil_socket_t fd, short what, void *context)
+{
+	struct keeper *keeper = context;
+
+	(void)fd;
+	(void)what;
+	event_base_loopbreak(keeper->base);
+}
+
+static void on_tick(evutil_socket_t fd, short what, void *context)
+{
+	struct keeper *keeper = context;
+	uint32_t tick = keeper->ticks++;
+
+	(void)fd;
+	(void)what;
+	task_expire(keeper);
+	if (keeper->sentry_gone)
+		return;
+	exposure_tick(keeper);
+	if (tick % TICKS_A_SECOND == 0)
+		memory_tick(keeper->memory, keeper_now_ms());
+	if (!keeper->sentry_ready)
+		wire_send(keeper->start->sentry_fd, WIRE_ASK_STATUS, 0, &(struct wire_empty){ 0 });
+	else if (tick % (PROTECT_EVERY_S * TICKS_A_SECOND) == 0)
+		protect_refresh(keeper->protect, keeper->start->sentry_fd, keeper_now_ms() / 1000,
+				tick % (PROTECT_ALL_S * TICKS_A_SECOND) == 0);
+}
+
+/* The names of services are a comfort: without them numbers do. */
+static struct service_names *read_services(struct journal *journal)
+{
+	int fd = open(SERVICES_FILE, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	struct service_names *names = NULL;
+	char *text = fd < 0 ? NULL : malloc(SERVICES_MAX);
+	size_t len = 0;
+	ssize_t got = 1;
+
+	while (text && len < SERVICES_MAX && (got = read(fd, text + len, SERVICES_MAX - len)) > 0)
+		len += (size_t)got;
+	if (text && got >= 0)
+		names = service_names_new(text, len);
+	if (!names)
+		journal_log(journal, LOG_INFO,
+			    "no names of services from " SERVICES_FILE ": ports are shown as numbers");
+	free(text);
+	if (fd >= 0)
+		close(fd);
+	return names;
+}
+
+/* Gives up what a keeper never needs.  0 or -errno. */
+static int confine(struct keeper *keeper)
+{
+	const struct keeper_start *start = keeper->start;
+	const char *const writable[] = { start->state_dir, NULL };
+	/* What logins_read() looks at, and the local time zone. */
+	const char *const readable[] = { "/etc", "/run", "/var/run", "/var/lib", "/usr/share/zoneinfo", NULL };
+	int abi = 0, result = sandbox_drop(start->uid, start->gid, false);
+
+	if (result < 0) {
+		journal_log_errno(keeper->journal, LOG_ERR, -result, "keeper: cannot give up privilege, ending");
+		return result;
+	}
+	if (!start->sandbox)
+		return 0;
+	result = sandbox_landlock(writable, readable, &abi);
+	if (result == 0)
+		result = sandbox_seccomp(SANDBOX_KEEPER);
+	if (result < 0)
+		journal_log_errno(keeper->journal, LOG_ERR, -result, "keeper: cannot confine itself, ending");
+	else if (abi == 0)
+		journal_log(keeper->journal, LOG_INFO,
+			    "keeper: this kernel has no Landlock, files are guarded by their modes alone");
+	return result;
+}
+
+static struct event *listen_to(struct keeper *keeper, int fd, event_callback_fn callback)
+{
+	struct event *event = event_new(keeper->base, fd, EV_READ | EV_PERSIST, callback, keeper);
+
+	if (event && event_add(event, NULL) < 0) {
+		event_free(event);
+		return NULL;
+	}
+	return event;
+}
+
+static int set_up(struct keeper *keeper)
+{
+	const struct keeper_start *start = keeper->start;
+	const struct timeval tick = { .tv_usec = TICK_US };
+	struct control_options options = {
+		.fd = start->control_fd, .admin_gid = start->admin_gid, .callbacks = task_callbacks(),
+			.context = keeper,
+	};
+
+	keeper->names = read_services(keeper->journal);
+	keeper->history = history_new();
+	keeper->memory = memory_open(start->state_dir, keeper->journal, keeper_now_ms());
+	keeper->protect = protect_new("", start->state_dir, keeper->journal);
+	keeper->base = options.base = event_base_new();
+	if (!keeper->history || !keeper->memory || !keeper->protect || !keeper->base || control_open(&options, &keeper->control) < 0)
+		return -ENOMEM;
+	/* The first the sentry hears: whom it must not block, then whom it had blocked; before anything of this run
+	 * is written down. */
+	protect_refresh(keeper->protect, start->sentry_fd, keeper_now_ms() / 1000, true);
+	memory_restore(keeper->memory, start->sentry_fd, keeper_now_ms());
+	keeper->sentry_event = listen_to(keeper, start->sentry_fd, on_sentry);
+	keeper->supervisor_event = listen_to(keeper, start->supervisor_fd, on_supervisor);
+	keeper->tick = event_new(keeper->base, -1, EV_PERSIST, on_tick, keeper);
+	keeper->farewell = event_new(keeper->base, -1, 0, on_farewell, keeper);
+	return keeper->sentry_event && keeper->supervisor_event && keeper->tick && keeper->farewell &&
+	       event_add(keeper->tick, &tick) == 0 ? 0 : -ENOMEM;
+}
+
+static void clean_up(struct keeper *keeper)
+{
+	struct event *events[] = { keeper->sentry_event, keeper->supervisor_event, keeper->tick, keeper->farewell };
+
+	for (size_t i = 0; i < sizeof(events) / sizeof(events[0]); i++)
+		if (events[i])
+			event_free(events[i]);
+	control_close(keeper->control);
+	if (keeper->base)
+		event_base_free(keeper->base);
+	exposure_close(keeper->exposure);
+	protect_free(keeper->protect);
+	memory_close(keeper->memory);
+	history_free(keeper->history);
+	service_names_free(keeper->names);
+	journal_close(keeper->journal);
+	free(keeper);
+}
+
+/* It is the supervisor that ends, and the keeper hears of it: a service manager's or a terminal's signal to all of
+ * them
+ * must not cost the last lines of the log. */
+static void ignore_signals(void)
+{
+	static const int ignored[] = { SIGPIPE, SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2 };
+
+	for (size_t i = 0; i < sizeof(ignored) / sizeof(ignored[0]); i++)
+		signal(ignored[i], SIG_IGN);
+}
+
+int keeper_run(const struct keeper_start *start)
+{
+	struct journal_options options = { .to_stderr = start->to_stderr, .verbose = start->verbose,
+					   .name = "picketd" };
+	struct keeper *keeper = calloc(1, sizeof(*keeper));
+	int status = EXIT_FAILURE;
+
+	if (!keeper)
+		return status;
+	keeper->start = start;
+	LIST_INIT(&keeper->tasks);
+	ignore_signals();
+	keeper->journal = journal_open(&options);
+	if (keeper->journal)
+		keeper->exposure = exposure_open(start->state_dir, keeper->journal);
+	if (keeper->exposure && confine(keeper) == 0) {
+		int result = set_up(keeper);
+
+		if (result < 0)
+			journal_log_errno(keeper->journal, LOG_ERR, -result, "keeper: cannot start, ending");
+		else if (event_base_dispatch(keeper->base) >= 0)
+			status = EXIT_SUCCESS;
+	}
+	clean_up(keeper);
+	return status;
+}

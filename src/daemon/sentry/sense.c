@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Sensing: a packet from the queue or a visit to a trap becomes a probe, the engine judges it, and what it decided is
+ * carried out before the verdict is given. So the packet that tips the score is dropped with its source already in
+ * the kernel's set.
+ * Defends by: packets that make no sense are counted by name and pass (the stack will reject them itself), but for
+ * those that hide
+ * what they are behind a chain of headers: they are dropped.
+ */
+#include "internal.h"
+
+#define READ_BATCH 64           /* packets a turn of the loop: other work is never far away */
+
+/* A chain of headers so long that it hides what is behind it: no honest stack builds one, but ours would walk to
+ * its end and answer. */
+static bool hides_behind_headers(enum packet_result result)
+{
+	return result == PACKET_EXTENSION_LIMIT || result == PACKET_CUT;
+}
+
+/* What a trap still has open to a source that is being blocked must end without an answer. */
+static void silence_traps(struct sentry *sentry, const struct actions *actions)
+{
+	for (size_t i = 0; sentry->trap && i < actions->count; i++)
+		if (actions->items[i].type == ACTION_ADD)
+			trap_silence(sentry->trap, &actions->items[i].source);
+}
+
+/* While the doctor tries every trap, it must be neither blocked nor told of as a scan. */
+static bool is_doctors(struct sentry *sentry, const struct packet *packet)
+{
+	struct prefix net;
+	const char *why;
+
+	if (!sentry->probe_until_ms || sentry_now_ms(sentry) >= sentry->probe_until_ms) {
+		sentry->probe_until_ms = 0;
+		return false;
+	}
+	return prefix_parse(addr_is_v4(&packet->src) ? WIRE_PROBE_V4 : WIRE_PROBE_V6, &net, &why) &&
+	       prefix_contains(&net, &packet->src);
+}
+
+void sentry_probe_window(struct sentry *sentry, int64_t duration_ms)
+{
+	if (duration_ms > WIRE_PROBE_MS_MAX)
+		duration_ms = WIRE_PROBE_MS_MAX;
+	sentry->probe_until_ms = sentry_now_ms(sentry) + duration_ms;
+}
+
+static void measure(struct sentry *sentry, int64_t started_ns, bool changed)
+{
+	int64_t took_ns = latency_now_ns() - started_ns;
+
+	latency_add(&sentry->judging, took_ns);
+	if (changed)
+		latency_add(&sentry->deciding, took_ns);
+}
+
+static bool changes_sets(const struct actions *actions)
+{
+	for (size_t i = 0; i < actions->count; i++)
+		if (actions->items[i].type == ACTION_ADD)
+			return true;
+	return false;
+}
+
+static bool judge(void *context, const struct nfqueue_packet *packet)
+{
+	struct sentry *sentry = context;
+	struct probe probe = { .port = (uint8_t)packet->class };
+	int64_t started_ns = latency_now_ns();
+	enum packet_result result = packet_parse(packet->data, packet->copied, packet->checksum_ready, &probe.packet);
+
+	sentry->rejected[result]++;
+	bool pass = !hides_behind_headers(result) || sentry->rules.mode != NFT_BLOCK;
+
+	if (!packet_is_set(result) || packet->class >= PROBE_PORT_COUNT || !sentry->engine)
+		return pass;
+	if (is_doctors(sentry, &probe.packet)) {
+		sentry->probe_packets++;
+		return true;
+	}
+	probe.packet_result = (uint8_t)result;
+	enum verdict verdict = engine_probe(sentry->engine, &probe, sentry_now_ms(sentry), &sentry->actions);
+	if (verdict == VERDICT_DROP)
+		silence_traps(sentry, &sentry->actions);
+	bool changed = changes_sets(&sentry->actions);
+	sentry_act(sentry);
+	measure(sentry, started_ns, changed);
+	return pass && verdict == VERDICT_ACCEPT;
+}
+
+void sentry_read_queue(struct sentry *sentry)
+{
+	int got = nfqueue_read(sentry->start->queue, READ_BATCH, judge, sentry);
+
+	if (got < 0)
+		event_base_loopbreak(sentry->base);     /* the queue is gone: end, and be started anew */
+}
+
+bool sentry_trap_hit(void *context, const struct probe *probe)
+{
+	struct sentry *sentry = context;
+
+	if (is_doctors(sentry, &probe->packet))
+		return true;
+	enum verdict verdict = engine_probe(sentry->engine, probe, sentry_now_ms(sentry), &sentry->actions);
+
+	sentry_act(sentry);
+	return verdict == VERDICT_DROP;
+}

@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The configuration on its way to the sentry, at the start and at each reload; and the allow file, which only root may
+ * write. A bad file is refused whole and the old one runs on; what cannot change while we run keeps its old value, and
+ * that is said.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "background.h"
+#include "internal.h"
+
+/* What is fixed for as long as we run. */
+static const struct {
+	const char *name;
+	size_t offset, size;
+	bool text;
+} fixed[] = {
+#define FIXED(name, field, text) { name, offsetof(struct config, field), sizeof(((struct config *)0)->field), text }
+	FIXED("run_dir", run_dir, true),
+	FIXED("state_dir", state_dir, true),
+	FIXED("table", table, true),
+	FIXED("queue", rules.queue, false),
+	FIXED("user", user, true),
+	FIXED("sandbox", sandbox, false),
+	FIXED("max_sources", engine.max_sources, false),
+#undef FIXED
+};
+
+static uint32_t wanted_events(const struct config *config)
+{
+	uint32_t wanted = 0;
+
+	for (size_t i = 0; i < config->hook_count; i++)
+		wanted |= config->hooks[i].on;
+	return wanted;
+}
+
+int supervisor_config_send(struct supervisor *s, const struct config *config, uint32_t id)
+{
+	struct wire_config *settings = &s->message.body.config;
+	struct wire_prefixes *batch = &s->message.body.prefixes;
+	int result;
+
+	memset(settings, 0, sizeof(*settings));
+	settings->engine = config->engine;
+	settings->rules = config->rules;
+	memcpy(settings->table, config->table, sizeof(settings->table));
+	memcpy(settings->banner, config->banner, sizeof(settings->banner));
+	settings->hook_events = wanted_events(config);
+	result = wire_send(s->sentry.fd, WIRE_CONFIG, id, settings);
+	for (size_t done = 0; result == 0 && done < config->allow_count; done += batch->count) {
+		size_t left = config->allow_count - done;
+
+		memset(batch, 0, sizeof(*batch));
+		batch->count = left < WIRE_ALLOW_BATCH ? (uint32_t)left : WIRE_ALLOW_BATCH;
+		memcpy(batch->items, config->allow + done, batch->count * sizeof(batch->items[0]));
+		result = wire_send(s->sentry.fd, WIRE_CONFIG_ALLOW, id, batch);
+	}
+	if (result == 0)
+		result = wire_send(s->sentry.fd, WIRE_CONFIG_END, id, &(struct wire_empty){ 0 });
+	return result;
+}
+
+/* ---- answers to the keeper, who may have gone ---- */
+
+static void answer(struct supervisor *s, uint32_t id, enum engine_result code, int error, uint32_t count,
+		   const char *text)
+{
+	struct wire_result result = { .result = code, .error = error, .count = count };
+	struct writer w = writer_over(result.text, sizeof(result.text));
+
+	if (id == 0 || s->keeper.fd < 0)
+		return;
+	writer_text(&w, text);
+	wire_send(s->keeper.fd, WIRE_RESULT, id, &result);
+}
+
+struct telling {
+	struct supervisor *supervisor;
+	uint32_t id, count;
+};
+
+static void tell_mistake(void *context, const char *text)
+{
+	struct telling *telling = context;
+	struct supervisor *s = telling->supervisor;
+	struct wire_text message;
+	struct writer w = writer_over(message.text, sizeof(message.text));
+
+	telling->count++;
+	journal_log(s->journal, LOG_ERR, "%s", text);
+	memset(&message, 0, sizeof(message));
+	writer_text(&w, text);
+	if (telling->id && s->keeper.fd >= 0)
+		wire_send(s->keeper.fd, WIRE_TEXT, telling->id, &message);
+}
+
+/* ---- reload ---- */
+
+/* Keeps the old values of what is fixed; writes which were to change. */
+static void keep_fixed(struct config *new, const struct config *old, struct writer *changed)
+{
+	for (size_t i = 0; i < sizeof(fixed) / sizeof(fixed[0]); i++) {
+		char *to = (char *)new + fixed[i].offset;
+		const char *from = (const char *)old + fixed[i].offset;
+
+		if (fixed[i].text ? strcmp(to, from) == 0 : memcmp(to, from, fixed[i].size) == 0)
+			continue;
+		writer_format(changed, "%s%s", changed->len ? ", " : "", fixed[i].name);
+		memcpy(to, from, fixed[i].size);
+	}
+	if (changed->len)
+		writer_text(changed, ": takes effect at the next start");
+}
+
+static void reload_end(struct supervisor *s)
+{
+	config_free(s->reload.config);
+	s->reload = (struct reload){ .config = NULL };
+}
+
+void supervisor_reload(struct supervisor *s, uint32_t asked_by)
+{
+	struct telling telling = { .supervisor = s, .id = asked_by };
+	struct config *config;
+	int result;
+
+	if (s->stage != STAGE_SERVING || s->reload.config) {
+		answer(s, asked_by, ENGINE_INVALID, 0, 0,
+		       s->reload.config ? "another reload is under way" : "picketd is starting or ending");
+		return;
+	}
+	config = config_read(s->options->file, s->options->named, tell_mistake, &telling);
+	if (!config) {
+		journal_log(s->journal, LOG_ERR, "not reloaded: %u mistakes, the configuration in force is as before",
+			    telling.count);
+		answer(s, asked_by, ENGINE_INVALID, 0, telling.count,
+		       "the configuration has mistakes, the one in force is as before");
+		return;
+	}
+	if (s->options->observe) {
+		config->engine.observe = 1;
+		config->rules.mode = NFT_OBSERVE;
+	}
+	s->reload = (struct reload){ .config = config, .id = ++s->last_id, .asked_by = asked_by,
+				     .deadline_ms = supervisor_now_ms() + SUPERVISOR_RELOAD_S * 1000 };
+	char changed[WIRE_TEXT_MAX];
+	struct writer w = writer_over(changed, sizeof(changed));
+	keep_fixed(config, s->config, &w);
+	if (w.len)
+		journal_log(s->journal, LOG_WARNING, "%s", changed);
+	memcpy(s->reload.note, changed, sizeof(changed));
+	result = supervisor_config_send(s, config, s->reload.id);
+	if (result < 0) {
+		journal_log_errno(s->journal, LOG_ERR, result,
+				  "not reloaded: the sentry does not take the configuration");
+		answer(s, asked_by, ENGINE_INVALID, -result, 0, "the sentry is too busy to take the configuration");
+		reload_end(s);
+	}
+}
+
+static void reload_answered(struct supervisor *s, const struct wire_result *result)
+{
+	struct reload *reload = &s->reload;
+	struct config *old = s->config;
+
+	if (result->result != ENGINE_OK) {
+		journal_log(s->journal, LOG_ERR, "not reloaded: %s", result->text);
+		answer(s, reload->asked_by, ENGINE_INVALID, result->error, 0, result->text);
+		reload_end(s);
+		return;
+	}
+	s->config = reload->config;
+	reload->config = old;
+	journal_log(s->journal, LOG_NOTICE, "configuration read anew from %s", s->options->file);
+	answer(s, reload->asked_by, ENGINE_OK, 0, 0, reload->note);
+	reload_end(s);
+}
+
+void supervisor_config_answered(struct supervisor *s, uint32_t id, const struct wire_result *result)
+{
+	if (s->reload.config && id == s->reload.id) {
+		reload_answered(s, result);
+		return;
+	}
+	if (s->stage != STAGE_STARTING || result->result == ENGINE_OK)
+		return;
+	/* The sentry's first words were its last. */
+	journal_log(s->journal, LOG_ERR, "cannot start: %s%s%s", result->text,
+		    result->error == EBUSY ? ": table inet " : "", result->error == EBUSY ? s->config->table : "");
+	if (result->error == EBUSY)
+		journal_log(s->journal, LOG_ERR,
+			    "that table is in use by another program (another picketd?): set table = another name");
+	supervisor_end(s, BACKGROUND_NOT_STARTED);
+}
+
+void supervisor_config_tick(struct supervisor *s)
+{
+	if (!s->reload.config || supervisor_now_ms() < s->reload.deadline_ms)
+		return;
+	/* Which one the sentry has is not known: the next reload settles it. */
+	journal_log(s->journal, LOG_ERR, "the sentry did not answer the reload within %d s", SUPERVISOR_RELOAD_S);
+	answer(s, s->reload.asked_by, ENGINE_INVALID, ETIMEDOUT, 0, "the sentry does not answer");
+	reload_end(s);
+}
+
+/* ---- the allow file ---- */
+
+void supervisor_allow_save(struct supervisor *s, uint32_t id, const struct wire_order *order)
+{
+	const char *path = s->config->allow_file;
+	bool add = order->value == 1;
+	char text[WIRE_TEXT_MAX], printed[PREFIX_TEXT_MAX];
+	struct writer w = writer_over(text, sizeof(text));
+	int result;
+
+	if (!path[0]) {
+		answer(s, id, ENGINE_INVALID, 0, 0,
+		       "no allow_file is configured: set one to save allowed addresses in");
+		return;
+	}
+	result = config_allow_file_edit(path, &order->source, add);
+	prefix_format(&order->source, printed);
+	if (result == 0)
+		journal_log(s->journal, LOG_NOTICE, "%s %s %s", printed, add ? "added to" : "removed from", path);
+	if (result == -EEXIST || (result == -ENOENT && !add)) {
+		writer_format(&w, "%s is %s in %s", printed, add ? "already" : "not", path);
+		result = 0;
+	} else if (result < 0) {
+		journal_log_errno(s->journal, LOG_ERR, result, "cannot save %s in %s", printed, path);
+		writer_format(&w, "cannot save it in %s: %s", path, strerror(-result));
+	}
+	answer(s, id, result < 0 ? ENGINE_INVALID : ENGINE_OK, -result, result == 0, text);
+}

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * From events to hooks: which hooks want this one, and what they are told about it.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "duration.h"
+#include "internal.h"
+
+static void on_report(void *context, const struct hook_report *report)
+{
+	struct supervisor *s = context;
+
+	journal_log(s->journal, LOG_WARNING, "hook %s: %s%s%s", report->name, report->problem,
+		    report->output[0] ? ": " : "", report->output);
+}
+
+int supervisor_hooks_open(struct supervisor *s)
+{
+	s->hooks = hook_runner_new(s->base, on_report, s);
+	return s->hooks ? 0 : -ENOMEM;
+}
+
+static void fill_values(const struct supervisor *s, const struct event *event, struct hook_values *values)
+{
+	char text[512];
+	struct writer w = writer_over(text, sizeof(text));
+
+	memset(values, 0, sizeof(*values));
+	/* A port that is new is nobody's doing: "::/0" in a hook that blocks would be everybody. */
+	hook_value_set(values->source, sizeof(values->source),
+		       event->type == EVENT_EXPOSURE ? "" : prefix_format(&event->source, text));
+	hook_value_set(values->event, sizeof(values->event), event_type_name((enum event_type)event->type));
+	hook_value_set(values->grade, sizeof(values->grade), grade_name((enum grade)event->grade));
+	describe_reason(&w, event, s->names);
+	hook_value_set(values->reason, sizeof(values->reason), text);
+	w = writer_over(text, sizeof(text));
+	describe_ports(&w, event);
+	hook_value_set(values->ports, sizeof(values->ports), text);
+	hook_value_set(values->duration, sizeof(values->duration), duration_format(event->duration_ms, text));
+	w = writer_over(text, sizeof(text));
+	writer_format(&w, "%u", event->incident);
+	hook_value_set(values->incident, sizeof(values->incident), text);
+}
+
+void supervisor_hooks_event(struct supervisor *s, const struct event *event)
+{
+	struct hook_values values;
+	bool filled = false;
+
+	/* In observe mode nothing was blocked: whoever acts on a block must not be told of one. */
+	if (!s->hooks || s->stage == STAGE_ENDING || (event->observed && event->type != EVENT_ALERT))
+		return;
+	for (size_t i = 0; i < s->config->hook_count; i++) {
+		if (!(s->config->hooks[i].on & (1u << event->type)))
+			continue;
+		if (!filled)
+			fill_values(s, event, &values);
+		filled = true;
+		hook_run(s->hooks, &s->config->hooks[i], &values);
+	}
+}
+
+void supervisor_hooks_tick(struct supervisor *s)
+{
+	struct wire_hooks message;
+	struct hook_stats stats;
+
+	if (!s->hooks || s->keeper.fd < 0)
+		return;
+	hook_read_stats(s->hooks, &stats);
+	if (s->hooks_ever_told && memcmp(&stats, &s->hooks_told, sizeof(stats)) == 0)
+		return;
+	message = (struct wire_hooks){ stats.started, stats.succeeded, stats.failed, stats.timed_out, stats.turned_away,
+				       stats.running, stats.waiting };
+	if (wire_send(s->keeper.fd, WIRE_HOOKS, 0, &message) == 0) {
+		s->hooks_told = stats;
+		s->hooks_ever_told = true;
+	}
+}

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What the supervisor's files share.
+ */
+#ifndef PICKET_SUPERVISOR_ROOM_H
+#define PICKET_SUPERVISOR_ROOM_H
+
+#include <event2/event.h>
+#include <sys/types.h>
+#include <syslog.h>
+
+#include <picket/describe.h>
+#include "config.h"
+#include "hook/hook.h"
+#include "journal/journal.h"
+#include "nfqueue/nfqueue.h"
+#include "options.h"
+#include "wire/wire.h"
+
+#define SUPERVISOR_QUEUES      3
+#define SUPERVISOR_START_S     30       /* the sentry must be ready by then */
+#define SUPERVISOR_PATIENCE_S  6        /* a child told to end has so long, then it is killed */
+#define SUPERVISOR_RELOAD_S    10       /* the sentry must have taken a new configuration by then */
+#define SUPERVISOR_TURN        256      /* messages before others get their turn */
+
+struct child {
+	const char *name;
+	pid_t pid;                      /* 0: not running */
+	int fd;                         /* our end of the wire; -1: closed */
+	struct event *wire;
+	bool told_to_end;
+};
+
+#define SUPERVISOR_BEATS_MISSED 5       /* then the sentry hangs, and whoever it holds packets of is cut off: it is ended */
+
+enum stage { STAGE_STARTING, STAGE_SERVING, STAGE_ENDING };
+
+/* A reload under way. */
+struct reload {
+	struct config *config;          /* NULL: none is */
+	uint32_t id;                    /* of the question to the sentry */
+	uint32_t asked_by;              /* id of the keeper's request; 0: a signal */
+	char note[WIRE_TEXT_MAX];       /* what an admin should know when it is done */
+	int64_t deadline_ms;
+};
+
+struct supervisor {
+	const struct options *options;
+	struct config *config;
+	struct journal *journal;
+	struct service_names *names;
+	struct event_base *base;
+	struct event *signals[4], *tick, *deadline, *watchdog;
+	int ready_fd;
+	enum stage stage;
+	unsigned missed_beats;          /* of the sentry, in our own seconds: a suspended or starved machine counts none */
+	int status;
+	bool table_loaded;
+
+	int run_fd, lock_fd, table_fd, control_fd;
+	bool control_bound, pid_written;
+	uid_t uid;
+	gid_t gid, admin_gid;
+	struct nfqueue *queue;
+
+	struct child sentry, keeper;
+	uint32_t last_id;
+	struct reload reload;
+	struct hook_runner *hooks;
+	struct hook_stats hooks_told;
+	bool hooks_ever_told;
+	uint64_t bad_messages;
+	int64_t complained_ms;
+	struct wire_message message;
+};
+
+int64_t supervisor_now_ms(void);        /* monotonic */
+/* Ends everything in order; the first status counts. */
+void supervisor_end(struct supervisor *supervisor, int status);
+/* The sentry is ready: tells the launcher, the service manager and the log. */
+void supervisor_ready(struct supervisor *supervisor);
+
+/* Accounts, directories, lock, pid file, queue, control socket: 0, or -1 after saying what is wrong. */
+int supervisor_place_open(struct supervisor *supervisor);
+void supervisor_place_close(struct supervisor *supervisor);
+
+/* Forks both.  0, or -1 after saying what is wrong. */
+int supervisor_children_start(struct supervisor *supervisor);
+void supervisor_children_reap(struct supervisor *supervisor);
+/* The next step towards the end: the sentry first, then the keeper, which hears its last words. */
+void supervisor_children_end(struct supervisor *supervisor);
+void supervisor_children_kill(struct supervisor *supervisor);
+
+/* Messages of both, checked. */
+int supervisor_wire_open(struct supervisor *supervisor);
+void supervisor_wire_close(struct child *child);
+void supervisor_wire_drain(struct supervisor *supervisor, struct child *child);
+
+/* The configuration to the sentry.  0 or -errno. */
+int supervisor_config_send(struct supervisor *supervisor, const struct config *config, uint32_t id);
+void supervisor_config_answered(struct supervisor *supervisor, uint32_t id, const struct wire_result *result);
+void supervisor_config_tick(struct supervisor *supervisor);
+void supervisor_reload(struct supervisor *supervisor, uint32_t asked_by);
+void supervisor_allow_save(struct supervisor *supervisor, uint32_t id, const struct wire_order *order);
+
+int supervisor_hooks_open(struct supervisor *supervisor);
+void supervisor_hooks_event(struct supervisor *supervisor, const struct event *event);
+void supervisor_hooks_tick(struct supervisor *supervisor);
+
+#endif

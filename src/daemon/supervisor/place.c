@@ -1,0 +1,288 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The supervisor's place in the system: accounts, directories, the lock that keeps a second instance out, pid file,
+ * queue and control socket.  Names below run_dir are used through its descriptor and no link is followed, so that
+ * nobody who can write beside them leads root astray.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "internal.h"
+
+#define ADMIN_GROUP "picket-admin"
+#define LOCK_FILE   "picket.lock"
+#define PID_FILE    "picketd.pid"
+#define SOCKET_FILE "picket.sock"
+
+static int fail(struct supervisor *s, int error, const char *what, const char *path)
+{
+	journal_log_errno(s->journal, LOG_ERR, error, "%s %s", what, path);
+	return -1;
+}
+
+static int find_accounts(struct supervisor *s)
+{
+	const struct passwd *user = getpwnam(s->config->user);
+	const struct group *admins = getgrnam(ADMIN_GROUP);
+
+	if (!user) {
+		journal_log(s->journal, LOG_ERR,
+			    "user '%s' does not exist: \"make install\" or the package creates it, "
+			    "or set another with user = \"...\"", s->config->user);
+		return -1;
+	}
+	if (user->pw_uid == 0) {
+		journal_log(s->journal, LOG_ERR,
+			    "user = \"%s\" is root: sentry and keeper need an account without privilege",
+			    s->config->user);
+		return -1;
+	}
+	s->uid = user->pw_uid;
+	s->gid = user->pw_gid;
+	s->admin_gid = admins ? admins->gr_gid : 0;
+	return 0;
+}
+
+/* A directory's descriptor; made when it is missing. */
+static int open_directory(const char *path, mode_t mode, bool *made)
+{
+	int fd;
+
+	*made = mkdir(path, mode) == 0;
+	if (!*made && errno != EEXIST)
+		return -errno;
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
+static int open_run_dir(struct supervisor *s)
+{
+	struct stat info;
+	bool made;
+	int fd = open_directory(s->config->run_dir, 0755, &made);
+
+	if (fd < 0)
+		return fail(s, fd, "cannot use run_dir", s->config->run_dir);
+	s->run_fd = fd;
+	if (made && fchmod(fd, 0755) < 0)
+		return fail(s, errno, "cannot use run_dir", s->config->run_dir);
+	if (fstat(fd, &info) < 0)
+		return fail(s, errno, "cannot use run_dir", s->config->run_dir);
+	if (info.st_uid != 0 || (info.st_mode & 022)) {
+		journal_log(s->journal, LOG_ERR, "run_dir %s must belong to root and be writable for nobody else",
+			    s->config->run_dir);
+		return -1;
+	}
+	return 0;
+}
+
+static bool is_empty(int fd)
+{
+	int copy = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = copy < 0 ? NULL : fdopendir(copy);
+	const struct dirent *entry;
+	bool empty = dir != NULL;
+
+	while (dir && (entry = readdir(dir)) != NULL)
+		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+			empty = false;
+	if (dir)
+		closedir(dir);
+	else if (copy >= 0)
+		close(copy);
+	return empty;
+}
+
+/* The keeper's own.  A directory of somebody else's is given away only when nothing is in it. */
+static int make_state_dir(struct supervisor *s)
+{
+	const char *path = s->config->state_dir;
+	struct stat info;
+	bool made;
+	int fd = open_directory(path, 0750, &made), result = 0;
+
+	if (fd < 0)
+		return fail(s, fd, "cannot use state_dir", path);
+	if (fstat(fd, &info) < 0) {
+		result = fail(s, errno, "cannot use state_dir", path);
+	} else if (info.st_uid != s->uid && !is_empty(fd)) {
+		journal_log(
+			s->journal, LOG_ERR,
+			"state_dir %s belongs to another user than '%s' and is not empty: chown it, or choose another",
+			path, s->config->user);
+		result = -1;
+	} else if ((info.st_uid != s->uid || made) && (fchmod(fd, 0750) < 0 || fchown(fd, s->uid, s->gid) < 0)) {
+		result = fail(s, errno, "cannot give away state_dir", path);
+	}
+	close(fd);
+	return result;
+}
+
+static int take_lock(struct supervisor *s)
+{
+	char text[32] = "";
+	int len;
+
+	s->lock_fd = openat(s->run_fd, LOCK_FILE, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0644);
+	if (s->lock_fd < 0)
+		return fail(s, errno, "cannot open the lock file in", s->config->run_dir);
+	if (flock(s->lock_fd, LOCK_EX | LOCK_NB) < 0) {
+		if (errno != EWOULDBLOCK)
+			return fail(s, errno, "cannot lock", s->config->run_dir);
+		if (pread(s->lock_fd, text, sizeof(text) - 1, 0) < 0)
+			text[0] = '\0';
+		journal_log(s->journal, LOG_ERR, "another picketd (pid %ld) already runs with run_dir %s",
+			    strtol(text, NULL, 10), s->config->run_dir);
+		return -1;
+	}
+	len = snprintf(text, sizeof(text), "%ld\n", (long)getpid());
+	if (ftruncate(s->lock_fd, 0) < 0 || pwrite(s->lock_fd, text, (size_t)len, 0) != len)
+		return fail(s, errno, "cannot write the lock file in", s->config->run_dir);
+	return 0;
+}
+
+/* Who listens on an abstract name: root, somebody else (0), or nobody that answers (0). */
+static bool held_by_root(const struct sockaddr_un *address, socklen_t len, pid_t *pid)
+{
+	struct ucred who = { .uid = (uid_t)-1 };
+	socklen_t size = sizeof(who);
+	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	bool root = fd >= 0 && connect(fd, (const struct sockaddr *)address, len) == 0 &&
+		    getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &size) == 0 && who.uid == 0;
+
+	if (fd >= 0)
+		close(fd);
+	*pid = who.pid;
+	return root;
+}
+
+/*
+ * A table belongs to one instance of a network namespace, whatever the run_dir.  Abstract socket names have just that
+ * scope, and end with their holder.  Anybody may take one, so a holder that is not root keeps nobody out.
+ */
+static int take_table(struct supervisor *s)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	struct writer name = writer_over(address.sun_path + 1, sizeof(address.sun_path) - 1);
+	pid_t pid;
+
+	writer_format(&name, "picket/table/inet/%s", s->config->table);
+	socklen_t len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + name.len);
+	s->table_fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	if (s->table_fd >= 0 && bind(s->table_fd, (const struct sockaddr *)&address, len) == 0 &&
+	    listen(s->table_fd, 8) == 0)
+		return 0;
+	if (s->table_fd < 0 || errno != EADDRINUSE)
+		return fail(s, errno, "cannot claim table inet", s->config->table);
+	if (held_by_root(&address, len, &pid)) {
+		journal_log(s->journal, LOG_ERR,
+			    "table inet %s is in use by another picketd (pid %ld): set table = another name",
+			    s->config->table, (long)pid);
+		return -1;
+	}
+	journal_log(s->journal, LOG_WARNING,
+		    "somebody who is not root holds the name that keeps a second picketd off table inet %s: going on",
+		    s->config->table);
+	return 0;
+}
+
+static int write_pid(struct supervisor *s)
+{
+	char text[32];
+	int len = snprintf(text, sizeof(text), "%ld\n", (long)getpid()), fd;
+
+	/* Whole or not at all: whoever reads it never sees half a number. */
+	unlinkat(s->run_fd, PID_FILE ".new", 0);
+	fd = openat(s->run_fd, PID_FILE ".new", O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
+	if (fd < 0)
+		return fail(s, errno, "cannot write the pid file in", s->config->run_dir);
+	bool good = write(fd, text, (size_t)len) == len;
+	good = close(fd) == 0 && good;
+	if (!good || renameat(s->run_fd, PID_FILE ".new", s->run_fd, PID_FILE) < 0)
+		return fail(s, errno, "cannot write the pid file in", s->config->run_dir);
+	s->pid_written = true;
+	return 0;
+}
+
+static int open_queue(struct supervisor *s)
+{
+	unsigned first = s->config->rules.queue;
+	int result = nfqueue_open((uint16_t)first, SUPERVISOR_QUEUES, &s->queue);
+
+	if (result == -EBUSY)
+		journal_log(s->journal, LOG_ERR,
+			    "queue %u..%u is in use by another program (another picketd?): set queue = another number",
+			    first, first + SUPERVISOR_QUEUES - 1);
+	else if (result == -EPERM)
+		journal_log(s->journal, LOG_ERR, "cannot open queue %u: root without CAP_NET_ADMIN (a container?)",
+			    first);
+	else if (result < 0)
+		journal_log_errno(s->journal, LOG_ERR, result,
+				  "cannot open queue %u (does the kernel have nfnetlink_queue?)", first);
+	return result < 0 ? -1 : 0;
+}
+
+static int open_socket(struct supervisor *s)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	struct writer path = writer_over(address.sun_path, sizeof(address.sun_path));
+	mode_t before;
+	int result;
+
+	writer_format(&path, "%s/%s", s->config->run_dir, SOCKET_FILE);
+	s->control_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (path.truncated || s->control_fd < 0)
+		return fail(s, path.truncated ? ENAMETOOLONG : errno, "cannot open", address.sun_path);
+	/* We hold the lock: one that is left over belongs to nobody. */
+	unlinkat(s->run_fd, SOCKET_FILE, 0);
+	before = umask(0177);
+	result = bind(s->control_fd, (const struct sockaddr *)&address, sizeof(address));
+	umask(before);
+	if (result < 0)
+		return fail(s, errno, "cannot bind", address.sun_path);
+	s->control_bound = true;
+	if (fchownat(s->run_fd, SOCKET_FILE, 0, s->admin_gid, AT_SYMLINK_NOFOLLOW) < 0 ||
+	    fchmodat(s->run_fd, SOCKET_FILE, 0660, 0) < 0 || listen(s->control_fd, 64) < 0)
+		return fail(s, errno, "cannot listen on", address.sun_path);
+	return 0;
+}
+
+int supervisor_place_open(struct supervisor *s)
+{
+	if (find_accounts(s) < 0 || open_run_dir(s) < 0 || take_lock(s) < 0 || take_table(s) < 0 ||
+	    make_state_dir(s) < 0 || open_queue(s) < 0)
+		return -1;
+	return write_pid(s) < 0 || open_socket(s) < 0 ? -1 : 0;
+}
+
+void supervisor_place_close(struct supervisor *s)
+{
+	if (s->queue)
+		nfqueue_close(s->queue);
+	s->queue = NULL;
+	if (s->control_bound)
+		unlinkat(s->run_fd, SOCKET_FILE, 0);
+	if (s->pid_written)
+		unlinkat(s->run_fd, PID_FILE, 0);
+	if (s->control_fd >= 0)
+		close(s->control_fd);
+	/* The lock file stays: to remove it would let two wait for two different files of one name. */
+	if (s->lock_fd >= 0)
+		close(s->lock_fd);
+	if (s->table_fd >= 0)
+		close(s->table_fd);
+	if (s->run_fd >= 0)
+		close(s->run_fd);
+	s->control_fd = s->lock_fd = s->table_fd = s->run_fd = -1;
+}
