@@ -20,23 +20,23 @@
 #include "hash.h"
 
 /* Limits.  What is turned away at one of them is counted in engine_status. */
-#define ENGINE_BLOCKS_MAX    131072     /* blocks of all grades together */
+#define ENGINE_BLOCKS_MAX    131072 /* blocks of all grades together */
 #define ENGINE_ALLOW_MAX     65536
 #define ENGINE_PROTECTED_MAX 4096
 #define ENGINE_ACTIONS_MAX   64
 #define ENGINE_REASON_MAX    96
 
 struct engine_config {
-	uint8_t observe;                /* 1: decide and tell, drop nothing */
-	uint8_t ipv6_prefix;            /* 48..128, key length of an IPv6 source: 64 */
+	uint8_t observe;     /* 1: decide and tell, drop nothing */
+	uint8_t ipv6_prefix; /* 48..128, key length of an IPv6 source: 64 */
 	uint8_t protect_auto;
-	double alert, block, ban;       /* thresholds in nats: ln(0.99/alpha) */
-	int64_t slow_half_life_ms;      /* of suspicion; confirmation lasts three times as long */
-	uint32_t max_sources;           /* 1024..4194304; fixed at engine_new() */
+	double alert, block, ban;  /* thresholds in nats: ln(0.99/alpha) */
+	int64_t slow_half_life_ms; /* of suspicion; confirmation lasts three times as long */
+	uint32_t max_sources;      /* 1024..4194304; fixed at engine_new() */
 	int64_t block_first_ms, block_max_ms;
 	int64_t ban_first_ms, ban_max_ms;
-	uint32_t storm_rate;            /* soft blocks a minute */
-	uint32_t storm_live;            /* soft blocks alive at once */
+	uint32_t storm_rate; /* soft blocks a minute */
+	uint32_t storm_live; /* soft blocks alive at once */
 	/* Which closed ports are trapped is the kernel's answer (probe.port), not configuration here. */
 };
 
@@ -44,36 +44,41 @@ void engine_config_defaults(struct engine_config *config);
 
 enum engine_result {
 	ENGINE_OK,
-	ENGINE_FULL,            /* the table has no room */
-	ENGINE_ALLOWED,         /* on the allow list: even force does not help */
-	ENGINE_PROTECTED,       /* protected (own, gateway, resolver, login, ...): force helps */
-	ENGINE_TOO_WIDE,        /* shorter than /8 (IPv6: /32): force helps */
+	ENGINE_FULL,      /* the table has no room */
+	ENGINE_ALLOWED,   /* on the allow list: even force does not help */
+	ENGINE_PROTECTED, /* protected (own, gateway, resolver, login, ...): force helps */
+	ENGINE_TOO_WIDE,  /* shorter than /8 (IPv6: /32): force helps */
 	ENGINE_NOT_FOUND,
-	ENGINE_INVALID,         /* a prefix or value out of range */
+	ENGINE_INVALID, /* a prefix or value out of range */
 	ENGINE_RESULT_COUNT
 };
 
 /* Why an address is protected.  Order: append only. */
 enum protect_why {
-	PROTECT_NONE, PROTECT_OWN, PROTECT_GATEWAY, PROTECT_RESOLVER, PROTECT_NTP, PROTECT_DHCP,
-	PROTECT_LOCAL,          /* link-local, loopback, metadata (169.254.169.254, fd00:ec2::254): built in */
-	PROTECT_LOGIN,          /* an admin is, or within 30 days was, logged in from there */
-	PROTECT_ONLINK,         /* not protected: an on-link prefix, whose IPv6 hosts are keyed /128 */
+	PROTECT_NONE,
+	PROTECT_OWN,
+	PROTECT_GATEWAY,
+	PROTECT_RESOLVER,
+	PROTECT_NTP,
+	PROTECT_DHCP,
+	PROTECT_LOCAL,  /* link-local, loopback, metadata (169.254.169.254, fd00:ec2::254): built in */
+	PROTECT_LOGIN,  /* an admin is, or within 30 days was, logged in from there */
+	PROTECT_ONLINK, /* not protected: an on-link prefix, whose IPv6 hosts are keyed /128 */
 	PROTECT_WHY_COUNT
 };
 
 enum action_type {
-	ACTION_ADD,             /* put `source` into the kernel set of `grade` for duration_ms */
-	ACTION_DELETE,          /* take it out */
-	ACTION_EVENT,           /* tell: `event` */
+	ACTION_ADD,    /* put `source` into the kernel set of `grade` for duration_ms */
+	ACTION_DELETE, /* take it out */
+	ACTION_EVENT,  /* tell: `event` */
 };
 
 struct action {
 	enum action_type type;
-	enum grade grade;       /* BLOCK: soft set, BAN and MANUAL: hard set */
+	enum grade grade; /* BLOCK: soft set, BAN and MANUAL: hard set */
 	struct prefix source;
 	int64_t duration_ms;
-	struct event event;     /* ACTION_EVENT alone */
+	struct event event; /* ACTION_EVENT alone */
 };
 
 /* Filled by the calls below, from the start; in the order to be carried out. */
@@ -97,8 +102,7 @@ void engine_configure(struct engine *engine, const struct engine_config *config)
 /* Judges one probe.  DROP when its source is (now) blocked and the block covers this packet (a soft
  * block: everything new), never in observe mode. For a trap's report the verdict says whether the trap must close
  * without a word. */
-enum verdict engine_probe(struct engine *engine, const struct probe *probe, int64_t now_ms,
-			  struct actions *actions);
+enum verdict engine_probe(struct engine *engine, const struct probe *probe, int64_t now_ms, struct actions *actions);
 /* To be called every 100 to 1000 ms: expiries, storm bucket, ageing. When actions->count is ENGINE_ACTIONS_MAX,
  * call again. */
 void engine_tick(struct engine *engine, int64_t now_ms, struct actions *actions);
@@ -107,10 +111,10 @@ void engine_tick(struct engine *engine, int64_t now_ms, struct actions *actions)
 void engine_block_failed(struct engine *engine, const struct prefix *source, int64_t now_ms);
 
 /* An admin's orders.  On any result but ENGINE_OK nothing has changed and no action is returned. */
-enum engine_result engine_block(struct engine *engine, const struct prefix *source, int64_t duration_ms,
-				bool force, const char *reason, int64_t now_ms, struct actions *actions);
+enum engine_result engine_block(struct engine *engine, const struct prefix *source, int64_t duration_ms, bool force,
+				const char *reason, int64_t now_ms, struct actions *actions);
 enum engine_result engine_unblock(struct engine *engine, const struct prefix *source, int64_t now_ms,
-				  struct actions *actions);       /* score and repeat count are forgotten too */
+				  struct actions *actions); /* score and repeat count are forgotten too */
 /* Unblocks up to ENGINE_ACTIONS_MAX/2 blocks; call until it returns ENGINE_NOT_FOUND. */
 enum engine_result engine_unblock_any(struct engine *engine, int64_t now_ms, struct actions *actions);
 
@@ -126,18 +130,19 @@ void engine_disallow_origin(struct engine *engine, enum allow_origin origin);
 /* The protected set; each source of knowledge replaces what it said before: clear, then add. */
 void engine_protect_clear(struct engine *engine, enum protect_why why);
 enum engine_result engine_protect(struct engine *engine, const struct prefix *what, enum protect_why why,
-				  int64_t now_ms, struct actions *actions);     /* frees a block on it */
+				  int64_t now_ms, struct actions *actions); /* frees a block on it */
 
 /* A local service is (still) listening: probes of its port weigh nothing for 30 days. */
 void engine_served(struct engine *engine, uint8_t protocol, uint16_t port, int64_t now_ms);
 /* The ports remembered as served, by pages as the views below; and one of an earlier run back. */
 struct served_view {
-	int64_t last_ms;                /* when a service was last seen there */
+	int64_t last_ms; /* when a service was last seen there */
 	uint16_t port;
 	uint8_t protocol;
 	uint8_t reserved;
 };
-uint32_t engine_services(const struct engine *engine, uint32_t cursor, struct served_view *out, size_t max, size_t *count);
+uint32_t engine_services(const struct engine *engine, uint32_t cursor, struct served_view *out, size_t max,
+			 size_t *count);
 enum engine_result engine_restore_served(struct engine *engine, const struct served_view *served, int64_t now_ms);
 /* An IPv6 customer: from now on a hard ban in its /64 is for the address alone whose handshake earned it. */
 void engine_customer(struct engine *engine, const struct addr *addr, int64_t now_ms);
@@ -146,36 +151,37 @@ void engine_customer(struct engine *engine, const struct addr *addr, int64_t now
 
 struct block_view {
 	struct prefix source;
-	uint8_t grade;                  /* BLOCK, BAN, MANUAL */
+	uint8_t grade; /* BLOCK, BAN, MANUAL */
 	uint8_t times;
 	uint8_t tool;
 	uint8_t reserved;
 	uint32_t incident;
 	uint32_t kinds;
-	int64_t since_ms, until_ms;     /* until 0: until unblocked */
-	uint16_t ports[4];              /* the first ones, 0-padded */
-	char reason[ENGINE_REASON_MAX]; /* the first reason: words for a manual block, a describe_reason() text without names else */
+	int64_t since_ms, until_ms; /* until 0: until unblocked */
+	uint16_t ports[4];          /* the first ones, 0-padded */
+	/* The first reason: an admin's words for a manual block, else a describe_reason() text without names. */
+	char reason[ENGINE_REASON_MAX];
 };
 
 struct source_view {
 	struct prefix source;
-	uint8_t grade;                  /* WATCH, ALERT, BLOCK, BAN */
+	uint8_t grade; /* WATCH, ALERT, BLOCK, BAN */
 	uint8_t tool;
 	uint8_t times;
-	uint8_t piece_count;            /* <= EVENT_PIECES_MAX */
+	uint8_t piece_count; /* <= EVENT_PIECES_MAX */
 	int32_t confirmed_mn, suspected_mn, fast_mn;
 	uint32_t incident;
 	uint32_t kinds;
 	uint32_t probes;
-	int64_t first_ms, last_ms;      /* of its evidence */
-	int64_t at_ms;                  /* the time that the scores and the older ones below are decayed to */
-	struct evidence pieces[EVENT_PIECES_MAX];       /* newest first */
+	int64_t first_ms, last_ms;                /* of its evidence */
+	int64_t at_ms;                            /* the time that the scores and the older ones below are decayed to */
+	struct evidence pieces[EVENT_PIECES_MAX]; /* newest first */
 	/* what fell out of the pieces, summed by kind, decayed to at_ms like the scores are */
 	struct {
 		uint8_t kind;
-		uint8_t count;                  /* saturates at 255 */
+		uint8_t count; /* saturates at 255 */
 		uint16_t reserved;
-		int32_t weight_mn;              /* decayed */
+		int32_t weight_mn; /* decayed */
 	} older[4];
 };
 
@@ -191,11 +197,11 @@ struct protected_view {
 };
 
 struct explain_view {
-	struct source_view source;      /* decayed to now; source.grade GRADE_NONE when nothing is known */
-	struct block_view block;        /* grade GRADE_NONE when not blocked */
+	struct source_view source; /* decayed to now; source.grade GRADE_NONE when nothing is known */
+	struct block_view block;   /* grade GRADE_NONE when not blocked */
 	int32_t alert_mn, block_mn, ban_mn;
 	int64_t slow_half_life_ms;
-	uint8_t allowed;                /* the safeguards that apply */
+	uint8_t allowed; /* the safeguards that apply */
 	uint8_t protect_why;
 	struct prefix allowed_by, protected_by;
 };
@@ -205,16 +211,16 @@ struct engine_status {
 	uint32_t blocks, bans, manuals; /* by grade: on suspicion, confirmed, by an admin */
 	uint32_t blocks_max;            /* of all together */
 	uint32_t allow, protected_count;
-	uint32_t storm_tokens;          /* soft blocks that may start now */
-	uint32_t storm_active;          /* 1 while the bucket is dry */
+	uint32_t storm_tokens; /* soft blocks that may start now */
+	uint32_t storm_active; /* 1 while the bucket is dry */
 	uint64_t probes, evidence_total;
 	uint64_t evidence[EVIDENCE_KIND_COUNT];
 	uint64_t alerts, blocks_total, bans_total, expiries;
 	uint64_t spared_allowed, spared_protected, spared_storm, spared_decoy;
-	uint64_t evicted;               /* sources that gave way in a full table */
-	uint64_t turned_away;           /* probes of new sources that found no room */
+	uint64_t evicted;     /* sources that gave way in a full table */
+	uint64_t turned_away; /* probes of new sources that found no room */
 	uint64_t allow_full, protect_full, blocks_full;
-	uint64_t duplicates;            /* probes that added no evidence: seen before within 24 h */
+	uint64_t duplicates; /* probes that added no evidence: seen before within 24 h */
 };
 
 void engine_status(const struct engine *engine, struct engine_status *out);
@@ -223,7 +229,8 @@ uint32_t engine_blocks(const struct engine *engine, uint32_t cursor, struct bloc
 uint32_t engine_sources(const struct engine *engine, uint32_t cursor, int64_t now_ms, struct source_view *out,
 			size_t max, size_t *count);
 uint32_t engine_allows(const struct engine *engine, uint32_t cursor, struct allow_view *out, size_t max, size_t *count);
-uint32_t engine_protects(const struct engine *engine, uint32_t cursor, struct protected_view *out, size_t max, size_t *count);
+uint32_t engine_protects(const struct engine *engine, uint32_t cursor, struct protected_view *out, size_t max,
+			 size_t *count);
 void engine_explain(const struct engine *engine, const struct addr *addr, int64_t now_ms, struct explain_view *out);
 
 /* State over a restart. A block whose time is up is not restored (ENGINE_NOT_FOUND). Times in the future, of a

@@ -18,17 +18,17 @@
 /* The order is part of messages and saved state: append only. */
 enum event_type {
 	EVENT_NONE,
-	EVENT_ALERT,            /* a source passed `alert` */
-	EVENT_BLOCK,            /* soft, or manual */
-	EVENT_BAN,              /* hard */
-	EVENT_UNBLOCK,          /* lifted by an admin, or by an allow */
-	EVENT_EXPIRE,           /* its time was up */
-	EVENT_SPARED,           /* would have been blocked; a safeguard says no (text names it) */
-	EVENT_STORM,            /* the bucket ran dry, or refilled (text) */
-	EVENT_DISTRIBUTED,      /* many sources sweep together */
-	EVENT_FAILED,           /* the kernel refused a block (text says why) */
-	EVENT_NOTICE,           /* anything else worth a line: text alone */
-	EVENT_EXPOSURE,         /* a local service became reachable from outside (text) */
+	EVENT_ALERT,       /* a source passed `alert` */
+	EVENT_BLOCK,       /* soft, or manual */
+	EVENT_BAN,         /* hard */
+	EVENT_UNBLOCK,     /* lifted by an admin, or by an allow */
+	EVENT_EXPIRE,      /* its time was up */
+	EVENT_SPARED,      /* would have been blocked; a safeguard says no (text names it) */
+	EVENT_STORM,       /* the bucket ran dry, or refilled (text) */
+	EVENT_DISTRIBUTED, /* many sources sweep together */
+	EVENT_FAILED,      /* the kernel refused a block (text says why) */
+	EVENT_NOTICE,      /* anything else worth a line: text alone */
+	EVENT_EXPOSURE,    /* a local service became reachable from outside (text) */
 	EVENT_TYPE_COUNT
 };
 
@@ -39,29 +39,29 @@ enum grade { GRADE_NONE, GRADE_WATCH, GRADE_ALERT, GRADE_BLOCK, GRADE_BAN, GRADE
 #define EVENT_TEXT_MAX   160
 
 struct event {
-	int64_t at_ms;                  /* since the epoch */
-	int64_t duration_ms;            /* of the block; 0 where none */
+	int64_t at_ms;       /* since the epoch */
+	int64_t duration_ms; /* of the block; 0 where none */
 	struct prefix source;
-	uint8_t type;                   /* enum event_type */
-	uint8_t grade;                  /* enum grade */
-	uint8_t tool;                   /* enum evidence_tool */
-	uint8_t observed;               /* 1: observe mode, nothing was done */
-	uint8_t piece_count;            /* <= EVENT_PIECES_MAX */
-	uint8_t times;                  /* which block of this source this is: 1, 2, ... (saturates) */
-	uint32_t incident;              /* 0: none */
-	int32_t confirmed_mn;           /* millinats */
-	int32_t suspected_mn;           /* suspected + fast */
-	int32_t threshold_mn;           /* the one that was passed */
-	uint32_t kinds;                 /* bit per enum evidence_kind, older pieces too */
-	uint32_t probes;                /* that counted, since the source is known */
-	uint16_t ports, hosts;          /* distinct ones among the pieces */
-	uint16_t sources;               /* that share the incident; >= 1 */
-	struct evidence pieces[EVENT_PIECES_MAX];       /* newest first */
-	char text[EVENT_TEXT_MAX];      /* NUL-terminated, printable; an admin's reason, a safeguard's name */
+	uint8_t type;                             /* enum event_type */
+	uint8_t grade;                            /* enum grade */
+	uint8_t tool;                             /* enum evidence_tool */
+	uint8_t observed;                         /* 1: observe mode, nothing was done */
+	uint8_t piece_count;                      /* <= EVENT_PIECES_MAX */
+	uint8_t times;                            /* which block of this source this is: 1, 2, ... (saturates) */
+	uint32_t incident;                        /* 0: none */
+	int32_t confirmed_mn;                     /* millinats */
+	int32_t suspected_mn;                     /* suspected + fast */
+	int32_t threshold_mn;                     /* the one that was passed */
+	uint32_t kinds;                           /* bit per enum evidence_kind, older pieces too */
+	uint32_t probes;                          /* that counted, since the source is known */
+	uint16_t ports, hosts;                    /* distinct ones among the pieces */
+	uint16_t sources;                         /* that share the incident; >= 1 */
+	struct evidence pieces[EVENT_PIECES_MAX]; /* newest first */
+	char text[EVENT_TEXT_MAX];                /* NUL-terminated, printable; an admin's reason, a safeguard's name */
 };
 
-const char *event_type_name(enum event_type type);      /* "alert", "block", "ban", "unblock", "expire", ... */
-const char *grade_name(enum grade grade);               /* "watch", "alert", "block", "ban", "manual" */
+const char *event_type_name(enum event_type type); /* "alert", "block", "ban", "unblock", "expire", ... */
+const char *grade_name(enum grade grade);          /* "watch", "alert", "block", "ban", "manual" */
 /* From an untrusted message: every enum in range, text terminated and printable, prefix valid. */
 bool event_is_valid(const struct event *event);
 

@@ -10,34 +10,34 @@
 
 #include <stdint.h>
 
-#define EVIDENCE_NAT 20         /* weight units in one nat: 1.40 nats = 28 */
+#define EVIDENCE_NAT 20 /* weight units in one nat: 1.40 nats = 28 */
 
 /* The order is part of messages and saved state: append only. */
 enum evidence_kind {
 	EVIDENCE_NONE,
-	EVIDENCE_TRAP,          /* completed handshake with a trap: confirmed */
-	EVIDENCE_TRAP_WEAK,     /* trap handshake that can be induced or forged */
-	EVIDENCE_SYN,           /* SYN to a closed or trapped port */
-	EVIDENCE_FIN,           /* FIN alone */
-	EVIDENCE_NULL,          /* no flags */
-	EVIDENCE_XMAS,          /* FIN+PSH+URG */
+	EVIDENCE_TRAP,      /* completed handshake with a trap: confirmed */
+	EVIDENCE_TRAP_WEAK, /* trap handshake that can be induced or forged */
+	EVIDENCE_SYN,       /* SYN to a closed or trapped port */
+	EVIDENCE_FIN,       /* FIN alone */
+	EVIDENCE_NULL,      /* no flags */
+	EVIDENCE_XMAS,      /* FIN+PSH+URG */
 	EVIDENCE_SYNFIN,
 	EVIDENCE_SYNRST,
-	EVIDENCE_FLAGS,         /* any other combination no stack sends */
-	EVIDENCE_MAIMON,        /* FIN+ACK to a never-open port */
-	EVIDENCE_ACK,           /* ACK (and window) scan of never-open ports */
+	EVIDENCE_FLAGS,  /* any other combination no stack sends */
+	EVIDENCE_MAIMON, /* FIN+ACK to a never-open port */
+	EVIDENCE_ACK,    /* ACK (and window) scan of never-open ports */
 	EVIDENCE_UDP,
-	EVIDENCE_UDP_TRAP,      /* datagram to a UDP trap: forgeable, so suspected */
+	EVIDENCE_UDP_TRAP, /* datagram to a UDP trap: forgeable, so suspected */
 	EVIDENCE_SCTP_INIT,
 	EVIDENCE_SCTP_COOKIE,
-	EVIDENCE_PROTOCOL,      /* IP protocol nobody speaks here */
-	EVIDENCE_ICMP_ECHO,     /* echo to many of our addresses */
+	EVIDENCE_PROTOCOL,  /* IP protocol nobody speaks here */
+	EVIDENCE_ICMP_ECHO, /* echo to many of our addresses */
 	EVIDENCE_ICMP_TIMESTAMP,
 	EVIDENCE_ICMP_MASK,
-	EVIDENCE_FRAGMENT,      /* tiny first fragment */
-	EVIDENCE_TRUNCATED,     /* transport header cut short by the sender */
-	EVIDENCE_CHECKSUM,      /* bad checksum */
-	EVIDENCE_MARK,          /* mark of a scanner, once a source */
+	EVIDENCE_FRAGMENT,  /* tiny first fragment */
+	EVIDENCE_TRUNCATED, /* transport header cut short by the sender */
+	EVIDENCE_CHECKSUM,  /* bad checksum */
+	EVIDENCE_MARK,      /* mark of a scanner, once a source */
 	EVIDENCE_KIND_COUNT
 };
 
@@ -48,16 +48,16 @@ enum evidence_tool { TOOL_NONE, TOOL_NMAP, TOOL_MASSCAN, TOOL_ZMAP, TOOL_MIRAI, 
 
 /* One piece as the table keeps it: 10 bytes. */
 struct evidence {
-	uint32_t at_s;          /* seconds since the epoch */
-	uint16_t port;          /* destination port; IP protocol number for EVIDENCE_PROTOCOL; 0 where none */
-	uint16_t host_tag;      /* keyed hash of our address that was probed */
-	uint8_t weight;         /* in 1/EVIDENCE_NAT nats; 0: seen, counted nothing (yet) */
-	uint8_t kind;           /* enum evidence_kind */
+	uint32_t at_s;     /* seconds since the epoch */
+	uint16_t port;     /* destination port; IP protocol number for EVIDENCE_PROTOCOL; 0 where none */
+	uint16_t host_tag; /* keyed hash of our address that was probed */
+	uint8_t weight;    /* in 1/EVIDENCE_NAT nats; 0: seen, counted nothing (yet) */
+	uint8_t kind;      /* enum evidence_kind */
 };
 
 enum evidence_class evidence_class(enum evidence_kind kind);
-const char *evidence_name(enum evidence_kind kind);     /* "syn", "xmas", ...: JSON and metrics */
-const char *evidence_scan_name(enum evidence_kind kind);        /* "SYN scan", "Xmas scan", ...: log lines */
-const char *evidence_tool_name(enum evidence_tool tool);        /* "nmap", "masscan", "ZMap", "Mirai"; "" for none */
+const char *evidence_name(enum evidence_kind kind);      /* "syn", "xmas", ...: JSON and metrics */
+const char *evidence_scan_name(enum evidence_kind kind); /* "SYN scan", "Xmas scan", ...: log lines */
+const char *evidence_tool_name(enum evidence_tool tool); /* "nmap", "masscan", "ZMap", "Mirai"; "" for none */
 
 #endif

@@ -18,25 +18,31 @@
 
 enum packet_result {
 	PACKET_OK,
-	PACKET_EMPTY,                   /* no bytes at all */
-	PACKET_BAD_VERSION,             /* neither 4 nor 6 */
-	PACKET_SHORT_IP,                /* fixed IP header incomplete */
-	PACKET_BAD_IP_LENGTH,           /* header length or total length impossible */
-	PACKET_EXTENSION_LIMIT,         /* more IPv6 extension headers than PACKET_EXTENSIONS_MAX: no honest stack sends that;
+	PACKET_EMPTY,           /* no bytes at all */
+	PACKET_BAD_VERSION,     /* neither 4 nor 6 */
+	PACKET_SHORT_IP,        /* fixed IP header incomplete */
+	PACKET_BAD_IP_LENGTH,   /* header length or total length impossible */
+	PACKET_EXTENSION_LIMIT, /* more IPv6 extension headers than PACKET_EXTENSIONS_MAX: no honest stack sends that;
 					 * addresses are valid */
-	PACKET_SHORT_EXTENSION,         /* extension header reaches past the packet */
-	PACKET_LATER_FRAGMENT,          /* offset > 0: no transport header in it */
-	PACKET_SHORT_TRANSPORT,         /* the packet itself ends inside its transport header; addresses and protocol are valid */
-	PACKET_BAD_TRANSPORT,           /* TCP data offset or UDP length impossible; addresses and protocol are valid */
-	PACKET_CUT,                     /* our copy ends before the transport header: nothing to hold against the sender */
+	PACKET_SHORT_EXTENSION, /* extension header reaches past the packet */
+	PACKET_LATER_FRAGMENT,  /* offset > 0: no transport header in it */
+	PACKET_SHORT_TRANSPORT, /* ends inside its transport header; addresses and protocol are valid */
+	PACKET_BAD_TRANSPORT,   /* TCP data offset or UDP length impossible; addresses and protocol are valid */
+	PACKET_CUT,             /* our copy ends before the transport header: nothing to hold against the sender */
 	PACKET_RESULT_COUNT
 };
 
 #define PACKET_EXTENSIONS_MAX 16
 
 enum {
-	TCP_FIN = 0x01, TCP_SYN = 0x02, TCP_RST = 0x04, TCP_PSH = 0x08,
-	TCP_ACK = 0x10, TCP_URG = 0x20, TCP_ECE = 0x40, TCP_CWR = 0x80,
+	TCP_FIN = 0x01,
+	TCP_SYN = 0x02,
+	TCP_RST = 0x04,
+	TCP_PSH = 0x08,
+	TCP_ACK = 0x10,
+	TCP_URG = 0x20,
+	TCP_ECE = 0x40,
+	TCP_CWR = 0x80,
 };
 
 enum { PROTO_ICMP = 1, PROTO_TCP = 6, PROTO_UDP = 17, PROTO_ICMPV6 = 58, PROTO_SCTP = 132 };
@@ -47,20 +53,20 @@ enum packet_checksum { PACKET_CHECKSUM_UNKNOWN, PACKET_CHECKSUM_GOOD, PACKET_CHE
 
 struct packet {
 	struct addr src, dst;
-	uint8_t protocol;               /* after all extension headers */
-	uint8_t ttl;                    /* hop limit, as received */
-	uint16_t ip_id;                 /* 0 for IPv6 */
-	bool dont_fragment;             /* IPv4 DF */
-	bool first_fragment;            /* offset 0, more to come */
-	uint16_t sport, dport;          /* TCP, UDP, SCTP; else 0 */
-	uint16_t payload_len;           /* after the transport header, from the IP length, not the copy */
-	uint8_t checksum;               /* enum packet_checksum */
+	uint8_t protocol;      /* after all extension headers */
+	uint8_t ttl;           /* hop limit, as received */
+	uint16_t ip_id;        /* 0 for IPv6 */
+	bool dont_fragment;    /* IPv4 DF */
+	bool first_fragment;   /* offset 0, more to come */
+	uint16_t sport, dport; /* TCP, UDP, SCTP; else 0 */
+	uint16_t payload_len;  /* after the transport header, from the IP length, not the copy */
+	uint8_t checksum;      /* enum packet_checksum */
 	/* TCP */
 	uint8_t tcp_flags;
 	uint32_t seq, ack;
 	uint16_t window;
-	uint16_t mss;                   /* 0: no MSS option */
-	uint8_t tcp_option_count;       /* options other than NOP and END */
+	uint16_t mss;             /* 0: no MSS option */
+	uint8_t tcp_option_count; /* options other than NOP and END */
 	/* ICMP, ICMPv6 */
 	uint8_t icmp_type, icmp_code;
 	/* SCTP: type of the first chunk (1 INIT, 10 COOKIE-ECHO) */
@@ -72,10 +78,9 @@ struct packet {
  * says the sum is not filled in.  Where packet_is_set() of the result, *out is set (fields that could not be read are
  * zero); on any other result it is untouched.
  */
-enum packet_result packet_parse(const uint8_t *data, size_t copied, bool verify_checksum,
-				struct packet *out);
+enum packet_result packet_parse(const uint8_t *data, size_t copied, bool verify_checksum, struct packet *out);
 /* Whether that result comes with a packet: addresses at least. */
 bool packet_is_set(enum packet_result result);
-const char *packet_result_name(enum packet_result result);      /* "short_ip", ...: a metrics label */
+const char *packet_result_name(enum packet_result result); /* "short_ip", ...: a metrics label */
 
 #endif

@@ -10,8 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define TRAP_PAYLOAD_ENOUGH  16         /* the shortest HTTP request line has so many: "GET / HTTP/1.1\r\n" */
-#define TRAP_PAYLOAD_WAIT_MS 300        /* for the rest of a first message that came in pieces */
+#define TRAP_PAYLOAD_ENOUGH  16  /* the shortest HTTP request line has so many: "GET / HTTP/1.1\r\n" */
+#define TRAP_PAYLOAD_WAIT_MS 300 /* for the rest of a first message that came in pieces */
 
 enum trap_payload {
 	TRAP_PAYLOAD_UNDECIDED, /* the beginning of something that a third party can induce: wait for more */

@@ -10,27 +10,27 @@
 
 /* Who answers for the destination, as the kernel's socket lookup said. */
 enum probe_port {
-	PROBE_PORT_CLOSED,      /* no local socket */
-	PROBE_PORT_SERVED,      /* a local service: no evidence but for impossible flags */
-	PROBE_PORT_TRAPPED,     /* one of our traps */
+	PROBE_PORT_CLOSED,  /* no local socket */
+	PROBE_PORT_SERVED,  /* a local service: no evidence but for impossible flags */
+	PROBE_PORT_TRAPPED, /* one of our traps */
 	PROBE_PORT_COUNT
 };
 
 /* What came of a connection that a trap accepted. */
 enum probe_trap {
-	PROBE_TRAP_NONE,        /* a packet, not a trap's report */
-	PROBE_TRAP_COMPLETED,   /* handshake with saved SYN, then payload of its own, close, or 2 s of silence */
-	PROBE_TRAP_INDUCED,     /* payload that a third party can make an honest program send (HTTP, TLS, BitTorrent) */
-	PROBE_TRAP_UNSAVED,     /* no saved SYN (SYN cookie) or not established: could be forged */
+	PROBE_TRAP_NONE,      /* a packet, not a trap's report */
+	PROBE_TRAP_COMPLETED, /* handshake with saved SYN, then payload of its own, close, or 2 s of silence */
+	PROBE_TRAP_INDUCED,   /* payload that a third party can make an honest program send (HTTP, TLS, BitTorrent) */
+	PROBE_TRAP_UNSAVED,   /* no saved SYN (SYN cookie) or not established: could be forged */
 	PROBE_TRAP_COUNT
 };
 
 struct probe {
 	/* For a trap's report: src, dst, protocol, sport, dport are set, the rest is zero. */
 	struct packet packet;
-	uint8_t port;           /* enum probe_port */
-	uint8_t trap;           /* enum probe_trap */
-	uint8_t packet_result;  /* enum packet_result: PACKET_OK, or one of the others that set a packet */
+	uint8_t port;          /* enum probe_port */
+	uint8_t trap;          /* enum probe_trap */
+	uint8_t packet_result; /* enum packet_result: PACKET_OK, or one of the others that set a packet */
 };
 
 #endif

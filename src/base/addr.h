@@ -12,26 +12,26 @@
 #include <stdint.h>
 
 struct addr {
-	uint8_t b[16];          /* network byte order */
+	uint8_t b[16]; /* network byte order */
 };
 
 /* A prefix in mapped space: an IPv4 /24 has len 120.  Host bits are zero. */
 struct prefix {
 	struct addr addr;
-	uint8_t len;            /* 0..128 */
+	uint8_t len; /* 0..128 */
 };
 
-#define ADDR_TEXT_MAX   46      /* INET6_ADDRSTRLEN */
-#define PREFIX_TEXT_MAX 50      /* address, '/', three digits, NUL */
+#define ADDR_TEXT_MAX   46 /* INET6_ADDRSTRLEN */
+#define PREFIX_TEXT_MAX 50 /* address, '/', three digits, NUL */
 
 struct addr addr_from_v4(const uint8_t v4[4]);
 struct addr addr_from_v6(const uint8_t v6[16]);
 bool addr_is_v4(const struct addr *a);
-const uint8_t *addr_v4_bytes(const struct addr *a);     /* the last four bytes */
+const uint8_t *addr_v4_bytes(const struct addr *a); /* the last four bytes */
 bool addr_equal(const struct addr *a, const struct addr *b);
 bool addr_is_loopback(const struct addr *a);
-bool addr_is_link_local(const struct addr *a);          /* 169.254/16, fe80::/10 */
-bool addr_is_multicast(const struct addr *a);           /* and 255.255.255.255 */
+bool addr_is_link_local(const struct addr *a); /* 169.254/16, fe80::/10 */
+bool addr_is_multicast(const struct addr *a);  /* and 255.255.255.255 */
 bool addr_is_unspecified(const struct addr *a);
 
 /* Strict: dotted quad or RFC 4291 text alone; no names, no zone, no blanks.
@@ -47,12 +47,12 @@ bool prefix_parse(const char *text, struct prefix *out, const char **error);
 const char *prefix_format(const struct prefix *p, char out[PREFIX_TEXT_MAX]);
 /* The prefix of the given mapped length (0..128) that holds the address. */
 struct prefix prefix_of(const struct addr *a, unsigned len);
-struct prefix prefix_host(const struct addr *a);        /* len 128 */
+struct prefix prefix_host(const struct addr *a); /* len 128 */
 bool prefix_contains(const struct prefix *p, const struct addr *a);
 bool prefix_covers(const struct prefix *outer, const struct prefix *inner);
 bool prefix_equal(const struct prefix *a, const struct prefix *b);
-bool prefix_is_v4(const struct prefix *p);              /* mapped and len >= 96 */
-unsigned prefix_family_len(const struct prefix *p);     /* 0..32 or 0..128, as people write it */
+bool prefix_is_v4(const struct prefix *p);          /* mapped and len >= 96 */
+unsigned prefix_family_len(const struct prefix *p); /* 0..32 or 0..128, as people write it */
 /* From an untrusted message: true when len and host bits are in order. */
 bool prefix_is_valid(const struct prefix *p);
 

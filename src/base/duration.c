@@ -24,8 +24,8 @@ static const struct unit units[] = {
 	{ "ms", 1LL },
 };
 
-#define UNIT_COUNT  (sizeof(units) / sizeof(units[0]))
-#define UNIT_LARGEST_SHOWN 1    /* days: the contract writes 7d, not 1w */
+#define UNIT_COUNT         (sizeof(units) / sizeof(units[0]))
+#define UNIT_LARGEST_SHOWN 1 /* days: the contract writes 7d, not 1w */
 
 /* Reads digits; -1 when there are none or the number is beyond any use. */
 static int64_t parse_number(const char **text)

@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 #define DURATION_TEXT_MAX 24
-#define DURATION_MAX_MS (3650LL * 24 * 3600 * 1000)     /* ten years */
+#define DURATION_MAX_MS   (3650LL * 24 * 3600 * 1000) /* ten years */
 
 /* 0 < result <= DURATION_MAX_MS; "500ms" is understood too.  False leaves *out_ms alone. */
 bool duration_parse(const char *text, int64_t *out_ms);

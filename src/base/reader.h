@@ -13,7 +13,7 @@
 struct reader {
 	const uint8_t *data;
 	size_t len;
-	size_t pos;             /* always <= len */
+	size_t pos; /* always <= len */
 	bool failed;
 };
 
@@ -21,7 +21,7 @@ struct reader reader_over(const void *data, size_t len);
 uint8_t reader_u8(struct reader *r);
 uint16_t reader_be16(struct reader *r);
 uint32_t reader_be32(struct reader *r);
-void reader_bytes(struct reader *r, void *out, size_t len);     /* zeroes out on failure */
+void reader_bytes(struct reader *r, void *out, size_t len); /* zeroes out on failure */
 void reader_skip(struct reader *r, size_t len);
 size_t reader_left(const struct reader *r);
 

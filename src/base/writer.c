@@ -49,7 +49,7 @@ void writer_format(struct writer *w, const char *format, ...)
 	va_start(args, format);
 	wanted = vsnprintf(w->buf + w->len, room, format, args);
 	va_end(args);
-	if (wanted < 0) {       /* an encoding error: leave what stood there */
+	if (wanted < 0) { /* an encoding error: leave what stood there */
 		w->buf[w->len] = '\0';
 		w->truncated = true;
 	} else if ((size_t)wanted >= room) {

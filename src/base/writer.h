@@ -12,14 +12,13 @@
 struct writer {
 	char *buf;
 	size_t size;
-	size_t len;             /* without the NUL; < size */
+	size_t len; /* without the NUL; < size */
 	bool truncated;
 };
 
-struct writer writer_over(char *buf, size_t size);      /* size >= 1 */
+struct writer writer_over(char *buf, size_t size); /* size >= 1 */
 void writer_text(struct writer *w, const char *text);
-void writer_format(struct writer *w, const char *format, ...)
-	__attribute__((format(printf, 2, 3)));
+void writer_format(struct writer *w, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* Text from outside: control bytes, quotes, backslash and non-ASCII as \xNN. */
 void writer_escaped(struct writer *w, const char *text, size_t len);
 

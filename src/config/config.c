@@ -117,8 +117,8 @@ static int compare_ranges(const void *left, const void *right)
 {
 	const struct nft_port_range *a = left, *b = right;
 
-	return a->first != b->first ? (a->first > b->first) - (a->first < b->first) :
-				      (a->last > b->last) - (a->last < b->last);
+	return a->first != b->first ? (a->first > b->first) - (a->first < b->first)
+				    : (a->last > b->last) - (a->last < b->last);
 }
 
 /* Ascending, without overlaps: an interval set takes nothing else. */

@@ -18,21 +18,21 @@
 
 #define CONFIG_DEFAULT_FILE "/etc/picket/picket.conf"
 #define CONFIG_HOOKS_MAX    16
-#define CONFIG_PATH_MAX     96          /* run_dir: a socket's name below it must fit in sockaddr_un */
+#define CONFIG_PATH_MAX     96 /* run_dir: a socket's name below it must fit in sockaddr_un */
 
 struct config {
-	struct engine_config engine;    /* engine.observe is `mode` */
+	struct engine_config engine; /* engine.observe is `mode` */
 	char run_dir[CONFIG_PATH_MAX];
 	char state_dir[PATH_MAX];
-	char allow_file[PATH_MAX];      /* "" none */
-	char user[32];                  /* sentry and keeper run as */
+	char allow_file[PATH_MAX]; /* "" none */
+	char user[32];             /* sentry and keeper run as */
 	char table[NFT_TABLE_NAME_MAX];
-	struct nft_rules rules;         /* mode, queue, way_back, interfaces, ports; trap_port_* are filled in later */
-	bool keep_on_stop;              /* leave the table (blocks) in the kernel on a clean stop */
-	bool sandbox;                   /* seccomp and Landlock; off for debugging alone */
+	struct nft_rules rules; /* mode, queue, way_back, interfaces, ports; trap_port_* are filled in later */
+	bool keep_on_stop;      /* leave the table (blocks) in the kernel on a clean stop */
+	bool sandbox;           /* seccomp and Landlock; off for debugging alone */
 	char banner[TRAP_BANNER_MAX];
-	struct prefix *allow;           /* allow = {...} and allow_file, without duplicates */
-	size_t allow_count;             /* <= ENGINE_ALLOW_MAX */
+	struct prefix *allow; /* allow = {...} and allow_file, without duplicates */
+	size_t allow_count;   /* <= ENGINE_ALLOW_MAX */
 	struct hook_spec hooks[CONFIG_HOOKS_MAX];
 	size_t hook_count;
 };

@@ -8,11 +8,11 @@
 #include "config.h"
 #include "writer.h"
 
-#define CONFIG_FILE_MAX     (1024 * 1024)       /* bytes of one file */
-#define CONFIG_MISTAKES_MAX 100                 /* told in one run */
-#define CONFIG_OPTIONS_MAX  48                  /* rows of the table */
+#define CONFIG_FILE_MAX      (1024 * 1024) /* bytes of one file */
+#define CONFIG_MISTAKES_MAX  100           /* told in one run */
+#define CONFIG_OPTIONS_MAX   48            /* rows of the table */
 #define CONFIG_DEFAULT_ALLOW "/etc/picket/allow"
-#define CONFIG_NEST_MAX     16                  /* braces inside braces */
+#define CONFIG_NEST_MAX      16 /* braces inside braces */
 
 /* Mistakes, each told once, in the order of files and lines. */
 struct config_mistakes;
@@ -36,18 +36,18 @@ struct config_value {
 	const struct config_option *option;
 	const char *text;
 	void *field;
-	struct writer *problem;         /* "what is wrong, expected what" when parse returns false */
+	struct writer *problem; /* "what is wrong, expected what" when parse returns false */
 };
 typedef bool config_parse_fn(const struct config_value *value);
 
 struct config_option {
-	const char *section;            /* NULL: outside of any; "hook": in each */
+	const char *section; /* NULL: outside of any; "hook": in each */
 	const char *name;
-	config_parse_fn *parse;         /* one value, or one more value of a list */
-	size_t offset;                  /* of the field in struct config (struct hook_spec) */
-	size_t count_offset;            /* lists: of its size_t count, set to 0 before the first value */
-	double low, high;               /* range; a text's longest length */
-	const char *fallback;           /* default, as it would be written; a list's values apart by blanks */
+	config_parse_fn *parse; /* one value, or one more value of a list */
+	size_t offset;          /* of the field in struct config (struct hook_spec) */
+	size_t count_offset;    /* lists: of its size_t count, set to 0 before the first value */
+	double low, high;       /* range; a text's longest length */
+	const char *fallback;   /* default, as it would be written; a list's values apart by blanks */
 	bool list;
 };
 
@@ -68,17 +68,17 @@ struct config_reader {
 	struct config *config;
 	struct config_mistakes *mistakes;
 	const char *file;
-	int seen[CONFIG_OPTIONS_MAX];   /* line at which an option stands in this file; 0: not yet */
-	const char *seen_in[CONFIG_OPTIONS_MAX];        /* the file that set it last, for checks across options */
+	int seen[CONFIG_OPTIONS_MAX];            /* line at which an option stands in this file; 0: not yet */
+	const char *seen_in[CONFIG_OPTIONS_MAX]; /* the file that set it last, for checks across options */
 	int seen_at[CONFIG_OPTIONS_MAX];
-	uint64_t hook_seen[CONFIG_HOOKS_MAX];           /* bit per row, of the hook being read */
+	uint64_t hook_seen[CONFIG_HOOKS_MAX]; /* bit per row, of the hook being read */
 	const char *hook_file[CONFIG_HOOKS_MAX];
-	size_t hooks_before;            /* that earlier files defined */
-	const char *text;               /* as it is being parsed */
-	int stopped_at;                 /* the line of the mistake of grammar at which libconfuse gave up; 0: none */
-	char stopped_word[64];          /* the name with which that statement begins; "" unknown */
-	bool broken;                    /* a file had such a mistake: what is missing may be what was taken out */
-	bool bad[CONFIG_OPTIONS_MAX];   /* a row's value was refused: no checks across options for it */
+	size_t hooks_before;          /* that earlier files defined */
+	const char *text;             /* as it is being parsed */
+	int stopped_at;               /* the line of the mistake of grammar at which libconfuse gave up; 0: none */
+	char stopped_word[64];        /* the name with which that statement begins; "" unknown */
+	bool broken;                  /* a file had such a mistake: what is missing may be what was taken out */
+	bool bad[CONFIG_OPTIONS_MAX]; /* a row's value was refused: no checks across options for it */
 };
 
 /* Sets every field to its default, through the same parsers; hook NULL: all that is outside of hooks. */

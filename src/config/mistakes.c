@@ -14,7 +14,7 @@
 #define FILES_MAX        256
 
 struct mistake {
-	size_t file;                    /* index into the files, in the order they were read */
+	size_t file; /* index into the files, in the order they were read */
 	int line;
 	char text[MISTAKE_TEXT_MAX];
 };
@@ -70,7 +70,7 @@ void config_mistake(struct config_mistakes *mistakes, const char *file, int line
 	/* A file is parsed again behind each mistake of grammar: the others come back. */
 	for (size_t i = 0; i < mistakes->count; i++) {
 		const struct mistake *old = &mistakes->items[i];
-		if (old->file == new.file && old->line == new.line && strcmp(old->text, new.text) == 0)
+		if (old->file == new.file && old->line == new.line &&strcmp(old->text, new.text) == 0)
 			return;
 	}
 	if (mistakes->count < CONFIG_MISTAKES_MAX)

@@ -10,8 +10,8 @@
 #define ROOT(field)  .offset = offsetof(struct config, field)
 #define COUNT(field) .count_offset = offsetof(struct config, field)
 #define HOOK(field)  .offset = offsetof(struct hook_spec, field)
-#define SECOND 1000.0
-#define DAY (24 * 3600 * SECOND)
+#define SECOND       1000.0
+#define DAY          (24 * 3600 * SECOND)
 
 /*
  * Ports that every browser refuses to open (the "bad ports" of the Fetch standard), so that no web page can lead a
@@ -108,7 +108,11 @@ bool config_set_value(struct config *config, struct hook_spec *hook, const struc
 {
 	char *base = is_hook_row(option) ? (char *)hook : (char *)config;
 	struct config_value value = {
-		.config = config, .option = option, .text = text, .field = base + option->offset, .problem = problem,
+		.config = config,
+		.option = option,
+		.text = text,
+		.field = base + option->offset,
+		.problem = problem,
 	};
 
 	if (option->list && first)

@@ -17,7 +17,7 @@
 #include <string.h>
 
 #define SECTIONS_MAX 8
-#define GRAMMAR "expected NAME = VALUE, NAME = { VALUE, ... } or SECTION { ... }"
+#define GRAMMAR      "expected NAME = VALUE, NAME = { VALUE, ... } or SECTION { ... }"
 
 struct tree {
 	cfg_opt_t root[CONFIG_OPTIONS_MAX + SECTIONS_MAX + 2];
@@ -242,7 +242,9 @@ static void take_error(cfg_t *cfg, const char *format, va_list args)
 
 static cfg_opt_t reader_option(struct config_reader *reader)
 {
-	return (cfg_opt_t){ .name = "", .type = CFGT_PTR, .simple_value = { .ptr = (void **)(void *)reader },
+	return (cfg_opt_t){ .name = "",
+			    .type = CFGT_PTR,
+			    .simple_value = { .ptr = (void **)(void *)reader },
 			    .parsecb = refuse_reader };
 }
 
@@ -254,7 +256,9 @@ static void tree_make(struct tree *tree, struct config_reader *reader)
 	tree->root[tree->root_used++] = reader_option(reader);
 	for (size_t i = 0; i < config_option_count; i++) {
 		const struct config_option *row = &config_options[i];
-		cfg_opt_t opt = { .name = row->name, .type = CFGT_STR, .parsecb = take_value,
+		cfg_opt_t opt = { .name = row->name,
+				  .type = CFGT_STR,
+				  .parsecb = take_value,
 				  .flags = CFGF_NODEFAULT | (row->list ? CFGF_LIST : 0) };
 		size_t s = 0;
 
@@ -275,7 +279,10 @@ static void tree_make(struct tree *tree, struct config_reader *reader)
 
 		tree->inside[s][tree->used[s]] = end;
 		tree->root[tree->root_used++] = (cfg_opt_t){
-			.name = tree->names[s], .type = CFGT_SEC, .subopts = tree->inside[s], .validcb = close_section,
+			.name = tree->names[s],
+			.type = CFGT_SEC,
+			.subopts = tree->inside[s],
+			.validcb = close_section,
 			.flags = hook ? CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES : CFGF_NODEFAULT,
 		};
 	}
@@ -302,7 +309,7 @@ static bool parse_once(struct config_reader *reader, struct tree *tree, char *te
 	cfg = cfg_init(tree->root, CFGF_NONE);
 	if (!stream || !cfg) {
 		config_mistake(reader->mistakes, reader->file, 0, "cannot be parsed: %s", strerror(ENOMEM));
-		good = true;            /* nothing to be gained by another run */
+		good = true; /* nothing to be gained by another run */
 	} else {
 		cfg_set_error_function(cfg, take_error);
 		good = cfg_parse_fp(cfg, stream) == CFG_SUCCESS;

@@ -119,9 +119,8 @@ static void refuse_variables(struct scan *s, size_t from, size_t to)
 {
 	for (size_t i = from; i + 1 < to; i++)
 		if (s->text[i] == '$' && s->text[i + 1] == '{') {
-			config_mistake(
-				s->reader->mistakes, s->reader->file, s->line,
-				"'${' in a value, expected plain text "
+			config_mistake(s->reader->mistakes, s->reader->file, s->line,
+				       "'${' in a value, expected plain text "
 				       "(environment variables are not read; a hook's placeholder is %%{...})");
 			s->text[i] = '_';
 		}

@@ -295,8 +295,8 @@ bool config_parse_interface(const struct config_value *v)
 
 bool config_parse_event(const struct config_value *v)
 {
-	static const enum event_type wanted[] = { EVENT_BLOCK, EVENT_BAN, EVENT_EXPIRE, EVENT_UNBLOCK, EVENT_ALERT,
-						EVENT_EXPOSURE };
+	static const enum event_type wanted[] = { EVENT_BLOCK,   EVENT_BAN,   EVENT_EXPIRE,
+						  EVENT_UNBLOCK, EVENT_ALERT, EVENT_EXPOSURE };
 	static const char *const names[] = { "block", "ban", "expire", "unblock", "alert", "exposure" };
 	uint32_t *on = v->field;
 
@@ -313,7 +313,7 @@ bool config_parse_command(const struct config_value *v)
 {
 	size_t offset = v->option->count_offset - v->option->offset, len = strlen(v->text);
 	size_t *count = (size_t *)(void *)((char *)v->field + offset);
-	char (*args)[HOOK_ARG_MAX] = v->field;
+	char(*args)[HOOK_ARG_MAX] = v->field;
 	char name[HOOK_NAME_MAX];
 
 	if (*count >= HOOK_ARGS_MAX) {

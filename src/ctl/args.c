@@ -11,17 +11,17 @@
 #include <string.h>
 
 static const struct {
-	char letter;            /* 0: none */
+	char letter; /* 0: none */
 	bool value;
 	const char *name;
 } options[CTL_OPTION_COUNT] = {
-	[CTL_OPTION_SOCKET] = { 's', true, "--socket" }, [CTL_OPTION_JSON] = { 'j', false, "--json" },
-	[CTL_OPTION_HELP] = { 'h', false, "--help" }, [CTL_OPTION_VERSION] = { 'V', false, "--version" },
-	[CTL_OPTION_FOR] = { 0, true, "--for" }, [CTL_OPTION_REASON] = { 0, true, "--reason" },
-	[CTL_OPTION_FORCE] = { 0, false, "--force" }, [CTL_OPTION_ALL] = { 0, false, "--all" },
-	[CTL_OPTION_SAVE] = { 0, false, "--save" }, [CTL_OPTION_SINCE] = { 0, true, "--since" },
-	[CTL_OPTION_FOLLOW] = { 'f', false, "--follow" }, [CTL_OPTION_LIMIT] = { 'n', true, "--limit" },
-	[CTL_OPTION_ACCEPT] = { 0, false, "--accept" }, [CTL_OPTION_PROBE] = { 0, false, "--probe" },
+	[CTL_OPTION_SOCKET] = { 's', true, "--socket" },   [CTL_OPTION_JSON] = { 'j', false, "--json" },
+	[CTL_OPTION_HELP] = { 'h', false, "--help" },      [CTL_OPTION_VERSION] = { 'V', false, "--version" },
+	[CTL_OPTION_FOR] = { 0, true, "--for" },           [CTL_OPTION_REASON] = { 0, true, "--reason" },
+	[CTL_OPTION_FORCE] = { 0, false, "--force" },      [CTL_OPTION_ALL] = { 0, false, "--all" },
+	[CTL_OPTION_SAVE] = { 0, false, "--save" },        [CTL_OPTION_SINCE] = { 0, true, "--since" },
+	[CTL_OPTION_FOLLOW] = { 'f', false, "--follow" },  [CTL_OPTION_LIMIT] = { 'n', true, "--limit" },
+	[CTL_OPTION_ACCEPT] = { 0, false, "--accept" },    [CTL_OPTION_PROBE] = { 0, false, "--probe" },
 	[CTL_OPTION_TEXTFILE] = { 0, true, "--textfile" },
 };
 
@@ -35,8 +35,7 @@ bool ctl_given(const struct ctl_args *args, enum ctl_option option)
 	return args->given & 1u << option;
 }
 
-__attribute__((format(printf, 2, 3)))
-static int wrong(char error[CTL_ERROR_MAX], const char *format, ...)
+__attribute__((format(printf, 2, 3))) static int wrong(char error[CTL_ERROR_MAX], const char *format, ...)
 {
 	va_list args;
 
@@ -125,8 +124,9 @@ static int check(const struct ctl_args *args, char *error)
 		if (foreign & 1u << i)
 			return wrong(error, "%s takes no %s", command->name, options[i].name);
 	if (args->word_count < command->words_min || args->word_count > command->words_max)
-		return wrong(error, "%s: expected %s %s", args->word_count < command->words_min ? "too few arguments"
-			     : "too many arguments", command->name, command->syntax);
+		return wrong(error, "%s: expected %s %s",
+			     args->word_count < command->words_min ? "too few arguments" : "too many arguments",
+			     command->name, command->syntax);
 	return 0;
 }
 
@@ -154,6 +154,7 @@ int ctl_args_parse(int argc, char **argv, struct ctl_args *out, char error[CTL_E
 	if (result == 0 && !(out->command && out->command->raw))
 		result = check(out, error);
 	out->socket = out->values[CTL_OPTION_SOCKET] ? out->values[CTL_OPTION_SOCKET]
-		    : environment && *environment ? environment : CTL_SOCKET;
+		      : environment && *environment  ? environment
+						     : CTL_SOCKET;
 	return result;
 }

@@ -15,13 +15,13 @@
 
 #include "render/table.h"
 
-#define PATIENCE_MS 15000                       /* between two pieces of an answer */
-#define LINE_MAX_BYTES (4u * 1024 * 1024)       /* the daemon keeps 1 MiB at most */
-#define JSON_OUT (JSON_COMPACT | JSON_ENSURE_ASCII | JSON_REAL_PRECISION(6))
+#define PATIENCE_MS    15000              /* between two pieces of an answer */
+#define LINE_MAX_BYTES (4u * 1024 * 1024) /* the daemon keeps 1 MiB at most */
+#define JSON_OUT       (JSON_COMPACT | JSON_ENSURE_ASCII | JSON_REAL_PRECISION(6))
 
 struct line_reader {
 	int fd;
-	bool patient;           /* a stream: silence is no failure */
+	bool patient; /* a stream: silence is no failure */
 	char *text;
 	size_t len, room, taken;
 };
@@ -69,7 +69,7 @@ static int send_request(int fd, json_t *request)
 	if (!text)
 		return -ENOMEM;
 	len = strlen(text);
-	text[len++] = '\n';     /* in the place of its NUL */
+	text[len++] = '\n'; /* in the place of its NUL */
 	while (done < len && error == 0) {
 		ssize_t sent = send(fd, text + done, len - done, MSG_NOSIGNAL);
 
@@ -203,8 +203,8 @@ static enum ctl_exit read_answer(struct line_reader *reader, struct ctl_view *vi
 				table_flush(view->table);
 			fflush(view->out);
 			status = json_whole(object, "code") == CTL_USAGE ? CTL_USAGE : CTL_FAILED;
-			ctl_complain(status, "%s", json_words(object, "error",
-							      "the daemon refused, and did not say why"));
+			ctl_complain(status, "%s",
+				     json_words(object, "error", "the daemon refused, and did not say why"));
 		} else if (shape && shape->end && !ctl_given(view->args, CTL_OPTION_JSON)) {
 			shape->end(view);
 		}

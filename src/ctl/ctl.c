@@ -35,7 +35,8 @@ void ctl_help_all(FILE *out)
 	      "  -h, --help  this list, or more about the command\n\n"
 	      "Durations are written 90s, 10m, 4h, 1d. Exit status: 0 done, 1 failed or nothing such, 2 usage, 3 no "
 	      "daemon.\n"
-	      "`picketctl help COMMAND` tells more; so does picketctl(8).\n", out);
+	      "`picketctl help COMMAND` tells more; so does picketctl(8).\n",
+	      out);
 }
 
 void ctl_help_command(FILE *out, const struct ctl_command *command)

@@ -10,20 +10,21 @@
 
 #include "config.h"
 
-static const char usage[] =
-	"usage: picketd [-c FILE] [-f] [-t] [-n] [-v] [-V]\n"
-	"  -c FILE  configuration (default " CONFIG_DEFAULT_FILE ")\n"
-	"  -f       stay in the foreground, log to stderr\n"
-	"  -t       test the configuration and exit\n"
-	"  -n       observe only: tell what would be blocked, block nothing\n"
-	"  -v       verbose\n"
-	"  -V       version\n"
-	"  -h       this help\n";
+static const char usage[] = "usage: picketd [-c FILE] [-f] [-t] [-n] [-v] [-V]\n"
+			    "  -c FILE  configuration (default " CONFIG_DEFAULT_FILE ")\n"
+			    "  -f       stay in the foreground, log to stderr\n"
+			    "  -t       test the configuration and exit\n"
+			    "  -n       observe only: tell what would be blocked, block nothing\n"
+			    "  -v       verbose\n"
+			    "  -V       version\n"
+			    "  -h       this help\n";
 
 int options_parse(int argc, char **argv, struct options *out)
 {
 	static const struct option words[] = {
-		{ "help", no_argument, NULL, 'h' }, { "version", no_argument, NULL, 'V' }, { NULL, 0, NULL, 0 },
+		{ "help", no_argument, NULL, 'h' },
+		{ "version", no_argument, NULL, 'V' },
+		{ NULL, 0, NULL, 0 },
 	};
 	int letter;
 
@@ -34,27 +35,13 @@ int options_parse(int argc, char **argv, struct options *out)
 			out->file = optarg;
 			out->named = true;
 			break;
-		case 'f':
-			out->foreground = true;
-			break;
-		case 't':
-			out->test = true;
-			break;
-		case 'n':
-			out->observe = true;
-			break;
-		case 'v':
-			out->verbose = true;
-			break;
-		case 'V':
-			puts("picketd " PICKET_VERSION);
-			return 0;
-		case 'h':
-			fputs(usage, stdout);
-			return 0;
-		default:
-			fputs(usage, stderr);
-			return 2;
+		case 'f': out->foreground = true; break;
+		case 't': out->test = true; break;
+		case 'n': out->observe = true; break;
+		case 'v': out->verbose = true; break;
+		case 'V': puts("picketd " PICKET_VERSION); return 0;
+		case 'h': fputs(usage, stdout); return 0;
+		default: fputs(usage, stderr); return 2;
 		}
 	if (optind < argc) {
 		fprintf(stderr, "picketd: unexpected argument '%s'\n%s", argv[optind], usage);

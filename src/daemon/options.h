@@ -8,12 +8,12 @@
 #include <stdbool.h>
 
 struct options {
-	const char *file;               /* the configuration */
-	bool named;                     /* by -c */
-	bool foreground;                /* -f: stay, log to stderr */
-	bool test;                      /* -t: check the configuration and exit */
-	bool observe;                   /* -n */
-	bool verbose;                   /* -v */
+	const char *file; /* the configuration */
+	bool named;       /* by -c */
+	bool foreground;  /* -f: stay, log to stderr */
+	bool test;        /* -t: check the configuration and exit */
+	bool observe;     /* -n */
+	bool verbose;     /* -v */
 };
 
 /* -1: go on; else the status to exit with (all has been said). */

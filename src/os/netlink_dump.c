@@ -10,9 +10,9 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#define READS_MAX  65536                /* of some hundred messages each: a full BGP feed fits */
+#define READS_MAX  65536 /* of some hundred messages each: a full BGP feed fits */
 #define PATIENCE_S 2
-#define BUFFER_LEN 32768                /* what the kernel fills at most in a dump */
+#define BUFFER_LEN 32768 /* what the kernel fills at most in a dump */
 #define HEADER_MAX 64
 
 struct netlink_dump {

@@ -87,7 +87,7 @@ int procfs_status(pid_t pid, struct procfs_status *out)
 		return -EBADMSG;
 	copy_name(status.name, name);
 	status.parent = (pid_t)strtol(parent, NULL, 10);
-	uid += strcspn(uid, " \t");             /* real, then effective */
+	uid += strcspn(uid, " \t"); /* real, then effective */
 	status.uid = (uid_t)strtoul(uid, NULL, 10);
 	if ((value = field(text, "Seccomp")))
 		status.seccomp = (int)strtol(value, NULL, 10);
@@ -166,7 +166,7 @@ static size_t look_at(struct procfs_owner *owners, size_t count, pid_t pid)
 	snprintf(path, sizeof(path), "/proc/%ld/fd", (long)pid);
 	fds = opendir(path);
 	if (!fds)
-		return 0;               /* it has ended, or is somebody else's */
+		return 0; /* it has ended, or is somebody else's */
 	while ((entry = readdir(fds)) && looked < PROCFS_DESCRIPTORS_MAX) {
 		ssize_t len = readlinkat(dirfd(fds), entry->d_name, target, sizeof(target) - 1);
 

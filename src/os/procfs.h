@@ -22,8 +22,8 @@ int procfs_number(const char *path, int64_t *out);
 struct procfs_status {
 	pid_t pid, parent;
 	char name[16];
-	uid_t uid;              /* effective */
-	int seccomp;            /* 0 none, 2 filter; -1 not told */
+	uid_t uid;   /* effective */
+	int seccomp; /* 0 none, 2 filter; -1 not told */
 	bool no_new_privs;
 	uint64_t cap_effective;
 };
@@ -34,8 +34,8 @@ int procfs_children(pid_t parent, struct procfs_status *out, size_t max);
 
 /* Who holds a socket. */
 struct procfs_owner {
-	uint32_t inode;         /* in */
-	pid_t pid;              /* 0: nobody that we may look at */
+	uint32_t inode; /* in */
+	pid_t pid;      /* 0: nobody that we may look at */
 	char program[16];
 };
 

@@ -19,12 +19,12 @@
 
 #include "store/store.h"
 
-#define NOW_MS     1800000000000LL
-#define STEP_MS    3000LL               /* between rows: ten million in 347 days */
-#define BY_STORE   500000
-#define BLOCKS     100000
-#define SILENT     300000               /* rows of a prefix that scanned a year ago and never since */
-#define ROUNDS     20
+#define NOW_MS   1800000000000LL
+#define STEP_MS  3000LL /* between rows: ten million in 347 days */
+#define BY_STORE 500000
+#define BLOCKS   100000
+#define SILENT   300000 /* rows of a prefix that scanned a year ago and never since */
+#define ROUNDS   20
 
 static double now_s(void)
 {
@@ -80,8 +80,9 @@ static struct event event_of(uint32_t i, int64_t at_ms, enum event_type type)
 	event.duration_ms = type == EVENT_BLOCK ? 3600000 : 0;
 	event.piece_count = 5;
 	for (size_t k = 0; k < 5; k++)
-		event.pieces[k] = (struct evidence){ .at_s = (uint32_t)(at_ms / 1000), .port = (uint16_t)(20 + k),
-						     .weight = 28, .kind = EVIDENCE_SYN };
+		event.pieces[k] = (struct evidence){
+			.at_s = (uint32_t)(at_ms / 1000), .port = (uint16_t)(20 + k), .weight = 28, .kind = EVIDENCE_SYN
+		};
 	return event;
 }
 
@@ -105,7 +106,8 @@ static void write_by_store(const char *directory, uint32_t rows)
 	store_tick(store, NOW_MS);
 	store_read_stats(store, &stats);
 	printf("rows written          %.0f a second, longest commit of 2,000 rows %.0f ms, %lld bytes a row, %llu "
-	       "turned away\n", first / (now_s() - began), longest * 1e3, (long long)(stats.bytes / first),
+	       "turned away\n",
+	       first / (now_s() - began), longest * 1e3, (long long)(stats.bytes / first),
 	       (unsigned long long)stats.turned_away);
 	store_close(store);
 }
@@ -121,9 +123,10 @@ static void write_the_rest(const char *path, uint32_t rows)
 		die(path, sqlite3_errmsg(db));
 	run(db, "PRAGMA synchronous = OFF; PRAGMA cache_size = -200000; DROP INDEX event_time; DROP INDEX event_source;"
 		" DROP INDEX event_stretch; BEGIN");
-	if (sqlite3_prepare_v2(db, "INSERT INTO event SELECT NULL, ?1, type, ?2, ?3, 128, grade, duration_ms, incident,"
-			       " tool, times, observed, reason, ports, detail FROM event WHERE row = 1", -1, &insert,
-			       NULL) != SQLITE_OK)
+	if (sqlite3_prepare_v2(db,
+			       "INSERT INTO event SELECT NULL, ?1, type, ?2, ?3, 128, grade, duration_ms, incident,"
+			       " tool, times, observed, reason, ports, detail FROM event WHERE row = 1",
+			       -1, &insert, NULL) != SQLITE_OK)
 		die("insert", sqlite3_errmsg(db));
 	for (uint32_t i = BY_STORE; i < rows; i++) {
 		struct event event = event_of(i, 0, EVENT_ALERT);
@@ -156,7 +159,10 @@ static void ask(struct store *store, const char *what, const char *within, int64
 		bool oldest_first)
 {
 	struct store_query query = {
-		.since_ms = since_ms, .before_row = before_row, .limit = 100, .oldest_first = oldest_first,
+		.since_ms = since_ms,
+		.before_row = before_row,
+		.limit = 100,
+		.oldest_first = oldest_first,
 	};
 	double first = 0, worst = 0, sum = 0;
 	const char *error;

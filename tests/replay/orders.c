@@ -10,8 +10,8 @@
 #include "play.h"
 
 static const char *const whys[PROTECT_WHY_COUNT] = {
-	[PROTECT_OWN] = "own", [PROTECT_GATEWAY] = "gateway", [PROTECT_RESOLVER] = "resolver", [PROTECT_NTP] = "ntp",
-	[PROTECT_DHCP] = "dhcp", [PROTECT_LOGIN] = "login", [PROTECT_ONLINK] = "onlink",
+	[PROTECT_OWN] = "own",   [PROTECT_GATEWAY] = "gateway", [PROTECT_RESOLVER] = "resolver", [PROTECT_NTP] = "ntp",
+	[PROTECT_DHCP] = "dhcp", [PROTECT_LOGIN] = "login",     [PROTECT_ONLINK] = "onlink",
 };
 
 static int64_t now(const struct play *play)
@@ -149,10 +149,10 @@ bool order_run(struct play *play, char **words, size_t count, unsigned line)
 		size_t count;
 		bool (*run)(struct play *play, char **words);
 	} orders[] = {
-		{ "set", 3, order_set }, { "allow", 2, order_allow }, { "disallow", 2, order_disallow },
-		{ "protect", 3, order_protect }, { "served", 3, order_served }, { "customer", 2, order_customer },
-		{ "block", 3, order_block }, { "unblock", 2, order_unblock }, { "seed", 2, order_nothing },
-		{ "local", 2, order_nothing }, { "wait", 2, order_nothing },
+		{ "set", 3, order_set },         { "allow", 2, order_allow },     { "disallow", 2, order_disallow },
+		{ "protect", 3, order_protect }, { "served", 3, order_served },   { "customer", 2, order_customer },
+		{ "block", 3, order_block },     { "unblock", 2, order_unblock }, { "seed", 2, order_nothing },
+		{ "local", 2, order_nothing },   { "wait", 2, order_nothing },
 	};
 
 	(void)line;

@@ -12,7 +12,7 @@
 #include <string.h>
 
 #define TICK_MS   1000
-#define TICKS_MAX 2000          /* in one stretch of time; longer ones are ticked more coarsely */
+#define TICKS_MAX 2000 /* in one stretch of time; longer ones are ticked more coarsely */
 
 void play_fail(struct play *play, unsigned line, const char *format, ...)
 {
@@ -205,8 +205,8 @@ bool play_script(struct play *play, struct script *script, bool quiet)
 			/* Tracked before it is judged, so that its own event finds it. */
 			if (step->tracked)
 				play_track(play, &step->probe.packet.src);
-			enum verdict verdict = engine_probe(play->engine, &step->probe, PLAY_EPOCH_MS + play->now_ms,
-							    play->actions);
+			enum verdict verdict =
+				engine_probe(play->engine, &step->probe, PLAY_EPOCH_MS + play->now_ms, play->actions);
 			if (step->tracked)
 				follow(play, step, verdict);
 			else

@@ -7,19 +7,19 @@
 
 #include "script.h"
 
-#define PLAY_EPOCH_MS 1700000000000LL   /* when every scenario begins */
+#define PLAY_EPOCH_MS 1700000000000LL /* when every scenario begins */
 
 /* A source that the scenario names. */
 struct track {
 	struct addr addr;
-	unsigned probes;                /* sent */
+	unsigned probes; /* sent */
 	unsigned dropped;
 	uint8_t last_verdict;
 	uint8_t grade;                  /* the highest reached: enum grade */
 	unsigned at_probe[GRADE_COUNT]; /* the probe that reached it */
 	double peak, peak_confirmed;
-	double decided;                 /* the score when it was first blocked or banned */
-	int64_t duration_ms;            /* of the last block */
+	double decided;      /* the score when it was first blocked or banned */
+	int64_t duration_ms; /* of the last block */
 	uint8_t times;
 	uint16_t incident_sources;
 	uint32_t incident;
@@ -30,7 +30,7 @@ struct play {
 	struct engine *engine;
 	struct engine_config config;
 	struct actions *actions;
-	int64_t now_ms;                 /* since the start */
+	int64_t now_ms; /* since the start */
 	struct track *tracks;
 	size_t track_count, track_capacity;
 	unsigned events[EVENT_TYPE_COUNT];

@@ -12,11 +12,11 @@
 struct kind_word {
 	const char *word;
 	uint8_t protocol;
-	uint8_t flags;          /* TCP */
-	uint8_t type;           /* ICMP type, SCTP chunk */
-	uint8_t trap;           /* enum probe_trap */
-	uint8_t result;         /* enum packet_result */
-	bool ports;             /* the next word is a list of ports */
+	uint8_t flags;  /* TCP */
+	uint8_t type;   /* ICMP type, SCTP chunk */
+	uint8_t trap;   /* enum probe_trap */
+	uint8_t result; /* enum packet_result */
+	bool ports;     /* the next word is a list of ports */
 };
 
 static const struct kind_word kinds[] = {
@@ -256,7 +256,9 @@ static struct probe make_probe(struct script *script, const struct manner *manne
 		p.protocol = (uint8_t)port;
 		p.dport = p.sport = 0;
 	}
-	return (struct probe){ .packet = p, .trap = kind->trap, .packet_result = kind->result,
+	return (struct probe){ .packet = p,
+			       .trap = kind->trap,
+			       .packet_result = kind->result,
 			       .port = (uint8_t)(kind->trap ? PROBE_PORT_TRAPPED : manner->port_state) };
 }
 

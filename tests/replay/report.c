@@ -15,7 +15,7 @@ struct row {
 	enum side side;
 	unsigned sources, probes, decided_at;
 	uint8_t grade;
-	double peak, decided, confirmed;        /* decided: the score when it was blocked, 0 if it never was */
+	double peak, decided, confirmed; /* decided: the score when it was blocked, 0 if it never was */
 	double alert, block, ban;
 };
 
@@ -69,11 +69,18 @@ bool report_take(struct report *report, const struct play *play, const char *nam
 	for (size_t i = 0; i < play->track_count; i++) {
 		const struct track *t = &play->tracks[i];
 		struct row row = {
-			.side = strncmp(name, "scan-", 5) == 0 ? SIDE_SCAN :
-				strncmp(name, "honest-", 7) == 0 ? SIDE_HONEST : SIDE_OTHER,
-			.sources = 1, .probes = t->probes, .grade = t->grade, .peak = t->peak, .decided = t->decided,
+			.side = strncmp(name, "scan-", 5) == 0     ? SIDE_SCAN
+				: strncmp(name, "honest-", 7) == 0 ? SIDE_HONEST
+								   : SIDE_OTHER,
+			.sources = 1,
+			.probes = t->probes,
+			.grade = t->grade,
+			.peak = t->peak,
+			.decided = t->decided,
 			.decided_at = t->at_probe[GRADE_BLOCK] ? t->at_probe[GRADE_BLOCK] : t->at_probe[GRADE_BAN],
-			.confirmed = t->peak_confirmed, .alert = play->config.alert, .block = play->config.block,
+			.confirmed = t->peak_confirmed,
+			.alert = play->config.alert,
+			.block = play->config.block,
 			.ban = play->config.ban,
 		};
 

@@ -15,10 +15,10 @@ enum step_type { STEP_PROBE, STEP_LINE };
 /* A probe, or a line (a setting, an order, an expectation) whose turn has come. */
 struct step {
 	int64_t at_ms;
-	size_t order;           /* among steps of one time: as written */
+	size_t order; /* among steps of one time: as written */
 	enum step_type type;
 	unsigned line;
-	bool tracked;           /* a source that the scenario names */
+	bool tracked; /* a source that the scenario names */
 	struct probe probe;
 	char *text;
 };
@@ -27,9 +27,9 @@ struct script {
 	const char *path;
 	struct step *steps;
 	size_t count, capacity;
-	int64_t cursor_ms;      /* where `at +...` counts from */
+	int64_t cursor_ms; /* where `at +...` counts from */
 	uint64_t seed;
-	struct addr local;      /* where probes go unless they say otherwise */
+	struct addr local; /* where probes go unless they say otherwise */
 	char error[200];
 	unsigned error_line;
 };

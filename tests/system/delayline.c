@@ -33,7 +33,7 @@
 #define PACKET_IGNORE_OUTGOING 23
 #endif
 
-#define RING_SLOTS 16384u       /* a power of two: 10 ms at a million packets a second */
+#define RING_SLOTS 16384u /* a power of two: 10 ms at a million packets a second */
 #define FRAME_MAX  1536u
 #define BATCH      64u
 
@@ -45,7 +45,7 @@ struct frame {
 
 struct direction {
 	int in, out;
-	uint32_t head, tail;    /* running counters; tail - head frames wait */
+	uint32_t head, tail; /* running counters; tail - head frames wait */
 	struct frame *ring;
 	uint64_t carried, lost, too_long;
 };
@@ -120,7 +120,7 @@ static void take(struct direction *d, int64_t delay_ns)
 
 		f->due_ns = due;
 		f->len = messages[i].msg_len;
-		if (f->len > FRAME_MAX) {       /* offloads left on: a frame no wire would carry */
+		if (f->len > FRAME_MAX) { /* offloads left on: a frame no wire would carry */
 			f->len = 0;
 			d->too_long++;
 		}
@@ -158,7 +158,7 @@ static void give(struct direction *d)
 		if (sent > 0) {
 			d->carried += (uint32_t)sent;
 			d->head += (uint32_t)sent;
-		} else {                        /* the first one cannot be sent: a line loses it, it does not wait */
+		} else { /* the first one cannot be sent: a line loses it, it does not wait */
 			d->lost++;
 			d->head++;
 		}
@@ -257,8 +257,8 @@ int main(int argc, char **argv)
 	result = run(lines, delay_us * 1000, timer, stop);
 	for (int i = 0; i < 2; i++) {
 		lines[i].lost += kernel_drops(lines[i].in);
-		fprintf(stderr, "delayline: %s to %s: %llu carried, %llu lost, %llu too long\n", argv[1 + i], argv[2 - i],
-			(unsigned long long)lines[i].carried, (unsigned long long)lines[i].lost,
+		fprintf(stderr, "delayline: %s to %s: %llu carried, %llu lost, %llu too long\n", argv[1 + i],
+			argv[2 - i], (unsigned long long)lines[i].carried, (unsigned long long)lines[i].lost,
 			(unsigned long long)lines[i].too_long);
 	}
 	return result < 0 ? 1 : 0;

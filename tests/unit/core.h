@@ -45,10 +45,18 @@ static inline struct probe core_syn(const struct addr *source, uint16_t port)
 {
 	static const uint8_t local[4] = { 192, 0, 2, 1 };
 
-	return (struct probe){ .packet = { .src = *source, .dst = addr_from_v4(local), .protocol = PROTO_TCP, .ttl = 55,
-					   .sport = 40000, .dport = port, .tcp_flags = TCP_SYN, .window = 64240,
-					   .seq = 1u + port * 7919u + source->b[15] * 104729u, .mss = 1460,
-					   .tcp_option_count = 4, .dont_fragment = true } };
+	return (struct probe){ .packet = { .src = *source,
+					   .dst = addr_from_v4(local),
+					   .protocol = PROTO_TCP,
+					   .ttl = 55,
+					   .sport = 40000,
+					   .dport = port,
+					   .tcp_flags = TCP_SYN,
+					   .window = 64240,
+					   .seq = 1u + port * 7919u + source->b[15] * 104729u,
+					   .mss = 1460,
+					   .tcp_option_count = 4,
+					   .dont_fragment = true } };
 }
 
 static inline struct probe core_trap(const struct addr *source, uint16_t port)

@@ -241,7 +241,10 @@ static inline void save(struct store *store, size_t sources, bool to_the_end)
 {
 	const struct store_served served = { .last_ms = NOW_MS, .port = 443, .protocol = 6 };
 	const struct store_customer customer = {
-		.addr = prefix("203.0.113.5").addr, .until_ms = NOW_MS + 1000, .port = 443, .protocol = 6,
+		.addr = prefix("203.0.113.5").addr,
+		.until_ms = NOW_MS + 1000,
+		.port = 443,
+		.protocol = 6,
 	};
 	struct source_view source = some_source("198.51.100.7");
 

@@ -35,7 +35,7 @@ static struct prefix prefix(const char *text)
 static void addresses_are_parsed_strictly(void **state)
 {
 	static const struct {
-		const char *text, *canonical;   /* NULL: refused */
+		const char *text, *canonical; /* NULL: refused */
 	} cases[] = {
 		{ "192.0.2.1", "192.0.2.1" },
 		{ "0.0.0.0", "0.0.0.0" },
@@ -120,7 +120,7 @@ static void addresses_are_classified(void **state)
 static void prefixes_are_parsed_strictly(void **state)
 {
 	static const struct {
-		const char *text, *canonical;   /* NULL: refused */
+		const char *text, *canonical; /* NULL: refused */
 		unsigned len;
 	} cases[] = {
 		{ "192.0.2.1", "192.0.2.1", 128 },
@@ -184,7 +184,7 @@ static void prefixes_contain_and_cover(void **state)
 		{ "0.0.0.0/0", "203.0.113.9", true },
 		{ "0.0.0.0/0", "2001:db8::1", false },
 		{ "::/0", "2001:db8::1", true },
-		{ "::/0", "192.0.2.1", false },         /* IPv6 prefixes hold no IPv4 */
+		{ "::/0", "192.0.2.1", false }, /* IPv6 prefixes hold no IPv4 */
 		{ "::/0", "0.0.0.0/0", false },
 		{ "2001:db8::/33", "2001:db8:7fff::", true },
 		{ "2001:db8::/33", "2001:db8:8000::", false },
@@ -255,7 +255,7 @@ static void hash_is_siphash_2_4(void **state)
 		size_t len;
 		uint64_t hash;
 	} cases[] = {
-		{ 0, 0x726fdb47dd0e0e31ULL }, { 1, 0x74f839c593dc67fdULL }, { 7, 0xab0200f58b01d137ULL },
+		{ 0, 0x726fdb47dd0e0e31ULL }, { 1, 0x74f839c593dc67fdULL },  { 7, 0xab0200f58b01d137ULL },
 		{ 8, 0x93f5f5799a932462ULL }, { 15, 0xa129ca6149be45e5ULL },
 	};
 	const struct hash_key key = { 0x0706050403020100ULL, 0x0f0e0d0c0b0a0908ULL };

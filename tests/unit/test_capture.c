@@ -76,15 +76,15 @@ static void save(const struct image *image)
 
 /* ---- link headers ---- */
 
-#define V4 0x45, 0xaa, 0xbb
-#define V6 0x60, 0xaa, 0xbb
+#define V4   0x45, 0xaa, 0xbb
+#define V6   0x60, 0xaa, 0xbb
 #define MACS 2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2
 
 static const struct {
 	const char *name;
 	uint32_t link_type;
 	uint8_t frame[64];
-	size_t len, offset;             /* offset 0 and len > 0: not an IP packet */
+	size_t len, offset; /* offset 0 and len > 0: not an IP packet */
 	bool ip, group;
 } frames[] = {
 	{ "Ethernet IPv4", 1, { MACS, 0x08, 0x00, V4 }, 17, 14, true, false },
@@ -95,7 +95,12 @@ static const struct {
 	{ "Ethernet multicast", 1, { 0x33, 0x33, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 0x86, 0xdd, V6 }, 17, 14, true, true },
 	{ "802.1Q", 1, { MACS, 0x81, 0x00, 0, 7, 0x08, 0x00, V4 }, 21, 18, true, false },
 	{ "802.1ad + 802.1Q", 1, { MACS, 0x88, 0xa8, 0, 9, 0x81, 0x00, 0, 7, 0x86, 0xdd, V6 }, 25, 22, true, false },
-	{ "four tags", 1, { MACS, 0x91, 0, 0, 9, 0x88, 0xa8, 0, 9, 0x81, 0, 0, 9, 0x81, 0, 0, 7, 8, 0, V4 }, 33, 30, true,
+	{ "four tags",
+	  1,
+	  { MACS, 0x91, 0, 0, 9, 0x88, 0xa8, 0, 9, 0x81, 0, 0, 9, 0x81, 0, 0, 7, 8, 0, V4 },
+	  33,
+	  30,
+	  true,
 	  false },
 	{ "VLAN of ARP", 1, { MACS, 0x81, 0x00, 0, 7, 0x08, 0x06, 1, 2, 3 }, 21, 0, false, false },
 	{ "tags to the end", 1, { MACS, 0x81, 0x00, 0, 7, 0x81, 0x00, 0, 7, 0x81 }, 21, 0, false, false },
@@ -103,10 +108,22 @@ static const struct {
 	{ "Ethernet, nothing behind", 1, { MACS, 0x08, 0x00 }, 14, 14, true, false },
 	{ "SLL", 113, { 0, 0, 0, 1, 0, 6, 2, 0, 0, 0, 0, 1, 0, 0, 0x08, 0x00, V4 }, 19, 16, true, false },
 	{ "SLL broadcast", 113, { 0, 1, 0, 1, 0, 6, 2, 0, 0, 0, 0, 1, 0, 0, 0x08, 0x00, V4 }, 19, 16, true, true },
-	{ "SLL VLAN", 113, { 0, 0, 0, 1, 0, 6, 2, 0, 0, 0, 0, 1, 0, 0, 0x81, 0, 0, 7, 0x86, 0xdd, V6 }, 23, 20, true, false },
+	{ "SLL VLAN",
+	  113,
+	  { 0, 0, 0, 1, 0, 6, 2, 0, 0, 0, 0, 1, 0, 0, 0x81, 0, 0, 7, 0x86, 0xdd, V6 },
+	  23,
+	  20,
+	  true,
+	  false },
 	{ "SLL ARP", 113, { 0, 0, 0, 1, 0, 6, 2, 0, 0, 0, 0, 1, 0, 0, 0x08, 0x06, 1 }, 17, 0, false, false },
 	{ "SLL2", 276, { 0x86, 0xdd, 0, 0, 0, 0, 0, 2, 0, 1, 0, 6, 2, 0, 0, 0, 0, 1, 0, 0, V6 }, 23, 20, true, false },
-	{ "SLL2 multicast", 276, { 0x08, 0, 0, 0, 0, 0, 0, 2, 0, 1, 2, 6, 2, 0, 0, 0, 0, 1, 0, 0, V4 }, 23, 20, true, true },
+	{ "SLL2 multicast",
+	  276,
+	  { 0x08, 0, 0, 0, 0, 0, 0, 2, 0, 1, 2, 6, 2, 0, 0, 0, 0, 1, 0, 0, V4 },
+	  23,
+	  20,
+	  true,
+	  true },
 	{ "SLL2 cut", 276, { 0x08, 0, 0, 0, 0, 0 }, 6, 0, false, false },
 	{ "raw IPv4", 101, { V4 }, 3, 0, true, false },
 	{ "raw IPv6", 101, { V6 }, 3, 0, true, false },
@@ -158,7 +175,7 @@ static void test_pcapng(void **state)
 	uint64_t done, total, at_us = 1700000000123456ULL;
 
 	(void)state;
-	put_u32(&image, 0x0a0d0d0a);    /* section header */
+	put_u32(&image, 0x0a0d0d0a); /* section header */
 	put_u32(&image, 28);
 	put_u32(&image, 0x1a2b3c4d);
 	put_u16(&image, 1);
@@ -166,13 +183,13 @@ static void test_pcapng(void **state)
 	put_u32(&image, 0xffffffff);
 	put_u32(&image, 0xffffffff);
 	put_u32(&image, 28);
-	put_u32(&image, 1);             /* interface: Ethernet */
+	put_u32(&image, 1); /* interface: Ethernet */
 	put_u32(&image, 20);
 	put_u16(&image, 1);
 	put_u16(&image, 0);
 	put_u32(&image, 65535);
 	put_u32(&image, 20);
-	put_u32(&image, 6);             /* enhanced packet */
+	put_u32(&image, 6); /* enhanced packet */
 	put_u32(&image, 32 + sizeof(frame));
 	put_u32(&image, 0);
 	put_u32(&image, (uint32_t)(at_us >> 32));
@@ -234,7 +251,7 @@ static void test_refused(void **state)
 		expect_refused(path, cases[i].words);
 	}
 	image.len = 0;
-	pcap_header(&image, 105);       /* IEEE 802.11 */
+	pcap_header(&image, 105); /* IEEE 802.11 */
 	save(&image);
 	expect_refused(path, "unsupported link type: IEEE802_11 (105)");
 	expect_refused(directory, "not a regular file");
@@ -314,11 +331,8 @@ static int remove_directory(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_links),
-		cmocka_unit_test(test_pcapng),
-		cmocka_unit_test(test_refused),
-		cmocka_unit_test(test_truncated),
-		cmocka_unit_test(test_times),
+		cmocka_unit_test(test_links),     cmocka_unit_test(test_pcapng), cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_truncated), cmocka_unit_test(test_times),
 	};
 
 	return cmocka_run_group_tests(tests, make_directory, remove_directory);

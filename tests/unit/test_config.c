@@ -102,31 +102,30 @@ static void every_option(void **state)
 	struct config *config;
 
 	put(place->allow, "# admins\n203.0.113.9\n\n2001:db8:1::/48  # office\r\n203.0.113.9\n");
-	snprintf(
-		text, sizeof(text),
-		"/* a comment\n"
-		"   of two lines */\n"
-		"mode = observe // so far\n"
-		"run_dir = \"/run/other\"\n"
-		"state_dir = /var/lib/other\n"
-		"table = other  queue = 100  user = nobody\n"
-		"allow = { \"192.0.2.0/24\", 2001:db8::1 }\n"
-		"allow_file = \"%s\"\n"
-		"protect_auto = false\n"
-		"public_ports = { 443, 80-81, 81-90 }\n"
-		"interfaces = { eth0, \"wan.10\" }\n"
-		"way_back = off\n"
-		"keep_on_stop = yes\n"
-		"sandbox = off\n"
-		"trap { tcp = all udp = { 53, \"5900-5910\" } banner = \"220 hello\\r\\n\" }\n"
-		"score { alert = 0.1 block = 1e-4 ban = 1e-5 slow_half_life = 1d12h "
+	snprintf(text, sizeof(text),
+		 "/* a comment\n"
+		 "   of two lines */\n"
+		 "mode = observe // so far\n"
+		 "run_dir = \"/run/other\"\n"
+		 "state_dir = /var/lib/other\n"
+		 "table = other  queue = 100  user = nobody\n"
+		 "allow = { \"192.0.2.0/24\", 2001:db8::1 }\n"
+		 "allow_file = \"%s\"\n"
+		 "protect_auto = false\n"
+		 "public_ports = { 443, 80-81, 81-90 }\n"
+		 "interfaces = { eth0, \"wan.10\" }\n"
+		 "way_back = off\n"
+		 "keep_on_stop = yes\n"
+		 "sandbox = off\n"
+		 "trap { tcp = all udp = { 53, \"5900-5910\" } banner = \"220 hello\\r\\n\" }\n"
+		 "score { alert = 0.1 block = 1e-4 ban = 1e-5 slow_half_life = 1d12h "
 		 "max_sources = 1024 ipv6_prefix = 56 }\n"
-		"block { first = 3s max = 5m storm_rate = 7 storm_live = 8 }\n"
-		"ban { first = 2h max = 2d }\n"
-		"hook tell { on = { block, ban, expire }\n"
-		" command = { /bin/echo, \"%%{source}\", \"--why=%%{reason}\" }\n"
-		" user = nobody timeout = 500ms }\n",
-		place->allow);
+		 "block { first = 3s max = 5m storm_rate = 7 storm_live = 8 }\n"
+		 "ban { first = 2h max = 2d }\n"
+		 "hook tell { on = { block, ban, expire }\n"
+		 " command = { /bin/echo, \"%%{source}\", \"--why=%%{reason}\" }\n"
+		 " user = nobody timeout = 500ms }\n",
+		 place->allow);
 	config = read_text(place, text);
 	assert_string_equal(place->told, "");
 	assert_non_null(config);
@@ -179,9 +178,9 @@ static void lists(void **state)
 static void hooks(void **state)
 {
 	struct place *place = *state;
-	struct config *config = read_text(place,
-		"hook a { on = { block }\ncommand = { /bin/true, '%{ports}' } user = nobody }\n"
-		"hook b { on = { alert, unblock } command = { \"/bin/false\" } user = root timeout = 1m }\n");
+	struct config *config = read_text(
+		place, "hook a { on = { block }\ncommand = { /bin/true, '%{ports}' } user = nobody }\n"
+		       "hook b { on = { alert, unblock } command = { \"/bin/false\" } user = root timeout = 1m }\n");
 
 	assert_string_equal(place->told, "");
 	assert_non_null(config);

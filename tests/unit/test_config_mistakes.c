@@ -79,8 +79,9 @@ static void all_mistakes_in_one_run(void **state)
 {
 	struct place *place = *state;
 	static const char *const expected[] = {
-		":1: bad value 'blok' for mode", ":3: unknown option 'fu'", ":5: unknown option 'tpc' in trap",
-		":6: bad value '99999' for udp", ":10: no '=' after 'keep_on_stop'", ":11: bad value '7x' for queue",
+		":1: bad value 'blok' for mode",        ":3: unknown option 'fu'",
+		":5: unknown option 'tpc' in trap",     ":6: bad value '99999' for udp",
+		":10: no '=' after 'keep_on_stop'",     ":11: bad value '7x' for queue",
 		":14: unknown option 'colour' in hook", ":16: bad value 'never' for timeout",
 	};
 	char wanted[160];

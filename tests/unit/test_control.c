@@ -59,7 +59,9 @@ static void test_good_requests(void **state)
 	}
 	assert_int_equal(parse("{\"v\":1,\"cmd\":\"block\",\"source\":\"198.51.100.7\",\"for_s\":600,"
 			       "\"reason\":\"noise\",\"force\":true,"
-			       "\"caller\":\"192.0.2.9\"}", &request, error), 0);
+			       "\"caller\":\"192.0.2.9\"}",
+			       &request, error),
+			 0);
 	assert_int_equal(request.for_s, 600);
 	assert_int_equal(request.source.len, 128);
 	assert_true(request.force);
@@ -71,12 +73,24 @@ static void test_good_requests(void **state)
 static void test_bad_requests(void **state)
 {
 	static const char *const lines[] = {
-		"", "{", "[]", "null", "\"status\"", "{}", "{\"v\":1}", "{\"cmd\":\"status\"}",
-			"{\"v\":2,\"cmd\":\"status\"}",
-		"{\"v\":\"1\",\"cmd\":\"status\"}", "{\"v\":1,\"cmd\":7}", "{\"v\":1,\"cmd\":\"shutdown\"}",
-		"{\"v\":1,\"cmd\":\"status\",\"cmd\":\"list\"}", "{\"v\":1,\"cmd\":\"status\",\"extra\":1}",
-		"{\"v\":1,\"cmd\":\"status\",\"source\":\"192.0.2.1\"}", "{\"v\":1,\"cmd\":\"status\"} {\"v\":1}",
-		"{\"v\":1,\"cmd\":\"block\"}", "{\"v\":1,\"cmd\":\"block\",\"source\":5}",
+		"",
+		"{",
+		"[]",
+		"null",
+		"\"status\"",
+		"{}",
+		"{\"v\":1}",
+		"{\"cmd\":\"status\"}",
+		"{\"v\":2,\"cmd\":\"status\"}",
+		"{\"v\":\"1\",\"cmd\":\"status\"}",
+		"{\"v\":1,\"cmd\":7}",
+		"{\"v\":1,\"cmd\":\"shutdown\"}",
+		"{\"v\":1,\"cmd\":\"status\",\"cmd\":\"list\"}",
+		"{\"v\":1,\"cmd\":\"status\",\"extra\":1}",
+		"{\"v\":1,\"cmd\":\"status\",\"source\":\"192.0.2.1\"}",
+		"{\"v\":1,\"cmd\":\"status\"} {\"v\":1}",
+		"{\"v\":1,\"cmd\":\"block\"}",
+		"{\"v\":1,\"cmd\":\"block\",\"source\":5}",
 		"{\"v\":1,\"cmd\":\"block\",\"source\":\"192.0.2.1/33\"}",
 		"{\"v\":1,\"cmd\":\"block\",\"source\":\"192.0.2.1/24\"}",
 		"{\"v\":1,\"cmd\":\"block\",\"source\":\"localhost\"}",
@@ -89,10 +103,12 @@ static void test_bad_requests(void **state)
 		"{\"v\":1,\"cmd\":\"block\",\"source\":\"192.0.2.1\",\"reason\":\"a\\nb\"}",
 		"{\"v\":1,\"cmd\":\"block\",\"source\":\"192.0.2.1\",\"reason\":\"\\u00e4\"}",
 		"{\"v\":1,\"cmd\":\"block\",\"source\":\"192.0.2.1\",\"caller\":\"192.0.2.0/24\"}",
-		"{\"v\":1,\"cmd\":\"unblock\"}", "{\"v\":1,\"cmd\":\"unblock\",\"all\":false}",
+		"{\"v\":1,\"cmd\":\"unblock\"}",
+		"{\"v\":1,\"cmd\":\"unblock\",\"all\":false}",
 		"{\"v\":1,\"cmd\":\"unblock\",\"all\":true,\"source\":\"192.0.2.1\"}",
 		"{\"v\":1,\"cmd\":\"allow-add\",\"source\":\"192.0.2.1\",\"save\":true,\"for_s\":5}",
-		"{\"v\":1,\"cmd\":\"mode\",\"mode\":\"pause\"}", "{\"v\":1,\"cmd\":\"sources\",\"limit\":65537}",
+		"{\"v\":1,\"cmd\":\"mode\",\"mode\":\"pause\"}",
+		"{\"v\":1,\"cmd\":\"sources\",\"limit\":65537}",
 		"{\"v\":1,\"cmd\":\"events\",\"follow\":\"yes\"}",
 	};
 	struct control_request request = { .limit = 77 };
@@ -110,9 +126,8 @@ static void test_bad_requests(void **state)
 /* Random bytes, and good requests with some bytes changed: an error or a request in range, and nothing else. */
 static void test_bytes_of_strangers(void **state)
 {
-	static const char good[] =
-		"{\"v\":1,\"cmd\":\"block\",\"source\":\"198.51.100.7\",\"for_s\":600,"
-		"\"reason\":\"noise\",\"force\":true}";
+	static const char good[] = "{\"v\":1,\"cmd\":\"block\",\"source\":\"198.51.100.7\",\"for_s\":600,"
+				   "\"reason\":\"noise\",\"force\":true}";
 	static const char likely[] = "{}[]\":,0123456789.vcmdtrue\\u/ blocksource";
 	struct seed seed = seed_new("control");
 	struct control_request request;
@@ -126,7 +141,7 @@ static void test_bytes_of_strangers(void **state)
 			len = seed_below(&seed, round % 300 == 0 ? sizeof(line) : 200);
 			for (size_t i = 0; i < len; i++)
 				line[i] = round % 2 ? (char)seed_next(&seed)
-				: likely[seed_below(&seed, sizeof(likely) - 1)];
+						    : likely[seed_below(&seed, sizeof(likely) - 1)];
 		} else {
 			memcpy(line, good, len);
 			for (uint32_t changes = 1 + seed_below(&seed, 4); changes > 0; changes--)
@@ -199,7 +214,9 @@ static int server_start(void **state)
 	options.base = server->base = event_base_new();
 	*state = server;
 	return bind(options.fd, (struct sockaddr *)&address, sizeof(address)) < 0 || listen(options.fd, 128) < 0 ||
-	       control_open(&options, &server->control) < 0 ? -1 : 0;
+			       control_open(&options, &server->control) < 0
+		       ? -1
+		       : 0;
 }
 
 static int server_stop(void **state)
@@ -349,7 +366,7 @@ static void test_rate_and_reader(void **state)
 	for (int i = 0; i < 100; i++)
 		say(fd, ASK);
 	turn(server);
-	assert_true(server->requests < 10);     /* it reads nothing: what waits for it is bounded */
+	assert_true(server->requests < 10); /* it reads nothing: what waits for it is bounded */
 	close(fd);
 	turn(server);
 	server->big = false;
@@ -395,6 +412,6 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_gone_while_waiting, server_start, server_stop),
 	};
 
-	signal(SIGPIPE, SIG_IGN);       /* as the keeper does */
+	signal(SIGPIPE, SIG_IGN); /* as the keeper does */
 	return cmocka_run_group_tests_name("control", tests, NULL, NULL);
 }

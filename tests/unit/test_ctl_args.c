@@ -97,22 +97,39 @@ static void test_requests(void **state)
 static void test_refused(void **state)
 {
 	static const char *const lines[] = {
-		"picketctl", "picketctl nonsense", "picketctl status extra", "picketctl --nonsense status",
-			"picketctl -x status",
-		"picketctl status --for 1h", "picketctl block", "picketctl block nonsense",
+		"picketctl",
+		"picketctl nonsense",
+		"picketctl status extra",
+		"picketctl --nonsense status",
+		"picketctl -x status",
+		"picketctl status --for 1h",
+		"picketctl block",
+		"picketctl block nonsense",
 		"picketctl block 192.0.2.1/33",
-		"picketctl block 192.0.2.1/24", "picketctl block 192.0.2.1 --for 10",
+		"picketctl block 192.0.2.1/24",
+		"picketctl block 192.0.2.1 --for 10",
 		"picketctl block 192.0.2.1 --for 500ms",
-		"picketctl block 192.0.2.1 --for", "picketctl block 192.0.2.1 --force=yes",
+		"picketctl block 192.0.2.1 --for",
+		"picketctl block 192.0.2.1 --force=yes",
 		"picketctl block 192.0.2.1 192.0.2.2",
-		"picketctl block 192.0.2.1 --for 1h --for 2h", "picketctl unblock", "picketctl unblock 192.0.2.1 --all",
-		"picketctl allow", "picketctl allow add", "picketctl allow list 192.0.2.1",
+		"picketctl block 192.0.2.1 --for 1h --for 2h",
+		"picketctl unblock",
+		"picketctl unblock 192.0.2.1 --all",
+		"picketctl allow",
+		"picketctl allow add",
+		"picketctl allow list 192.0.2.1",
 		"picketctl allow check 192.0.2.1 --save",
-		"picketctl allow del 192.0.2.1 --for 1h", "picketctl allow add 192.0.2.1 --for 1h --save",
+		"picketctl allow del 192.0.2.1 --for 1h",
+		"picketctl allow add 192.0.2.1 --for 1h --save",
 		"picketctl allow drop 192.0.2.1",
-		"picketctl mode", "picketctl mode maybe", "picketctl pause 5m", "picketctl events --limit 0",
+		"picketctl mode",
+		"picketctl mode maybe",
+		"picketctl pause 5m",
+		"picketctl events --limit 0",
 		"picketctl events --limit x",
-		"picketctl sources --limit 65537", "picketctl -s", "picketctl explain host.example",
+		"picketctl sources --limit 65537",
+		"picketctl -s",
+		"picketctl explain host.example",
 	};
 	char error[CTL_ERROR_MAX];
 
@@ -131,7 +148,7 @@ static void test_refused(void **state)
 static void test_around(void **state)
 {
 	char line[] = "picketctl -j replay -c /x file.pcap --local 192.0.2.0/24", help[] = "picketctl block -h",
-		*argv[ARGS_MAX];
+	     *argv[ARGS_MAX];
 	char error[CTL_ERROR_MAX];
 	struct ctl_args args;
 	int argc = split(line, argv);
@@ -182,10 +199,8 @@ static void test_caller(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_requests),
-		cmocka_unit_test(test_refused),
-		cmocka_unit_test(test_around),
-		cmocka_unit_test(test_every_command_is_whole),
+		cmocka_unit_test(test_requests), cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_around),   cmocka_unit_test(test_every_command_is_whole),
 		cmocka_unit_test(test_caller),
 	};
 

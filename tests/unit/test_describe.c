@@ -43,8 +43,12 @@ static struct prefix source(const char *text)
 static struct event event_of(enum event_type type, enum grade grade)
 {
 	return (struct event){
-		.type = (uint8_t)type, .grade = (uint8_t)grade, .source = source("198.51.100.7"),
-		.at_ms = 1700000000000, .sources = 1, .hosts = 1,
+		.type = (uint8_t)type,
+		.grade = (uint8_t)grade,
+		.source = source("198.51.100.7"),
+		.at_ms = 1700000000000,
+		.sources = 1,
+		.hosts = 1,
 	};
 }
 
@@ -93,12 +97,12 @@ static void block_lines_keep_their_contract(void **state)
 	event.kinds |= 1u << EVIDENCE_MARK;
 	event.incident = 42;
 	expect_line(&event, "block 198.51.100.7 for 10m: suspected 7.2 of 6.9, SYN scan, 5 closed ports (21 ftp, "
-		    "22 ssh, 23 telnet, 25 smtp, 80 http), looks like nmap [incident 42]");
+			    "22 ssh, 23 telnet, 25 smtp, 80 http), looks like nmap [incident 42]");
 	event.observed = 1;
 	event.tool = TOOL_NONE;
 	event.incident = 0;
 	expect_line(&event, "would block 198.51.100.7 for 10m: suspected 7.2 of 6.9, SYN scan, 5 closed ports (21 ftp, "
-		    "22 ssh, 23 telnet, 25 smtp, 80 http)");
+			    "22 ssh, 23 telnet, 25 smtp, 80 http)");
 	event.observed = 0;
 	event.source = source("2001:db8:1:2::/64");
 	event.ports = 9;
@@ -106,8 +110,8 @@ static void block_lines_keep_their_contract(void **state)
 	event.sources = 4;
 	event.confirmed_mn = 4700;
 	expect_line(&event, "block 2001:db8:1:2::/64 for 10m: confirmed 4.7 and suspected 7.2 of 6.9, SYN scan, "
-		    "9 closed ports (21 ftp, 22 ssh, 23 telnet, 25 smtp, 80 http, and 4 more), 3 hosts, "
-		    "together with 3 other sources");
+			    "9 closed ports (21 ftp, 22 ssh, 23 telnet, 25 smtp, 80 http, and 4 more), 3 hosts, "
+			    "together with 3 other sources");
 }
 
 static void ban_lines_keep_their_contract(void **state)
@@ -123,13 +127,13 @@ static void ban_lines_keep_their_contract(void **state)
 	event.duration_ms = 3600000;
 	event.incident = 42;
 	expect_line(&event, "ban 198.51.100.7 for 1h: confirmed 9.3, handshakes with traps 23 telnet, 5900 "
-		    "[incident 42]");
+			    "[incident 42]");
 	event.observed = 1;
 	add(&event, EVIDENCE_SYN, 22);
 	event.ports = 3;
 	event.suspected_mn = 1400;
 	expect_line(&event, "would ban 198.51.100.7 for 1h: confirmed 9.3, handshakes with traps 23 telnet, 5900, "
-		    "SYN scan, 1 closed port (22 ssh) [incident 42]");
+			    "SYN scan, 1 closed port (22 ssh) [incident 42]");
 }
 
 static void other_lines_are_stable(void **state)
@@ -139,9 +143,9 @@ static void other_lines_are_stable(void **state)
 	(void)state;
 	event.suspected_mn = 4650;
 	event.threshold_mn = 4595;
-	event.observed = 1;     /* an alert does nothing anyway */
+	event.observed = 1; /* an alert does nothing anyway */
 	expect_line(&event, "alert 198.51.100.7: suspected 4.7 of 4.6, SYN scan, 5 closed ports (21 ftp, 22 ssh, "
-		    "23 telnet, 25 smtp, 80 http)");
+			    "23 telnet, 25 smtp, 80 http)");
 
 	event = event_of(EVENT_ALERT, GRADE_ALERT);
 	add(&event, EVIDENCE_TRAP, 23);
@@ -167,7 +171,7 @@ static void other_lines_are_stable(void **state)
 	event = syn_scan(EVENT_SPARED, GRADE_BLOCK);
 	strcpy(event.text, "a gateway");
 	expect_line(&event, "spared 198.51.100.7: a gateway; suspected 7.2 of 6.9, SYN scan, 5 closed ports (21 ftp, "
-		    "22 ssh, 23 telnet, 25 smtp, 80 http)");
+			    "22 ssh, 23 telnet, 25 smtp, 80 http)");
 
 	event = event_of(EVENT_FAILED, GRADE_BAN);
 	strcpy(event.text, "the set is full");
@@ -277,7 +281,7 @@ static void kinds_and_ports_stand_alone(void **state)
 	add(&event, EVIDENCE_MARK, 9);
 	add(&event, EVIDENCE_TRAP, 23);
 	event.pieces[4].weight = 50;
-	event.kinds |= 1u << EVIDENCE_ACK;      /* known from older pieces alone */
+	event.kinds |= 1u << EVIDENCE_ACK; /* known from older pieces alone */
 	describe_kinds(&w, &event);
 	assert_string_equal(buf, "Xmas scan, SYN scan, UDP scan, connect scan, ACK scan");
 	w = writer_over(buf, sizeof(buf));
@@ -305,11 +309,11 @@ static void services_are_looked_up(void **state)
 		uint16_t port;
 		const char *name;
 	} cases[] = {
-		{ PROTO_TCP, 21, "ftp" }, { PROTO_TCP, 25, "smtp" }, { PROTO_TCP, 80, "http" },
-		{ PROTO_UDP, 53, "domain" },
-		{ PROTO_TCP, 700, "first" }, { PROTO_SCTP, 7, "sctpd" }, { PROTO_TCP, 65535, "last" },
-		{ PROTO_UDP, 21, NULL }, { PROTO_TCP, 161, NULL }, { PROTO_TCP, 0, NULL }, { PROTO_TCP, 1, NULL },
-		{ PROTO_TCP, 2, NULL }, { PROTO_TCP, 3, NULL }, { PROTO_TCP, 4, NULL }, { PROTO_TCP, 5, NULL },
+		{ PROTO_TCP, 21, "ftp" },     { PROTO_TCP, 25, "smtp" },   { PROTO_TCP, 80, "http" },
+		{ PROTO_UDP, 53, "domain" },  { PROTO_TCP, 700, "first" }, { PROTO_SCTP, 7, "sctpd" },
+		{ PROTO_TCP, 65535, "last" }, { PROTO_UDP, 21, NULL },     { PROTO_TCP, 161, NULL },
+		{ PROTO_TCP, 0, NULL },       { PROTO_TCP, 1, NULL },      { PROTO_TCP, 2, NULL },
+		{ PROTO_TCP, 3, NULL },       { PROTO_TCP, 4, NULL },      { PROTO_TCP, 5, NULL },
 		{ PROTO_ICMP, 21, NULL },
 	};
 	struct service_names *names = service_names_new(services_text, sizeof(services_text) - 1);
@@ -345,7 +349,7 @@ static void service_names_are_bounded(void **state)
 	assert_non_null(text);
 	for (size_t i = 0; i < count; i++)
 		memcpy(text + i * len, line, len);
-	memcpy(text + (count - 1) * len, "b 2/tcp\n", len);     /* beyond the limit */
+	memcpy(text + (count - 1) * len, "b 2/tcp\n", len); /* beyond the limit */
 	names = service_names_new(text, count * len);
 	assert_non_null(names);
 	assert_string_equal(service_name(names, PROTO_TCP, 1), "a");
@@ -360,7 +364,9 @@ static void foreign_events_are_checked(void **state)
 
 	(void)state;
 	assert_true(event_is_valid(&good));
+/* clang-format off */
 #define REFUSED(change) do { bad = good; change; assert_false(event_is_valid(&bad)); } while (0)
+	/* clang-format on */
 	REFUSED(bad.type = EVENT_NONE);
 	REFUSED(bad.type = EVENT_TYPE_COUNT);
 	REFUSED(bad.grade = GRADE_COUNT);

@@ -21,17 +21,44 @@ static void durations_are_parsed_strictly(void **state)
 {
 	static const struct {
 		const char *text;
-		int64_t ms;     /* 0: refused */
+		int64_t ms; /* 0: refused */
 	} cases[] = {
-		{ "90s", 90 * SECOND }, { "10m", 10 * MINUTE }, { "4h", 4 * HOUR }, { "7d", 7 * DAY },
+		{ "90s", 90 * SECOND },
+		{ "10m", 10 * MINUTE },
+		{ "4h", 4 * HOUR },
+		{ "7d", 7 * DAY },
 		{ "2w", 14 * DAY },
-		{ "1h30m", 90 * MINUTE }, { "500ms", 500 }, { "1s500ms", 1500 }, { "1m500ms", MINUTE + 500 },
+		{ "1h30m", 90 * MINUTE },
+		{ "500ms", 500 },
+		{ "1s500ms", 1500 },
+		{ "1m500ms", MINUTE + 500 },
 		{ "1w2d3h4m5s6ms", 9 * DAY + 3 * HOUR + 4 * MINUTE + 5 * SECOND + 6 },
-		{ "3650d", DURATION_MAX_MS }, { "0h5m", 5 * MINUTE }, { "007s", 7 * SECOND },
-		{ "", 0 }, { "10", 0 }, { "m", 0 }, { "0s", 0 }, { "0h0m", 0 }, { "-1s", 0 }, { "+1s", 0 },
-		{ "1.5h", 0 }, { " 1h", 0 }, { "1h ", 0 }, { "1 h", 0 }, { "1H", 0 }, { "1y", 0 }, { "1min", 0 },
-		{ "30m1h", 0 }, { "1h1h", 0 }, { "1h30", 0 }, { "3651d", 0 }, { "522w", 0 }, { "3650d1ms", 0 },
-		{ "99999999999999999999999s", 0 }, { "9223372036854775807ms", 0 }, { "1h\n", 0 },
+		{ "3650d", DURATION_MAX_MS },
+		{ "0h5m", 5 * MINUTE },
+		{ "007s", 7 * SECOND },
+		{ "", 0 },
+		{ "10", 0 },
+		{ "m", 0 },
+		{ "0s", 0 },
+		{ "0h0m", 0 },
+		{ "-1s", 0 },
+		{ "+1s", 0 },
+		{ "1.5h", 0 },
+		{ " 1h", 0 },
+		{ "1h ", 0 },
+		{ "1 h", 0 },
+		{ "1H", 0 },
+		{ "1y", 0 },
+		{ "1min", 0 },
+		{ "30m1h", 0 },
+		{ "1h1h", 0 },
+		{ "1h30", 0 },
+		{ "3651d", 0 },
+		{ "522w", 0 },
+		{ "3650d1ms", 0 },
+		{ "99999999999999999999999s", 0 },
+		{ "9223372036854775807ms", 0 },
+		{ "1h\n", 0 },
 	};
 
 	(void)state;
@@ -50,11 +77,26 @@ static void durations_are_written_short(void **state)
 		int64_t ms;
 		const char *text;
 	} cases[] = {
-		{ 0, "0s" }, { -5, "0s" }, { INT64_MIN, "0s" }, { 1, "1ms" }, { 999, "999ms" }, { 1000, "1s" },
-		{ 2999, "2s" }, { 3 * SECOND, "3s" }, { 90 * SECOND, "1m30s" }, { 10 * MINUTE, "10m" },
-		{ HOUR, "1h" }, { 90 * MINUTE, "1h30m" }, { HOUR + 5 * SECOND, "1h" }, { 4 * HOUR, "4h" },
-		{ DAY, "1d" }, { 7 * DAY, "7d" }, { 7 * DAY - HOUR, "6d23h" }, { 7 * DAY - 1, "6d23h" },
-		{ DURATION_MAX_MS, "3650d" }, { INT64_MAX, "106751991167d7h" },
+		{ 0, "0s" },
+		{ -5, "0s" },
+		{ INT64_MIN, "0s" },
+		{ 1, "1ms" },
+		{ 999, "999ms" },
+		{ 1000, "1s" },
+		{ 2999, "2s" },
+		{ 3 * SECOND, "3s" },
+		{ 90 * SECOND, "1m30s" },
+		{ 10 * MINUTE, "10m" },
+		{ HOUR, "1h" },
+		{ 90 * MINUTE, "1h30m" },
+		{ HOUR + 5 * SECOND, "1h" },
+		{ 4 * HOUR, "4h" },
+		{ DAY, "1d" },
+		{ 7 * DAY, "7d" },
+		{ 7 * DAY - HOUR, "6d23h" },
+		{ 7 * DAY - 1, "6d23h" },
+		{ DURATION_MAX_MS, "3650d" },
+		{ INT64_MAX, "106751991167d7h" },
 	};
 	char text[DURATION_TEXT_MAX];
 

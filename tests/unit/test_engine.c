@@ -298,7 +298,7 @@ static void untrusted_state_is_refused(void **state)
 	bad.grade = GRADE_COUNT;
 	assert_int_equal(engine_restore_block(core.engine, &bad, core.now_ms), ENGINE_INVALID);
 	bad = block;
-	bad.until_ms = 0;       /* for good, without an admin's word */
+	bad.until_ms = 0; /* for good, without an admin's word */
 	assert_int_equal(engine_restore_block(core.engine, &bad, core.now_ms), ENGINE_INVALID);
 	bad = block;
 	memset(bad.reason, 'x', sizeof(bad.reason));

@@ -12,8 +12,8 @@ static struct probe random_probe(struct seed *seed)
 {
 	struct probe probe = { .port = (uint8_t)seed_below(seed, PROBE_PORT_COUNT) };
 	struct packet *p = &probe.packet;
-	static const uint8_t protocols[] = { PROTO_TCP,	   PROTO_TCP,  PROTO_TCP, PROTO_UDP, PROTO_ICMP,
-					     PROTO_ICMPV6, PROTO_SCTP, 3,	  4,	     99 };
+	static const uint8_t protocols[] = { PROTO_TCP,    PROTO_TCP,  PROTO_TCP, PROTO_UDP, PROTO_ICMP,
+					     PROTO_ICMPV6, PROTO_SCTP, 3,         4,         99 };
 	bool v6 = seed_below(seed, 3) == 0;
 
 	for (int i = 0; i < 16; i++)
@@ -93,27 +93,18 @@ static void random_order(struct core *core, struct seed *seed)
 		engine_block(core->engine, &what, seed_below(seed, 100000), seed_below(seed, 2), "r", core->now_ms,
 			     core->actions);
 		break;
-	case 1:
-		engine_unblock(core->engine, &what, core->now_ms, core->actions);
-		break;
+	case 1: engine_unblock(core->engine, &what, core->now_ms, core->actions); break;
 	case 2:
 		engine_allow(core->engine, &what, core->now_ms + 60000, ALLOW_ADMIN, core->now_ms, core->actions);
 		break;
-	case 3:
-		engine_disallow(core->engine, &what);
-		break;
+	case 3: engine_disallow(core->engine, &what); break;
 	case 4:
 		engine_protect(core->engine, &what, 1 + seed_below(seed, PROTECT_WHY_COUNT - 1), core->now_ms,
 			       core->actions);
 		break;
-	case 5:
-		engine_protect_clear(core->engine, 1 + seed_below(seed, PROTECT_WHY_COUNT - 1));
-		break;
-	case 6:
-		engine_customer(core->engine, &probe.packet.src, core->now_ms);
-		break;
-	default:
-		engine_block_failed(core->engine, &what, core->now_ms);
+	case 5: engine_protect_clear(core->engine, 1 + seed_below(seed, PROTECT_WHY_COUNT - 1)); break;
+	case 6: engine_customer(core->engine, &probe.packet.src, core->now_ms); break;
+	default: engine_block_failed(core->engine, &what, core->now_ms);
 	}
 }
 

@@ -67,9 +67,9 @@ static void test_the_first_look_tells_nothing(void **state)
 	(void)state;
 	assert_int_equal(look(book, found, 2), 0);
 	assert_int_equal(look(book, found, 3), 1);
-	assert_int_equal(look(book, found, 3), 0);              /* once */
+	assert_int_equal(look(book, found, 3), 0); /* once */
 	assert_int_equal(look(book, found, 2), 0);
-	assert_int_equal(look(book, found, 4), 0);              /* it came back; loopback is nobody's business */
+	assert_int_equal(look(book, found, 4), 0); /* it came back; loopback is nobody's business */
 	assert_false(exposure_book_find(book, &found[2])->accepted);
 	exposure_book_accept(book);
 	assert_true(exposure_book_find(book, &found[2])->accepted);
@@ -84,7 +84,7 @@ static void test_udp_sockets_that_pass(void **state)
 
 	(void)state;
 	assert_int_equal(look(book, NULL, 0), 0);
-	assert_int_equal(look(book, found, 2), 0);              /* a second look decides */
+	assert_int_equal(look(book, found, 2), 0); /* a second look decides */
 	assert_int_equal(look(book, found, 2), 1);
 	assert_int_equal(look(book, found, 2), 0);
 	free(book);
@@ -121,9 +121,18 @@ static void test_text_and_back(void **state)
 static void test_lines_that_make_no_sense(void **state)
 {
 	static const char *const lines[] = {
-		"accepted tcp 0.0.0.0", "accepted tcp 0.0.0.0 0", "accepted tcp 0.0.0.0 65536", "accepted tcp name 22",
-		"allowed tcp 0.0.0.0 22", "accepted sctp 0.0.0.0 22", "accepted tcp66 :: 22", "accepted t :: 22",
-		"accepted tcp 0.0.0.0 22 more", "accepted tcp 0.0.0.0 -22", "\t", "x",
+		"accepted tcp 0.0.0.0",
+		"accepted tcp 0.0.0.0 0",
+		"accepted tcp 0.0.0.0 65536",
+		"accepted tcp name 22",
+		"allowed tcp 0.0.0.0 22",
+		"accepted sctp 0.0.0.0 22",
+		"accepted tcp66 :: 22",
+		"accepted t :: 22",
+		"accepted tcp 0.0.0.0 22 more",
+		"accepted tcp 0.0.0.0 -22",
+		"\t",
+		"x",
 	};
 
 	(void)state;
@@ -175,8 +184,9 @@ static void test_a_full_book(void **state)
 
 static void test_the_line(void **state)
 {
-	struct event event = { .at_ms = 1, .type = EVENT_EXPOSURE, .sources = 1,
-			       .text = "tcp 0.0.0.0:3306 mysql, uid 107" };
+	struct event event = {
+		.at_ms = 1, .type = EVENT_EXPOSURE, .sources = 1, .text = "tcp 0.0.0.0:3306 mysql, uid 107"
+	};
 	char line[256];
 	struct writer w = writer_over(line, sizeof(line));
 

@@ -94,8 +94,13 @@ static struct hook_spec spec_of(const char *a, const char *b, const char *c, int
 }
 
 static const struct hook_values values = {
-	.source = "198.51.100.7", .event = "block", .grade = "block", .reason = "SYN scan; $(reboot) \"quoted\" --evil",
-	.ports = "21,22", .duration = "10m", .incident = "42",
+	.source = "198.51.100.7",
+	.event = "block",
+	.grade = "block",
+	.reason = "SYN scan; $(reboot) \"quoted\" --evil",
+	.ports = "21,22",
+	.duration = "10m",
+	.incident = "42",
 };
 
 static void wait_for(struct fixture *f, unsigned wanted)
@@ -222,7 +227,7 @@ static void one_that_leaves_children(void **state)
 	wait_for(f, 1);
 	child = atoi(f->output);
 	assert_true(child > 0);
-	for (int i = 0; i < 100 && process_is_alive(child); i++)        /* a loaded machine takes its time */
+	for (int i = 0; i < 100 && process_is_alive(child); i++) /* a loaded machine takes its time */
 		nanosleep(&moment, NULL);
 	assert_false(process_is_alive(child));
 }

@@ -32,8 +32,8 @@ static void test_packets_are_whole(void **state)
 		uint8_t protocol, flags;
 	} cases[] = {
 		{ "198.51.100.1", PROTO_TCP, TCP_SYN }, { "198.51.100.1", PROTO_TCP, TCP_RST },
-		{ "198.51.100.1", PROTO_UDP, 0 }, { "2001:db8::1", PROTO_TCP, TCP_SYN },
-		{ "2001:db8::1", PROTO_TCP, TCP_RST }, { "2001:db8::1", PROTO_UDP, 0 },
+		{ "198.51.100.1", PROTO_UDP, 0 },       { "2001:db8::1", PROTO_TCP, TCP_SYN },
+		{ "2001:db8::1", PROTO_TCP, TCP_RST },  { "2001:db8::1", PROTO_UDP, 0 },
 	};
 
 	(void)state;

@@ -19,17 +19,32 @@ static void flags_are_named(void **state)
 	static const struct {
 		uint8_t flags, kind;
 	} cases[] = {
-		{ TCP_SYN, EVIDENCE_SYN }, { TCP_SYN | TCP_ECE | TCP_CWR, EVIDENCE_SYN },
-		{ 0, EVIDENCE_NULL }, { TCP_ECE, EVIDENCE_NULL }, { TCP_FIN, EVIDENCE_FIN },
-		{ TCP_FIN | TCP_PSH | TCP_URG, EVIDENCE_XMAS }, { TCP_SYN | TCP_FIN, EVIDENCE_SYNFIN },
-		{ TCP_SYN | TCP_FIN | TCP_ACK, EVIDENCE_SYNFIN }, { TCP_SYN | TCP_RST, EVIDENCE_SYNRST },
-		{ TCP_PSH, EVIDENCE_FLAGS }, { TCP_URG, EVIDENCE_FLAGS }, { TCP_URG | TCP_PSH, EVIDENCE_FLAGS },
-		{ TCP_FIN | TCP_URG, EVIDENCE_FLAGS }, { TCP_SYN | TCP_URG, EVIDENCE_FLAGS },
-		{ TCP_RST | TCP_FIN, EVIDENCE_FLAGS }, { 0x3f, EVIDENCE_FLAGS },
-		{ TCP_ACK, EVIDENCE_ACK }, { TCP_ACK | TCP_PSH, EVIDENCE_ACK }, { TCP_ACK | TCP_URG, EVIDENCE_ACK },
-		{ TCP_FIN | TCP_ACK, EVIDENCE_MAIMON }, { TCP_FIN | TCP_PSH | TCP_ACK, EVIDENCE_MAIMON },
-		{ TCP_SYN | TCP_ACK, EVIDENCE_NONE }, { TCP_RST, EVIDENCE_NONE }, { TCP_RST | TCP_ACK, EVIDENCE_NONE },
-		{ TCP_RST | TCP_ACK | TCP_PSH, EVIDENCE_NONE }, { TCP_SYN | TCP_ACK | TCP_ECE, EVIDENCE_NONE },
+		{ TCP_SYN, EVIDENCE_SYN },
+		{ TCP_SYN | TCP_ECE | TCP_CWR, EVIDENCE_SYN },
+		{ 0, EVIDENCE_NULL },
+		{ TCP_ECE, EVIDENCE_NULL },
+		{ TCP_FIN, EVIDENCE_FIN },
+		{ TCP_FIN | TCP_PSH | TCP_URG, EVIDENCE_XMAS },
+		{ TCP_SYN | TCP_FIN, EVIDENCE_SYNFIN },
+		{ TCP_SYN | TCP_FIN | TCP_ACK, EVIDENCE_SYNFIN },
+		{ TCP_SYN | TCP_RST, EVIDENCE_SYNRST },
+		{ TCP_PSH, EVIDENCE_FLAGS },
+		{ TCP_URG, EVIDENCE_FLAGS },
+		{ TCP_URG | TCP_PSH, EVIDENCE_FLAGS },
+		{ TCP_FIN | TCP_URG, EVIDENCE_FLAGS },
+		{ TCP_SYN | TCP_URG, EVIDENCE_FLAGS },
+		{ TCP_RST | TCP_FIN, EVIDENCE_FLAGS },
+		{ 0x3f, EVIDENCE_FLAGS },
+		{ TCP_ACK, EVIDENCE_ACK },
+		{ TCP_ACK | TCP_PSH, EVIDENCE_ACK },
+		{ TCP_ACK | TCP_URG, EVIDENCE_ACK },
+		{ TCP_FIN | TCP_ACK, EVIDENCE_MAIMON },
+		{ TCP_FIN | TCP_PSH | TCP_ACK, EVIDENCE_MAIMON },
+		{ TCP_SYN | TCP_ACK, EVIDENCE_NONE },
+		{ TCP_RST, EVIDENCE_NONE },
+		{ TCP_RST | TCP_ACK, EVIDENCE_NONE },
+		{ TCP_RST | TCP_ACK | TCP_PSH, EVIDENCE_NONE },
+		{ TCP_SYN | TCP_ACK | TCP_ECE, EVIDENCE_NONE },
 	};
 
 	(void)state;
@@ -61,11 +76,10 @@ static void empty_pings_are_nmaps(void **state)
 		uint16_t payload_len;
 		bool dont_fragment, marked;
 	} cases[] = {
-		{ PROTO_ICMP, 8, 0, false, true }, { PROTO_ICMP, 8, 56, false, false },
-		{ PROTO_ICMP, 8, 0, true, false },
-		{ PROTO_ICMP, 13, 12, false, false }, { PROTO_ICMP, 0, 0, false, false },
-		{ PROTO_ICMPV6, 128, 4, false, true }, { PROTO_ICMPV6, 128, 60, false, false },
-		{ PROTO_ICMPV6, 135, 4, false, false },
+		{ PROTO_ICMP, 8, 0, false, true },       { PROTO_ICMP, 8, 56, false, false },
+		{ PROTO_ICMP, 8, 0, true, false },       { PROTO_ICMP, 13, 12, false, false },
+		{ PROTO_ICMP, 0, 0, false, false },      { PROTO_ICMPV6, 128, 4, false, true },
+		{ PROTO_ICMPV6, 128, 60, false, false }, { PROTO_ICMPV6, 135, 4, false, false },
 	};
 
 	(void)state;
@@ -97,25 +111,43 @@ static void protocols_are_judged(void **state)
 		uint8_t protocol, type, kind, payload_len;
 		bool v6;
 	} cases[] = {
-		{ PROTO_ICMP, 8, EVIDENCE_ICMP_ECHO, 56, false }, { PROTO_ICMP, 0, EVIDENCE_NONE, 56, false },
-		{ PROTO_ICMP, 3, EVIDENCE_NONE, 28, false }, { PROTO_ICMP, 11, EVIDENCE_NONE, 28, false },
-		{ PROTO_ICMP, 13, EVIDENCE_ICMP_TIMESTAMP, 12, false }, { PROTO_ICMP, 14, EVIDENCE_NONE, 12, false },
-		{ PROTO_ICMP, 17, EVIDENCE_ICMP_MASK, 4, false }, { PROTO_ICMP, 8, EVIDENCE_PROTOCOL, 56, true },
-		{ PROTO_ICMPV6, 128, EVIDENCE_ICMP_ECHO, 60, true }, { PROTO_ICMPV6, 2, EVIDENCE_NONE, 60, true },
-		{ PROTO_ICMPV6, 135, EVIDENCE_NONE, 20, true }, { PROTO_ICMPV6, 128, EVIDENCE_PROTOCOL, 60, false },
-		{ 3, 0, EVIDENCE_PROTOCOL, 20, false }, { 33, 0, EVIDENCE_PROTOCOL, 20, false },
-		{ 255, 0, EVIDENCE_PROTOCOL, 20, false }, { 59, 0, EVIDENCE_NONE, 0, true },
-		{ 2, 0, EVIDENCE_NONE, 8, false }, { 2, 0, EVIDENCE_PROTOCOL, 8, true },
+		{ PROTO_ICMP, 8, EVIDENCE_ICMP_ECHO, 56, false },
+		{ PROTO_ICMP, 0, EVIDENCE_NONE, 56, false },
+		{ PROTO_ICMP, 3, EVIDENCE_NONE, 28, false },
+		{ PROTO_ICMP, 11, EVIDENCE_NONE, 28, false },
+		{ PROTO_ICMP, 13, EVIDENCE_ICMP_TIMESTAMP, 12, false },
+		{ PROTO_ICMP, 14, EVIDENCE_NONE, 12, false },
+		{ PROTO_ICMP, 17, EVIDENCE_ICMP_MASK, 4, false },
+		{ PROTO_ICMP, 8, EVIDENCE_PROTOCOL, 56, true },
+		{ PROTO_ICMPV6, 128, EVIDENCE_ICMP_ECHO, 60, true },
+		{ PROTO_ICMPV6, 2, EVIDENCE_NONE, 60, true },
+		{ PROTO_ICMPV6, 135, EVIDENCE_NONE, 20, true },
+		{ PROTO_ICMPV6, 128, EVIDENCE_PROTOCOL, 60, false },
+		{ 3, 0, EVIDENCE_PROTOCOL, 20, false },
+		{ 33, 0, EVIDENCE_PROTOCOL, 20, false },
+		{ 255, 0, EVIDENCE_PROTOCOL, 20, false },
+		{ 59, 0, EVIDENCE_NONE, 0, true },
+		{ 2, 0, EVIDENCE_NONE, 8, false },
+		{ 2, 0, EVIDENCE_PROTOCOL, 8, true },
 		/* tunnels and routing: spoken here, but never without a word */
-		{ 4, 0, EVIDENCE_NONE, 20, false }, { 4, 0, EVIDENCE_PROTOCOL, 0, false },
-		{ 41, 0, EVIDENCE_NONE, 20, false }, { 41, 0, EVIDENCE_PROTOCOL, 0, false },
-		{ 47, 0, EVIDENCE_NONE, 20, false }, { 47, 0, EVIDENCE_PROTOCOL, 0, false },
-		{ 50, 0, EVIDENCE_NONE, 20, false }, { 50, 0, EVIDENCE_PROTOCOL, 0, false },
-		{ 51, 0, EVIDENCE_NONE, 20, false }, { 51, 0, EVIDENCE_PROTOCOL, 0, false },
-		{ 89, 0, EVIDENCE_NONE, 20, false }, { 89, 0, EVIDENCE_PROTOCOL, 0, false },
-		{ 103, 0, EVIDENCE_NONE, 20, false }, { 103, 0, EVIDENCE_PROTOCOL, 0, false },
-		{ 112, 0, EVIDENCE_NONE, 20, false }, { 112, 0, EVIDENCE_PROTOCOL, 0, false },
-		{ PROTO_SCTP, 1, EVIDENCE_SCTP_INIT, 4, false }, { PROTO_SCTP, 10, EVIDENCE_SCTP_COOKIE, 4, false },
+		{ 4, 0, EVIDENCE_NONE, 20, false },
+		{ 4, 0, EVIDENCE_PROTOCOL, 0, false },
+		{ 41, 0, EVIDENCE_NONE, 20, false },
+		{ 41, 0, EVIDENCE_PROTOCOL, 0, false },
+		{ 47, 0, EVIDENCE_NONE, 20, false },
+		{ 47, 0, EVIDENCE_PROTOCOL, 0, false },
+		{ 50, 0, EVIDENCE_NONE, 20, false },
+		{ 50, 0, EVIDENCE_PROTOCOL, 0, false },
+		{ 51, 0, EVIDENCE_NONE, 20, false },
+		{ 51, 0, EVIDENCE_PROTOCOL, 0, false },
+		{ 89, 0, EVIDENCE_NONE, 20, false },
+		{ 89, 0, EVIDENCE_PROTOCOL, 0, false },
+		{ 103, 0, EVIDENCE_NONE, 20, false },
+		{ 103, 0, EVIDENCE_PROTOCOL, 0, false },
+		{ 112, 0, EVIDENCE_NONE, 20, false },
+		{ 112, 0, EVIDENCE_PROTOCOL, 0, false },
+		{ PROTO_SCTP, 1, EVIDENCE_SCTP_INIT, 4, false },
+		{ PROTO_SCTP, 10, EVIDENCE_SCTP_COOKIE, 4, false },
 		{ PROTO_SCTP, 6, EVIDENCE_NONE, 0, false },
 	};
 
@@ -187,12 +219,12 @@ static void marks_need_two_features(void **state)
 	bare.mss = 1460;
 	bare.dont_fragment = true;
 	assert_int_equal(judge_mark(&bare), TOOL_NONE);
-	p.ip_id = 54321;        /* one feature alone */
+	p.ip_id = 54321; /* one feature alone */
 	assert_int_equal(judge_mark(&p), TOOL_NONE);
 	p.window = 65535;
 	p.tcp_option_count = 0;
 	assert_int_equal(judge_mark(&p), TOOL_ZMAP);
-	p.seq = 0xc0000201;     /* 192.0.2.1 */
+	p.seq = 0xc0000201; /* 192.0.2.1 */
 	assert_int_equal(judge_mark(&p), TOOL_MIRAI);
 	p.seq = 0x12345678;
 	p.ip_id = (uint16_t)(0xc0000201u ^ 22 ^ 0x12345678u);

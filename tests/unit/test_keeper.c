@@ -57,8 +57,9 @@ static void test_explanation_adds_up(void **state)
 
 	(void)state;
 	for (int round = 0; round < 500; round++) {
-		struct explain_view view = { .alert_mn = 4600, .block_mn = 6900, .ban_mn = 9200,
-					     .slow_half_life_ms = 86400000 };
+		struct explain_view view = {
+			.alert_mn = 4600, .block_mn = 6900, .ban_mn = 9200, .slow_half_life_ms = 86400000
+		};
 		double sum;
 		json_t *object;
 		size_t at;
@@ -86,10 +87,10 @@ static void test_explanation_adds_up(void **state)
 		object = view_explain(&view, now_ms, NULL);
 		assert_non_null(object);
 		sum = json_number_value(json_object_get(object, "adjustment"));
-		json_array_foreach(json_object_get(object, "evidence"), at, item)
-			sum += json_number_value(json_object_get(item, "now"));
-		json_array_foreach(json_object_get(object, "older"), at, item)
-			sum += json_number_value(json_object_get(item, "now"));
+		json_array_foreach(json_object_get(object, "evidence"), at, item) sum +=
+			json_number_value(json_object_get(item, "now"));
+		json_array_foreach(json_object_get(object, "older"), at, item) sum +=
+			json_number_value(json_object_get(item, "now"));
 		assert_true(sum - json_number_value(json_object_get(object, "score")) < 0.0005);
 		assert_true(sum - json_number_value(json_object_get(object, "score")) > -0.0005);
 		json_decref(object);

@@ -74,7 +74,7 @@ static void test_dump(void **state)
 		{ "::1", SOCK_STREAM, 8005, true, true, true, true },
 		{ "0.0.0.0", SOCK_DGRAM, 8006, false, true, false, false },
 		{ "::1", SOCK_DGRAM, 8007, false, true, true, true },
-		{ "0.0.0.0", SOCK_STREAM, 8008, false, false, false, false },  /* bound, not listening */
+		{ "0.0.0.0", SOCK_STREAM, 8008, false, false, false, false }, /* bound, not listening */
 	};
 	enum { COUNT = sizeof(cases) / sizeof(cases[0]) };
 	struct listeners *listeners;

@@ -75,7 +75,10 @@ static void put_text(const char *root, const char *path, const char *text)
 static const char *names(const char *root, char *out, size_t size)
 {
 	static const char kinds[] = {
-		[LOGINS_SESSION] = 'S', [LOGINS_RESOLVER] = 'R', [LOGINS_NTP] = 'N', [LOGINS_DHCP] = 'D',
+		[LOGINS_SESSION] = 'S',
+		[LOGINS_RESOLVER] = 'R',
+		[LOGINS_NTP] = 'N',
+		[LOGINS_DHCP] = 'D',
 	};
 	struct logins_entry list[64];
 	size_t count = logins_read(root, list, 64), at = 0;
@@ -134,8 +137,7 @@ static void test_text_files(void **state)
 		  "N 192.0.2.3, N 2001:db8::3" },
 		{ "/etc/chrony/sources.d/a.sources", "server 192.0.2.3\n", "N 192.0.2.3" },
 		{ "/etc/chrony/sources.d/a.old", "server 192.0.2.3\n", "" },
-		{ "/etc/ntpsec/ntp.conf",
-		  "server -4 192.0.2.3 key 7\nserver 127.127.1.0\nrestrict 192.0.2.4\n",
+		{ "/etc/ntpsec/ntp.conf", "server -4 192.0.2.3 key 7\nserver 127.127.1.0\nrestrict 192.0.2.4\n",
 		  "N 192.0.2.3" },
 		{ "/etc/systemd/timesyncd.conf",
 		  "[Time]\n#NTP=192.0.2.9\nNTP=192.0.2.3 ntp.example 2001:db8::3\n"
@@ -163,10 +165,10 @@ static void test_utmp(void **state)
 	memset(records, 0, sizeof(records));
 	records[0].ut_type = USER_PROCESS;
 	memcpy(records[0].ut_addr_v6, (const uint8_t[]){ 198, 51, 100, 7 }, 4);
-	memset(records[0].ut_host, '9', sizeof(records[0].ut_host));   /* no NUL in it */
+	memset(records[0].ut_host, '9', sizeof(records[0].ut_host)); /* no NUL in it */
 	records[1].ut_type = DEAD_PROCESS;
 	memcpy(records[1].ut_addr_v6, (const uint8_t[]){ 198, 51, 100, 8 }, 4);
-	records[2].ut_type = LOGIN_PROCESS;     /* at the prompt: not logged in */
+	records[2].ut_type = LOGIN_PROCESS; /* at the prompt: not logged in */
 	memcpy(records[2].ut_addr_v6, (const uint8_t[]){ 198, 51, 100, 9 }, 4);
 	records[3].ut_type = USER_PROCESS;
 	memcpy(records[3].ut_addr_v6, (const uint8_t[]){ 0x20, 0x01, 0x0d, 0xb8, [15] = 0x77 }, 16);
@@ -174,7 +176,7 @@ static void test_utmp(void **state)
 	strcpy(records[4].ut_host, "198.51.100.10");
 	records[5].ut_type = USER_PROCESS;
 	strcpy(records[5].ut_host, ":0");
-	records[6].ut_type = USER_PROCESS;      /* cut off below: half a record */
+	records[6].ut_type = USER_PROCESS; /* cut off below: half a record */
 	memcpy(records[6].ut_addr_v6, (const uint8_t[]){ 198, 51, 100, 11 }, 4);
 	put(*state, "/run/utmp", records, sizeof(records) - sizeof(records[0]) / 2);
 	assert_string_equal(names(*state, got, sizeof(got)), "S 198.51.100.7, S 2001:db8::77, S 198.51.100.10");

@@ -36,12 +36,12 @@
 #define OURS    "192.0.2.1"
 
 /* cmocka's assertions must not be used in a child: they would carry on with the next test there. */
-#define CHECK(condition)                                                                    \
-	do {                                                                                \
-		if (!(condition)) {                                                         \
-			fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition);     \
-			_exit(1);                                                           \
-		}                                                                           \
+#define CHECK(condition)                                                                                               \
+	do {                                                                                                           \
+		if (!(condition)) {                                                                                    \
+			fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition);                                \
+			_exit(1);                                                                                      \
+		}                                                                                                      \
 	} while (0)
 
 static void in_namespace(void (*test)(void))
@@ -170,8 +170,9 @@ static uint16_t sum(const uint8_t *data, size_t len, uint32_t start)
 /* A bare TCP segment from 192.0.2.`host` to our port. */
 static void send_tcp(int tun, uint8_t host, uint16_t port, uint8_t flags)
 {
-	uint8_t p[40] = { 0x45, 0, 0, 40, 0, 1, 0, 0, 64, IPPROTO_TCP, 0, 0, 192, 0, 2, host, 192, 0, 2, 1,
-			  0x9c, 0x40, port >> 8, port & 0xff, 0, 0, 0, 1, 0, 0, 0, 0, 0x50, flags, 4, 0 };
+	uint8_t p[40] = { 0x45, 0, 0, 40,   0,   1, 0, 0, 64,   IPPROTO_TCP, 0,         0,
+			  192,  0, 2, host, 192, 0, 2, 1, 0x9c, 0x40,        port >> 8, port & 0xff,
+			  0,    0, 0, 1,    0,   0, 0, 0, 0x50, flags,       4,         0 };
 	uint16_t check = sum(p, 20, 0);
 
 	p[10] = check >> 8;
@@ -221,7 +222,7 @@ static bool judge(void *context, const struct nfqueue_packet *packet)
 
 	CHECK(packet->copied >= 24 && packet->ifindex > 0);
 	if (seen->count < 8)
-		seen->classes[seen->count] = packet->class;
+		seen->classes[seen->count] = packet->number;
 	seen->count++;
 	return (packet->data[22] << 8 | packet->data[23]) != seen->drop_port;
 }
@@ -244,12 +245,12 @@ static void modes(void)
 
 	CHECK(nft_check(nft) == 1);
 	CHECK(nft_rules_replace(nft, rules) == 0 && nft_check(nft) == 1);
-	CHECK(nft_add(nft, &e, 1) == 0 && nft_check(nft) == 1);         /* a new length: a set, no rule yet */
+	CHECK(nft_add(nft, &e, 1) == 0 && nft_check(nft) == 1); /* a new length: a set, no rule yet */
 	rules->mode = NFT_PAUSED;
 	CHECK(nft_rules_replace(nft, rules) == 0 && nft_check(nft) == 1);
 	rules->mode = NFT_BLOCK;
 	rules->trap_port_v4 = rules->trap_port_v6 = 4000;
-	rules->trap_tcp[0] = (struct nft_port_range){ 20, 30 };         /* overlapping, and up to the end */
+	rules->trap_tcp[0] = (struct nft_port_range){ 20, 30 }; /* overlapping, and up to the end */
 	rules->trap_tcp[1] = (struct nft_port_range){ 25, 65535 };
 	rules->trap_tcp_count = 2;
 	CHECK(nft_rules_replace(nft, rules) == 0 && nft_check(nft) == 1);
@@ -269,13 +270,13 @@ static void lists(void)
 	struct told told;
 
 	CHECK(nft_add(nft, two, 1) == 0);
-	CHECK(nft_add(nft, two, 2) == 0);       /* again and twice: the last time counts */
+	CHECK(nft_add(nft, two, 2) == 0); /* again and twice: the last time counts */
 	told = standing();
 	CHECK(told.count == 1 && told.last.timeout_ms > 5000 && told.last.timeout_ms <= 9000);
 	CHECK(nft_add(nft, two, 1) == 0);
 	told = standing();
 	CHECK(told.last.timeout_ms > 50000);
-	CHECK(nft_add(nft, &wide, 1) == 0 && nft_add(nft, &narrow, 1) == 0);    /* overlapping */
+	CHECK(nft_add(nft, &wide, 1) == 0 && nft_add(nft, &narrow, 1) == 0); /* overlapping */
 	CHECK(nft_delete(nft, &narrow, 1) == 0);
 	CHECK(nft_delete(nft, &gone, 1) == 0 && nft_delete(nft, &two[0], 1) == 0 && nft_delete(nft, two, 2) == 0);
 	CHECK(standing().count == 0);
@@ -335,25 +336,25 @@ static void packets(void)
 	int tun = tun_up();
 
 	listen_on(80);
-	send_tcp(tun, 7, 81, SYN);              /* nobody reads the queue: passes */
+	send_tcp(tun, 7, 81, SYN); /* nobody reads the queue: passes */
 	CHECK(answer(tun, 2000) == (RST | ACK));
 	CHECK(nfqueue_open(QUEUE, 3, &queue) == 0);
 	CHECK(nfqueue_open(QUEUE + 2, 1, &second) == -EBUSY);
-	send_tcp(tun, 8, 80, SYN);              /* served, and not in `seen`: never queued */
+	send_tcp(tun, 8, 80, SYN); /* served, and not in `seen`: never queued */
 	CHECK(answer(tun, 2000) == (SYN | ACK));
 	send_tcp(tun, 9, 98, SYN);
-	send_tcp(tun, 9, 80, 0);                /* no flags at all: suspicious everywhere */
+	send_tcp(tun, 9, 80, 0); /* no flags at all: suspicious everywhere */
 	send_tcp(tun, 9, 99, SYN);
-	send_tcp(tun, 9, 97, RST);              /* weighs nothing */
+	send_tcp(tun, 9, 97, RST); /* weighs nothing */
 	read_queue(queue, &seen, 3);
 	CHECK(seen.count == 3 && seen.classes[0] == 0 && seen.classes[1] == 0 && seen.classes[2] == 0);
-	CHECK(answer(tun, 500) == (RST | ACK) && answer(tun, 200) == -1);       /* 98 alone was answered */
+	CHECK(answer(tun, 500) == (RST | ACK) && answer(tun, 200) == -1); /* 98 alone was answered */
 	CHECK(nft_add(nft, &soft, 1) == 0 && nft_add(nft, &hard, 1) == 0);
 	send_tcp(tun, 9, 81, SYN);
 	send_tcp(tun, 10, 81, SYN);
 	CHECK(answer(tun, 300) == -1);
 	CHECK(nft_delete(nft, &hard, 1) == 0);
-	send_tcp(tun, 10, 80, SYN);             /* free again */
+	send_tcp(tun, 10, 80, SYN); /* free again */
 	CHECK(answer(tun, 2000) == (SYN | ACK));
 	CHECK(nft_read_counters(nft, &counters) == 0);
 	CHECK(counters.dropped_soft >= 1 && counters.dropped_hard == 1 && counters.queued_closed == 4);
@@ -393,23 +394,23 @@ static void reader_killed(void)
 		nanosleep(&tick, NULL);
 	CHECK(*(volatile unsigned *)held == 20);
 	CHECK(kill(reader, SIGKILL) == 0 && waitpid(reader, NULL, 0) == reader);
-	send_tcp(tun, 9, 999, SYN);             /* and one that nobody has read */
+	send_tcp(tun, 9, 999, SYN); /* and one that nobody has read */
 	CHECK(answer(tun, 100) == -1);
 	CHECK(nfqueue_accept_all(queue) == 0);
 	while (answer(tun, 500) == (RST | ACK))
 		answers++;
 	CHECK(answers == 21);
-	send_tcp(tun, 9, 998, SYN);             /* from now on everything passes */
+	send_tcp(tun, 9, 998, SYN); /* from now on everything passes */
 	CHECK(answer(tun, 1000) == (RST | ACK));
 	nfqueue_close(queue);
 	nft_close(nft);
 }
 
-#define LIVE(name)                           \
-	static void test_##name(void **state) \
-	{                                     \
-		(void)state;                  \
-		in_namespace(name);           \
+#define LIVE(name)                                                                                                     \
+	static void test_##name(void **state)                                                                          \
+	{                                                                                                              \
+		(void)state;                                                                                           \
+		in_namespace(name);                                                                                    \
 	}
 
 LIVE(modes)

@@ -16,7 +16,7 @@
 struct build {
 	uint8_t b[2048];
 	size_t len;
-	size_t transport;       /* offset */
+	size_t transport; /* offset */
 };
 
 static void put(struct build *p, const void *bytes, size_t len)
@@ -48,9 +48,8 @@ static struct build v4(uint8_t protocol)
 static struct build v6(uint8_t next)
 {
 	static const uint8_t header[40] = {
-		0x60, 0, 0, 0, 0, 0, 0, 57,
-		0x20, 0x01, 0x0d, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 7,
-		0x20, 0x01, 0x0d, 0xb8, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1,
+		0x60, 0, 0, 0, 0,    0,    0,    57,   0x20, 0x01, 0x0d, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0,
+		0,    0, 0, 7, 0x20, 0x01, 0x0d, 0xb8, 0,    1,    0,    0,    0, 0, 0, 0, 0, 0, 0, 1,
 	};
 	struct build p = { .len = 0 };
 
@@ -181,9 +180,9 @@ static void checksums_are_verified(void **state)
 		size_t at, len;
 		bool pseudo;
 	} cases[] = {
-		{ PROTO_TCP, 4, 16, 25, true }, { PROTO_TCP, 6, 16, 24, true },
-		{ PROTO_UDP, 4, 6, 8, true }, { PROTO_UDP, 4, 6, 13, true }, { PROTO_UDP, 6, 6, 9, true },
-		{ PROTO_ICMP, 4, 2, 8, false }, { PROTO_ICMP, 4, 2, 65, false }, { PROTO_ICMPV6, 6, 2, 9, true },
+		{ PROTO_TCP, 4, 16, 25, true },  { PROTO_TCP, 6, 16, 24, true },  { PROTO_UDP, 4, 6, 8, true },
+		{ PROTO_UDP, 4, 6, 13, true },   { PROTO_UDP, 6, 6, 9, true },    { PROTO_ICMP, 4, 2, 8, false },
+		{ PROTO_ICMP, 4, 2, 65, false }, { PROTO_ICMPV6, 6, 2, 9, true },
 	};
 
 	(void)state;
@@ -194,13 +193,13 @@ static void checksums_are_verified(void **state)
 
 		for (size_t k = 0; k < sizeof(body); k++)
 			body[k] = (uint8_t)(0xff - k * 7);
-		body[12] = 0x50;                        /* TCP data offset */
+		body[12] = 0x50; /* TCP data offset */
 		if (cases[i].protocol == PROTO_UDP)
 			put16(body + 4, cases[i].len);
 		put(&p, body, cases[i].len);
 		finish(&p);
 		put_sum(&p, cases[i].protocol, cases[i].at, cases[i].pseudo);
-		put(&p, "\0\0\0", 3);                   /* Ethernet padding */
+		put(&p, "\0\0\0", 3); /* Ethernet padding */
 		assert_int_equal(parse_build(&p, &out), PACKET_OK);
 		assert_int_equal(out.checksum, PACKET_CHECKSUM_GOOD);
 		p.b[p.transport + cases[i].at] ^= 0x10;
@@ -232,9 +231,9 @@ static void ipv4_rejections_are_named(void **state)
 {
 	static const struct {
 		const char *what;
-		size_t at;              /* this byte ... */
-		uint8_t value;          /* ... becomes this */
-		size_t copied;          /* 0: all */
+		size_t at;     /* this byte ... */
+		uint8_t value; /* ... becomes this */
+		size_t copied; /* 0: all */
 		enum packet_result result;
 	} cases[] = {
 		{ "good", 8, 64, 0, PACKET_OK },
@@ -335,14 +334,13 @@ static void hostile_tcp_options_end_the_list(void **state)
 		uint8_t count;
 		uint16_t mss;
 	} cases[] = {
-		{ { 2, 4, 5, 0xb4, 1, 1, 4, 2 }, 2, 1460 },
-		{ { 1, 1, 1, 1, 2, 4, 4, 0 }, 1, 1024 },
-		{ { 0, 2, 4, 5, 0xb4, 0, 0, 0 }, 0, 0 },        /* END: what follows is no option */
-		{ { 2, 0, 5, 0xb4, 0, 0, 0, 0 }, 0, 0 },        /* length 0 */
-		{ { 2, 1, 5, 0xb4, 0, 0, 0, 0 }, 0, 0 },        /* length 1 */
-		{ { 2, 3, 5, 2, 4, 5, 0xb4, 0 }, 2, 1460 },     /* an MSS of odd length is none */
-		{ { 8, 10, 0, 0, 0, 0, 0, 0 }, 0, 0 },          /* past the header */
-		{ { 1, 1, 1, 1, 1, 1, 1, 2 }, 0, 0 },           /* a kind without its length */
+		{ { 2, 4, 5, 0xb4, 1, 1, 4, 2 }, 2, 1460 }, { { 1, 1, 1, 1, 2, 4, 4, 0 }, 1, 1024 },
+		{ { 0, 2, 4, 5, 0xb4, 0, 0, 0 }, 0, 0 },    /* END: what follows is no option */
+		{ { 2, 0, 5, 0xb4, 0, 0, 0, 0 }, 0, 0 },    /* length 0 */
+		{ { 2, 1, 5, 0xb4, 0, 0, 0, 0 }, 0, 0 },    /* length 1 */
+		{ { 2, 3, 5, 2, 4, 5, 0xb4, 0 }, 2, 1460 }, /* an MSS of odd length is none */
+		{ { 8, 10, 0, 0, 0, 0, 0, 0 }, 0, 0 },      /* past the header */
+		{ { 1, 1, 1, 1, 1, 1, 1, 2 }, 0, 0 },       /* a kind without its length */
 	};
 
 	(void)state;
@@ -364,14 +362,14 @@ static void hostile_tcp_options_end_the_list(void **state)
 static void ipv6_extension_headers_are_walked(void **state)
 {
 	static const struct {
-		uint8_t chain[4];       /* next header values, 0xff ends */
+		uint8_t chain[4]; /* next header values, 0xff ends */
 		enum packet_checksum sum;
 	} cases[] = {
 		{ { PROTO_TCP, 0xff }, PACKET_CHECKSUM_GOOD },
 		{ { 0, PROTO_TCP, 0xff }, PACKET_CHECKSUM_GOOD },
 		{ { 0, 43, PROTO_TCP, 0xff }, PACKET_CHECKSUM_GOOD },
 		{ { 0, 60, 43, PROTO_TCP }, PACKET_CHECKSUM_UNKNOWN },
-		{ { 44, PROTO_TCP, 0xff }, PACKET_CHECKSUM_GOOD },      /* an atomic fragment (RFC 6946) is none */
+		{ { 44, PROTO_TCP, 0xff }, PACKET_CHECKSUM_GOOD }, /* an atomic fragment (RFC 6946) is none */
 		{ { 60, PROTO_TCP, 0xff }, PACKET_CHECKSUM_UNKNOWN },
 	};
 
@@ -415,7 +413,7 @@ static void ipv6_rejections_are_named(void **state)
 
 	p = v6(60);
 	put_extension(&p, PROTO_TCP, 8);
-	p.b[41] = 200;                          /* 1,608 bytes */
+	p.b[41] = 200; /* 1,608 bytes */
 	put_tcp(&p, TCP_SYN);
 	finish(&p);
 	assert_int_equal(parse_build(&p, &out), PACKET_SHORT_EXTENSION);
@@ -468,7 +466,7 @@ static void mapped_addresses_on_the_wire_are_refused(void **state)
 		memset(p.b + at, 0, 10);
 		memset(p.b + at + 10, 0xff, 2);
 		assert_int_equal(parse_build(&p, &out), PACKET_BAD_VERSION);
-		p.b[at + 10] = 0;       /* ::ff:0:1 is an ordinary address again */
+		p.b[at + 10] = 0; /* ::ff:0:1 is an ordinary address again */
 		assert_int_equal(parse_build(&p, &out), PACKET_OK);
 	}
 }
@@ -488,7 +486,7 @@ static void a_length_of_zero_means_the_copy(void **state)
 	assert_int_equal(parse_build(&p, &out), PACKET_SHORT_TRANSPORT);
 
 	p = v4(PROTO_UDP);
-	put(&p, "\0\1\0\2\0\0\0\0data", 12);    /* UDP length zero too */
+	put(&p, "\0\1\0\2\0\0\0\0data", 12); /* UDP length zero too */
 	assert_int_equal(parse_build(&p, &out), PACKET_OK);
 	assert_int_equal(out.payload_len, 4);
 	finish(&p);
@@ -520,8 +518,18 @@ static void other_transports_are_read(void **state)
 		{ "ICMPv6 in IPv4", 4, 58, 8, { 128, 1 }, PACKET_OK, 0, 0, 0, 0, 0, 8 },
 		{ "SCTP INIT", 4, 132, 20, { 0, 1, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0, 1 }, PACKET_OK, 1, 2, 0, 0, 1, 4 },
 		{ "SCTP without a chunk", 6, 132, 12, { 0, 1, 0, 2 }, PACKET_SHORT_TRANSPORT, 1, 2, 0, 0, 0, 0 },
-		{ "SCTP in half a chunk", 6, 132, 13, { 0, 1, 0, 2, [12] = 10 }, PACKET_SHORT_TRANSPORT,
-		  1, 2, 0, 0, 10, 0 },
+		{ "SCTP in half a chunk",
+		  6,
+		  132,
+		  13,
+		  { 0, 1, 0, 2, [12] = 10 },
+		  PACKET_SHORT_TRANSPORT,
+		  1,
+		  2,
+		  0,
+		  0,
+		  10,
+		  0 },
 		{ "ESP", 6, 50, 3, { 1, 2, 3 }, PACKET_OK, 0, 0, 0, 0, 0, 3 },
 		{ "AH over IPv4", 4, 51, 0, { 0 }, PACKET_OK, 0, 0, 0, 0, 0, 0 },
 		{ "UDP-Lite", 4, 136, 8, { 0, 1, 0, 2 }, PACKET_OK, 0, 0, 0, 0, 0, 8 },

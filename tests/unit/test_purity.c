@@ -89,7 +89,8 @@ static void the_core_needs_nothing_from_outside(void **state)
 	/* Undefined in some member and defined in none. */
 	snprintf(command, sizeof(command),
 		 "nm -u '%s/libpicket.a' | awk '$1 == \"U\" {print $2}' | sort -u | "
-		 "grep -vxF -f <(nm --defined-only '%s/libpicket.a' | awk 'NF == 3 {print $3}')", program, program);
+		 "grep -vxF -f <(nm --defined-only '%s/libpicket.a' | awk 'NF == 3 {print $3}')",
+		 program, program);
 	assert_int_equal(setenv("PICKET_NM", command, 1), 0);
 	names = popen("command -v nm >/dev/null && exec bash -c \"$PICKET_NM\"", "r");
 	assert_non_null(names);

@@ -21,8 +21,8 @@
 #include "host/routes_gather.h"
 
 /* 2,000 */
-#define MANY_ADDRESSES \
-	"for i in $(seq 1 250); do for j in $(seq 1 8); do echo \"addr add 10.0.$j.$i/32 dev lo\"; done; done" \
+#define MANY_ADDRESSES                                                                                                 \
+	"for i in $(seq 1 250); do for j in $(seq 1 8); do echo \"addr add 10.0.$j.$i/32 dev lo\"; done; done"         \
 	" | ip -batch -"
 
 static bool have_namespace(void)
@@ -63,18 +63,27 @@ static bool has_interface(const struct routes_view *view, const char *name)
 static void build(void)
 {
 	static const char *const commands[] = {
-		"ip link add out0 type veth peer name far0", "ip link add out1 type veth peer name far1",
-		"ip link set out0 up", "ip link set far0 up", "ip link set out1 up", "ip link set far1 up",
-		"ip addr add 192.0.2.1/24 dev out0", "ip addr add 192.0.2.9/24 dev out0",
-		"ip addr add 203.0.113.1/25 dev out1", "ip addr add 198.51.100.1 peer 198.51.100.2/32 dev out0",
-		"ip addr add 2001:db8::1/64 dev out0 nodad", "ip addr add 203.0.113.200/32 dev lo",
-		"ip route add 10.1.0.0/16 via 192.0.2.251", "ip route add default via 192.0.2.254",
+		"ip link add out0 type veth peer name far0",
+		"ip link add out1 type veth peer name far1",
+		"ip link set out0 up",
+		"ip link set far0 up",
+		"ip link set out1 up",
+		"ip link set far1 up",
+		"ip addr add 192.0.2.1/24 dev out0",
+		"ip addr add 192.0.2.9/24 dev out0",
+		"ip addr add 203.0.113.1/25 dev out1",
+		"ip addr add 198.51.100.1 peer 198.51.100.2/32 dev out0",
+		"ip addr add 2001:db8::1/64 dev out0 nodad",
+		"ip addr add 203.0.113.200/32 dev lo",
+		"ip route add 10.1.0.0/16 via 192.0.2.251",
+		"ip route add default via 192.0.2.254",
 		"ip route add 10.2.0.0/16 via 192.0.2.252 table 100",
 		"ip route add 10.3.0.0/16 nexthop via 192.0.2.241 nexthop via 203.0.113.11",
 		"ip route add 10.4.0.0/16 via inet6 2001:db8::44 dev out0",
 		"ip -6 route add default via 2001:db8::fe table 77",
 		"ip -6 route add 2001:db8:1::/48 nexthop via 2001:db8::a1 nexthop via 2001:db8::a2",
-		"ip route add unreachable 10.9.0.0/16", "ip route add 10.5.0.0/16 dev out0",
+		"ip route add unreachable 10.9.0.0/16",
+		"ip route add 10.5.0.0/16 dev out0",
 	};
 
 	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
@@ -83,11 +92,11 @@ static void build(void)
 
 static void test_view(void **state)
 {
-	static const char *const own[] = { "127.0.0.1", "192.0.2.1", "192.0.2.9", "203.0.113.1", "198.51.100.1",
-					   "203.0.113.200", "2001:db8::1", "::1" };
-	static const char *const gateways[] = { "192.0.2.251", "192.0.2.254", "192.0.2.252", "192.0.2.241",
-						"203.0.113.11", "2001:db8::44", "2001:db8::fe", "2001:db8::a1",
-						"2001:db8::a2" };
+	static const char *const own[] = { "127.0.0.1",    "192.0.2.1",     "192.0.2.9",   "203.0.113.1",
+					   "198.51.100.1", "203.0.113.200", "2001:db8::1", "::1" };
+	static const char *const gateways[] = { "192.0.2.251",  "192.0.2.254",  "192.0.2.252",
+						"192.0.2.241",  "203.0.113.11", "2001:db8::44",
+						"2001:db8::fe", "2001:db8::a1", "2001:db8::a2" };
 	static const char *const onlink[] = { "192.0.2.0/24", "203.0.113.0/25", "2001:db8::/64" };
 	struct routes *routes;
 	struct routes_view *view = calloc(1, sizeof(*view));
@@ -195,10 +204,13 @@ static void test_limits(void **state)
 static void test_hostile_messages(void **state)
 {
 	static int (*const gatherers[])(const struct nlmsghdr *, void *) = {
-		gather_address, gather_route, gather_nexthop, gather_link,
+		gather_address,
+		gather_route,
+		gather_nexthop,
+		gather_link,
 	};
 	struct routes_gather *gather = calloc(1, sizeof(*gather));
-	uint32_t x = 2463534242u;       /* xorshift32, fixed: a failure repeats */
+	uint32_t x = 2463534242u; /* xorshift32, fixed: a failure repeats */
 
 	(void)state;
 	assert_non_null(gather);
@@ -227,11 +239,8 @@ static void test_hostile_messages(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_view),
-		cmocka_unit_test(test_nexthop_objects),
-		cmocka_unit_test(test_changes),
-		cmocka_unit_test(test_limits),
-		cmocka_unit_test(test_hostile_messages),
+		cmocka_unit_test(test_view),   cmocka_unit_test(test_nexthop_objects),  cmocka_unit_test(test_changes),
+		cmocka_unit_test(test_limits), cmocka_unit_test(test_hostile_messages),
 	};
 
 	return cmocka_run_group_tests_name("routes", tests, NULL, NULL);

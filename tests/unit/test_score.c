@@ -69,8 +69,8 @@ static void forget(struct entry *entries, size_t count, int at)
 
 static void pieces_add_up_to_the_score(void **state)
 {
-	static const uint8_t kinds[] = { EVIDENCE_SYN, EVIDENCE_TRAP, EVIDENCE_UDP, EVIDENCE_XMAS, EVIDENCE_PROTOCOL,
-					 EVIDENCE_MARK, EVIDENCE_SCTP_INIT, EVIDENCE_ICMP_ECHO };
+	static const uint8_t kinds[] = { EVIDENCE_SYN,      EVIDENCE_TRAP, EVIDENCE_UDP,       EVIDENCE_XMAS,
+					 EVIDENCE_PROTOCOL, EVIDENCE_MARK, EVIDENCE_SCTP_INIT, EVIDENCE_ICMP_ECHO };
 	struct seed seed = seed_new("pieces_add_up_to_the_score");
 	struct entry *entries = calloc(HISTORY, sizeof(*entries));
 	struct source source = { .key = core_prefix("198.51.100.7") };
@@ -90,7 +90,7 @@ static void pieces_add_up_to_the_score(void **state)
 			forget(entries, i + 1, at);
 			score_remove(&source, at, now_ms, HALF_LIFE_MS);
 		}
-		for (int class = EVIDENCE_CONFIRMED; class <= EVIDENCE_SUSPECTED; class++) {
+		for (int class = EVIDENCE_CONFIRMED; class <= EVIDENCE_SUSPECTED; class ++) {
 			struct score score = score_at(&source, now_ms, HALF_LIFE_MS);
 			double shown = class == EVIDENCE_CONFIRMED ? score.confirmed : score.suspected;
 

@@ -168,7 +168,7 @@ static void begin_and_end_blocks(struct store *store)
 	event.duration_ms = 0;
 	strcpy(event.text, "enough of it");
 	store_event(store, &event);
-	event = event_of(EVENT_BLOCK, "192.0.2.9", NOW_MS - 600000);    /* over exactly now */
+	event = event_of(EVENT_BLOCK, "192.0.2.9", NOW_MS - 600000); /* over exactly now */
 	store_event(store, &event);
 }
 
@@ -223,8 +223,8 @@ static void test_state_over_a_restart(void **state)
 	size_t sources = 0, served = 0, customers = 0;
 
 	save(store, 5, true);
-	save(store, 2, true);           /* replaces */
-	save(store, 9, false);          /* cut short: as if it had never begun */
+	save(store, 2, true);  /* replaces */
+	save(store, 9, false); /* cut short: as if it had never begun */
 	store_event(store, &event);
 	assert_false(store_tick(store, NOW_MS + 1000));
 	assert_int_equal(stats_of(store).queued, 1);

@@ -90,7 +90,7 @@ static void test_damage_while_running(void **state)
 	fill(store, 4000);
 	store_close(store);
 	store = open_well(f->directory);
-	by_hand(f->path, "INSERT INTO meta VALUES('x', 1)");    /* so that what is in memory is read again */
+	by_hand(f->path, "INSERT INTO meta VALUES('x', 1)"); /* so that what is in memory is read again */
 	for (off_t page = 1; page < 200; page++)
 		write_file(f->path, "\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff", 12, page * 4096);
 	ask(store, NULL, 0, answer);
@@ -124,7 +124,9 @@ static void *contents(const char *path, size_t *len)
 
 static void test_newer_and_foreign_files_are_left_alone(void **state)
 {
-	static const struct { const char *sql, *words; } cases[] = {
+	static const struct {
+		const char *sql, *words;
+	} cases[] = {
 		{ "PRAGMA user_version = 2", "is of a newer picket (format 2, this one knows 1)" },
 		{ "PRAGMA application_id = 7", "is not picket's" },
 		{ "PRAGMA application_id = 0", "is not picket's" },

@@ -124,7 +124,7 @@ static void test_history_of_a_crowded_prefix(void **state)
 	assert_int_equal(ask(store, "10.0.0.0/8", 10, answer), 10);
 	assert_int_equal(answer->rows[0], 210002);
 	assert_int_equal(answer->rows[9], 209993);
-	assert_int_equal(ask(store, "10.10.5.7", 500, answer), 22);     /* its own 21, and the /9 it lies in */
+	assert_int_equal(ask(store, "10.10.5.7", 500, answer), 22); /* its own 21, and the /9 it lies in */
 	assert_int_equal(answer->rows[21], 1);
 	crowded.within = prefix("10.0.0.0/8");
 	crowded.since_ms = NOW_MS + 100LL * 100000;

@@ -11,22 +11,43 @@ static void test_hostile_rows_are_passed_over(void **state)
 		" tool = '',"
 		" kinds = 0, since_ms = 0, until_ms = 0, ports = '', reason = '', times = 1, incident = 0;";
 	static const char *const bad_blocks[] = {
-		"source_key = x'00'", "source_key = zeroblob(17)", "len = 129", "len = -1", "len = 96", "len = 0",
-		"grade = 'watch'", "grade = 'x'", "grade = ''", "tool = 'metasploit'", "kinds = 1 << 40", "kinds = -1",
+		"source_key = x'00'",
+		"source_key = zeroblob(17)",
+		"len = 129",
+		"len = -1",
+		"len = 96",
+		"len = 0",
+		"grade = 'watch'",
+		"grade = 'x'",
+		"grade = ''",
+		"tool = 'metasploit'",
+		"kinds = 1 << 40",
+		"kinds = -1",
 		"times = 256",
 		"incident = -1",
-		"since_ms = -1", "until_ms = 9223372036854775807", "ports = '0'", "ports = '65536'",
+		"since_ms = -1",
+		"until_ms = 9223372036854775807",
+		"ports = '0'",
+		"ports = '65536'",
 		"ports = '1,2,3,4,5'",
-		"ports = ','", "ports = '1,'", "ports = 'x'", "reason = printf('%.*c', 96, 'x')", "reason = char(10)",
-		"reason = char(0x2028)", "ports = '99999999999999999999'",
+		"ports = ','",
+		"ports = '1,'",
+		"ports = 'x'",
+		"reason = printf('%.*c', 96, 'x')",
+		"reason = char(10)",
+		"reason = char(0x2028)",
+		"ports = '99999999999999999999'",
 	};
 	static const char *const bad_sources[] = {
-		"view = x''", "view = x'01'", "view = zeroblob(100)", "view = zeroblob(100000)",
+		"view = x''",
+		"view = x'01'",
+		"view = zeroblob(100)",
+		"view = zeroblob(100000)",
 		"view = CAST(view || x'00' AS BLOB)",
-		"view = CAST(substr(view, 1, 1) || x'05' || substr(view, 3) AS BLOB)",                /* grade */
-		"view = CAST(substr(view, 1, 2) || x'20' || substr(view, 4) AS BLOB)",                /* tool */
-		"view = CAST(substr(view, 1, 4) || x'ffffffff' || substr(view, 9) AS BLOB)",          /* score */
-		"view = CAST(substr(view, 1, 44) || x'0d' || substr(view, 46) AS BLOB)",              /* pieces */
+		"view = CAST(substr(view, 1, 1) || x'05' || substr(view, 3) AS BLOB)",       /* grade */
+		"view = CAST(substr(view, 1, 2) || x'20' || substr(view, 4) AS BLOB)",       /* tool */
+		"view = CAST(substr(view, 1, 4) || x'ffffffff' || substr(view, 9) AS BLOB)", /* score */
+		"view = CAST(substr(view, 1, 44) || x'0d' || substr(view, 46) AS BLOB)",     /* pieces */
 		"len = 0, source_key = x''",
 	};
 	struct fixture *f = *state;
@@ -49,8 +70,10 @@ static void test_hostile_rows_are_passed_over(void **state)
 	assert_int_equal(store_each_block(store, NOW_MS, count_block, &count), 1);
 	by_hand(f->path, "CREATE TABLE kept AS SELECT * FROM source");
 	for (size_t i = 0; i < sizeof(bad_sources) / sizeof(bad_sources[0]); i++) {
-		snprintf(sql, sizeof(sql), "DELETE FROM source; INSERT INTO source SELECT * FROM kept;"
-			 "UPDATE source SET %s", bad_sources[i]);
+		snprintf(sql, sizeof(sql),
+			 "DELETE FROM source; INSERT INTO source SELECT * FROM kept;"
+			 "UPDATE source SET %s",
+			 bad_sources[i]);
 		by_hand(f->path, sql);
 		if (store_each_source(store, count_source, &count) != 0)
 			fail_msg("taken: %s", bad_sources[i]);
@@ -59,7 +82,7 @@ static void test_hostile_rows_are_passed_over(void **state)
 	by_hand(f->path, "INSERT INTO served VALUES(256, 1, 1), (6, 65536, 1), (6, 1, -1)");
 	assert_int_equal(store_each_served(store, count_served, &count), 1);
 	by_hand(f->path, "INSERT INTO customer SELECT source, source_key, 127, 6, 1, until_ms FROM customer UNION ALL"
-		" SELECT source, source_key, 128, 6, 0, until_ms FROM customer");
+			 " SELECT source, source_key, 128, 6, 0, until_ms FROM customer");
 	assert_int_equal(store_each_customer(store, NOW_MS, count_customer, &count), 1);
 	store_close(store);
 }
@@ -67,12 +90,24 @@ static void test_hostile_rows_are_passed_over(void **state)
 static void test_hostile_history_is_passed_over(void **state)
 {
 	static const char *const bad[] = {
-		"type = 'x'", "type = 'none'", "grade = 'x'", "at_ms = -5", "duration_ms = -1", "duration_ms = 1 << 62",
+		"type = 'x'",
+		"type = 'none'",
+		"grade = 'x'",
+		"at_ms = -5",
+		"duration_ms = -1",
+		"duration_ms = 1 << 62",
 		"observed = 2",
-		"len = 200", "source_key = x'0102'", "source_key = x''", "detail = x''", "detail = x'02'",
-		"detail = zeroblob(29)", "detail = CAST(detail || x'00' AS BLOB)",
+		"len = 200",
+		"source_key = x'0102'",
+		"source_key = x''",
+		"detail = x''",
+		"detail = x'02'",
+		"detail = zeroblob(29)",
+		"detail = CAST(detail || x'00' AS BLOB)",
 		"detail = CAST(substr(detail, 1, 27) || x'ff' || substr(detail, 29) AS BLOB)",
-		"tool = 'x'", "times = -1", "incident = 1 << 32",
+		"tool = 'x'",
+		"times = -1",
+		"incident = 1 << 32",
 	};
 	struct fixture *f = *state;
 	enum { BAD = sizeof(bad) / sizeof(bad[0]) };
@@ -93,7 +128,7 @@ static void test_hostile_history_is_passed_over(void **state)
 	/* A page is full all the same: what is bad is filled from behind it. */
 	assert_int_equal(ask(store, NULL, 2 * BAD, answer), 2 * BAD);
 	assert_int_equal(ask(store, NULL, 4 * BAD, answer), 2 * BAD);
-	assert_int_equal(stats_of(store).turned_away, 2 * (BAD - 1));   /* the one before all time is never met */
+	assert_int_equal(stats_of(store).turned_away, 2 * (BAD - 1)); /* the one before all time is never met */
 	store_close(store);
 	free(answer);
 }

@@ -145,12 +145,12 @@ static bool mount_small(const char *directory)
 	       mount("none", directory, "tmpfs", 0, "size=8m,mode=0700") == 0;
 }
 
-#define EXPECT(condition) \
-	do { \
-		if (!(condition)) { \
-			fprintf(stderr, "line %d: not so: %s\n", __LINE__, #condition); \
-			return 1; \
-		} \
+#define EXPECT(condition)                                                                                              \
+	do {                                                                                                           \
+		if (!(condition)) {                                                                                    \
+			fprintf(stderr, "line %d: not so: %s\n", __LINE__, #condition);                                \
+			return 1;                                                                                      \
+		}                                                                                                      \
 	} while (0)
 
 static int full_disk(struct fixture *f)

@@ -25,7 +25,7 @@ struct scene {
 	struct event_base *base;
 	struct trap *trap;
 	uint16_t tcp4, tcp6, udp4, udp6;
-	bool block;                     /* what the judge answers */
+	bool block; /* what the judge answers */
 	unsigned hits;
 	struct probe last;
 };
@@ -129,7 +129,7 @@ static void test_outcomes(void **state)
 		assert_int_equal(scene.last.packet.dport, six ? scene.tcp6 : scene.tcp4);
 		assert_true(addr_is_loopback(&scene.last.packet.src));
 		assert_int_equal(addr_is_v4(&scene.last.packet.src), !six);
-		if (!cases[i].len)      /* reported, but it may stay until its time is over */
+		if (!cases[i].len) /* reported, but it may stay until its time is over */
 			turn(&scene, TRAP_LIFETIME_MS - cases[i].wait_ms + 50);
 		assert_int_equal(heard(fd, &byte, 1), -ECONNRESET);
 		assert_int_equal(scene.hits, 1);
@@ -223,7 +223,7 @@ static void test_no_descriptors(void **state)
 		fds[i] = visit(AF_INET, scene.tcp4, SOCK_STREAM);
 	assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
 	few = old;
-	few.rlim_cur = (rlim_t)fds[VISITORS - 1] + 11;  /* room for ten */
+	few.rlim_cur = (rlim_t)fds[VISITORS - 1] + 11; /* room for ten */
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
 	turn(&scene, 300);
 	trap_read_stats(scene.trap, &stats);
@@ -241,10 +241,8 @@ static void test_no_descriptors(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_outcomes),
-		cmocka_unit_test(test_reset_before_accept),
-		cmocka_unit_test(test_blocked_is_silence),
-		cmocka_unit_test(test_datagrams_are_swallowed),
+		cmocka_unit_test(test_outcomes),           cmocka_unit_test(test_reset_before_accept),
+		cmocka_unit_test(test_blocked_is_silence), cmocka_unit_test(test_datagrams_are_swallowed),
 		cmocka_unit_test(test_no_descriptors),
 	};
 

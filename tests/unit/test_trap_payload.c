@@ -32,10 +32,22 @@ static const struct payload_case cases[] = {
 	{ "websocket", BYTES("GET /chat HTTP/1.1\r\nUpgrade: websocket\r\n"), TRAP_PAYLOAD_INDUCED },
 	{ "http2 preface", BYTES("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), TRAP_PAYLOAD_INDUCED },
 	{ "tls 1.0 record", BYTES("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\x11\x22"), TRAP_PAYLOAD_INDUCED },
-	{ "bittorrent", BYTES("\x13" "BitTorrent protocol\0\0\0\0\0\0\0\0"), TRAP_PAYLOAD_INDUCED },
-	{ "stun binding", BYTES("\0\x01\0\0\x21\x12\xa4\x42""abcdefghijkl"), TRAP_PAYLOAD_INDUCED },
-	{ "stun allocate", BYTES("\0\x03\0\x08\x21\x12\xa4\x42""abcdefghijkl"), TRAP_PAYLOAD_INDUCED },
-	{ "stun, framed", BYTES("\0\x14\0\x01\0\0\x21\x12\xa4\x42""abcdefghijkl"), TRAP_PAYLOAD_INDUCED },
+	{ "bittorrent",
+	  BYTES("\x13"
+		"BitTorrent protocol\0\0\0\0\0\0\0\0"),
+	  TRAP_PAYLOAD_INDUCED },
+	{ "stun binding",
+	  BYTES("\0\x01\0\0\x21\x12\xa4\x42"
+		"abcdefghijkl"),
+	  TRAP_PAYLOAD_INDUCED },
+	{ "stun allocate",
+	  BYTES("\0\x03\0\x08\x21\x12\xa4\x42"
+		"abcdefghijkl"),
+	  TRAP_PAYLOAD_INDUCED },
+	{ "stun, framed",
+	  BYTES("\0\x14\0\x01\0\0\x21\x12\xa4\x42"
+		"abcdefghijkl"),
+	  TRAP_PAYLOAD_INDUCED },
 	{ "rtsp", BYTES("OPTIONS / RTSP/1.0\r\n\r\n"), TRAP_PAYLOAD_OWN },
 	{ "sip", BYTES("OPTIONS sip:nm SIP/2.0\r\n"), TRAP_PAYLOAD_OWN },
 	{ "bare get", BYTES("GET /\r\n"), TRAP_PAYLOAD_OWN },

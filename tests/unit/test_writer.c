@@ -94,15 +94,9 @@ static void random_writes_stay_inside(void **state)
 			uint64_t noise[2] = { seed_next(&seed), seed_next(&seed) };
 
 			switch (seed_below(&seed, 3)) {
-			case 0:
-				writer_text(&w, &"hello world"[seed_below(&seed, 12)]);
-				break;
-			case 1:
-				writer_format(&w, "%u", (unsigned)noise[0]);
-				break;
-			default:
-				writer_escaped(&w, (char *)noise, seed_below(&seed, sizeof(noise)));
-				break;
+			case 0: writer_text(&w, &"hello world"[seed_below(&seed, 12)]); break;
+			case 1: writer_format(&w, "%u", (unsigned)noise[0]); break;
+			default: writer_escaped(&w, (char *)noise, seed_below(&seed, sizeof(noise))); break;
 			}
 			assert_true(w.len < size);
 			assert_int_equal(strlen((char *)guarded), w.len);

@@ -35,12 +35,12 @@ struct job {
 	char *argv[HOOK_ARGS_MAX + 1];
 	char *envp[HOOK_ENV_MAX];
 	char env_text[HOOK_ENV_SIZE];
-	char text[];                    /* what argv points into */
+	char text[]; /* what argv points into */
 };
 
 struct slot {
 	struct hook_runner *runner;
-	struct job *job;                /* NULL: free */
+	struct job *job; /* NULL: free */
 	pid_t pid;
 	int fd;
 	bool timed_out;

@@ -24,7 +24,7 @@ struct hook_spec {
 	char name[HOOK_NAME_MAX];
 	char args[HOOK_ARGS_MAX][HOOK_ARG_MAX]; /* placeholders not yet filled in */
 	size_t arg_count;
-	uint32_t on;                    /* bit per enum event_type */
+	uint32_t on; /* bit per enum event_type */
 	uid_t uid;
 	gid_t gid;
 	char user[32];
@@ -37,10 +37,10 @@ struct hook_values {
 };
 
 struct hook_report {
-	const char *name;               /* of the hook */
+	const char *name;    /* of the hook */
 	const char *problem; /* "exit status 3", "killed by signal 9", "timed out after 10s", "turned away: 256
 				waiting", "cannot start: ..." */
-	const char *output; /* first line of what it printed to stderr or stdout, made printable; "" if nothing */
+	const char *output;  /* first line of what it printed to stderr or stdout, made printable; "" if nothing */
 };
 /* The placeholders that an argument may hold. */
 #define HOOK_PLACEHOLDERS "%{source} %{grade} %{reason} %{ports} %{duration} %{incident}"
@@ -51,7 +51,7 @@ bool hook_argument_fill(const char *text, const struct hook_values *values, char
 /* Makes a value safe: printable ASCII alone, never beginning with '-'. */
 void hook_value_set(char *out, size_t size, const char *text);
 /* The clean environment as NAME=VALUE strings in one buffer, pointers to them in envp, NULL last. */
-#define HOOK_ENV_MAX 10
+#define HOOK_ENV_MAX  10
 #define HOOK_ENV_SIZE 1024
 void hook_environment(const struct hook_values *values, char buffer[HOOK_ENV_SIZE], char *envp[HOOK_ENV_MAX]);
 
@@ -67,7 +67,7 @@ struct event_base;
 struct hook_runner;
 
 struct hook_runner *hook_runner_new(struct event_base *base, hook_report_fn *report, void *context);
-void hook_runner_free(struct hook_runner *runner);      /* kills what still runs */
+void hook_runner_free(struct hook_runner *runner); /* kills what still runs */
 /* Takes copies of both.  0, or -ENOBUFS when turned away (reported too). */
 int hook_run(struct hook_runner *runner, const struct hook_spec *spec, const struct hook_values *values);
 /* To be called when SIGCHLD says a child ended that the runner may own: 1 when it did.  Best before the zombie

@@ -17,7 +17,7 @@
 
 #include "netlink_dump.h"
 
-#define LISTENERS_MAX 1048576           /* whatever the caller says */
+#define LISTENERS_MAX 1048576 /* whatever the caller says */
 
 /* States as in the kernel's enum of TCP states; UDP uses CLOSE for "no peer". */
 enum { STATE_CLOSE = 7, STATE_LISTEN = 10 };

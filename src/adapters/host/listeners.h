@@ -12,11 +12,11 @@
 #include "addr.h"
 
 struct listener {
-	struct addr addr;               /* local address; unspecified: any */
+	struct addr addr; /* local address; unspecified: any */
 	uint16_t port;
-	uint8_t protocol;               /* 6 or 17 */
-	bool loopback;                  /* bound to loopback alone */
-	bool v6;                        /* an AF_INET6 socket */
+	uint8_t protocol; /* 6 or 17 */
+	bool loopback;    /* bound to loopback alone */
+	bool v6;          /* an AF_INET6 socket */
 	uint32_t uid;
 	uint32_t inode;
 };

@@ -27,9 +27,9 @@
 #define LINE_MAX_LEN 1024
 
 enum line_effect {
-	LINE_TAKE,              /* the addresses on it */
-	LINE_RESTART,           /* what the file said so far is out of date (a later lease follows) */
-	LINE_VOID               /* the file names nobody (a session that is closing) */
+	LINE_TAKE,    /* the addresses on it */
+	LINE_RESTART, /* what the file said so far is out of date (a later lease follows) */
+	LINE_VOID     /* the file names nobody (a session that is closing) */
 };
 
 /* A line that begins with the word, after blanks; a blank follows it unless it ends in '='. */
@@ -39,23 +39,26 @@ struct line_rule {
 	enum logins_kind kind;
 };
 
-#define RULES_END { NULL, LINE_TAKE, LOGINS_SESSION }
+#define RULES_END                                                                                                      \
+	{                                                                                                              \
+		NULL, LINE_TAKE, LOGINS_SESSION                                                                        \
+	}
 
 static const struct line_rule session_rules[] = {
 	{ "REMOTE_HOST=", LINE_TAKE, LOGINS_SESSION },
 	{ "STATE=closing", LINE_VOID, LOGINS_SESSION },
-	RULES_END
+	RULES_END,
 };
 static const struct line_rule resolv_rules[] = {
 	{ "nameserver", LINE_TAKE, LOGINS_RESOLVER },
-	RULES_END
+	RULES_END,
 };
 static const struct line_rule networkd_rules[] = {
 	{ "SERVER_ADDRESS=", LINE_TAKE, LOGINS_DHCP },
 	{ "ROUTER=", LINE_TAKE, LOGINS_DHCP },
 	{ "DNS=", LINE_TAKE, LOGINS_RESOLVER },
 	{ "NTP=", LINE_TAKE, LOGINS_NTP },
-	RULES_END
+	RULES_END,
 };
 static const struct line_rule dhclient_rules[] = {
 	{ "lease", LINE_RESTART, LOGINS_DHCP },
@@ -65,23 +68,23 @@ static const struct line_rule dhclient_rules[] = {
 	{ "option dhcp6.name-servers", LINE_TAKE, LOGINS_RESOLVER },
 	{ "option ntp-servers", LINE_TAKE, LOGINS_NTP },
 	{ "option dhcp6.sntp-servers", LINE_TAKE, LOGINS_NTP },
-	RULES_END
+	RULES_END,
 };
 static const struct line_rule ntp_rules[] = {
 	{ "server", LINE_TAKE, LOGINS_NTP },
 	{ "pool", LINE_TAKE, LOGINS_NTP },
 	{ "peer", LINE_TAKE, LOGINS_NTP },
-	RULES_END
+	RULES_END,
 };
 static const struct line_rule timesyncd_rules[] = {
 	{ "NTP=", LINE_TAKE, LOGINS_NTP },
 	{ "FallbackNTP=", LINE_TAKE, LOGINS_NTP },
-	RULES_END
+	RULES_END,
 };
 
 static const struct {
 	const char *path;
-	const char *suffix;             /* NULL: a file; else a directory, and its files that end so */
+	const char *suffix; /* NULL: a file; else a directory, and its files that end so */
 	const struct line_rule *rules;
 } sources[] = {
 	/* sessions first: when the caller's room is short, they matter most (utmp comes before these) */
@@ -106,7 +109,7 @@ static const struct {
 struct gathering {
 	struct logins_entry *out;
 	size_t count, max;
-	char *buffer;                   /* FILE_MAX + 1 */
+	char *buffer; /* FILE_MAX + 1 */
 };
 
 static void gather(struct gathering *g, const struct addr *addr, enum logins_kind kind)
@@ -168,7 +171,7 @@ static void gather_tokens(struct gathering *g, char *text, enum logins_kind kind
 		struct addr addr;
 
 		if (token[0] == '#' || token[0] == '!')
-			return;         /* a comment up to the end of the line */
+			return; /* a comment up to the end of the line */
 		if (parse_token(token, &addr))
 			gather(g, &addr, kind);
 	}

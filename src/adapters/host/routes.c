@@ -22,23 +22,23 @@
 #include "netlink_dump.h"
 #include "routes_gather.h"
 
-#define DUMP_TRIES_MAX    3
-#define DRAIN_MAX         256           /* datagrams a call */
-#define BUFFER_LEN        8192
+#define DUMP_TRIES_MAX 3
+#define DRAIN_MAX      256 /* datagrams a call */
+#define BUFFER_LEN     8192
 
 struct routes {
 	struct mnl_socket *watch;
 	struct netlink_dump *ask;
 	struct routes_gather gather;
-	bool interrupted;               /* the dump did not see one state of the tables */
+	bool interrupted; /* the dump did not see one state of the tables */
 	char buffer[BUFFER_LEN];
 };
 
 static int watch_open(struct mnl_socket **out)
 {
 	static const int groups[] = {
-		RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR, RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_ROUTE,
-		RTNLGRP_NEXTHOP,        /* last: kernels before 5.3 don't have it */
+		RTNLGRP_LINK,       RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR,
+		RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_ROUTE,  RTNLGRP_NEXTHOP, /* last: kernels before 5.3 don't have it */
 	};
 	struct mnl_socket *watch = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	int error = watch && mnl_socket_bind(watch, 0, MNL_SOCKET_AUTOPID) == 0 ? 0 : -errno;
@@ -115,7 +115,7 @@ int routes_drain(struct routes *routes)
 struct dump_step {
 	uint16_t type;
 	uint8_t family;
-	bool optional;                  /* the kernel may lack it */
+	bool optional; /* the kernel may lack it */
 	size_t header_len;
 	mnl_cb_t on_message;
 };
@@ -157,6 +157,6 @@ int routes_dump(struct routes *routes, struct routes_view *out)
 		if (!routes->interrupted)
 			break;
 	}
-	*out = routes->gather.view;     /* nearly right at worst: a notification follows a change */
+	*out = routes->gather.view; /* nearly right at worst: a notification follows a change */
 	return 0;
 }

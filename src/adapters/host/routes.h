@@ -14,19 +14,19 @@
 #define ROUTES_MAX 1024
 
 struct routes_view {
-	struct prefix own[ROUTES_MAX];          /* host prefixes */
-	struct prefix gateways[ROUTES_MAX];     /* host prefixes */
-	struct prefix onlink[ROUTES_MAX];       /* prefixes of our interfaces (not loopback) */
-	char interfaces[32][16];                /* with a default route of any family */
+	struct prefix own[ROUTES_MAX];      /* host prefixes */
+	struct prefix gateways[ROUTES_MAX]; /* host prefixes */
+	struct prefix onlink[ROUTES_MAX];   /* prefixes of our interfaces (not loopback) */
+	char interfaces[32][16];            /* with a default route of any family */
 	size_t own_count, gateway_count, onlink_count, interface_count;
-	uint64_t turned_away;                   /* entries beyond the limits */
+	uint64_t turned_away; /* entries beyond the limits */
 };
 
 struct routes;
 int routes_open(struct routes **out);
 void routes_close(struct routes *routes);
-int routes_fd(const struct routes *routes);     /* readable: something may have changed */
-int routes_drain(struct routes *routes);        /* 1: changed, 0: nothing of interest, -errno */
-int routes_dump(struct routes *routes, struct routes_view *out);        /* synchronous */
+int routes_fd(const struct routes *routes);                      /* readable: something may have changed */
+int routes_drain(struct routes *routes);                         /* 1: changed, 0: nothing of interest, -errno */
+int routes_dump(struct routes *routes, struct routes_view *out); /* synchronous */
 
 #endif

@@ -17,7 +17,7 @@
 
 #include "addr.h"
 
-#define LOOPBACK_IFINDEX 1              /* the kernel's own constant: lo is the first of every network namespace */
+#define LOOPBACK_IFINDEX 1 /* the kernel's own constant: lo is the first of every network namespace */
 
 static void keep_prefix(struct routes_gather *gather, struct prefix *list, size_t *count, const struct prefix *what)
 {
@@ -86,7 +86,7 @@ static uint32_t attr_u32(const struct nlattr *attr)
 /* ---- Messages ---- */
 
 struct attrs {
-	const struct nlattr *by_type[RTA_MAX + 1];      /* the largest of the kinds below */
+	const struct nlattr *by_type[RTA_MAX + 1]; /* the largest of the kinds below */
 };
 
 _Static_assert(IFA_MAX <= RTA_MAX && NHA_MAX <= RTA_MAX, "attributes fit");
@@ -104,7 +104,7 @@ static int attrs_collect(const struct nlattr *attr, void *context)
 static bool attrs_parse(const struct nlmsghdr *message, size_t header_len, struct attrs *out)
 {
 	return mnl_nlmsg_get_payload_len(message) >= header_len &&
-		mnl_attr_parse(message, (unsigned)header_len, attrs_collect, out) >= 0;
+	       mnl_attr_parse(message, (unsigned)header_len, attrs_collect, out) >= 0;
 }
 
 int gather_address(const struct nlmsghdr *message, void *context)

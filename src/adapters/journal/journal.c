@@ -31,7 +31,7 @@
 struct journal {
 	bool to_stderr, verbose, systemd;
 	char name[32];
-	int64_t tokens_m;               /* thousandths of a line */
+	int64_t tokens_m; /* thousandths of a line */
 	int64_t filled_ms;
 	uint64_t left_out, untold;
 };
@@ -235,16 +235,12 @@ static int event_priority(const struct event *event)
 	case EVENT_BAN:
 	case EVENT_STORM:
 	case EVENT_DISTRIBUTED:
-	case EVENT_EXPOSURE:
-		return LOG_WARNING;
-	case EVENT_FAILED:
-		return LOG_ERR;
+	case EVENT_EXPOSURE: return LOG_WARNING;
+	case EVENT_FAILED: return LOG_ERR;
 	case EVENT_ALERT:
 	case EVENT_UNBLOCK:
-	case EVENT_SPARED:
-		return LOG_NOTICE;
-	default:
-		return LOG_INFO;
+	case EVENT_SPARED: return LOG_NOTICE;
+	default: return LOG_INFO;
 	}
 }
 

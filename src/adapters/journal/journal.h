@@ -19,15 +19,14 @@ struct event;
 
 struct journal_options {
 	bool to_stderr;
-	bool verbose;                   /* debug lines too */
-	const char *name;               /* "picketd" */
+	bool verbose;     /* debug lines too */
+	const char *name; /* "picketd" */
 };
 
 struct journal *journal_open(const struct journal_options *options);
 void journal_close(struct journal *journal);
 /* priority: syslog(3)'s LOG_ERR .. LOG_DEBUG. */
-void journal_log(struct journal *journal, int priority, const char *format, ...)
-	__attribute__((format(printf, 3, 4)));
+void journal_log(struct journal *journal, int priority, const char *format, ...) __attribute__((format(printf, 3, 4)));
 /* Adds ": strerror(error)". */
 void journal_log_errno(struct journal *journal, int priority, int error, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));

@@ -25,8 +25,8 @@
 #define QUEUES_MAX     8
 #define QUEUE_LEN      65535
 #define RECEIVE_BUFFER (32 * 1024 * 1024)
-#define BURST          32                       /* messages of one recvmmsg() */
-#define MESSAGE_MAX    4096                     /* NFQUEUE_COPY_RANGE and the attributes around it (under 300 bytes) */
+#define BURST          32   /* messages of one recvmmsg() */
+#define MESSAGE_MAX    4096 /* NFQUEUE_COPY_RANGE and the attributes around it (under 300 bytes) */
 #define REQUEST_MAX    256
 
 _Static_assert(NFQUEUE_COPY_RANGE + 1024 <= MESSAGE_MAX, "a message holds the copied bytes and its attributes");
@@ -49,7 +49,7 @@ struct nfqueue {
 	_Alignas(16) uint8_t messages[BURST][MESSAGE_MAX];
 };
 
-#define REQUEST_SEQ 1U          /* verdicts carry sequence 0 */
+#define REQUEST_SEQ 1U /* verdicts carry sequence 0 */
 
 /* Netlink takes a request whole or not at all, and works on it before sendto() returns. */
 static int send_message(struct nfqueue *queue, const struct nlmsghdr *nlh)
@@ -62,41 +62,41 @@ static int send_message(struct nfqueue *queue, const struct nlmsghdr *nlh)
 	return sent < 0 ? -errno : 0;
 }
 
-static int send_verdict(struct nfqueue *queue, unsigned class, uint8_t type, uint32_t id, int verdict)
+static int send_verdict(struct nfqueue *queue, unsigned number, uint8_t type, uint32_t id, int verdict)
 {
 	_Alignas(16) char buf[REQUEST_MAX];
-	struct nlmsghdr *nlh = nfq_nlmsg_put(buf, type, queue->first + class);
+	struct nlmsghdr *nlh = nfq_nlmsg_put(buf, type, queue->first + number);
 
 	nfq_nlmsg_verdict_put(nlh, (int)id, verdict);
 	return send_message(queue, nlh);
 }
 
-static void drop_now(struct nfqueue *queue, unsigned class, uint32_t id)
+static void drop_now(struct nfqueue *queue, unsigned number, uint32_t id)
 {
-	if (send_verdict(queue, class, NFQNL_MSG_VERDICT, id, NF_DROP))
+	if (send_verdict(queue, number, NFQNL_MSG_VERDICT, id, NF_DROP))
 		queue->stats.verdict_errors++;
 	else
 		queue->stats.dropped++;
 }
 
-static void accept_later(struct nfqueue *queue, unsigned class, uint32_t id)
+static void accept_later(struct nfqueue *queue, unsigned number, uint32_t id)
 {
-	queue->runs[class].pending = true;
-	queue->runs[class].last_id = id;
-	queue->runs[class].packets++;
+	queue->runs[number].pending = true;
+	queue->runs[number].last_id = id;
+	queue->runs[number].packets++;
 }
 
 static void accept_now(struct nfqueue *queue)
 {
-	for (unsigned class = 0; class < queue->count; class++) {
-		if (!queue->runs[class].pending)
+	for (unsigned number = 0; number < queue->count; number++) {
+		if (!queue->runs[number].pending)
 			continue;
-		if (send_verdict(queue, class, NFQNL_MSG_VERDICT_BATCH, queue->runs[class].last_id, NF_ACCEPT))
+		if (send_verdict(queue, number, NFQNL_MSG_VERDICT_BATCH, queue->runs[number].last_id, NF_ACCEPT))
 			queue->stats.verdict_errors++;
 		else
-			queue->stats.accepted += queue->runs[class].packets;
-		queue->runs[class].pending = false;
-		queue->runs[class].packets = 0;
+			queue->stats.accepted += queue->runs[number].packets;
+		queue->runs[number].pending = false;
+		queue->runs[number].packets = 0;
 	}
 }
 
@@ -110,12 +110,12 @@ static void read_packet(struct nfqueue *queue, const struct nlmsghdr *nlh, nfque
 	if (nlh->nlmsg_len < mnl_nlmsg_size(sizeof(*family)) || nfq_nlmsg_parse(nlh, attr) < 0 ||
 	    !attr[NFQA_PACKET_HDR] || mnl_attr_get_payload_len(attr[NFQA_PACKET_HDR]) < sizeof(header)) {
 		queue->stats.malformed++;
-		return;         /* without a number there is no verdict; the next batch covers it */
+		return; /* without a number there is no verdict; the next batch covers it */
 	}
 	family = mnl_nlmsg_get_payload(nlh);
 	memcpy(&header, mnl_attr_get_payload(attr[NFQA_PACKET_HDR]), sizeof(header));
-	packet.class = (uint16_t)(ntohs(family->res_id) - queue->first);
-	if (packet.class >= queue->count) {
+	packet.number = (uint16_t)(ntohs(family->res_id) - queue->first);
+	if (packet.number >= queue->count) {
 		queue->stats.malformed++;
 		return;
 	}
@@ -131,9 +131,9 @@ static void read_packet(struct nfqueue *queue, const struct nlmsghdr *nlh, nfque
 	if (attr[NFQA_IFINDEX_INDEV] && mnl_attr_get_payload_len(attr[NFQA_IFINDEX_INDEV]) >= sizeof(uint32_t))
 		packet.ifindex = ntohl(mnl_attr_get_u32(attr[NFQA_IFINDEX_INDEV]));
 	if (!packet.data || !judge || judge(context, &packet))
-		accept_later(queue, packet.class, ntohl(header.packet_id));
+		accept_later(queue, packet.number, ntohl(header.packet_id));
 	else
-		drop_now(queue, packet.class, ntohl(header.packet_id));
+		drop_now(queue, packet.number, ntohl(header.packet_id));
 }
 
 static void read_error(struct nfqueue *queue, const struct nlmsghdr *nlh)
@@ -193,7 +193,7 @@ static int read_datagrams(struct nfqueue *queue, unsigned max, nfqueue_judge_fn 
 		}
 		int got = recvmmsg(mnl_socket_get_fd(queue->socket), headers, want, MSG_DONTWAIT, NULL);
 		if (got < 0 && errno == ENOBUFS && ++overruns < BURST) {
-			queue->stats.lost++;    /* reading on is what empties the buffer */
+			queue->stats.lost++; /* reading on is what empties the buffer */
 			continue;
 		}
 		if (got < 0) {
@@ -203,7 +203,7 @@ static int read_datagrams(struct nfqueue *queue, unsigned max, nfqueue_judge_fn 
 		}
 		for (int i = 0; i < got; i++) {
 			if (headers[i].msg_hdr.msg_namelen != sizeof(senders[i]) || senders[i].nl_pid != 0)
-				queue->stats.malformed++;       /* not from the kernel */
+				queue->stats.malformed++; /* not from the kernel */
 			else
 				read_datagram(queue, queue->messages[i], headers[i].msg_len, judge, context);
 		}
@@ -223,12 +223,12 @@ static int request_all(struct nfqueue *queue, void (*fill)(struct nlmsghdr *nlh)
 
 	queue->acked = 0;
 	queue->request_error = 0;
-	for (unsigned class = 0; class < queue->count && !result; class++) {
+	for (unsigned number = 0; number < queue->count && !result; number++) {
 		_Alignas(16) char buf[REQUEST_MAX];
-		struct nlmsghdr *nlh = nfq_nlmsg_put(buf, NFQNL_MSG_CONFIG, queue->first + class);
+		struct nlmsghdr *nlh = nfq_nlmsg_put(buf, NFQNL_MSG_CONFIG, queue->first + number);
 
 		nlh->nlmsg_flags |= NLM_F_ACK;
-		nlh->nlmsg_seq = REQUEST_SEQ + class;
+		nlh->nlmsg_seq = REQUEST_SEQ + number;
 		fill(nlh);
 		result = send_message(queue, nlh);
 	}
@@ -241,7 +241,7 @@ static int request_all(struct nfqueue *queue, void (*fill)(struct nlmsghdr *nlh)
 	if (!result)
 		result = queue->request_error;
 	if (!result && queue->acked != queue->count)
-		result = -ENOBUFS;      /* the answer did not fit behind the packets */
+		result = -ENOBUFS; /* the answer did not fit behind the packets */
 	return result;
 }
 
@@ -324,11 +324,11 @@ int nfqueue_accept_all(struct nfqueue *queue)
 	int result = request_all(queue, fill_closed);
 	int got;
 
-	if (result == -ENOBUFS)         /* the buffer was full of packets; it is empty now */
+	if (result == -ENOBUFS) /* the buffer was full of packets; it is empty now */
 		result = request_all(queue, fill_closed);
-	for (unsigned class = 0; class < queue->count; class++) {
+	for (unsigned number = 0; number < queue->count; number++) {
 		for (size_t i = 0; i < sizeof(last_ids) / sizeof(last_ids[0]); i++) {
-			int sent = send_verdict(queue, class, NFQNL_MSG_VERDICT_BATCH, last_ids[i], NF_ACCEPT);
+			int sent = send_verdict(queue, number, NFQNL_MSG_VERDICT_BATCH, last_ids[i], NF_ACCEPT);
 
 			if (sent && !result)
 				result = sent;
@@ -337,7 +337,7 @@ int nfqueue_accept_all(struct nfqueue *queue)
 	got = read_datagrams(queue, RECEIVE_BUFFER / 64, NULL, NULL);
 	if (got < 0 && !result)
 		result = got;
-	queue->stats.verdict_errors = errors_before;    /* a batch that finds nothing to accept answers ENOENT */
+	queue->stats.verdict_errors = errors_before; /* a batch that finds nothing to accept answers ENOENT */
 	return result;
 }
 

@@ -14,11 +14,11 @@
 #define NFQUEUE_COPY_RANGE 2048
 
 struct nfqueue_packet {
-	unsigned class;                 /* queue number minus the first one: 0, 1, 2 */
-	const uint8_t *data;            /* the IP packet, `copied` bytes of it */
+	unsigned number;     /* queue number minus the first one: 0, 1, 2 */
+	const uint8_t *data; /* the IP packet, `copied` bytes of it */
 	size_t copied;
-	bool checksum_ready;            /* false: left to hardware, don't verify */
-	uint32_t ifindex;               /* incoming interface */
+	bool checksum_ready; /* false: left to hardware, don't verify */
+	uint32_t ifindex;    /* incoming interface */
 };
 
 /* True: accept.  False: drop. */
@@ -26,8 +26,8 @@ typedef bool nfqueue_judge_fn(void *context, const struct nfqueue_packet *packet
 
 struct nfqueue_stats {
 	uint64_t packets, accepted, dropped;
-	uint64_t lost;                  /* ENOBUFS: times the receive buffer overflowed (those packets passed) */
-	uint64_t malformed;             /* messages that made no sense */
+	uint64_t lost;      /* ENOBUFS: times the receive buffer overflowed (those packets passed) */
+	uint64_t malformed; /* messages that made no sense */
 	uint64_t verdict_errors;
 };
 

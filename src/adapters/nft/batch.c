@@ -12,10 +12,10 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#define BATCH_MAX     ((size_t)256 * 1024 * 1024)
-#define BATCH_FIRST   ((size_t)256 * 1024)
-#define ANSWER_MAX    (64 * 1024)       /* the kernel's dumps use messages of up to 32 KiB */
-#define LARGE         4096              /* elements: from here on the watch is suspended */
+#define BATCH_MAX   ((size_t)256 * 1024 * 1024)
+#define BATCH_FIRST ((size_t)256 * 1024)
+#define ANSWER_MAX  (64 * 1024) /* the kernel's dumps use messages of up to 32 KiB */
+#define LARGE       4096        /* elements: from here on the watch is suspended */
 
 void nft_batch_init(struct nft_batch *batch)
 {
@@ -92,15 +92,16 @@ static ssize_t receive(struct nft *nft, void *buf, size_t size)
 {
 	struct sockaddr_nl sender;
 	struct iovec part = { buf, size };
-	struct msghdr message = { .msg_name = &sender, .msg_namelen = sizeof(sender), .msg_iov = &part,
-				  .msg_iovlen = 1 };
+	struct msghdr message = {
+		.msg_name = &sender, .msg_namelen = sizeof(sender), .msg_iov = &part, .msg_iovlen = 1
+	};
 	ssize_t got;
 
 	do {
 		got = recvmsg(mnl_socket_get_fd(nft->socket), &message, MSG_DONTWAIT);
 		if (got >= 0 && (message.msg_namelen != sizeof(sender) || sender.nl_pid != 0)) {
 			got = -1;
-			errno = EINTR;          /* not from the kernel: as if it had not come */
+			errno = EINTR; /* not from the kernel: as if it had not come */
 		}
 	} while (got < 0 && errno == EINTR);
 	if (got < 0)
@@ -240,8 +241,9 @@ static int request(struct nft *nft, struct nlmsghdr *nlh, bool dump, nft_dump_fn
 {
 	struct iovec part = { nlh, nlh->nlmsg_len };
 	struct sockaddr_nl kernel = { .nl_family = AF_NETLINK };
-	struct msghdr message = { .msg_name = &kernel, .msg_namelen = sizeof(kernel), .msg_iov = &part,
-				  .msg_iovlen = 1 };
+	struct msghdr message = {
+		.msg_name = &kernel, .msg_namelen = sizeof(kernel), .msg_iov = &part, .msg_iovlen = 1
+	};
 	int result = send_all(nft, &message, nlh->nlmsg_len);
 
 	return result ? result : read_reply(nft, nlh->nlmsg_seq, dump, fn, context, interrupted);
@@ -282,7 +284,8 @@ int nft_dump(struct nft *nft, uint16_t type, const char *set, nft_dump_fn *fn, v
 
 	/* the table's name has one number in every kind of message */
 	_Static_assert(NFTA_TABLE_NAME == 1 && NFTA_CHAIN_TABLE == 1 && NFTA_RULE_TABLE == 1 && NFTA_SET_TABLE == 1 &&
-		       NFTA_SET_ELEM_LIST_TABLE == 1 && NFTA_OBJ_TABLE == 1, "the kernel's interface does not change");
+			       NFTA_SET_ELEM_LIST_TABLE == 1 && NFTA_OBJ_TABLE == 1,
+		       "the kernel's interface does not change");
 	mnl_attr_put_strz(nlh, NFTA_TABLE_NAME, nft->table);
 	if (set)
 		mnl_attr_put_strz(nlh, NFTA_SET_ELEM_LIST_SET, set);
@@ -296,7 +299,7 @@ const struct nlattr *nft_attr(const struct nlmsghdr *nlh, uint16_t type)
 
 	if (nlh->nlmsg_len < mnl_nlmsg_size(sizeof(struct nfgenmsg)))
 		return NULL;
-	mnl_attr_for_each(attr, nlh, sizeof(struct nfgenmsg)) {
+	mnl_attr_for_each (attr, nlh, sizeof(struct nfgenmsg)) {
 		if (mnl_attr_get_type(attr) == type)
 			return attr;
 	}

@@ -11,7 +11,7 @@
 #define PRIORITY_SOFT     (-150)
 #define PRIORITY_MUTE     (-150)
 
-#define CUSTOMER_MS       (24 * 3600 * 1000)
+#define CUSTOMER_MS (24 * 3600 * 1000)
 
 void chains_hard(struct rule_writer *w)
 {
@@ -44,17 +44,17 @@ static void write_new_customer(struct rule_writer *w, const struct nft_rules *ru
 		rule_jump(w, "soft_skip");
 	}
 	rule_begin(w, "new_customer");
-	rule_socket_transparent(w, true);       /* a trap's connection */
+	rule_socket_transparent(w, true); /* a trap's connection */
 	rule_return(w);
 
 	rule_begin(w, "new_customer");
 	rule_socket_is_connection(w);
 	rule_goto(w, "customer_add");
 	rule_begin(w, "new_customer");
-	rule_socket_exists(w);                  /* half open still */
+	rule_socket_exists(w); /* half open still */
 	rule_return(w);
 	rule_begin(w, "new_customer");
-	rule_goto(w, "customer_add");           /* forwarded: no socket of ours */
+	rule_goto(w, "customer_add"); /* forwarded: no socket of ours */
 }
 
 /*
@@ -192,7 +192,7 @@ void chains_soft(struct rule_writer *w)
 	rule_ct_state(w, CT_RELATED);
 	rule_accept(w);
 	rule_begin(w, "softly");
-	rule_tcp_flags(w, FIN | SYN | RST | ACK, SYN);  /* retransmitted: conntrack says established */
+	rule_tcp_flags(w, FIN | SYN | RST | ACK, SYN); /* retransmitted: conntrack says established */
 	rule_goto(w, "softly_new");
 	rule_begin(w, "softly");
 	rule_ct_state(w, CT_ESTABLISHED);

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SETS_MAX  512           /* looked at; ours are at most some 40 and one a prefix length */
+#define SETS_MAX  512 /* looked at; ours are at most some 40 and one a prefix length */
 #define CARRY_MAX ((size_t)4 * 1024 * 1024)
 
 struct carried_set {
@@ -23,15 +23,15 @@ struct carried_set {
 };
 
 struct carried_element {
-	uint32_t set;                   /* its place in `sets` */
+	uint32_t set; /* its place in `sets` */
 	uint8_t key[ELEMENT_KEY_MAX];
 	int64_t left_ms;
 };
 
 struct nft_carried {
 	size_t set_count, count, size;
-	uint32_t reading;               /* the set being read */
-	size_t told;                    /* in this reading */
+	uint32_t reading; /* the set being read */
+	size_t told;      /* in this reading */
 	bool wanted[NFT_LIST_COUNT];
 	struct nft_lengths *lengths;
 	struct carried_set sets[SETS_MAX];
@@ -75,7 +75,7 @@ static int read_set(void *context, const struct nlmsghdr *nlh)
 
 	if (carried->set_count == SETS_MAX || !attr || mnl_attr_validate(attr, MNL_TYPE_NUL_STRING) < 0 ||
 	    mnl_attr_get_payload_len(attr) > sizeof(set->name))
-		return 0;                       /* not one of ours */
+		return 0; /* not one of ours */
 	memset(set, 0, sizeof(*set));
 	memcpy(set->name, mnl_attr_get_payload(attr), mnl_attr_get_payload_len(attr));
 	if (!name_means(set))
@@ -152,7 +152,8 @@ static int read_elements(struct nft *nft, struct nft_carried *carried, uint32_t 
 
 	carried->reading = set;
 	carried->told = 0;
-	for (int i = 0; i < NFT_CARRY_READINGS && (result == -EINTR || (i < readings && before != carried->told)); i++) {
+	for (int i = 0; i < NFT_CARRY_READINGS && (result == -EINTR || (i < readings && before != carried->told));
+	     i++) {
 		before = i ? carried->told : SIZE_MAX;
 		carried->told = 0;
 		result = element_dump(nft, carried->sets[set].name, read_element, carried);
@@ -162,7 +163,7 @@ static int read_elements(struct nft *nft, struct nft_carried *carried, uint32_t 
 		if (result && result != -EINTR)
 			break;
 	}
-	return result == -EINTR || result == -ENOENT ? 0 : result;      /* ENOENT: gone since */
+	return result == -EINTR || result == -ENOENT ? 0 : result; /* ENOENT: gone since */
 }
 
 int nft_carry_read(struct nft *nft, const bool wanted[NFT_LIST_COUNT], int readings, struct nft_lengths *lengths,

@@ -20,13 +20,16 @@
 
 struct rule_family {
 	enum nft_family family;
-	unsigned seen_len;              /* a source is a /32 or a /64 */
+	unsigned seen_len; /* a source is a /32 or a /64 */
 	const char *seen, *meter, *customers, *answered, *asked, *called;
 };
 
 extern const struct rule_family rule_families[NFT_FAMILY_COUNT];
 
-#define EACH_FAMILY(f) size_t f = 0; f < NFT_FAMILY_COUNT; f++
+#define EACH_FAMILY(f)                                                                                                 \
+	size_t f = 0;                                                                                                  \
+	f < NFT_FAMILY_COUNT;                                                                                          \
+	f++
 
 /* nft_rules.c */
 void rule_seen(struct rule_writer *w, const struct rule_family *family, enum rule_sense sense);

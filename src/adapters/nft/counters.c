@@ -9,7 +9,12 @@
 #include <stddef.h>
 #include <string.h>
 
-#define COUNTER(name) { #name, offsetof(struct nft_counters, name) }
+/* clang-format off: a macro that is a row */
+#define COUNTER(name)                                                                                                  \
+	{                                                                                                              \
+#name, offsetof(struct nft_counters, name)                                                             \
+	}
+/* clang-format on */
 
 const struct nft_counter_name nft_counters[] = {
 	COUNTER(queued_closed), COUNTER(queued_served), COUNTER(queued_trapped), COUNTER(over_newcomers),

@@ -14,7 +14,7 @@
 static const struct book {
 	const char *set;
 	size_t address_len;
-	uint8_t protocol;               /* whose additions go here; 0: the other book of the family takes them */
+	uint8_t protocol; /* whose additions go here; 0: the other book of the family takes them */
 } books[] = {
 	{ "customers6", 16, IPPROTO_TCP },
 	{ "customers4", 4, IPPROTO_TCP },
@@ -41,7 +41,9 @@ static int read_customer(void *context, const uint8_t *key, size_t len, int64_t 
 	memcpy(&port, key + address_len + 4, sizeof(port));
 	reading->out[reading->count++] = (struct nft_customer){
 		.addr = address_len == 4 ? addr_from_v4(key) : addr_from_v6(key),
-		.protocol = key[address_len], .port = ntohs(port), .left_ms = left_ms,
+		.protocol = key[address_len],
+		.port = ntohs(port),
+		.left_ms = left_ms,
 	};
 	return 0;
 }
@@ -54,7 +56,7 @@ static int read_books(struct nft *nft, size_t count, struct nft_customer *out, s
 		reading.book = &books[i];
 		int result = element_dump(nft, books[i].set, read_customer, &reading);
 
-		if (result && result != -EINTR)         /* changed under us: what came is true all the same */
+		if (result && result != -EINTR) /* changed under us: what came is true all the same */
 			return result;
 	}
 	return (int)reading.count;

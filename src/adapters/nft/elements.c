@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LIST_BYTES_MAX 60000            /* of 65,535; an element takes under 100 */
+#define LIST_BYTES_MAX 60000 /* of 65,535; an element takes under 100 */
 
 void element_begin(struct element_writer *w, struct nft_batch *batch, const char *table, const char *set,
 		   enum element_change change)
@@ -23,8 +23,9 @@ void element_begin(struct element_writer *w, struct nft_batch *batch, const char
 		[ELEMENT_DELETE] = { NFT_MSG_DELSETELEM, 0 },
 	};
 
-	*w = (struct element_writer){ .batch = batch, .table = table, .set = set, .type = changes[change].type,
-				      .flags = changes[change].flags };
+	*w = (struct element_writer){
+		.batch = batch, .table = table, .set = set, .type = changes[change].type, .flags = changes[change].flags
+	};
 	w->element = nftnl_set_elem_alloc();
 	if (!w->element && !batch->error)
 		batch->error = -ENOMEM;
@@ -103,7 +104,7 @@ static int read_element(struct nftnl_set_elem *element, void *data)
 		const uint64_t left = nftnl_set_elem_get_u64(element, NFTNL_SET_ELEM_EXPIRATION);
 
 		if (!left || left > INT64_MAX)
-			return 0;               /* over by now */
+			return 0; /* over by now */
 		left_ms = (int64_t)left;
 	}
 	return dump->fn(dump->context, copy, len, left_ms);

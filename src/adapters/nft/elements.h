@@ -7,24 +7,24 @@
 
 #include "internal.h"
 
-#define ELEMENT_KEY_MAX 24              /* customers6: address, protocol, port */
+#define ELEMENT_KEY_MAX 24 /* customers6: address, protocol, port */
 
 struct nftnl_set_elem;
 
 struct element_writer {
 	struct nft_batch *batch;
 	const char *table, *set;
-	uint16_t type, flags;           /* of the messages */
-	struct nlmsghdr *nlh;           /* the message being filled, or NULL */
+	uint16_t type, flags; /* of the messages */
+	struct nlmsghdr *nlh; /* the message being filled, or NULL */
 	struct nlattr *list;
 	int count;
 	struct nftnl_set_elem *element;
 };
 
 enum element_change {
-	ELEMENT_NEW,            /* -EEXIST when it is there */
-	ELEMENT_ENSURE,         /* leaves alone what is there; since Linux 6.12 it renews the timeout */
-	ELEMENT_DELETE          /* -ENOENT when it is not there */
+	ELEMENT_NEW,    /* -EEXIST when it is there */
+	ELEMENT_ENSURE, /* leaves alone what is there; since Linux 6.12 it renews the timeout */
+	ELEMENT_DELETE  /* -ENOENT when it is not there */
 };
 
 void element_begin(struct element_writer *w, struct nft_batch *batch, const char *table, const char *set,
@@ -40,7 +40,7 @@ int element_dump(struct nft *nft, const char *set, element_fn *fn, void *context
 /* nft_elements.c: counter objects. */
 struct nft_counter_name {
 	const char *name;
-	size_t offset;                  /* in struct nft_counters */
+	size_t offset; /* in struct nft_counters */
 };
 extern const struct nft_counter_name nft_counters[];
 extern const size_t nft_counter_count;

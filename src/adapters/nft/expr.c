@@ -11,7 +11,7 @@
 #include <libnftnl/rule.h>
 #include <string.h>
 
-#define WORD(n) (NFT_REG32_00 + (n))    /* register 1 in words */
+#define WORD(n) (NFT_REG32_00 + (n)) /* register 1 in words */
 
 const struct expr_family expr_families[NFT_FAMILY_COUNT] = {
 	[NFT_V4] = { NFPROTO_IPV4, { 12, 16 }, 4 },

@@ -12,7 +12,7 @@ struct nftnl_expr;
 
 struct expr_family {
 	uint8_t nfproto;
-	uint32_t offset[2];             /* of the source and destination address */
+	uint32_t offset[2]; /* of the source and destination address */
 	uint32_t len;
 };
 

@@ -6,7 +6,7 @@
 #ifndef PICKET_NFT_INTERNAL_H
 #define PICKET_NFT_INTERNAL_H
 
-#include <netinet/in.h>           /* before the kernel's headers, which then leave it alone */
+#include <netinet/in.h> /* before the kernel's headers, which then leave it alone */
 
 #include <libmnl/libmnl.h>
 #include <linux/netfilter.h>
@@ -14,9 +14,9 @@
 
 #include "nft.h"
 
-#define NFT_NAME_MAX 32         /* of a set or chain of ours, with the NUL */
+#define NFT_NAME_MAX 32 /* of a set or chain of ours, with the NUL */
 
-#define NFT_CALLER_LEN 64       /* of an IPv6 address in the books of customers, answered, called */
+#define NFT_CALLER_LEN 64 /* of an IPv6 address in the books of customers, answered, called */
 
 enum nft_family { NFT_V4, NFT_V6, NFT_FAMILY_COUNT };
 
@@ -28,16 +28,16 @@ struct nft_lengths {
 struct nft {
 	char table[NFT_TABLE_NAME_MAX];
 	struct mnl_socket *socket;
-	uint32_t portid;                /* of `socket`: marks our own changes in notifications */
+	uint32_t portid; /* of `socket`: marks our own changes in notifications */
 	uint32_t seq;
-	int send_buffer;                /* as far as it was forced up */
+	int send_buffer; /* as far as it was forced up */
 	struct mnl_socket *watch;
-	enum nft_change pending;        /* seen before, to be told at the next nft_watch_read() */
+	enum nft_change pending; /* seen before, to be told at the next nft_watch_read() */
 	bool queue_probed, queue_native;
 	bool loaded;
 	enum nft_mode mode;
 	struct nft_lengths lengths;
-	unsigned chains, rules, sets;   /* as loaded, for nft_check() */
+	unsigned chains, rules, sets; /* as loaded, for nft_check() */
 };
 
 /* ---- nft_batch.c: transactions and dumps ---- */
@@ -46,7 +46,7 @@ struct nft {
 struct nft_batch {
 	uint8_t *data;
 	size_t len, size;
-	size_t last;                    /* where the last message begins */
+	size_t last; /* where the last message begins */
 	uint32_t seq;
 	unsigned messages, elements;
 	int error;

@@ -95,8 +95,9 @@ static void write_entries(const struct nft *nft, struct nft_batch *batch, const 
 		nft_set_name(first->list, first->family, first->len, name);
 		element_begin(&w, batch, nft->table, name, change);
 		for (; i < count && entries[i].list == first->list && entries[i].family == first->family &&
-		       entries[i].len == first->len; i++) {
-			if (exists)             /* else nothing can be in it */
+		       entries[i].len == first->len;
+		     i++) {
+			if (exists) /* else nothing can be in it */
 				element_put(&w, entries[i].key, entries[i].family == NFT_V4 ? 4 : 16,
 					    change == ELEMENT_DELETE ? 0 : entries[i].timeout_ms, 0);
 		}
@@ -147,7 +148,7 @@ static int add(struct nft *nft, enum element_change change, const struct nft_ele
 	rules = write_new_lengths(nft, &batch, lengths, &sets, entries, n);
 	write_entries(nft, &batch, lengths, change, entries, n);
 	result = nft_batch_run(nft, &batch);
-	if (result == -EEXIST) {                /* some are there */
+	if (result == -EEXIST) { /* some are there */
 		*lengths = nft->lengths;
 		sets = 0;
 		nft_batch_free(&batch);
@@ -194,7 +195,7 @@ int nft_delete(struct nft *nft, const struct nft_element *elements, size_t count
 	write_entries(nft, &batch, &nft->lengths, ELEMENT_DELETE, entries, n);
 	result = nft_batch_run(nft, &batch);
 	nft_batch_free(&batch);
-	if (result == -ENOENT) {                /* some are not there, or no longer */
+	if (result == -ENOENT) { /* some are not there, or no longer */
 		write_entries(nft, &batch, &nft->lengths, ELEMENT_ENSURE, entries, n);
 		write_entries(nft, &batch, &nft->lengths, ELEMENT_DELETE, entries, n);
 		result = nft_batch_run(nft, &batch);

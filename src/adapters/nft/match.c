@@ -10,7 +10,7 @@
 #include <linux/netfilter/nf_conntrack_tuple_common.h>
 #include <linux/rtnetlink.h>
 
-#define LOOPBACK_IFINDEX 1              /* in every network namespace */
+#define LOOPBACK_IFINDEX 1 /* in every network namespace */
 #define TCP_FLAGS_OFFSET 13
 
 void rule_family(struct rule_writer *w, enum nft_family family)
@@ -65,7 +65,7 @@ void rule_port(struct rule_writer *w, enum rule_side side, const char *set)
 
 void rule_port_from(struct rule_writer *w, enum rule_side side, uint16_t first)
 {
-	const uint16_t wire_first = htons(first);       /* compared as bytes, the highest first */
+	const uint16_t wire_first = htons(first); /* compared as bytes, the highest first */
 
 	expr_payload(w, NFT_PAYLOAD_TRANSPORT_HEADER, side == RULE_SOURCE ? 0 : 2, 2, NFT_REG_1);
 	expr_compare(w, NFT_CMP_GTE, &wire_first, sizeof(wire_first));

@@ -15,7 +15,7 @@
 #include <sys/socket.h>
 
 #define RECEIVE_BUFFER (8 * 1024 * 1024)
-#define TABLE_F_OWNER  0x2              /* NFT_TABLE_F_OWNER, since Linux 5.12 */
+#define TABLE_F_OWNER  0x2 /* NFT_TABLE_F_OWNER, since Linux 5.12 */
 
 static bool table_name_is_valid(const char *table)
 {
@@ -220,7 +220,7 @@ int nft_take_over(struct nft *nft, bool blocks, nft_adopt_fn *adopt, void *conte
 	}
 	if (!result) {
 		nft->lengths = *lengths;
-		nft->mode = NFT_PAUSED;         /* which chains stand is not known: a new length gets its rules with the next ones */
+		nft->mode = NFT_PAUSED; /* which chains stand is not known */
 		nft->loaded = true;
 		nft_carry_tell(carried, adopt, context);
 	}
@@ -235,8 +235,8 @@ int nft_take_over(struct nft *nft, bool blocks, nft_adopt_fn *adopt, void *conte
 struct clearing {
 	struct nft_batch *batch;
 	const char *table;
-	uint16_t type;                  /* of the deletion */
-	uint16_t name_attr;             /* in the dump and in the deletion */
+	uint16_t type;      /* of the deletion */
+	uint16_t name_attr; /* in the dump and in the deletion */
 	bool (*wanted)(const char *name);
 };
 
@@ -354,6 +354,6 @@ int nft_check(struct nft *nft)
 	if (!result)
 		result = count_all(nft, NFT_MSG_GETSET, &sets);
 	if (result == -ENOENT)
-		return 0;                       /* gone in between */
+		return 0; /* gone in between */
 	return result ? result : chains == nft->chains && rules == nft->rules && sets == nft->sets;
 }

@@ -16,10 +16,10 @@
 
 #define NFT_TABLE_NAME_MAX 32
 #define NFT_INTERFACES_MAX 32
-#define NFT_PORTS_MAX      1024         /* ranges in a port set */
+#define NFT_PORTS_MAX      1024 /* ranges in a port set */
 
 struct nft_port_range {
-	uint16_t first, last;           /* inclusive */
+	uint16_t first, last; /* inclusive */
 };
 
 /* The sets that hold sources.  Each stands for its family of kernel sets, one a prefix length
@@ -29,43 +29,43 @@ enum nft_list { NFT_SOFT, NFT_HARD, NFT_ALLOW, NFT_LIST_COUNT };
 
 /* What is hooked into the kernel. */
 enum nft_mode {
-	NFT_PAUSED,             /* table and sets stay; no chain, nothing of ours touches a packet */
-	NFT_OBSERVE,            /* sensors alone: no hard, soft or mute chain */
+	NFT_PAUSED,  /* table and sets stay; no chain, nothing of ours touches a packet */
+	NFT_OBSERVE, /* sensors alone: no hard, soft or mute chain */
 	NFT_BLOCK
 };
 
 struct nft_rules {
 	enum nft_mode mode;
-	uint16_t queue;                 /* first of three queue numbers: +0 closed ports and the rest,
+	uint16_t queue;                          /* first of three queue numbers: +0 closed ports and the rest,
 					 * +1 served ports (a source in `seen`), +2 trapped ports */
-	bool way_back;                  /* a source routed elsewhere is no evidence */
-	char interfaces[NFT_INTERFACES_MAX][16];        /* guarded; none: all but loopback */
+	bool way_back;                           /* a source routed elsewhere is no evidence */
+	char interfaces[NFT_INTERFACES_MAX][16]; /* guarded; none: all but loopback */
 	size_t interface_count;
-	uint16_t trap_port_v4, trap_port_v6;    /* where the TCP trap listens on 127.0.0.1 and ::1; 0: no TCP traps */
-	uint16_t trap_udp_v4, trap_udp_v6;      /* the same for UDP */
+	uint16_t trap_port_v4, trap_port_v6; /* where the TCP trap listens on 127.0.0.1 and ::1; 0: no TCP traps */
+	uint16_t trap_udp_v4, trap_udp_v6;   /* the same for UDP */
 	struct nft_port_range trap_tcp[NFT_PORTS_MAX], trap_udp[NFT_PORTS_MAX], public_ports[NFT_PORTS_MAX];
-	size_t trap_tcp_count, trap_udp_count, public_count;    /* "all" is {1, 65535} */
+	size_t trap_tcp_count, trap_udp_count, public_count; /* "all" is {1, 65535} */
 };
 
 struct nft_element {
 	enum nft_list list;
 	struct prefix source;
-	int64_t timeout_ms;             /* 0: no timeout.  Adding again sets a new one. */
+	int64_t timeout_ms; /* 0: no timeout.  Adding again sets a new one. */
 };
 
 struct nft_counters {
 	/* packets */
 	uint64_t queued_closed, queued_served, queued_trapped;
-	uint64_t over_newcomers, over_known;    /* passed above the fair limits */
+	uint64_t over_newcomers, over_known; /* passed above the fair limits */
 	uint64_t dropped_hard, dropped_soft, muted, trapped_tcp, trapped_udp;
-	uint64_t way_back;                      /* passed: routed elsewhere */
+	uint64_t way_back; /* passed: routed elsewhere */
 };
 
 struct nft;
 
 /* Opens the sockets (needs CAP_NET_ADMIN in the network namespace from here on).  0 or -errno. */
 int nft_open(const char *table, struct nft **out);
-void nft_close(struct nft *nft);        /* closes the sockets; the table stays */
+void nft_close(struct nft *nft); /* closes the sockets; the table stays */
 
 /* A block that stood in a table of ours found at start. */
 typedef void nft_adopt_fn(void *context, enum nft_list list, const struct prefix *source, int64_t left_ms);
@@ -104,7 +104,7 @@ struct nft_customer {
 	struct addr addr;
 	int64_t left_ms;
 	uint16_t port;
-	uint8_t protocol;               /* TCP or UDP */
+	uint8_t protocol; /* TCP or UDP */
 };
 /* At most max, those of TCP first; an IPv6 one is its /64. Returns the count or -errno. The kernel takes long over
  * large
@@ -117,9 +117,9 @@ int nft_add_customers(struct nft *nft, const struct nft_customer *customers, siz
 /* Notifications (NFNLGRP_NFTABLES): a second socket, to be polled for reading. */
 int nft_watch_fd(const struct nft *nft);
 enum nft_change {
-	NFT_CHANGE_NONE,        /* only others' tables, or our own doing */
-	NFT_CHANGE_FOREIGN,     /* somebody changed or removed something of ours */
-	NFT_CHANGE_LOST         /* messages were lost (ENOBUFS): assume the worst */
+	NFT_CHANGE_NONE,    /* only others' tables, or our own doing */
+	NFT_CHANGE_FOREIGN, /* somebody changed or removed something of ours */
+	NFT_CHANGE_LOST     /* messages were lost (ENOBUFS): assume the worst */
 };
 /* Reads what has come, without blocking, and sums it up. */
 enum nft_change nft_watch_read(struct nft *nft);

@@ -30,7 +30,7 @@ void rule_base_chain(struct rule_writer *w, const char *name, uint32_t hook, int
 void rule_begin(struct rule_writer *w, const char *chain);
 void rule_family(struct rule_writer *w, enum nft_family family);
 void rule_protocol(struct rule_writer *w, uint8_t protocol);
-void rule_loopback(struct rule_writer *w, enum rule_side side);  /* interface: in (source) or out (destination) */
+void rule_loopback(struct rule_writer *w, enum rule_side side); /* interface: in (source) or out (destination) */
 void rule_interface_in(struct rule_writer *w, enum rule_sense sense, const char *set);
 void rule_pkttype(struct rule_writer *w, enum rule_sense sense, uint8_t pkttype);
 /* The address, masked to that length, is in the set. */
@@ -40,7 +40,7 @@ void rule_address(struct rule_writer *w, enum nft_family family, enum rule_side 
 void rule_customer(struct rule_writer *w, enum nft_family family, enum rule_side address, enum rule_side port,
 		   enum rule_sense sense, const char *set);
 void rule_port(struct rule_writer *w, enum rule_side side, const char *set);
-void rule_port_from(struct rule_writer *w, enum rule_side side, uint16_t first);        /* that port or a higher one */
+void rule_port_from(struct rule_writer *w, enum rule_side side, uint16_t first); /* that port or a higher one */
 /* address . protocol . a given port. */
 void rule_service(struct rule_writer *w, enum nft_family family, enum rule_side address, uint16_t port,
 		  const char *set);
@@ -48,16 +48,16 @@ void rule_port_is(struct rule_writer *w, enum rule_side side, uint16_t port);
 /* address . port of that side . port of the other side. */
 void rule_conversation(struct rule_writer *w, enum nft_family family, enum rule_side side, const char *set);
 void rule_ports_are(struct rule_writer *w, uint16_t source, uint16_t destination);
-void rule_tcp_flags(struct rule_writer *w, uint8_t mask, uint8_t value);        /* flags & mask == value */
+void rule_tcp_flags(struct rule_writer *w, uint8_t mask, uint8_t value); /* flags & mask == value */
 void rule_tcp_flags_in(struct rule_writer *w, uint8_t mask, enum rule_sense sense, const char *set);
-void rule_icmp_type(struct rule_writer *w, const char *set);                    /* after the protocol */
-void rule_ct_state(struct rule_writer *w, uint32_t states);                     /* any of them */
+void rule_icmp_type(struct rule_writer *w, const char *set); /* after the protocol */
+void rule_ct_state(struct rule_writer *w, uint32_t states);  /* any of them */
 void rule_ct_original(struct rule_writer *w);
 void rule_ct_reply(struct rule_writer *w);
 void rule_ct_status(struct rule_writer *w, uint32_t status);
 void rule_socket_transparent(struct rule_writer *w, bool transparent);
 void rule_socket_exists(struct rule_writer *w);
-void rule_socket_is_connection(struct rule_writer *w);  /* not half open, no TIME_WAIT, no listener on any address */
+void rule_socket_is_connection(struct rule_writer *w); /* not half open, no TIME_WAIT, no listener on any address */
 void rule_local_destination(struct rule_writer *w);
 void rule_local_source(struct rule_writer *w);
 void rule_no_way_back(struct rule_writer *w);
@@ -73,7 +73,7 @@ void rule_remember_customer(struct rule_writer *w, enum nft_family family, enum 
 			    const char *set, uint64_t timeout_ms);
 void rule_remember_conversation(struct rule_writer *w, enum nft_family family, enum rule_side side, const char *set,
 				uint64_t timeout_ms);
-void rule_tproxy(struct rule_writer *w, enum nft_family family, uint16_t port);         /* to 127.0.0.1 or ::1 */
+void rule_tproxy(struct rule_writer *w, enum nft_family family, uint16_t port); /* to 127.0.0.1 or ::1 */
 
 /* Endings. */
 void rule_end(struct rule_writer *w);
@@ -82,6 +82,6 @@ void rule_drop(struct rule_writer *w);
 void rule_return(struct rule_writer *w);
 void rule_jump(struct rule_writer *w, const char *chain);
 void rule_goto(struct rule_writer *w, const char *chain);
-void rule_queue(struct rule_writer *w, uint16_t number);        /* passes when nobody listens */
+void rule_queue(struct rule_writer *w, uint16_t number); /* passes when nobody listens */
 
 #endif

@@ -28,7 +28,7 @@ static const struct {
 	enum nft_list list;
 	enum rule_side side;
 	bool in_observe;
-	const char *then;               /* goto; NULL: accept */
+	const char *then; /* goto; NULL: accept */
 } memberships[] = {
 	{ "allowed", NFT_ALLOW, RULE_SOURCE, true, NULL },
 	{ "allowed_to", NFT_ALLOW, RULE_DESTINATION, false, NULL },
@@ -109,7 +109,7 @@ void chain_drop(struct rule_writer *w, const char *chain, const char *counter)
 }
 
 void chain_unless_guarded(struct rule_writer *w, const char *chain, const struct nft_rules *rules,
-				 void (*ending)(struct rule_writer *w))
+			  void (*ending)(struct rule_writer *w))
 {
 	rule_begin(w, chain);
 	rule_loopback(w, RULE_SOURCE);

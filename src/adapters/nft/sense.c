@@ -11,8 +11,8 @@
 #define PRIORITY_TRAP  (-90)
 #define PRIORITY_WATCH (-10)
 
-#define NEWCOMERS_PER_SECOND 40000      /* with 3 s in `seen` never more than its 262,144 places */
-#define KNOWN_PER_SECOND     1000       /* of one source */
+#define NEWCOMERS_PER_SECOND 40000 /* with 3 s in `seen` never more than its 262,144 places */
+#define KNOWN_PER_SECOND     1000  /* of one source */
 #define KNOWN_BURST          2000
 #define SEEN_MS              3000
 #define METER_MS             10000
@@ -54,10 +54,10 @@ void chains_trap(struct rule_writer *w, const struct nft_rules *rules)
 	rule_begin(w, "trappable");
 	rule_jump(w, "expected");
 	rule_begin(w, "trappable");
-	rule_ct_status(w, IPS_DST_NAT);         /* a published port or a redirect, not ours */
+	rule_ct_status(w, IPS_DST_NAT); /* a published port or a redirect, not ours */
 	rule_accept(w);
 	rule_begin(w, "trappable");
-	rule_socket_exists(w);                  /* a real service, or a connection of the trap */
+	rule_socket_exists(w); /* a real service, or a connection of the trap */
 	rule_accept(w);
 	rule_begin(w, "trappable");
 	rule_local_destination(w);

@@ -16,31 +16,32 @@
 #include <string.h>
 
 /* Data types by nft's numbers: they make `nft list` readable and matter to nobody else. */
-#define TYPE_IPV4     7
-#define TYPE_IPV6     8
-#define TYPE_PROTOCOL 12
-#define TYPE_PORT     13
-#define TYPE_ICMP     14
-#define TYPE_FLAGS    15
-#define TYPE_ICMPV6   29
-#define TYPE_IFNAME   41
+#define TYPE_IPV4       7
+#define TYPE_IPV6       8
+#define TYPE_PROTOCOL   12
+#define TYPE_PORT       13
+#define TYPE_ICMP       14
+#define TYPE_FLAGS      15
+#define TYPE_ICMPV6     29
+#define TYPE_IFNAME     41
 #define CONCAT(a, b, c) ((a) << 12 | (b) << 6 | (c))
 
-#define DYNAMIC  (NFT_SET_EVAL | NFT_SET_TIMEOUT)
+#define DYNAMIC (NFT_SET_EVAL | NFT_SET_TIMEOUT)
 
-#define SEEN_MAX     262144     /* 40,000 newcomers a second, 3 s each, with room */
-#define CUSTOMER_MAX 131072     /* each took a whole connection with data */
-#define ANSWERED_MAX 16384      /* forged datagrams fill it and no more: what is beyond gets its answer, and has no claim once blocked */
-#define SPOKEN_MAX   131072
-#define BLOCKS_MAX   132096     /* what the engine keeps (131,072) and some that the kernel has not yet cleared away */
-#define ALLOW_MAX    66560
-#define RARE_MAX     16384      /* other lengths than an address and a /64 */
+#define SEEN_MAX     262144 /* 40,000 newcomers a second, 3 s each, with room */
+#define CUSTOMER_MAX 131072 /* each took a whole connection with data */
+#define ANSWERED_MAX                                                                                                   \
+	16384 /* forged datagrams fill it and no more: what is beyond gets its answer, and has no claim once blocked */
+#define SPOKEN_MAX 131072
+#define BLOCKS_MAX 132096 /* what the engine keeps (131,072) and some that the kernel has not yet cleared away */
+#define ALLOW_MAX  66560
+#define RARE_MAX   16384 /* other lengths than an address and a /64 */
 
 struct set {
 	const char *name;
 	uint32_t type, key_len, flags, size;
 	uint64_t timeout_ms;
-	uint8_t values[16];             /* of a constant set of bytes */
+	uint8_t values[16]; /* of a constant set of bytes */
 	size_t value_count;
 };
 
@@ -49,36 +50,77 @@ static const struct set sets[] = {
 	{ .name = "seen6", .type = TYPE_IPV6, .key_len = 16, .flags = DYNAMIC, .size = SEEN_MAX, .timeout_ms = 3000 },
 	{ .name = "meter4", .type = TYPE_IPV4, .key_len = 4, .flags = DYNAMIC, .size = SEEN_MAX, .timeout_ms = 10000 },
 	{ .name = "meter6", .type = TYPE_IPV6, .key_len = 16, .flags = DYNAMIC, .size = SEEN_MAX, .timeout_ms = 10000 },
-	{ .name = "customers4", .type = CONCAT(TYPE_IPV4, TYPE_PROTOCOL, TYPE_PORT), .key_len = 12, .flags = DYNAMIC,
-	  .size = CUSTOMER_MAX, .timeout_ms = 24 * 3600 * 1000 },
-	{ .name = "customers6", .type = CONCAT(TYPE_IPV6, TYPE_PROTOCOL, TYPE_PORT), .key_len = 24, .flags = DYNAMIC,
-	  .size = CUSTOMER_MAX, .timeout_ms = 24 * 3600 * 1000 },
+	{ .name = "customers4",
+	  .type = CONCAT(TYPE_IPV4, TYPE_PROTOCOL, TYPE_PORT),
+	  .key_len = 12,
+	  .flags = DYNAMIC,
+	  .size = CUSTOMER_MAX,
+	  .timeout_ms = 24 * 3600 * 1000 },
+	{ .name = "customers6",
+	  .type = CONCAT(TYPE_IPV6, TYPE_PROTOCOL, TYPE_PORT),
+	  .key_len = 24,
+	  .flags = DYNAMIC,
+	  .size = CUSTOMER_MAX,
+	  .timeout_ms = 24 * 3600 * 1000 },
 	/* sets of their own: whoever forges senders of datagrams can fill them, and must not crowd out the others */
-	{ .name = "answered4", .type = CONCAT(TYPE_IPV4, TYPE_PROTOCOL, TYPE_PORT), .key_len = 12, .flags = DYNAMIC,
-	  .size = ANSWERED_MAX, .timeout_ms = 24 * 3600 * 1000 },
-	{ .name = "answered6", .type = CONCAT(TYPE_IPV6, TYPE_PROTOCOL, TYPE_PORT), .key_len = 24, .flags = DYNAMIC,
-	  .size = ANSWERED_MAX, .timeout_ms = 24 * 3600 * 1000 },
+	{ .name = "answered4",
+	  .type = CONCAT(TYPE_IPV4, TYPE_PROTOCOL, TYPE_PORT),
+	  .key_len = 12,
+	  .flags = DYNAMIC,
+	  .size = ANSWERED_MAX,
+	  .timeout_ms = 24 * 3600 * 1000 },
+	{ .name = "answered6",
+	  .type = CONCAT(TYPE_IPV6, TYPE_PROTOCOL, TYPE_PORT),
+	  .key_len = 24,
+	  .flags = DYNAMIC,
+	  .size = ANSWERED_MAX,
+	  .timeout_ms = 24 * 3600 * 1000 },
 	/* what we sent first */
-	{ .name = "asked4", .type = CONCAT(TYPE_IPV4, TYPE_PORT, TYPE_PORT), .key_len = 12, .flags = DYNAMIC,
-	  .size = SPOKEN_MAX, .timeout_ms = 120000 },
-	{ .name = "asked6", .type = CONCAT(TYPE_IPV6, TYPE_PORT, TYPE_PORT), .key_len = 24, .flags = DYNAMIC,
-	  .size = SPOKEN_MAX, .timeout_ms = 120000 },
-	{ .name = "called4", .type = CONCAT(TYPE_IPV4, TYPE_PROTOCOL, TYPE_PORT), .key_len = 12, .flags = DYNAMIC,
-	  .size = SPOKEN_MAX, .timeout_ms = 24 * 3600 * 1000 },
-	{ .name = "called6", .type = CONCAT(TYPE_IPV6, TYPE_PROTOCOL, TYPE_PORT), .key_len = 24, .flags = DYNAMIC,
-	  .size = SPOKEN_MAX, .timeout_ms = 24 * 3600 * 1000 },
+	{ .name = "asked4",
+	  .type = CONCAT(TYPE_IPV4, TYPE_PORT, TYPE_PORT),
+	  .key_len = 12,
+	  .flags = DYNAMIC,
+	  .size = SPOKEN_MAX,
+	  .timeout_ms = 120000 },
+	{ .name = "asked6",
+	  .type = CONCAT(TYPE_IPV6, TYPE_PORT, TYPE_PORT),
+	  .key_len = 24,
+	  .flags = DYNAMIC,
+	  .size = SPOKEN_MAX,
+	  .timeout_ms = 120000 },
+	{ .name = "called4",
+	  .type = CONCAT(TYPE_IPV4, TYPE_PROTOCOL, TYPE_PORT),
+	  .key_len = 12,
+	  .flags = DYNAMIC,
+	  .size = SPOKEN_MAX,
+	  .timeout_ms = 24 * 3600 * 1000 },
+	{ .name = "called6",
+	  .type = CONCAT(TYPE_IPV6, TYPE_PROTOCOL, TYPE_PORT),
+	  .key_len = 24,
+	  .flags = DYNAMIC,
+	  .size = SPOKEN_MAX,
+	  .timeout_ms = 24 * 3600 * 1000 },
 	/* neighbour discovery, multicast listeners */
-	{ .name = "icmp6_lifelines", .type = TYPE_ICMPV6, .key_len = 1,
-	  .values = { 130, 131, 132, 133, 134, 135, 136, 137, 143 }, .value_count = 9 },
+	{ .name = "icmp6_lifelines",
+	  .type = TYPE_ICMPV6,
+	  .key_len = 1,
+	  .values = { 130, 131, 132, 133, 134, 135, 136, 137, 143 },
+	  .value_count = 9 },
 	/* errors and answers: nobody scans with them */
 	{ .name = "icmp6_answers", .type = TYPE_ICMPV6, .key_len = 1, .values = { 1, 2, 3, 4, 129 }, .value_count = 5 },
-	{ .name = "icmp4_answers", .type = TYPE_ICMP, .key_len = 1, .values = { 0, 3, 4, 5, 11, 12, 14, 16, 18 },
+	{ .name = "icmp4_answers",
+	  .type = TYPE_ICMP,
+	  .key_len = 1,
+	  .values = { 0, 3, 4, 5, 11, 12, 14, 16, 18 },
 	  .value_count = 9 },
 	/* of FIN 1, SYN 2, RST 4, ACK 16, URG 32: answers to what others forged in our name */
 	{ .name = "backscatter", .type = TYPE_FLAGS, .key_len = 1, .values = { 0x04, 0x14, 0x12 }, .value_count = 3 },
 	/* what RFC 9293 allows; all else no honest stack sends */
-	{ .name = "possible_flags", .type = TYPE_FLAGS, .key_len = 1,
-	  .values = { 0x02, 0x12, 0x04, 0x14, 0x10, 0x30, 0x11, 0x31 }, .value_count = 8 },
+	{ .name = "possible_flags",
+	  .type = TYPE_FLAGS,
+	  .key_len = 1,
+	  .values = { 0x02, 0x12, 0x04, 0x14, 0x10, 0x30, 0x11, 0x31 },
+	  .value_count = 8 },
 };
 
 /* Made from the configuration, and made afresh with every new one. */
@@ -169,7 +211,9 @@ void nft_list_set_write(const struct nft *nft, struct nft_batch *batch, enum nft
 		.type = family == NFT_V4 ? TYPE_IPV4 : TYPE_IPV6,
 		.key_len = family == NFT_V4 ? 4 : 16,
 		.flags = NFT_SET_TIMEOUT,
-		.size = list == NFT_ALLOW ? ALLOW_MAX : usual ? BLOCKS_MAX : RARE_MAX,
+		.size = list == NFT_ALLOW ? ALLOW_MAX
+			: usual           ? BLOCKS_MAX
+					  : RARE_MAX,
 	};
 
 	nft_set_name(list, family, len, name);
@@ -221,7 +265,7 @@ static void write_ports(const struct nft *nft, struct nft_batch *batch, const st
 				last = sorted[i].last;
 		}
 		element_put(&w, &first, sizeof(first), 0, 0);
-		if (last == 65535)              /* open to the end */
+		if (last == 65535) /* open to the end */
 			continue;
 		after = htons(last + 1);
 		element_put(&w, &after, sizeof(after), 0, NFT_SET_ELEM_INTERVAL_END);

@@ -12,8 +12,8 @@
 
 #include <linux/netfilter/nf_conntrack_common.h>
 
-#define PRIORITY_SPEAK  110     /* after NF_IP_PRI_NAT_SRC, 100 */
-#define ASKED_MS        120000  /* conntrack forgets a question after 30 s */
+#define PRIORITY_SPEAK  110    /* after NF_IP_PRI_NAT_SRC, 100 */
+#define ASKED_MS        120000 /* conntrack forgets a question after 30 s */
 #define CALLED_MS       (24 * 3600 * 1000)
 #define OWN_PORTS_BEGIN 1024
 

@@ -14,7 +14,7 @@
 
 #define RECEIVE_BUFFER (32 * 1024 * 1024)
 #define DATAGRAM_MAX   (64 * 1024)
-#define DATAGRAMS_MAX  65536            /* of one call */
+#define DATAGRAMS_MAX  65536 /* of one call */
 
 static int join(struct nft *nft, int option)
 {
@@ -75,11 +75,9 @@ static bool is_foreign(const struct nft *nft, const struct nlmsghdr *nlh)
 	if (NFNL_SUBSYS_ID(nlh->nlmsg_type) != NFNL_SUBSYS_NFTABLES || nlh->nlmsg_pid == nft->portid)
 		return false;
 	switch (NFNL_MSG_TYPE(nlh->nlmsg_type)) {
-	case NFT_MSG_NEWGEN:            /* its first attribute is no name */
-	case NFT_MSG_TRACE:
-		return false;
-	default:
-		return nft_is_ours(nft, nlh);
+	case NFT_MSG_NEWGEN: /* its first attribute is no name */
+	case NFT_MSG_TRACE: return false;
+	default: return nft_is_ours(nft, nlh);
 	}
 }
 
@@ -99,8 +97,9 @@ enum nft_change nft_watch_read(struct nft *nft)
 	for (int i = 0; i < DATAGRAMS_MAX; i++) {
 		struct sockaddr_nl sender;
 		struct iovec part = { buf, DATAGRAM_MAX };
-		struct msghdr message = { .msg_name = &sender, .msg_namelen = sizeof(sender), .msg_iov = &part,
-					  .msg_iovlen = 1 };
+		struct msghdr message = {
+			.msg_name = &sender, .msg_namelen = sizeof(sender), .msg_iov = &part, .msg_iovlen = 1
+		};
 		ssize_t got = recvmsg(mnl_socket_get_fd(nft->watch), &message, MSG_DONTWAIT);
 		const struct nlmsghdr *nlh = (const void *)buf;
 		int left = (int)got;
@@ -116,7 +115,7 @@ enum nft_change nft_watch_read(struct nft *nft)
 			continue;
 		}
 		if (message.msg_namelen != sizeof(sender) || sender.nl_pid != 0)
-			continue;               /* not from the kernel */
+			continue; /* not from the kernel */
 		if (message.msg_flags & MSG_TRUNC)
 			change = NFT_CHANGE_LOST;
 		for (; mnl_nlmsg_ok(nlh, left); nlh = mnl_nlmsg_next(nlh, &left)) {

@@ -16,25 +16,37 @@
 
 /* uapi/linux/landlock.h, as far as ABI 5. */
 enum {
-	FS_EXECUTE = 1 << 0, FS_WRITE_FILE = 1 << 1, FS_READ_FILE = 1 << 2, FS_READ_DIR = 1 << 3,
-	FS_REMOVE_DIR = 1 << 4, FS_REMOVE_FILE = 1 << 5, FS_MAKE_CHAR = 1 << 6, FS_MAKE_DIR = 1 << 7,
-	FS_MAKE_REG = 1 << 8, FS_MAKE_SOCK = 1 << 9, FS_MAKE_FIFO = 1 << 10, FS_MAKE_BLOCK = 1 << 11,
-	FS_MAKE_SYM = 1 << 12, FS_REFER = 1 << 13, FS_TRUNCATE = 1 << 14, FS_IOCTL_DEV = 1 << 15,
+	FS_EXECUTE = 1 << 0,
+	FS_WRITE_FILE = 1 << 1,
+	FS_READ_FILE = 1 << 2,
+	FS_READ_DIR = 1 << 3,
+	FS_REMOVE_DIR = 1 << 4,
+	FS_REMOVE_FILE = 1 << 5,
+	FS_MAKE_CHAR = 1 << 6,
+	FS_MAKE_DIR = 1 << 7,
+	FS_MAKE_REG = 1 << 8,
+	FS_MAKE_SOCK = 1 << 9,
+	FS_MAKE_FIFO = 1 << 10,
+	FS_MAKE_BLOCK = 1 << 11,
+	FS_MAKE_SYM = 1 << 12,
+	FS_REFER = 1 << 13,
+	FS_TRUNCATE = 1 << 14,
+	FS_IOCTL_DEV = 1 << 15,
 };
-#define FS_ABI_1 ((1 << 13) - 1)
+#define FS_ABI_1              ((1 << 13) - 1)
 #define LANDLOCK_VERSION_FLAG 1U
 #define LANDLOCK_PATH_BENEATH 1
 
 #ifndef SYS_landlock_create_ruleset
 #define SYS_landlock_create_ruleset 444
-#define SYS_landlock_add_rule 445
-#define SYS_landlock_restrict_self 446
+#define SYS_landlock_add_rule       445
+#define SYS_landlock_restrict_self  446
 #endif
 
 struct ruleset_attr {
 	uint64_t handled_access_fs;
-	uint64_t handled_access_net;    /* ABI 4: TCP bind and connect */
-	uint64_t scoped;                /* ABI 6: abstract sockets, signals */
+	uint64_t handled_access_net; /* ABI 4: TCP bind and connect */
+	uint64_t scoped;             /* ABI 6: abstract sockets, signals */
 };
 struct path_beneath_attr {
 	uint64_t allowed_access;
@@ -92,7 +104,7 @@ int sandbox_landlock(const char *const writable[], const char *const readable[],
 	}
 	attr.handled_access_fs = handled_fs((int)version);
 	if (version >= 4) {
-		attr.handled_access_net = 3;    /* no TCP bind or connect at all */
+		attr.handled_access_net = 3; /* no TCP bind or connect at all */
 		size = offsetof(struct ruleset_attr, scoped);
 	}
 	if (version >= 6) {

@@ -36,7 +36,7 @@ static int become(uid_t uid, gid_t gid)
 static int set_capabilities(bool keep_net_admin)
 {
 	static const cap_value_t kept[] = { CAP_NET_ADMIN };
-	cap_t caps = cap_init();        /* all clear */
+	cap_t caps = cap_init(); /* all clear */
 	int result = 0;
 
 	if (!caps)

@@ -21,8 +21,8 @@
 #include "reader.h"
 #include "aside.h"
 
-#define HEADER_LEN 100
-#define HEADER_USER_VERSION 60
+#define HEADER_LEN            100
+#define HEADER_USER_VERSION   60
 #define HEADER_APPLICATION_ID 68
 /* Not SQLite's: the problem has been told already, the file is left alone. */
 #define REFUSED (-1)
@@ -30,7 +30,7 @@
 /* What the file looks like from outside. */
 struct look {
 	int64_t size;
-	int error;                      /* why it can't be written; 0: it can */
+	int error; /* why it can't be written; 0: it can */
 };
 
 static bool is_damage(int result)
@@ -43,8 +43,10 @@ static int refuse_format(struct store *store, int64_t application, int64_t versi
 	if (application != STORE_APPLICATION_ID)
 		store_problem(store, false, STORE_NAME " is not picket's: left alone" STORE_CONSEQUENCE);
 	else
-		store_problem(store, false, STORE_NAME " is of a newer picket (format %lld, this one knows %d): left "
-			      "alone" STORE_CONSEQUENCE, (long long)version, STORE_FORMAT);
+		store_problem(store, false,
+			      STORE_NAME " is of a newer picket (format %lld, this one knows %d): left "
+					 "alone" STORE_CONSEQUENCE,
+			      (long long)version, STORE_FORMAT);
 	return REFUSED;
 }
 
@@ -88,8 +90,7 @@ static int look_at(struct store *store, struct look *look)
 		if (error == ELOOP)
 			store_problem(store, false, STORE_NAME " is a symbolic link: refused" STORE_CONSEQUENCE);
 		else
-			store_problem(store, false, STORE_NAME ": cannot open: %s" STORE_CONSEQUENCE,
-				      strerror(error));
+			store_problem(store, false, STORE_NAME ": cannot open: %s" STORE_CONSEQUENCE, strerror(error));
 		return REFUSED;
 	}
 	if (fstat(fd, &info) < 0 || !S_ISREG(info.st_mode)) {
@@ -154,7 +155,7 @@ static int quick_check(struct store *store, const char *sql)
 static int check(struct store *store, int64_t size)
 {
 	static const char *const live[] = {
-		"PRAGMA quick_check(block)", "PRAGMA quick_check(source)", "PRAGMA quick_check(served)",
+		"PRAGMA quick_check(block)",    "PRAGMA quick_check(source)", "PRAGMA quick_check(served)",
 		"PRAGMA quick_check(customer)", "PRAGMA quick_check(meta)",
 	};
 	int result = SQLITE_OK;
@@ -275,8 +276,10 @@ void store_file_open(struct store *store)
 		error = -store_aside_put(store->path, store->now_ms / 1000, aside);
 		result = error ? SQLITE_CANTOPEN : try_open(store, &error);
 		if (error == EMFILE) {
-			store_problem(store, false, STORE_NAME " is damaged, and %d damaged ones lie there already: "
-				      "remove them" STORE_CONSEQUENCE, STORE_DAMAGED_MAX);
+			store_problem(store, false,
+				      STORE_NAME " is damaged, and %d damaged ones lie there already: "
+						 "remove them" STORE_CONSEQUENCE,
+				      STORE_DAMAGED_MAX);
 			result = REFUSED;
 		}
 	}

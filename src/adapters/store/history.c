@@ -27,11 +27,11 @@ struct place {
 
 /* The best rows found so far, in the order of the answer. */
 struct page {
-	struct place *places;           /* limit */
+	struct place *places; /* limit */
 	size_t limit, count;
 	bool oldest_first;
 	int64_t since_ms;
-	struct place edge;              /* answers lie beyond it */
+	struct place edge; /* answers lie beyond it */
 };
 
 static bool precedes(const struct page *page, const struct place *a, const struct place *b)

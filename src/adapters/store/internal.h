@@ -12,36 +12,64 @@
 
 #include "store.h"
 
-#define STORE_NAME            "picket.db"
-#define STORE_APPLICATION_ID  0x70696b74        /* "pikt" */
-#define STORE_CONSEQUENCE     "; history is not kept, blocking goes on"
-#define STORE_BEGUN_ANEW      ", a new one begun; blocking goes on"
-#define STORE_RETRY_MS        60000
-#define STORE_BUSY_MS         50                /* the keeper's loop waits no longer for another program's lock */
-#define STORE_BUSY_SAVE_MS    1000
-#define STORE_BUSY_TICKS      5                 /* that often in a row is worth a word */
-#define STORE_SAVE_PATIENCE_MS 120000           /* a save that never ends is given up */
-#define STORE_CHECK_BYTES     (64LL << 20)      /* smaller files are checked whole at start */
-#define STORE_DAMAGED_MAX     4                 /* damaged files kept; more would fill the disk */
-#define STORE_WAL_PAGES       1000              /* checkpoint from there on */
-#define STORE_WAL_PAGES_MAX   65536             /* 256 MiB: a reader that never ends stops the writing, not the disk */
-#define STORE_SOURCES_MAX     4194304
-#define STORE_SERVED_MAX      262144
-#define STORE_CUSTOMERS_MAX   1048576
+#define STORE_NAME             "picket.db"
+#define STORE_APPLICATION_ID   0x70696b74 /* "pikt" */
+#define STORE_CONSEQUENCE      "; history is not kept, blocking goes on"
+#define STORE_BEGUN_ANEW       ", a new one begun; blocking goes on"
+#define STORE_RETRY_MS         60000
+#define STORE_BUSY_MS          50 /* the keeper's loop waits no longer for another program's lock */
+#define STORE_BUSY_SAVE_MS     1000
+#define STORE_BUSY_TICKS       5            /* that often in a row is worth a word */
+#define STORE_SAVE_PATIENCE_MS 120000       /* a save that never ends is given up */
+#define STORE_CHECK_BYTES      (64LL << 20) /* smaller files are checked whole at start */
+#define STORE_DAMAGED_MAX      4            /* damaged files kept; more would fill the disk */
+#define STORE_WAL_PAGES        1000         /* checkpoint from there on */
+#define STORE_WAL_PAGES_MAX    65536        /* 256 MiB: a reader that never ends stops the writing, not the disk */
+#define STORE_SOURCES_MAX      4194304
+#define STORE_SERVED_MAX       262144
+#define STORE_CUSTOMERS_MAX    1048576
 
 enum store_statement {
-	STORE_BEGIN, STORE_COMMIT, STORE_ROLLBACK, STORE_TOUCH,
-	STORE_PUT_EVENT, STORE_BEGIN_BLOCK, STORE_END_BLOCK, STORE_PUT_BLOCK,
-	STORE_PUT_SOURCE, STORE_PUT_SERVED, STORE_PUT_CUSTOMER,
-	STORE_CLEAR_SOURCES, STORE_CLEAR_SERVED, STORE_CLEAR_CUSTOMERS, STORE_CLEAR_BLOCKS,
-	STORE_EACH_BLOCK, STORE_EACH_SOURCE, STORE_EACH_SERVED, STORE_EACH_CUSTOMER,
-	STORE_FIRST_ROW, STORE_LAST_ROW, STORE_TRIM_AGE, STORE_TRIM_ROWS, STORE_TRIM_BLOCKS,
-	STORE_FREE_PAGES, STORE_VACUUM,
-	STORE_EDGE, STORE_FETCH, STORE_COUNT_RANGE,
+	STORE_BEGIN,
+	STORE_COMMIT,
+	STORE_ROLLBACK,
+	STORE_TOUCH,
+	STORE_PUT_EVENT,
+	STORE_BEGIN_BLOCK,
+	STORE_END_BLOCK,
+	STORE_PUT_BLOCK,
+	STORE_PUT_SOURCE,
+	STORE_PUT_SERVED,
+	STORE_PUT_CUSTOMER,
+	STORE_CLEAR_SOURCES,
+	STORE_CLEAR_SERVED,
+	STORE_CLEAR_CUSTOMERS,
+	STORE_CLEAR_BLOCKS,
+	STORE_EACH_BLOCK,
+	STORE_EACH_SOURCE,
+	STORE_EACH_SERVED,
+	STORE_EACH_CUSTOMER,
+	STORE_FIRST_ROW,
+	STORE_LAST_ROW,
+	STORE_TRIM_AGE,
+	STORE_TRIM_ROWS,
+	STORE_TRIM_BLOCKS,
+	STORE_FREE_PAGES,
+	STORE_VACUUM,
+	STORE_EDGE,
+	STORE_FETCH,
+	STORE_COUNT_RANGE,
 	/* each followed by its oldest-first twin */
-	STORE_BY_TIME, STORE_BY_TIME_UP, STORE_BY_SOURCE, STORE_BY_SOURCE_UP,
-	STORE_BY_RANGE, STORE_BY_RANGE_UP, STORE_BY_STRETCH, STORE_BY_STRETCH_UP,
-	STORE_NEXT_STRETCH, STORE_NEXT_STRETCH_UP,
+	STORE_BY_TIME,
+	STORE_BY_TIME_UP,
+	STORE_BY_SOURCE,
+	STORE_BY_SOURCE_UP,
+	STORE_BY_RANGE,
+	STORE_BY_RANGE_UP,
+	STORE_BY_STRETCH,
+	STORE_BY_STRETCH_UP,
+	STORE_NEXT_STRETCH,
+	STORE_NEXT_STRETCH_UP,
 	STORE_STATEMENT_COUNT
 };
 
@@ -49,25 +77,25 @@ enum store_saving { STORE_IDLE, STORE_SAVES_MEMORY, STORE_SAVES_BLOCKS, STORE_SA
 
 struct store {
 	char *directory;
-	char path[PATH_MAX];            /* of the file, without links; "" before the first try */
-	sqlite3 *db;                    /* NULL: nothing is kept until the next try */
+	char path[PATH_MAX]; /* of the file, without links; "" before the first try */
+	sqlite3 *db;         /* NULL: nothing is kept until the next try */
 	sqlite3_stmt *statements[STORE_STATEMENT_COUNT];
-	struct event *queue;            /* STORE_QUEUE_MAX */
+	struct event *queue; /* STORE_QUEUE_MAX */
 	size_t queued;
-	int64_t now_ms;                 /* of the last tick */
-	bool read_only;                 /* db can be read alone */
-	bool failing;                   /* tried again at retry_ms */
-	bool notice;                    /* the problem is over already and is to be told once */
-	bool waiting;                   /* busy: not again before the next tick */
-	bool wal_stuck;                 /* a reader keeps the log from being taken over */
-	bool blocks_stale;              /* the live blocks on the disk may not be the true ones */
-	bool trimming;                  /* the file is larger than it should be */
+	int64_t now_ms;    /* of the last tick */
+	bool read_only;    /* db can be read alone */
+	bool failing;      /* tried again at retry_ms */
+	bool notice;       /* the problem is over already and is to be told once */
+	bool waiting;      /* busy: not again before the next tick */
+	bool wal_stuck;    /* a reader keeps the log from being taken over */
+	bool blocks_stale; /* the live blocks on the disk may not be the true ones */
+	bool trimming;     /* the file is larger than it should be */
 	unsigned busy_ticks, ticks;
 	int64_t retry_ms;
 	enum store_saving saving;
 	int64_t save_began_ms;
-	int64_t first_row, last_row;    /* 0: none */
-	struct store_stats stats;       /* counters and problem; rows and bytes are asked for */
+	int64_t first_row, last_row; /* 0: none */
+	struct store_stats stats;    /* counters and problem; rows and bytes are asked for */
 	char told[sizeof(((struct store_stats *)0)->problem)];
 };
 
@@ -103,7 +131,7 @@ struct store_binder {
 };
 struct store_binder store_bind(struct store *store, enum store_statement which);
 void store_bind_int(struct store_binder *binder, int64_t value);
-void store_bind_text(struct store_binder *binder, const char *text);            /* must live until the step */
+void store_bind_text(struct store_binder *binder, const char *text);             /* must live until the step */
 void store_bind_blob(struct store_binder *binder, const void *data, size_t len); /* the same */
 /* source text, key and length, in this order; nobody has an empty text and key. */
 struct store_source_text {
@@ -126,7 +154,7 @@ const void *store_row_blob(struct store_row *row, size_t *len);
 void store_row_text(struct store_row *row, char *out, size_t size);
 /* A name out of `count`, as `name` spells them. */
 uint8_t store_row_name(struct store_row *row, const char *(*name)(unsigned), unsigned count);
-struct prefix store_row_source(struct store_row *row);          /* key and length */
+struct prefix store_row_source(struct store_row *row); /* key and length */
 const char *store_type_name(unsigned type);
 const char *store_grade_name(unsigned grade);
 const char *store_tool_name(unsigned tool);

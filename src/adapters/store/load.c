@@ -10,7 +10,7 @@
 #include "duration.h"
 #include "codec.h"
 
-#define TIME_MAX_MS 253402300799000LL   /* the end of the year 9999 */
+#define TIME_MAX_MS 253402300799000LL /* the end of the year 9999 */
 
 /* Whom to tell, and as of when. */
 struct load {
@@ -69,7 +69,7 @@ static bool take_block(struct store_row *row, const struct load *load)
 	struct block_view block = { .grade = GRADE_NONE };
 	char ports[4 * 6 + 1];
 
-	row->next++;                    /* its text is for people */
+	row->next++; /* its text is for people */
 	block.source = store_row_source(row);
 	block.grade = store_row_name(row, store_grade_name, GRADE_COUNT);
 	block.times = (uint8_t)store_row_int(row, 0, UINT8_MAX);

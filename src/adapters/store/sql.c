@@ -40,15 +40,14 @@ static const char schema[] =
 	" times, tool, incident, ports, reason FROM block;";
 
 /* Pages of history: parameters 1 to 3 by path, 4 since, 5 and 6 the last row seen (time, row), 7 how many. */
-#define HISTORY(index, where, before, order) \
-	"SELECT at_ms, row FROM event INDEXED BY " index " WHERE " where "at_ms >= ?4 AND at_ms " before "= ?5 AND " \
+#define HISTORY(index, where, before, order)                                                                           \
+	"SELECT at_ms, row FROM event INDEXED BY " index " WHERE " where "at_ms >= ?4 AND at_ms " before "= ?5 AND "   \
 	"(at_ms, row) " before " (?5, ?6) ORDER BY at_ms " order ", row " order " LIMIT ?7"
-#define BOTH_WAYS(which, index, where) \
+#define BOTH_WAYS(which, index, where)                                                                                 \
 	[which] = HISTORY(index, where, "<", "DESC"), [which##_UP] = HISTORY(index, where, ">", "ASC")
-#define BLOCK_COLUMNS \
-	"source, source_key, len, grade, times, tool, incident, kinds, since_ms, until_ms, ports, reason"
-#define NEXT_STRETCH(before, order) \
-	"SELECT " STRETCH " FROM event INDEXED BY event_stretch WHERE " STRETCH " " before "= ? " \
+#define BLOCK_COLUMNS "source, source_key, len, grade, times, tool, incident, kinds, since_ms, until_ms, ports, reason"
+#define NEXT_STRETCH(before, order)                                                                                    \
+	"SELECT " STRETCH " FROM event INDEXED BY event_stretch WHERE " STRETCH " " before "= ? "                      \
 	"ORDER BY " STRETCH " " order " LIMIT 1"
 
 static const char *const statements[STORE_STATEMENT_COUNT] = {
@@ -78,17 +77,15 @@ static const char *const statements[STORE_STATEMENT_COUNT] = {
 	[STORE_CLEAR_SERVED] = "DELETE FROM served",
 	[STORE_CLEAR_CUSTOMERS] = "DELETE FROM customer",
 	[STORE_CLEAR_BLOCKS] = "DELETE FROM block",
-	[STORE_EACH_BLOCK] =
-		"SELECT " BLOCK_COLUMNS " FROM block WHERE until_ms = 0 OR until_ms > ? LIMIT ?",
+	[STORE_EACH_BLOCK] = "SELECT " BLOCK_COLUMNS " FROM block WHERE until_ms = 0 OR until_ms > ? LIMIT ?",
 	[STORE_EACH_SOURCE] = "SELECT source_key, len, view FROM source LIMIT ?",
 	[STORE_EACH_SERVED] = "SELECT protocol, port, last_ms FROM served LIMIT ?",
 	[STORE_EACH_CUSTOMER] =
 		"SELECT source_key, len, protocol, port, until_ms FROM customer WHERE until_ms > ? LIMIT ?",
 	[STORE_FIRST_ROW] = "SELECT row FROM event ORDER BY row LIMIT 1",
 	[STORE_LAST_ROW] = "SELECT row FROM event ORDER BY row DESC LIMIT 1",
-	[STORE_TRIM_AGE] =
-		"DELETE FROM event WHERE row IN (SELECT row FROM event INDEXED BY event_time WHERE at_ms < ?"
-		" ORDER BY at_ms LIMIT ?)",
+	[STORE_TRIM_AGE] = "DELETE FROM event WHERE row IN (SELECT row FROM event INDEXED BY event_time WHERE at_ms < ?"
+			   " ORDER BY at_ms LIMIT ?)",
 	[STORE_TRIM_ROWS] = "DELETE FROM event WHERE row IN (SELECT row FROM event ORDER BY row LIMIT ?)",
 	[STORE_TRIM_BLOCKS] = "DELETE FROM block WHERE until_ms > 0 AND until_ms < ?",
 	[STORE_FREE_PAGES] = "PRAGMA freelist_count",
@@ -97,9 +94,8 @@ static const char *const statements[STORE_STATEMENT_COUNT] = {
 	[STORE_FETCH] =
 		"SELECT at_ms, type, source_key, len, grade, duration_ms, incident, tool, times, observed, detail"
 		" FROM event WHERE row = ?",
-	[STORE_COUNT_RANGE] =
-		"SELECT count(*) FROM (SELECT 1 FROM event INDEXED BY event_source"
-		" WHERE source_key BETWEEN ? AND ? LIMIT ?)",
+	[STORE_COUNT_RANGE] = "SELECT count(*) FROM (SELECT 1 FROM event INDEXED BY event_source"
+			      " WHERE source_key BETWEEN ? AND ? LIMIT ?)",
 	BOTH_WAYS(STORE_BY_TIME, "event_time", ""),
 	BOTH_WAYS(STORE_BY_SOURCE, "event_source", "source_key = ?1 AND len = ?2 AND "),
 	BOTH_WAYS(STORE_BY_RANGE, "event_source", "source_key BETWEEN ?1 AND ?2 AND "),
@@ -127,9 +123,13 @@ int store_sql_integer(struct store *store, const char *sql, int64_t *out)
 
 int store_sql_settle(struct store *store)
 {
-	static const struct { int option, value; } options[] = {
-		{ SQLITE_DBCONFIG_DEFENSIVE, 1 }, { SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0 },
-		{ SQLITE_DBCONFIG_ENABLE_TRIGGER, 0 }, { SQLITE_DBCONFIG_ENABLE_VIEW, 0 },
+	static const struct {
+		int option, value;
+	} options[] = {
+		{ SQLITE_DBCONFIG_DEFENSIVE, 1 },
+		{ SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0 },
+		{ SQLITE_DBCONFIG_ENABLE_TRIGGER, 0 },
+		{ SQLITE_DBCONFIG_ENABLE_VIEW, 0 },
 		{ SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 0 },
 	};
 

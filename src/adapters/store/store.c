@@ -43,16 +43,10 @@ void store_failed(struct store *store, int result, const char *doing)
 		store->saving = STORE_SAVE_FAILED;
 	switch (result & 0xff) {
 	case SQLITE_BUSY:
-	case SQLITE_LOCKED:
-		store->waiting = true;
-		return;
+	case SQLITE_LOCKED: store->waiting = true; return;
 	case SQLITE_CORRUPT:
-	case SQLITE_NOTADB:
-		store_file_replace(store, doing);
-		return;
-	case SQLITE_FULL:
-		error = ENOSPC;
-		break;
+	case SQLITE_NOTADB: store_file_replace(store, doing); return;
+	case SQLITE_FULL: error = ENOSPC; break;
 	}
 	store->failing = true;
 	store->retry_ms = store->now_ms + STORE_RETRY_MS;

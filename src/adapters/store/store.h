@@ -14,11 +14,11 @@
 
 #include <picket/engine.h>
 
-#define STORE_FORMAT       1            /* PRAGMA user_version */
-#define STORE_HISTORY_DAYS 365          /* older rows go */
-#define STORE_HISTORY_ROWS 10000000     /* more rows than that: the oldest go */
-#define STORE_QUEUE_MAX    8192         /* events that wait for a commit, or for the disk; more are turned away */
-#define STORE_PAGE_MAX     1000         /* rows an answer of store_history() holds at most */
+#define STORE_FORMAT       1        /* PRAGMA user_version */
+#define STORE_HISTORY_DAYS 365      /* older rows go */
+#define STORE_HISTORY_ROWS 10000000 /* more rows than that: the oldest go */
+#define STORE_QUEUE_MAX    8192     /* events that wait for a commit, or for the disk; more are turned away */
+#define STORE_PAGE_MAX     1000     /* rows an answer of store_history() holds at most */
 
 struct store_served {
 	int64_t last_ms;
@@ -34,11 +34,11 @@ struct store_customer {
 };
 
 struct store_stats {
-	uint64_t rows, written, trimmed;        /* rows: an upper bound after the clock was set back */
-	uint32_t queued;                /* events that wait to be written */
-	uint64_t turned_away;           /* events that could not be written */
-	int64_t bytes;                  /* of the database file */
-	char problem[160];              /* "" while all is well: what is wrong, in words */
+	uint64_t rows, written, trimmed; /* rows: an upper bound after the clock was set back */
+	uint32_t queued;                 /* events that wait to be written */
+	uint64_t turned_away;            /* events that could not be written */
+	int64_t bytes;                   /* of the database file */
+	char problem[160];               /* "" while all is well: what is wrong, in words */
 };
 
 struct store;
@@ -47,7 +47,7 @@ struct store;
  * a newer format is refused; a read-only or full file system is no end either.  Always returns a store (NULL: out of
  * memory): one with a problem (store_read_stats) takes everything and keeps nothing but STORE_QUEUE_MAX events. */
 struct store *store_open(const char *state_dir, int64_t now_ms);
-void store_close(struct store *store);          /* commits */
+void store_close(struct store *store); /* commits */
 
 /* One event: a history row; BLOCK and BAN also begin a live block, UNBLOCK, EXPIRE and FAILED end it.  Observed
  * ones are history alone. */
@@ -79,11 +79,11 @@ void store_save_blocks_begin(struct store *store);
 void store_save_block(struct store *store, const struct block_view *block);
 
 struct store_query {
-	struct prefix within;           /* what lies in it, and what it lies in; len 0: everything */
-	int64_t since_ms;               /* 0: from the beginning */
-	int64_t before_row;             /* 0: from the newest; else rows older than this one: paging */
-	uint32_t limit;                 /* at most STORE_PAGE_MAX; 0 means that */
-	bool oldest_first;              /* the other way round: before_row 0 from the oldest, else rows newer than it */
+	struct prefix within; /* what lies in it, and what it lies in; len 0: everything */
+	int64_t since_ms;     /* 0: from the beginning */
+	int64_t before_row;   /* 0: from the newest; else rows older than this one: paging */
+	uint32_t limit;       /* at most STORE_PAGE_MAX; 0 means that */
+	bool oldest_first;    /* the other way round: before_row 0 from the oldest, else rows newer than it */
 };
 typedef void store_event_fn(void *context, int64_t row, const struct event *event);
 /* Newest first, by time.  Answers at once with ten million rows: every path has its index.  Fewer rows than `limit`:

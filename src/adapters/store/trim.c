@@ -10,9 +10,9 @@
 #define STEP_ROWS    500
 #define TICK_ROWS    5000
 #define TICK_US      30000
-#define FREE_PAGES   2048               /* fewer are used again soon */
-#define BLOCKS_EVERY 3600               /* ticks: live blocks whose end was never heard of */
-#define LOOK_EVERY   10                 /* ticks without anything to trim */
+#define FREE_PAGES   2048 /* fewer are used again soon */
+#define BLOCKS_EVERY 3600 /* ticks: live blocks whose end was never heard of */
+#define LOOK_EVERY   10   /* ticks without anything to trim */
 #define DAY_MS       86400000LL
 
 static int64_t clock_us(void)

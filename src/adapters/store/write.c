@@ -67,8 +67,13 @@ static void first_ports(const struct event *event, uint16_t ports[4])
 static int begin_block(struct store *store, const struct event *event)
 {
 	struct block_view block = {
-		.source = event->source, .grade = event->grade, .times = event->times, .tool = event->tool,
-		.incident = event->incident, .kinds = event->kinds, .since_ms = event->at_ms,
+		.source = event->source,
+		.grade = event->grade,
+		.times = event->times,
+		.tool = event->tool,
+		.incident = event->incident,
+		.kinds = event->kinds,
+		.since_ms = event->at_ms,
 		.until_ms = event->duration_ms > 0 ? event->at_ms + event->duration_ms : 0,
 	};
 	struct writer reason = writer_over(block.reason, sizeof(block.reason));

@@ -17,14 +17,14 @@
 
 #include "visit.h"
 
-#define ACCEPTS_MAX  64         /* a wake-up, so that one flood does not starve the queue */
-#define BACKLOG      1024
-#define NO_ROOM_MS   100
+#define ACCEPTS_MAX 64 /* a wake-up, so that one flood does not starve the queue */
+#define BACKLOG     1024
+#define NO_ROOM_MS  100
 
 struct door {
 	struct event event, pause;
 	struct trap *trap;
-	int fd;                         /* -1: none */
+	int fd; /* -1: none */
 	uint16_t port;
 };
 
@@ -32,7 +32,7 @@ enum { DOOR_TCP4, DOOR_TCP6, DOOR_UDP4, DOOR_UDP6, DOOR_COUNT };
 
 struct trap {
 	struct door doors[DOOR_COUNT];
-	struct visit_table visits;      /* and the counters */
+	struct visit_table visits; /* and the counters */
 };
 
 static const struct {

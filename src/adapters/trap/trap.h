@@ -18,7 +18,7 @@
 
 #define TRAP_CONNECTIONS_MAX 1024
 #define TRAP_PAYLOAD_MAX     512
-#define TRAP_SILENCE_MS      2000       /* a handshake that stays silent so long counts */
+#define TRAP_SILENCE_MS      2000 /* a handshake that stays silent so long counts */
 #define TRAP_LIFETIME_MS     2500
 #define TRAP_BANNER_MAX      128
 
@@ -27,7 +27,7 @@ typedef bool trap_hit_fn(void *context, const struct probe *probe);
 
 struct trap_stats {
 	uint64_t accepted, datagrams, hits, induced, unsaved;
-	uint64_t crowded;               /* closed early to make room */
+	uint64_t crowded; /* closed early to make room */
 	uint64_t errors;
 	uint32_t open;
 };

@@ -26,9 +26,9 @@ struct visit {
 	struct event event;
 	struct visit_table *table;
 	int fd;
-	bool saved;                     /* a SYN was saved and the handshake is complete */
+	bool saved; /* a SYN was saved and the handshake is complete */
 	bool reported;
-	int64_t born_ms, due_ms;        /* due: for a report, or the end */
+	int64_t born_ms, due_ms; /* due: for a report, or the end */
 	struct probe probe;
 	size_t len;
 	uint8_t payload[TRAP_PAYLOAD_MAX];
@@ -108,8 +108,8 @@ static enum probe_trap visit_outcome(const struct visit *visit)
 {
 	if (!visit->saved)
 		return PROBE_TRAP_UNSAVED;
-	return trap_payload_classify(visit->payload, visit->len, true) == TRAP_PAYLOAD_INDUCED ?
-		PROBE_TRAP_INDUCED : PROBE_TRAP_COMPLETED;
+	return trap_payload_classify(visit->payload, visit->len, true) == TRAP_PAYLOAD_INDUCED ? PROBE_TRAP_INDUCED
+											       : PROBE_TRAP_COMPLETED;
 }
 
 /* What would still have come is unknown, so an early end counts as one that could have been induced. */
@@ -189,7 +189,7 @@ static bool handshake_is_proven(int fd)
 	bool saved = getsockopt(fd, IPPROTO_TCP, TCP_SAVED_SYN, syn, &syn_len) == 0 || errno == EINVAL;
 
 	return saved && syn_len > 0 && getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &info_len) == 0 &&
-		info.tcpi_state != TCP_SYN_RECV && info.tcpi_state != TCP_SYN_SENT;
+	       info.tcpi_state != TCP_SYN_RECV && info.tcpi_state != TCP_SYN_SENT;
 }
 
 /* A place in the table; the oldest gives way when there is none. */
@@ -237,7 +237,7 @@ void visit_begin(struct visit_table *table, int fd, const union any_address *pee
 	addr_port_from(peer, &visit->probe.packet.src, &visit->probe.packet.sport);
 	addr_port_from(&local, &visit->probe.packet.dst, &visit->probe.packet.dport);
 	if (table->banner_len && send(fd, table->banner, table->banner_len, MSG_NOSIGNAL) < 0)
-		errno = 0;      /* the peer is gone already: reading tells */
+		errno = 0; /* the peer is gone already: reading tells */
 	visit_wait(visit, visit->born_ms + TRAP_SILENCE_MS);
 }
 

@@ -17,9 +17,9 @@ struct visit;
 TAILQ_HEAD(visits, visit);
 
 struct visit_table {
-	struct visit *items;            /* TRAP_CONNECTIONS_MAX */
-	size_t touched;                 /* of them; a table that is hardly used costs hardly any memory */
-	struct visits live, free;       /* live: oldest first */
+	struct visit *items;      /* TRAP_CONNECTIONS_MAX */
+	size_t touched;           /* of them; a table that is hardly used costs hardly any memory */
+	struct visits live, free; /* live: oldest first */
 	struct event_base *base;
 	trap_hit_fn *hit;
 	void *context;

@@ -14,10 +14,10 @@
 /* How a line of each type is built. */
 struct line {
 	const char *verb;
-	bool conditional;               /* "would ..." in observe mode */
+	bool conditional; /* "would ..." in observe mode */
 	bool duration;
 	bool incident;
-	const char *reason;             /* where the event's text is the whole reason: the words for an empty one */
+	const char *reason; /* where the event's text is the whole reason: the words for an empty one */
 };
 
 static const struct line lines[EVENT_TYPE_COUNT] = {

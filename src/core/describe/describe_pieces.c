@@ -14,30 +14,23 @@
 
 /* Kinds whose port is a port: of which protocol, and whether it was closed. */
 static const struct {
-	uint8_t protocol;               /* 0: the port says nothing */
+	uint8_t protocol; /* 0: the port says nothing */
 	bool closed;
 } port_kinds[EVIDENCE_KIND_COUNT] = {
-	[EVIDENCE_TRAP] = { PROTO_TCP, true },
-	[EVIDENCE_TRAP_WEAK] = { PROTO_TCP, true },
-	[EVIDENCE_SYN] = { PROTO_TCP, true },
-	[EVIDENCE_FIN] = { PROTO_TCP, false },
-	[EVIDENCE_NULL] = { PROTO_TCP, false },
-	[EVIDENCE_XMAS] = { PROTO_TCP, false },
-	[EVIDENCE_SYNFIN] = { PROTO_TCP, false },
-	[EVIDENCE_SYNRST] = { PROTO_TCP, false },
-	[EVIDENCE_FLAGS] = { PROTO_TCP, false },
-	[EVIDENCE_MAIMON] = { PROTO_TCP, true },
-	[EVIDENCE_ACK] = { PROTO_TCP, true },
-	[EVIDENCE_UDP] = { PROTO_UDP, true },
-	[EVIDENCE_UDP_TRAP] = { PROTO_UDP, true },
-	[EVIDENCE_SCTP_INIT] = { PROTO_SCTP, true },
+	[EVIDENCE_TRAP] = { PROTO_TCP, true },          [EVIDENCE_TRAP_WEAK] = { PROTO_TCP, true },
+	[EVIDENCE_SYN] = { PROTO_TCP, true },           [EVIDENCE_FIN] = { PROTO_TCP, false },
+	[EVIDENCE_NULL] = { PROTO_TCP, false },         [EVIDENCE_XMAS] = { PROTO_TCP, false },
+	[EVIDENCE_SYNFIN] = { PROTO_TCP, false },       [EVIDENCE_SYNRST] = { PROTO_TCP, false },
+	[EVIDENCE_FLAGS] = { PROTO_TCP, false },        [EVIDENCE_MAIMON] = { PROTO_TCP, true },
+	[EVIDENCE_ACK] = { PROTO_TCP, true },           [EVIDENCE_UDP] = { PROTO_UDP, true },
+	[EVIDENCE_UDP_TRAP] = { PROTO_UDP, true },      [EVIDENCE_SCTP_INIT] = { PROTO_SCTP, true },
 	[EVIDENCE_SCTP_COOKIE] = { PROTO_SCTP, false },
 };
 
 struct port {
 	uint16_t number;
 	uint8_t protocol;
-	bool closed;                    /* some piece proves it */
+	bool closed; /* some piece proves it */
 };
 
 /* Distinct port numbers, ascending. */
@@ -76,8 +69,8 @@ static struct ports collect_ports(const struct event *event, uint32_t mask)
 		const struct evidence *e = &event->pieces[i];
 
 		if (e->kind < EVIDENCE_KIND_COUNT && (mask & BIT(e->kind)))
-			ports_add(&ports, (struct port){ e->port, port_kinds[e->kind].protocol,
-							 port_kinds[e->kind].closed });
+			ports_add(&ports,
+				  (struct port){ e->port, port_kinds[e->kind].protocol, port_kinds[e->kind].closed });
 	}
 	return ports;
 }
@@ -142,7 +135,7 @@ static void write_kinds(struct item_list *list, const struct event *event, uint3
 {
 	unsigned weight[EVIDENCE_KIND_COUNT] = { 0 };
 
-	mask &= BIT(EVIDENCE_KIND_COUNT) - 2;   /* EVIDENCE_NONE is no kind */
+	mask &= BIT(EVIDENCE_KIND_COUNT) - 2; /* EVIDENCE_NONE is no kind */
 	for (size_t i = 0; i < piece_count(event); i++) {
 		if (event->pieces[i].kind < EVIDENCE_KIND_COUNT)
 			weight[event->pieces[i].kind] += event->pieces[i].weight;
@@ -225,7 +218,7 @@ void describe_pieces(struct item_list *list, const struct event *event, const st
 
 	if (traps.count) {
 		write_traps(list, &traps, names, ports.count ? 0 : more);
-		kinds &= ~BIT(EVIDENCE_TRAP);   /* the handshakes are what there is to say of it */
+		kinds &= ~BIT(EVIDENCE_TRAP); /* the handshakes are what there is to say of it */
 	}
 	write_kinds(list, event, kinds, true);
 	if (ports.count)

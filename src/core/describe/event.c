@@ -10,27 +10,15 @@
 #include "duration.h"
 
 static const char *const type_names[EVENT_TYPE_COUNT] = {
-	[EVENT_NONE] = "none",
-	[EVENT_ALERT] = "alert",
-	[EVENT_BLOCK] = "block",
-	[EVENT_BAN] = "ban",
-	[EVENT_UNBLOCK] = "unblock",
-	[EVENT_EXPIRE] = "expire",
-	[EVENT_SPARED] = "spared",
-	[EVENT_STORM] = "storm",
-	[EVENT_DISTRIBUTED] = "distributed",
-	[EVENT_FAILED] = "failed",
-	[EVENT_NOTICE] = "notice",
-	[EVENT_EXPOSURE] = "exposure",
+	[EVENT_NONE] = "none",     [EVENT_ALERT] = "alert",     [EVENT_BLOCK] = "block",
+	[EVENT_BAN] = "ban",       [EVENT_UNBLOCK] = "unblock", [EVENT_EXPIRE] = "expire",
+	[EVENT_SPARED] = "spared", [EVENT_STORM] = "storm",     [EVENT_DISTRIBUTED] = "distributed",
+	[EVENT_FAILED] = "failed", [EVENT_NOTICE] = "notice",   [EVENT_EXPOSURE] = "exposure",
 };
 
 static const char *const grade_names[GRADE_COUNT] = {
-	[GRADE_NONE] = "none",
-	[GRADE_WATCH] = "watch",
-	[GRADE_ALERT] = "alert",
-	[GRADE_BLOCK] = "block",
-	[GRADE_BAN] = "ban",
-	[GRADE_MANUAL] = "manual",
+	[GRADE_NONE] = "none",   [GRADE_WATCH] = "watch", [GRADE_ALERT] = "alert",
+	[GRADE_BLOCK] = "block", [GRADE_BAN] = "ban",     [GRADE_MANUAL] = "manual",
 };
 
 const char *event_type_name(enum event_type type)

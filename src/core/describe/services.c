@@ -14,16 +14,16 @@
 #define SERVICE_NAME_LEN_MAX 32
 
 struct service {
-	uint32_t name;                  /* offset into the pool */
+	uint32_t name; /* offset into the pool */
 	uint16_t port;
 	uint8_t protocol;
 };
 
 struct service_names {
-	char *pool;                     /* NUL-terminated names, one after the other */
+	char *pool; /* NUL-terminated names, one after the other */
 	size_t pool_len;
 	size_t count;
-	struct service *items;          /* by port, protocol, place in the file */
+	struct service *items; /* by port, protocol, place in the file */
 };
 
 /* A piece of the text. */
@@ -61,8 +61,8 @@ static bool is_plain_name(struct token t)
 	for (size_t i = 0; i < t.len; i++) {
 		char c = t.at[i];
 
-		if (!(c >= 'a' && c <= 'z') && !(c >= 'A' && c <= 'Z') && !(c >= '0' && c <= '9') &&
-		    c != '-' && c != '_' && c != '.' && c != '+')
+		if (!(c >= 'a' && c <= 'z') && !(c >= 'A' && c <= 'Z') && !(c >= '0' && c <= '9') && c != '-' &&
+		    c != '_' && c != '.' && c != '+')
 			return false;
 	}
 	return t.at[0] != '-';
@@ -178,7 +178,7 @@ const char *service_name(const struct service_names *names, uint8_t protocol, ui
 	if (!names)
 		return NULL;
 	high = names->count;
-	while (low < high) {    /* the first that is not below the key */
+	while (low < high) { /* the first that is not below the key */
 		size_t middle = low + (high - low) / 2;
 
 		if (compare_key(&names->items[middle], port, protocol) < 0)

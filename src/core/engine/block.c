@@ -55,15 +55,19 @@ static void end_at_a_whole_item(char reason[ENGINE_REASON_MAX])
 		memcpy(reason + end, "...", sizeof("..."));
 }
 
-
 static bool place(struct engine *engine, struct source *source, struct event *event, double score)
 {
 	uint32_t old = blocks_find(engine->blocks, &source->key);
 	struct writer w;
 	struct block block = {
-		.grade = event->grade, .times = event->times, .tool = event->tool,
-		.incident = event->incident, .kinds = event->kinds, .score = (float)score,
-		.since_ms = engine->now_ms, .until_ms = engine->now_ms + event->duration_ms,
+		.grade = event->grade,
+		.times = event->times,
+		.tool = event->tool,
+		.incident = event->incident,
+		.kinds = event->kinds,
+		.score = (float)score,
+		.since_ms = engine->now_ms,
+		.until_ms = engine->now_ms + event->duration_ms,
 	};
 
 	if (old != BLOCKS_NONE && blocks_at(engine->blocks, old)->grade == GRADE_BLOCK)
@@ -120,9 +124,8 @@ static struct source *widen(struct engine *engine, const struct source *source)
 	struct prefix wide;
 	struct source copy = *source, *net;
 
-	if (!merge_note(engine->merge, &source->key, engine->now_ms, &wide) ||
-	    guard_any_inside(engine->guard, &wide) || guard_allowed(engine->guard, &wide) ||
-	    guard_protected(engine->guard, &wide, NULL) != PROTECT_NONE)
+	if (!merge_note(engine->merge, &source->key, engine->now_ms, &wide) || guard_any_inside(engine->guard, &wide) ||
+	    guard_allowed(engine->guard, &wide) || guard_protected(engine->guard, &wide, NULL) != PROTECT_NONE)
 		return NULL;
 	net = sources_find(engine->sources, &wide);
 	if (!net)
@@ -168,8 +171,15 @@ void engine_lift(struct engine *engine, uint32_t slot, const char *text, struct 
 	struct prefix key = *blocks_source(engine->blocks, slot);
 	struct block block = *blocks_at(engine->blocks, slot);
 	struct event event = {
-		.at_ms = engine->now_ms, .source = key, .type = EVENT_UNBLOCK, .grade = block.grade, .tool = block.tool,
-		.times = block.times, .incident = block.incident, .kinds = block.kinds, .sources = 1,
+		.at_ms = engine->now_ms,
+		.source = key,
+		.type = EVENT_UNBLOCK,
+		.grade = block.grade,
+		.tool = block.tool,
+		.times = block.times,
+		.incident = block.incident,
+		.kinds = block.kinds,
+		.sources = 1,
 	};
 
 	blocks_remove(engine->blocks, slot);

@@ -11,8 +11,8 @@
 
 struct blocks {
 	struct prefixset *sources;
-	struct block *items;            /* beside sources */
-	uint32_t *heap;                 /* slots, the earliest end on top */
+	struct block *items; /* beside sources */
+	uint32_t *heap;      /* slots, the earliest end on top */
 	uint32_t heap_count;
 	uint32_t count[GRADE_COUNT];
 };

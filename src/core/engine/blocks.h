@@ -12,14 +12,14 @@
 #define BLOCKS_NONE PREFIXSET_NONE
 
 struct block {
-	uint8_t grade;                  /* enum grade */
+	uint8_t grade; /* enum grade */
 	uint8_t times, tool;
 	uint32_t incident, kinds;
-	float score;                    /* at the time of the block: who gives way at storm_live */
-	int64_t since_ms, until_ms;     /* until 0: until unblocked */
-	int64_t soft_until_ms;          /* a soft element of an earlier block may stand until then */
+	float score;                /* at the time of the block: who gives way at storm_live */
+	int64_t since_ms, until_ms; /* until 0: until unblocked */
+	int64_t soft_until_ms;      /* a soft element of an earlier block may stand until then */
 	uint16_t ports[4];
-	uint32_t heap_at;               /* BLOCKS_NONE: has no end */
+	uint32_t heap_at; /* BLOCKS_NONE: has no end */
 	char reason[ENGINE_REASON_MAX];
 };
 

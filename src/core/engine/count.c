@@ -6,7 +6,7 @@
 #include "internal.h"
 #include "evidence/weigh.h"
 
-#define RETRY_MS 500            /* a program that comes back after so long means it */
+#define RETRY_MS 500 /* a program that comes back after so long means it */
 
 static uint16_t tag_of(const struct engine *engine, const struct addr *host)
 {
@@ -44,8 +44,11 @@ static void write_piece(struct engine *engine, struct source *source, enum evide
 			uint16_t host_tag, uint8_t weight)
 {
 	struct piece piece = {
-		.at_s = (uint32_t)(engine->now_ms / 1000), .port = port, .host_tag = host_tag,
-		.weight = weight, .kind = (uint8_t)kind,
+		.at_s = (uint32_t)(engine->now_ms / 1000),
+		.port = port,
+		.host_tag = host_tag,
+		.weight = weight,
+		.kind = (uint8_t)kind,
 	};
 
 	if (source->first_s == 0)

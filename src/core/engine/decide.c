@@ -28,8 +28,9 @@ void engine_rank(struct engine *engine, struct source *source)
 /* In observe mode nothing says when a block would have ended but its length. */
 static bool would_still_be_blocked(const struct engine *engine, const struct source *source)
 {
-	return engine->config.observe && engine->now_ms - source->updated_ms <
-	       policy_duration_ms(&engine->config, (enum grade)source->grade, source->times);
+	return engine->config.observe &&
+	       engine->now_ms - source->updated_ms <
+		       policy_duration_ms(&engine->config, (enum grade)source->grade, source->times);
 }
 
 /* Before new evidence: what was told of an earlier incident no longer stands. */
@@ -102,8 +103,7 @@ static bool may_begin(struct engine *engine, const struct source *source)
 	if (storm_take(engine->storm, engine->now_ms))
 		return true;
 	storm_wait(engine->storm, &source->key, newest->port, nats, total, engine->now_ms);
-	return policy_is_high(&engine->config, total) &&
-	       storm_overtake(engine->storm, &source->key, engine->now_ms);
+	return policy_is_high(&engine->config, total) && storm_overtake(engine->storm, &source->key, engine->now_ms);
 }
 
 static void cut(struct engine *engine, struct source *source, enum grade grade, struct actions *actions)
@@ -127,8 +127,7 @@ static void cut(struct engine *engine, struct source *source, enum grade grade, 
 
 /* A hard ban of a net cuts off its customers too: so it is for the address that completed the handshake, and the net
  * is blocked softly.  What is not a handshake earns the address nothing: it may be forged in the customer's name. */
-static void ban_in_net(struct engine *engine, struct source *net, const struct prefix *host,
-		       struct actions *actions)
+static void ban_in_net(struct engine *engine, struct source *net, const struct prefix *host, struct actions *actions)
 {
 	struct source copy = *net, *source;
 

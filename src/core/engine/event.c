@@ -48,10 +48,8 @@ static bool has_port(enum evidence_kind kind)
 	case GROUP_FLAGS:
 	case GROUP_ACK:
 	case GROUP_UDP:
-	case GROUP_SCTP:
-		return true;
-	default:
-		return false;
+	case GROUP_SCTP: return true;
+	default: return false;
 	}
 }
 

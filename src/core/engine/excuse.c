@@ -8,7 +8,7 @@
  */
 #include "internal.h"
 
-#define EXCUSE_STEP 16384       /* entries looked at in one tick */
+#define EXCUSE_STEP 16384 /* entries looked at in one tick */
 
 static int row_of(uint8_t protocol)
 {
@@ -39,17 +39,10 @@ static bool is_excused(const struct engine *engine, const struct piece *piece)
 
 	switch (judge_group(piece->kind)) {
 	case GROUP_CONNECT:
-	case GROUP_ACK:
-		row = row_of(PROTO_TCP);
-		break;
-	case GROUP_UDP:
-		row = row_of(PROTO_UDP);
-		break;
-	case GROUP_SCTP:
-		row = row_of(PROTO_SCTP);
-		break;
-	default:
-		return false;
+	case GROUP_ACK: row = row_of(PROTO_TCP); break;
+	case GROUP_UDP: row = row_of(PROTO_UDP); break;
+	case GROUP_SCTP: row = row_of(PROTO_SCTP); break;
+	default: return false;
 	}
 	return engine->excuse.ports[row][piece->port / 8] & (1u << piece->port % 8);
 }

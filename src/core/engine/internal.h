@@ -21,9 +21,9 @@
 #include "storm.h"
 #include "sweep.h"
 
-#define ENGINE_INCIDENT_QUIET_MS 3600000LL      /* no evidence for so long: what comes then is another incident */
+#define ENGINE_INCIDENT_QUIET_MS 3600000LL /* no evidence for so long: what comes then is another incident */
 
-#define ENGINE_CONFIRMED 0.5                    /* nats of confirmation that give a source a reserved place */
+#define ENGINE_CONFIRMED 0.5 /* nats of confirmation that give a source a reserved place */
 
 /* Ports that have just turned out to be served, and how many sources are still to be looked at for them. */
 enum { ENGINE_EXCUSE_PROTOCOLS = 3 };
@@ -47,8 +47,8 @@ struct engine {
 	struct storm *storm;
 	struct sweep *sweep;
 	struct engine_excuse excuse;
-	uint32_t ageing_hand;           /* where ageing goes on */
-	struct engine_status counts;    /* the counters of it alone */
+	uint32_t ageing_hand;        /* where ageing goes on */
+	struct engine_status counts; /* the counters of it alone */
 };
 
 /* Time as the engine keeps it: never backwards. */

@@ -8,10 +8,10 @@
 #include <stdio.h>
 #include <string.h>
 
-#define LONGEST_MS    (3650LL * 86400000LL)
-#define FREED_MAX     (ENGINE_ACTIONS_MAX / 3)  /* blocks lifted in one call: each may need three actions */
-#define TOO_WIDE_V4   8
-#define TOO_WIDE_V6   32
+#define LONGEST_MS  (3650LL * 86400000LL)
+#define FREED_MAX   (ENGINE_ACTIONS_MAX / 3) /* blocks lifted in one call: each may need three actions */
+#define TOO_WIDE_V4 8
+#define TOO_WIDE_V6 32
 
 static enum engine_result may_block(const struct engine *engine, const struct prefix *source, bool force)
 {
@@ -41,7 +41,11 @@ static struct event manual_event(const struct engine *engine, const struct prefi
 {
 	const struct source *known = sources_find(engine->sources, source);
 	struct event event = {
-		.at_ms = engine->now_ms, .source = *source, .type = EVENT_BLOCK, .grade = GRADE_MANUAL, .sources = 1,
+		.at_ms = engine->now_ms,
+		.source = *source,
+		.type = EVENT_BLOCK,
+		.grade = GRADE_MANUAL,
+		.sources = 1,
 		.times = 1,
 	};
 
@@ -49,7 +53,7 @@ static struct event manual_event(const struct engine *engine, const struct prefi
 		event = engine_event(engine, known, EVENT_BLOCK, GRADE_MANUAL);
 		event.times = known->times < UINT8_MAX ? known->times + 1 : UINT8_MAX;
 	}
-	event.observed = 0;             /* an order is carried out in any mode */
+	event.observed = 0; /* an order is carried out in any mode */
 	event.duration_ms = duration_ms;
 	return event;
 }
@@ -203,7 +207,7 @@ static void free_blocks(struct engine *engine, const struct prefix *what, const 
 		struct prefix key = *blocks_source(engine->blocks, slot);
 
 		engine_lift(engine, slot, text, actions);
-		/* What it did while nobody had allowed it must not cut it off at its first probe when the allowance ends. */
+		/* What it did while it was allowed must not cut it off at its first probe afterwards. */
 		forget(engine, &key);
 		slot = blocks_next(engine->blocks, slot + 1, what);
 	}

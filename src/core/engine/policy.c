@@ -7,7 +7,7 @@
 
 #include <math.h>
 
-#define DAY_MS 86400000LL
+#define DAY_MS     86400000LL
 #define LONGEST_MS (3650 * DAY_MS)
 
 void engine_config_defaults(struct engine_config *config)
@@ -43,14 +43,10 @@ enum grade policy_grade(const struct engine_config *config, const struct score *
 double policy_threshold(const struct engine_config *config, enum grade grade)
 {
 	switch (grade) {
-	case GRADE_ALERT:
-		return config->alert;
-	case GRADE_BLOCK:
-		return config->block;
-	case GRADE_BAN:
-		return config->ban;
-	default:
-		return 0;
+	case GRADE_ALERT: return config->alert;
+	case GRADE_BLOCK: return config->block;
+	case GRADE_BAN: return config->ban;
+	default: return 0;
 	}
 }
 

@@ -8,7 +8,7 @@
 #include <picket/engine.h>
 #include "source/score.h"
 
-#define POLICY_FORGET_DAYS 30   /* a source that was away so long begins again at the first duration */
+#define POLICY_FORGET_DAYS 30 /* a source that was away so long begins again at the first duration */
 
 /* WATCH, ALERT, BLOCK or BAN: the highest threshold passed. */
 enum grade policy_grade(const struct engine_config *config, const struct score *score);

@@ -10,9 +10,9 @@
 
 #include <string.h>
 
-#define DAY_MS         86400000LL
-#define OLDER_MN_MAX   100000000        /* 100,000 nats: every port of a host, and more */
-#define KINDS_MASK     ((1u << EVIDENCE_KIND_COUNT) - 2)
+#define DAY_MS       86400000LL
+#define OLDER_MN_MAX 100000000 /* 100,000 nats: every port of a host, and more */
+#define KINDS_MASK   ((1u << EVIDENCE_KIND_COUNT) - 2)
 
 static bool text_is_fine(const char *text, size_t size)
 {
@@ -49,8 +49,8 @@ static int64_t latest_end(const struct engine *engine, const struct block_view *
 {
 	if (view->grade == GRADE_MANUAL)
 		return view->until_ms;
-	return not_after(view->until_ms, engine->now_ms + (view->grade == GRADE_BAN ? engine->config.ban_max_ms :
-									   engine->config.block_max_ms));
+	return not_after(view->until_ms, engine->now_ms + (view->grade == GRADE_BAN ? engine->config.ban_max_ms
+										    : engine->config.block_max_ms));
 }
 
 /* Who comes back is remembered, as far as there is room. */
@@ -92,8 +92,13 @@ enum engine_result engine_restore_block(struct engine *engine, struct block_view
 	view->since_ms = not_after(view->since_ms, engine->now_ms);
 	view->until_ms = latest_end(engine, view);
 	block = (struct block){
-		.grade = view->grade, .times = view->times, .tool = view->tool, .incident = view->incident,
-		.kinds = view->kinds, .since_ms = view->since_ms, .until_ms = view->until_ms,
+		.grade = view->grade,
+		.times = view->times,
+		.tool = view->tool,
+		.incident = view->incident,
+		.kinds = view->kinds,
+		.since_ms = view->since_ms,
+		.until_ms = view->until_ms,
 		.score = (float)engine->config.block,
 	};
 	memcpy(block.ports, view->ports, sizeof(block.ports));
@@ -152,8 +157,11 @@ static void fill_source(struct engine *engine, struct source *source, const stru
 		const struct evidence *piece = &view->pieces[i];
 
 		source->pieces[i] = (struct piece){
-			(uint32_t)not_after(piece->at_s, engine->now_ms / 1000), piece->port, piece->host_tag,
-			piece->weight, piece->kind,
+			(uint32_t)not_after(piece->at_s, engine->now_ms / 1000),
+			piece->port,
+			piece->host_tag,
+			piece->weight,
+			piece->kind,
 		};
 		source->kinds |= 1u << piece->kind;
 	}

@@ -24,17 +24,17 @@
 #include "safeguard/prefixset.h"
 
 #define CHOOSE_MS    1000
-#define CALM_MS      60000      /* nobody had to wait for so long: it is over */
-#define HALF_LIFE_MS 4000.0     /* of growth */
-#define CROWD_MS     1000       /* the crowd's counts halve as often */
+#define CALM_MS      60000  /* nobody had to wait for so long: it is over */
+#define HALF_LIFE_MS 4000.0 /* of growth */
+#define CROWD_MS     1000   /* the crowd's counts halve as often */
 #define CROWD_PORTS  4096
-#define GIVING_WAY   8          /* looked at when the line is full, the hindmost of them goes */
-#define FAR_AHEAD    2          /* times the growth of the next */
-#define LEAST_NEXT   3.0        /* nats; the next has at least so much: nobody is far ahead for one probe */
+#define GIVING_WAY   8   /* looked at when the line is full, the hindmost of them goes */
+#define FAR_AHEAD    2   /* times the growth of the next */
+#define LEAST_NEXT   3.0 /* nats; the next has at least so much: nobody is far ahead for one probe */
 
 struct waiting {
-	double growth;          /* nats, fading */
-	double newest;          /* nats of the newest probe: what it counts for depends on who else tries that port now */
+	double growth; /* nats, fading */
+	double newest; /* nats of the newest probe: what it counts for depends on who else tries that port now */
 	double score;
 	int64_t at_ms;
 	uint16_t port;
@@ -46,16 +46,16 @@ struct storm {
 	int64_t filled_ms, chosen_ms, short_ms, crowd_ms;
 	bool active, told;
 	struct prefixset *line;
-	struct waiting *waiting;        /* beside line */
-	uint32_t hand;                  /* where the next one to give way is looked for */
-	uint32_t first;                 /* the foremost when the line was last looked through */
+	struct waiting *waiting; /* beside line */
+	uint32_t hand;           /* where the next one to give way is looked for */
+	uint32_t first;          /* the foremost when the line was last looked through */
 	double first_growth, second_growth;
 	float crowd[CROWD_PORTS];
 };
 
 static double reserve_max(const struct storm *storm)
 {
-	return storm->rate / 6;         /* whole tokens, none at a rate below six */
+	return storm->rate / 6; /* whole tokens, none at a rate below six */
 }
 
 static double tokens_max(const struct storm *storm)
@@ -262,7 +262,7 @@ bool storm_changed(struct storm *storm, int64_t now_ms)
 	uint32_t slot;
 
 	if (storm->active && now_ms - storm->short_ms > CALM_MS) {
-		storm->active = false;  /* who still stands in line has been quiet for a minute */
+		storm->active = false; /* who still stands in line has been quiet for a minute */
 		while ((slot = prefixset_next(storm->line, 0, NULL)) != PREFIXSET_NONE)
 			leave(storm, slot);
 		storm->first_growth = storm->second_growth = 0;

@@ -14,7 +14,7 @@
 #define SWEEP_SOURCES   10
 #define SWEEP_PORTS     20
 #define SWEEP_WINDOW_MS 600000LL
-#define SWEEP_QUIET_MS  3600000LL       /* told once in this time */
+#define SWEEP_QUIET_MS  3600000LL /* told once in this time */
 
 struct sweep;
 

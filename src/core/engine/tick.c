@@ -8,8 +8,8 @@
 #include <stdio.h>
 
 #define DAY_MS      86400000LL
-#define AGEING_STEP 256         /* entries looked at in one call */
-#define FADED       0.1         /* nats below which a source is as good as unknown */
+#define AGEING_STEP 256 /* entries looked at in one call */
+#define FADED       0.1 /* nats below which a source is as good as unknown */
 
 static void tell_storm(struct engine *engine, struct actions *actions)
 {
@@ -30,7 +30,9 @@ static void tell_storm(struct engine *engine, struct actions *actions)
 
 static void tell_sweep(struct engine *engine, struct actions *actions)
 {
-	struct event event = { .at_ms = engine->now_ms, .type = EVENT_DISTRIBUTED, .grade = GRADE_ALERT,
+	struct event event = { .at_ms = engine->now_ms,
+			       .type = EVENT_DISTRIBUTED,
+			       .grade = GRADE_ALERT,
 			       .observed = engine->config.observe };
 
 	if (!sweep_tell(engine->sweep, engine->now_ms, &event.sources, &event.ports))
@@ -57,12 +59,18 @@ static void end_blocks(struct engine *engine, struct actions *actions)
 		const struct block *block = blocks_at(engine->blocks, slot);
 		struct prefix key = *blocks_source(engine->blocks, slot);
 		struct event event = {
-			.at_ms = engine->now_ms, .source = key, .type = EVENT_EXPIRE, .grade = block->grade,
-			.tool = block->tool, .times = block->times, .incident = block->incident, .kinds = block->kinds,
+			.at_ms = engine->now_ms,
+			.source = key,
+			.type = EVENT_EXPIRE,
+			.grade = block->grade,
+			.tool = block->tool,
+			.times = block->times,
+			.incident = block->incident,
+			.kinds = block->kinds,
 			.sources = 1,
 		};
 
-		blocks_remove(engine->blocks, slot);    /* the kernel's element has ended by itself */
+		blocks_remove(engine->blocks, slot); /* the kernel's element has ended by itself */
 		engine->counts.expiries++;
 		engine_tell(actions, &event);
 		engine_after_block(engine, &key);

@@ -158,7 +158,8 @@ void engine_explain(const struct engine *engine, const struct addr *addr, int64_
 	out->protect_why = (uint8_t)guard_protected(engine->guard, &host, &out->protected_by);
 }
 
-uint32_t engine_services(const struct engine *engine, uint32_t cursor, struct served_view *out, size_t max, size_t *count)
+uint32_t engine_services(const struct engine *engine, uint32_t cursor, struct served_view *out, size_t max,
+			 size_t *count)
 {
 	*count = 0;
 	while (*count < max) {

@@ -68,7 +68,7 @@ static void join(struct decoy_sharers *sharers, const struct prefix *sender)
 		at++;
 	sharers->grew = at == sharers->count && at < DECOYS_SHARERS;
 	if (at == DECOYS_SHARERS)
-		at = 0;                 /* a crowd: the first leaves, the count stays */
+		at = 0; /* a crowd: the first leaves, the count stays */
 	else if (at == sharers->count)
 		sharers->count++;
 	for (; at + 1 < sharers->count; at++)

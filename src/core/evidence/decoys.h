@@ -11,7 +11,7 @@
 #include <picket/packet.h>
 #include "hash.h"
 
-#define DECOYS_SHARERS 4                /* told apart; more share what four share */
+#define DECOYS_SHARERS 4 /* told apart; more share what four share */
 
 struct decoys;
 
@@ -21,7 +21,7 @@ void decoys_free(struct decoys *decoys);
 /* Those who sent the same probe within the last second, this sender last.  1: nobody else did. */
 struct decoy_sharers {
 	unsigned count;
-	bool grew;              /* this sender is a new one among those that are told apart */
+	bool grew; /* this sender is a new one among those that are told apart */
 	struct prefix keys[DECOYS_SHARERS];
 };
 struct decoy_sharers decoys_see(struct decoys *decoys, const struct packet *packet, const struct prefix *sender,

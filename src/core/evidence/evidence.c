@@ -9,8 +9,8 @@
 #include <stddef.h>
 
 struct kind_row {
-	const char *name;               /* JSON, metrics label */
-	const char *scan;               /* log line */
+	const char *name; /* JSON, metrics label */
+	const char *scan; /* log line */
 	enum evidence_class class;
 };
 
@@ -44,11 +44,8 @@ static const struct kind_row kinds[EVIDENCE_KIND_COUNT] = {
 };
 
 static const char *const tools[TOOL_COUNT] = {
-	[TOOL_NONE] = "",
-	[TOOL_NMAP] = "nmap",
-	[TOOL_MASSCAN] = "masscan",
-	[TOOL_ZMAP] = "ZMap",
-	[TOOL_MIRAI] = "Mirai",
+	[TOOL_NONE] = "",     [TOOL_NMAP] = "nmap",   [TOOL_MASSCAN] = "masscan",
+	[TOOL_ZMAP] = "ZMap", [TOOL_MIRAI] = "Mirai",
 };
 
 static const struct kind_row *row_of(enum evidence_kind kind)

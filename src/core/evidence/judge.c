@@ -15,10 +15,10 @@
 #define MTR_PORT            33000
 #define MTR_TTL             10
 /* Every browser that was told of HTTP/3 once tries it, at each address of a name, beside the connections that count. */
-#define HTTP3_PORT          443
-#define EPHEMERAL_PORT      32768
-#define SERVICE_PORT_END    1024
-#define FTP_DATA_PORT       20
+#define HTTP3_PORT       443
+#define EPHEMERAL_PORT   32768
+#define SERVICE_PORT_END 1024
+#define FTP_DATA_PORT    20
 
 #define FLAGS_ALL (TCP_FIN | TCP_SYN | TCP_RST | TCP_PSH | TCP_ACK | TCP_URG)
 
@@ -48,12 +48,9 @@ static bool answers(const struct packet *p)
 static enum evidence_kind impossible_flags(uint8_t flags)
 {
 	switch (flags) {
-	case 0:
-		return EVIDENCE_NULL;
-	case TCP_FIN:
-		return EVIDENCE_FIN;
-	case TCP_FIN | TCP_PSH | TCP_URG:
-		return EVIDENCE_XMAS;
+	case 0: return EVIDENCE_NULL;
+	case TCP_FIN: return EVIDENCE_FIN;
+	case TCP_FIN | TCP_PSH | TCP_URG: return EVIDENCE_XMAS;
 	}
 	if ((flags & (TCP_SYN | TCP_FIN | TCP_RST)) == (TCP_SYN | TCP_FIN))
 		return EVIDENCE_SYNFIN;
@@ -68,7 +65,7 @@ static bool possible_flags(uint8_t flags)
 		return !(flags & (TCP_SYN | TCP_FIN | TCP_URG));
 	if (flags & TCP_SYN)
 		return !(flags & (TCP_FIN | TCP_PSH | TCP_URG));
-	return flags & TCP_ACK;         /* with FIN, PSH, URG in any mixture: the end of some connection */
+	return flags & TCP_ACK; /* with FIN, PSH, URG in any mixture: the end of some connection */
 }
 
 static struct finding judge_tcp(const struct packet *p)
@@ -81,7 +78,7 @@ static struct finding judge_tcp(const struct packet *p)
 	if (flags == TCP_SYN)
 		return service_finding(EVIDENCE_SYN, judge_syn_weight(p->dport), p->dport);
 	if (flags & (TCP_SYN | TCP_RST))
-		return nothing;         /* backscatter: what the victims of a forged flood send to us */
+		return nothing; /* backscatter: what the victims of a forged flood send to us */
 	f = service_finding(flags & TCP_FIN ? EVIDENCE_MAIMON : EVIDENCE_ACK, WEIGHT_ACK, p->dport);
 	f.plausible = answers(p);
 	return f;
@@ -108,7 +105,7 @@ static struct finding judge_udp(const struct probe *probe)
 	if (traces_route(p))
 		return nothing;
 	if (p->dport == 68 || p->dport == 546)
-		return nothing;         /* DHCP answers, which come to no socket that the kernel could find */
+		return nothing; /* DHCP answers, which come to no socket that the kernel could find */
 	if (p->dport == HTTP3_PORT)
 		return service_finding(EVIDENCE_UDP, WEIGHT_UDP_ANSWER, p->dport);
 	if (probe->port == PROBE_PORT_TRAPPED)
@@ -123,12 +120,9 @@ static struct finding judge_icmp(const struct packet *p)
 	if (p->protocol == PROTO_ICMPV6)
 		return p->icmp_type == 128 ? finding(EVIDENCE_ICMP_ECHO, WEIGHT_ICMP_ECHO, 0) : nothing;
 	switch (p->icmp_type) {
-	case 8:
-		return finding(EVIDENCE_ICMP_ECHO, WEIGHT_ICMP_ECHO, 0);
-	case 13:
-		return finding(EVIDENCE_ICMP_TIMESTAMP, WEIGHT_ICMP_QUERY, 0);
-	case 17:
-		return finding(EVIDENCE_ICMP_MASK, WEIGHT_ICMP_QUERY, 0);
+	case 8: return finding(EVIDENCE_ICMP_ECHO, WEIGHT_ICMP_ECHO, 0);
+	case 13: return finding(EVIDENCE_ICMP_TIMESTAMP, WEIGHT_ICMP_QUERY, 0);
+	case 17: return finding(EVIDENCE_ICMP_MASK, WEIGHT_ICMP_QUERY, 0);
 	}
 	return nothing;
 }
@@ -149,12 +143,12 @@ static struct finding judge_sctp(const struct packet *p)
 static bool spoken_protocol(const struct packet *p)
 {
 	static const struct {
-		uint8_t protocol, family;       /* family 0: both */
+		uint8_t protocol, family; /* family 0: both */
 		bool with_payload;
 	} spoken[] = {
-		{ 1, 4, false }, { 2, 4, false }, { 4, 0, true }, { 6, 0, false }, { 17, 0, false }, { 41, 0, true },
-		{ 47, 0, true }, { 50, 0, true }, { 51, 0, true }, { 58, 6, false }, { 59, 0, false }, { 89, 0, true },
-		{ 103, 0, true }, { 112, 0, true }, { 132, 0, false },
+		{ 1, 4, false },  { 2, 4, false }, { 4, 0, true },   { 6, 0, false },  { 17, 0, false },
+		{ 41, 0, true },  { 47, 0, true }, { 50, 0, true },  { 51, 0, true },  { 58, 6, false },
+		{ 59, 0, false }, { 89, 0, true }, { 103, 0, true }, { 112, 0, true }, { 132, 0, false },
 	};
 	const uint8_t family = addr_is_v4(&p->src) ? 4 : 6;
 
@@ -200,17 +194,14 @@ struct finding judge_probe(const struct probe *probe)
 	if (p->checksum == PACKET_CHECKSUM_BAD)
 		return finding(EVIDENCE_CHECKSUM, WEIGHT_CHECKSUM, p->dport);
 	switch (p->protocol) {
-	case PROTO_TCP:
-		return judge_tcp(p);
-	case PROTO_UDP:
-		return judge_udp(probe);
+	case PROTO_TCP: return judge_tcp(p);
+	case PROTO_UDP: return judge_udp(probe);
 	case PROTO_ICMP:
 	case PROTO_ICMPV6:
 		if (addr_is_v4(&p->src) == (p->protocol == PROTO_ICMP))
 			return judge_icmp(p);
 		break;
-	case PROTO_SCTP:
-		return judge_sctp(p);
+	case PROTO_SCTP: return judge_sctp(p);
 	}
 	return spoken_protocol(p) ? nothing : finding(EVIDENCE_PROTOCOL, WEIGHT_PROTOCOL, p->protocol);
 }
@@ -218,16 +209,29 @@ struct finding judge_probe(const struct probe *probe)
 enum judge_group judge_group(enum evidence_kind kind)
 {
 	static const uint8_t groups[EVIDENCE_KIND_COUNT] = {
-		[EVIDENCE_TRAP] = GROUP_CONNECT, [EVIDENCE_TRAP_WEAK] = GROUP_CONNECT, [EVIDENCE_SYN] = GROUP_CONNECT,
-		[EVIDENCE_FIN] = GROUP_FLAGS, [EVIDENCE_NULL] = GROUP_FLAGS, [EVIDENCE_XMAS] = GROUP_FLAGS,
-		[EVIDENCE_SYNFIN] = GROUP_FLAGS, [EVIDENCE_SYNRST] = GROUP_FLAGS, [EVIDENCE_FLAGS] = GROUP_FLAGS,
-		[EVIDENCE_MAIMON] = GROUP_ACK, [EVIDENCE_ACK] = GROUP_ACK,
-		[EVIDENCE_UDP] = GROUP_UDP, [EVIDENCE_UDP_TRAP] = GROUP_UDP,
-		[EVIDENCE_SCTP_INIT] = GROUP_SCTP, [EVIDENCE_SCTP_COOKIE] = GROUP_SCTP,
-		[EVIDENCE_PROTOCOL] = GROUP_PROTOCOL, [EVIDENCE_ICMP_ECHO] = GROUP_ECHO,
-		[EVIDENCE_ICMP_TIMESTAMP] = GROUP_TIMESTAMP, [EVIDENCE_ICMP_MASK] = GROUP_MASK,
-		[EVIDENCE_FRAGMENT] = GROUP_MALFORMED, [EVIDENCE_TRUNCATED] = GROUP_MALFORMED,
-		[EVIDENCE_CHECKSUM] = GROUP_CHECKSUM, [EVIDENCE_MARK] = GROUP_MARK,
+		[EVIDENCE_TRAP] = GROUP_CONNECT,
+		[EVIDENCE_TRAP_WEAK] = GROUP_CONNECT,
+		[EVIDENCE_SYN] = GROUP_CONNECT,
+		[EVIDENCE_FIN] = GROUP_FLAGS,
+		[EVIDENCE_NULL] = GROUP_FLAGS,
+		[EVIDENCE_XMAS] = GROUP_FLAGS,
+		[EVIDENCE_SYNFIN] = GROUP_FLAGS,
+		[EVIDENCE_SYNRST] = GROUP_FLAGS,
+		[EVIDENCE_FLAGS] = GROUP_FLAGS,
+		[EVIDENCE_MAIMON] = GROUP_ACK,
+		[EVIDENCE_ACK] = GROUP_ACK,
+		[EVIDENCE_UDP] = GROUP_UDP,
+		[EVIDENCE_UDP_TRAP] = GROUP_UDP,
+		[EVIDENCE_SCTP_INIT] = GROUP_SCTP,
+		[EVIDENCE_SCTP_COOKIE] = GROUP_SCTP,
+		[EVIDENCE_PROTOCOL] = GROUP_PROTOCOL,
+		[EVIDENCE_ICMP_ECHO] = GROUP_ECHO,
+		[EVIDENCE_ICMP_TIMESTAMP] = GROUP_TIMESTAMP,
+		[EVIDENCE_ICMP_MASK] = GROUP_MASK,
+		[EVIDENCE_FRAGMENT] = GROUP_MALFORMED,
+		[EVIDENCE_TRUNCATED] = GROUP_MALFORMED,
+		[EVIDENCE_CHECKSUM] = GROUP_CHECKSUM,
+		[EVIDENCE_MARK] = GROUP_MARK,
 	};
 
 	return (unsigned)kind < EVIDENCE_KIND_COUNT ? groups[kind] : GROUP_NONE;

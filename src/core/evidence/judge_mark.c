@@ -70,7 +70,10 @@ enum evidence_tool judge_mark(const struct packet *packet)
 		enum evidence_tool tool;
 	} marks[] = {
 		/* The rarest first: masscan and Mirai may look like nmap otherwise. */
-		{ is_mirai, TOOL_MIRAI }, { is_masscan, TOOL_MASSCAN }, { is_zmap, TOOL_ZMAP }, { is_nmap, TOOL_NMAP },
+		{ is_mirai, TOOL_MIRAI },
+		{ is_masscan, TOOL_MASSCAN },
+		{ is_zmap, TOOL_ZMAP },
+		{ is_nmap, TOOL_NMAP },
 	};
 
 	for (unsigned i = 0; i < sizeof(marks) / sizeof(marks[0]); i++) {

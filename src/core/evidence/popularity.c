@@ -19,10 +19,10 @@
 #define CANDIDATES  256
 #define MEMORY_MS   86400000LL
 #define RIPENING_MS 3600000LL
-#define BITS_NEEDED 17                  /* of 64, for POPULARITY_SOURCES */
+#define BITS_NEEDED 17 /* of 64, for POPULARITY_SOURCES */
 
 struct candidate {
-	int64_t first_ms, last_ms;      /* last 0: unused */
+	int64_t first_ms, last_ms; /* last 0: unused */
 	uint64_t sources;
 	uint16_t port;
 	uint8_t protocol;

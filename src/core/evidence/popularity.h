@@ -11,8 +11,8 @@
 #include "addr.h"
 #include "hash.h"
 
-#define POPULARITY_PORTS   16           /* popular at once */
-#define POPULARITY_SOURCES 20           /* that make a port popular */
+#define POPULARITY_PORTS   16 /* popular at once */
+#define POPULARITY_SOURCES 20 /* that make a port popular */
 
 struct popularity;
 

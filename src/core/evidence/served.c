@@ -28,12 +28,9 @@ void served_free(struct served *served)
 static int row_of(uint8_t protocol)
 {
 	switch (protocol) {
-	case PROTO_TCP:
-		return SERVED_TCP;
-	case PROTO_UDP:
-		return SERVED_UDP;
-	case PROTO_SCTP:
-		return SERVED_SCTP;
+	case PROTO_TCP: return SERVED_TCP;
+	case PROTO_UDP: return SERVED_UDP;
+	case PROTO_SCTP: return SERVED_SCTP;
 	}
 	return -1;
 }
@@ -50,14 +47,15 @@ bool served_is(const struct served *served, uint8_t protocol, uint16_t port, int
 {
 	int row = row_of(protocol);
 
-	return row >= 0 && served->last_s[row][port] > 0 &&
-	       now_ms / 1000 - served->last_s[row][port] < SERVED_MEMORY_S;
+	return row >= 0 && served->last_s[row][port] > 0 && now_ms / 1000 - served->last_s[row][port] < SERVED_MEMORY_S;
 }
 
 bool served_next(const struct served *served, uint32_t *cursor, uint8_t *protocol, uint16_t *port, int64_t *last_ms)
 {
 	static const uint8_t protocols[SERVED_PROTOCOLS] = {
-		[SERVED_TCP] = PROTO_TCP, [SERVED_UDP] = PROTO_UDP, [SERVED_SCTP] = PROTO_SCTP,
+		[SERVED_TCP] = PROTO_TCP,
+		[SERVED_UDP] = PROTO_UDP,
+		[SERVED_SCTP] = PROTO_SCTP,
 	};
 
 	for (; *cursor < SERVED_PROTOCOLS * 65536; (*cursor)++) {

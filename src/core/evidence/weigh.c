@@ -14,22 +14,22 @@
 #include "families.h"
 #include "source/score.h"
 
-#define ACK_WINDOW_S    60
-#define ACK_FORGIVEN    5
-#define ECHO_FORGIVEN   2
-#define PLAUSIBLE_FORGIVEN SOURCE_PIECES        /* all that is remembered */
-#define TRACE_WINDOW_S  10      /* mtr asks each hop once a second: what comes faster is no mtr */
-#define FAMILIES_GRACE  2
+#define ACK_WINDOW_S       60
+#define ACK_FORGIVEN       5
+#define ECHO_FORGIVEN      2
+#define PLAUSIBLE_FORGIVEN SOURCE_PIECES /* all that is remembered */
+#define TRACE_WINDOW_S     10            /* mtr asks each hop once a second: what comes faster is no mtr */
+#define FAMILIES_GRACE     2
 
 #define KIND_BIT(kind) (1u << (kind))
-#define KINDS_FLAGS                                                                                                   \
-	(KIND_BIT(EVIDENCE_FIN) | KIND_BIT(EVIDENCE_NULL) | KIND_BIT(EVIDENCE_XMAS) | KIND_BIT(EVIDENCE_SYNFIN) |     \
+#define KINDS_FLAGS                                                                                                    \
+	(KIND_BIT(EVIDENCE_FIN) | KIND_BIT(EVIDENCE_NULL) | KIND_BIT(EVIDENCE_XMAS) | KIND_BIT(EVIDENCE_SYNFIN) |      \
 	 KIND_BIT(EVIDENCE_SYNRST) | KIND_BIT(EVIDENCE_FLAGS))
 
 /* What is known when a finding is weighed. */
 struct past {
-	const struct source *source;    /* may be NULL */
-	int skip;                       /* the piece that is about to be replaced, or -1 */
+	const struct source *source; /* may be NULL */
+	int skip;                    /* the piece that is about to be replaced, or -1 */
 	uint16_t host_tag;
 	int64_t now_s;
 	bool marked;
@@ -60,7 +60,7 @@ static int find_same(const struct source *source, const struct finding *finding,
 /* The report of a trap takes the place of the SYN that began the visit; a proven handshake that of an unproven one. */
 static bool outranks(enum evidence_kind new, enum evidence_kind old)
 {
-	return (new == EVIDENCE_TRAP && old != EVIDENCE_TRAP) || (new == EVIDENCE_TRAP_WEAK && old == EVIDENCE_SYN);
+	return (new == EVIDENCE_TRAP &&old != EVIDENCE_TRAP) || (new == EVIDENCE_TRAP_WEAK &&old == EVIDENCE_SYN);
 }
 
 static unsigned count_group(const struct past *past, enum judge_group group, int64_t window_s)
@@ -109,11 +109,8 @@ static bool in_grace(const struct past *past, enum family family)
 		case GROUP_FLAGS:
 		case GROUP_SCTP:
 		case GROUP_PROTOCOL:
-		case GROUP_MALFORMED:
-			others++;
-			break;
-		default:
-			break;
+		case GROUP_MALFORMED: others++; break;
+		default: break;
 		}
 	}
 	return others == 0 && __builtin_popcount(families & ~(1u << FAMILY_NONE)) <= FAMILIES_GRACE;
@@ -201,11 +198,8 @@ struct weighing weigh(const struct source *source, const struct finding *finding
 		break;
 	case GROUP_SCTP:
 	case GROUP_PROTOCOL:
-	case GROUP_MALFORMED:
-		w.grace_over = true;
-		break;
-	default:
-		break;
+	case GROUP_MALFORMED: w.grace_over = true; break;
+	default: break;
 	}
 	return w;
 }

@@ -9,10 +9,10 @@
 #include "source/sources.h"
 
 struct weighing {
-	bool duplicate;         /* counted before, within 24 h */
-	int replaces;           /* the piece whose place it takes, or -1 */
+	bool duplicate; /* counted before, within 24 h */
+	int replaces;   /* the piece whose place it takes, or -1 */
 	uint8_t weight;
-	bool grace_over;        /* ports that were forgiven as a family's are so no longer */
+	bool grace_over; /* ports that were forgiven as a family's are so no longer */
 };
 
 /* source NULL: one without a past.  marked: it bears, or bore, a scanner's mark.  confirmed: that sum as it stands now.

@@ -19,9 +19,9 @@
 
 #include "transport.h"
 
-#define IPV4_MIN       20
-#define IPV6_FIXED     40
-#define EXTENSION_MIN  8
+#define IPV4_MIN      20
+#define IPV6_FIXED    40
+#define EXTENSION_MIN 8
 
 enum {
 	NEXT_HOP_BY_HOP = 0,
@@ -82,12 +82,9 @@ static enum packet_result parse_v4(const uint8_t *data, size_t copied, struct pa
 static size_t extension_len(uint8_t type, const uint8_t *h)
 {
 	switch (type) {
-	case NEXT_FRAGMENT:
-		return 8;
-	case NEXT_AUTHENTICATION:
-		return ((size_t)h[1] + 2) * 4;  /* RFC 4302 section 2.2 */
-	default:
-		return ((size_t)h[1] + 1) * 8;  /* RFC 8200 section 4 */
+	case NEXT_FRAGMENT: return 8;
+	case NEXT_AUTHENTICATION: return ((size_t)h[1] + 2) * 4; /* RFC 4302 section 2.2 */
+	default: return ((size_t)h[1] + 1) * 8;                  /* RFC 8200 section 4 */
 	}
 }
 
@@ -174,14 +171,9 @@ enum packet_result packet_parse(const uint8_t *data, size_t copied, bool verify_
 	if (copied == 0)
 		return PACKET_EMPTY;
 	switch (data[0] >> 4) {
-	case 4:
-		result = parse_v4(data, copied, &span, &packet);
-		break;
-	case 6:
-		result = parse_v6(data, copied, &span, &packet);
-		break;
-	default:
-		return PACKET_BAD_VERSION;
+	case 4: result = parse_v4(data, copied, &span, &packet); break;
+	case 6: result = parse_v6(data, copied, &span, &packet); break;
+	default: return PACKET_BAD_VERSION;
 	}
 	if (result == PACKET_OK)
 		result = packet_transport(&span, &packet);

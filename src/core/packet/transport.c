@@ -108,7 +108,7 @@ static enum packet_result read_tcp(const struct packet_span *span, const struct 
 	offset = (size_t)(h->at[12] >> 4) * 4;
 	if (offset < TCP_MIN)
 		return PACKET_BAD_TRANSPORT;
-	if (offset > left)      /* the options of a first fragment may be in the next one */
+	if (offset > left) /* the options of a first fragment may be in the next one */
 		return out->first_fragment ? PACKET_SHORT_TRANSPORT : PACKET_BAD_TRANSPORT;
 	read_tcp_options(h->at + TCP_MIN, (offset < h->have ? offset : h->have) - TCP_MIN, out);
 	out->payload_len = clamp16(left - offset);
@@ -124,7 +124,7 @@ static enum packet_result read_udp(const struct packet_span *span, const struct 
 	if (h->have < UDP_HEADER)
 		return PACKET_SHORT_TRANSPORT;
 	len = be16(h->at + 4);
-	if (len == 0 && !span->total_known)     /* RFC 2675 section 4: longer than 65,535 */
+	if (len == 0 && !span->total_known) /* RFC 2675 section 4: longer than 65,535 */
 		len = left;
 	if (len < UDP_HEADER || (len > left && span->total_known && !out->first_fragment))
 		return PACKET_BAD_TRANSPORT;
@@ -182,18 +182,15 @@ static enum packet_result read_sctp(const struct packet_span *span, const struct
 
 struct transport {
 	uint8_t protocol;
-	uint8_t family;                 /* 4, 6, or 0 for both */
-	uint8_t need;                   /* bytes of the fixed header */
+	uint8_t family; /* 4, 6, or 0 for both */
+	uint8_t need;   /* bytes of the fixed header */
 	enum packet_result (*read)(const struct packet_span *span, const struct header *h, struct packet *out);
 };
 
 /* ICMP within IPv6 and ICMPv6 within IPv4 are just protocol numbers that nobody speaks. */
 static const struct transport transports[] = {
-	{ PROTO_TCP, 0, TCP_MIN, read_tcp },
-	{ PROTO_UDP, 0, UDP_HEADER, read_udp },
-	{ PROTO_ICMP, 4, 8, read_icmp },
-	{ PROTO_ICMPV6, 6, 4, read_icmpv6 },
-	{ PROTO_SCTP, 0, SCTP_MIN, read_sctp },
+	{ PROTO_TCP, 0, TCP_MIN, read_tcp }, { PROTO_UDP, 0, UDP_HEADER, read_udp }, { PROTO_ICMP, 4, 8, read_icmp },
+	{ PROTO_ICMPV6, 6, 4, read_icmpv6 }, { PROTO_SCTP, 0, SCTP_MIN, read_sctp },
 };
 
 enum packet_result packet_transport(const struct packet_span *span, struct packet *out)

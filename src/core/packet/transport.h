@@ -10,12 +10,12 @@
 
 /* Where the transport header stands.  offset <= copied <= total. */
 struct packet_span {
-	const uint8_t *data;            /* from the IP header on */
-	size_t offset;                  /* of the transport header */
-	size_t copied;                  /* bytes of the packet that are in the copy, link padding excluded */
-	size_t total;                   /* bytes of the packet, as its IP header says */
-	bool total_known;               /* false: the IP length field was zero and total is a guess */
-	bool sum_known;                 /* the sum is filled in, and over the addresses of the IP header */
+	const uint8_t *data; /* from the IP header on */
+	size_t offset;       /* of the transport header */
+	size_t copied;       /* bytes of the packet that are in the copy, link padding excluded */
+	size_t total;        /* bytes of the packet, as its IP header says */
+	bool total_known;    /* false: the IP length field was zero and total is a guess */
+	bool sum_known;      /* the sum is filled in, and over the addresses of the IP header */
 };
 
 /* Reads the header of out->protocol.  OK, SHORT_TRANSPORT, BAD_TRANSPORT or CUT. */

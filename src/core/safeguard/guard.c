@@ -84,7 +84,7 @@ enum engine_result guard_disallow(struct guard *guard, const struct prefix *sour
 
 static void drop_origin(struct guard *guard, uint32_t slot, unsigned origin)
 {
-	guard->allowed[slot].origins &= (uint8_t)~(1u << origin);
+	guard->allowed[slot].origins &= (uint8_t) ~(1u << origin);
 	if (guard->allowed[slot].origins == 0)
 		allow_remove(guard, slot);
 }
@@ -146,7 +146,7 @@ void guard_protect_clear(struct guard *guard, enum protect_why why)
 	uint32_t slot = prefixset_next(guard->protect, 0, NULL);
 
 	for (; slot != PREFIXSET_NONE; slot = prefixset_next(guard->protect, slot + 1, NULL)) {
-		guard->whys[slot] &= (uint16_t)~(1u << why);
+		guard->whys[slot] &= (uint16_t) ~(1u << why);
 		if (guard->whys[slot] == 0) {
 			guard_net_remove(guard, prefixset_at(guard->protect, slot));
 			prefixset_remove(guard->protect, slot);

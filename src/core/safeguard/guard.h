@@ -9,8 +9,8 @@
 #include <picket/engine.h>
 #include "prefixset.h"
 
-#define GUARD_CUSTOMERS_MAX 16384       /* IPv6 nets that hold a customer */
-#define GUARD_CUSTOMER_MS   86400000LL  /* since last heard of */
+#define GUARD_CUSTOMERS_MAX 16384      /* IPv6 nets that hold a customer */
+#define GUARD_CUSTOMER_MS   86400000LL /* since last heard of */
 
 struct guard;
 

@@ -8,20 +8,20 @@
 #include "guard.h"
 
 struct allowed {
-	int64_t until_ms[ALLOW_ORIGIN_COUNT];   /* 0: for good */
-	uint8_t origins;                        /* bit per enum allow_origin */
+	int64_t until_ms[ALLOW_ORIGIN_COUNT]; /* 0: for good */
+	uint8_t origins;                      /* bit per enum allow_origin */
 };
 
 struct guard {
 	struct prefixset *allow, *protect, *customers;
-	struct allowed *allowed;                /* beside allow */
-	uint16_t *whys;                         /* beside protect: bit per enum protect_why */
-	int64_t *customer_ms;                   /* beside customers: last heard of */
+	struct allowed *allowed; /* beside allow */
+	uint16_t *whys;          /* beside protect: bit per enum protect_why */
+	int64_t *customer_ms;    /* beside customers: last heard of */
 	int64_t next_expiry_ms;
 	unsigned ipv6_prefix;
-	struct prefixset *nets;                 /* IPv6 nets, cut as keys are, that hold allowed or protected hosts */
-	uint32_t *net_members;                  /* beside nets: how many */
-	uint32_t customer_hand;                 /* next one to give way */
+	struct prefixset *nets; /* IPv6 nets, cut as keys are, that hold allowed or protected hosts */
+	uint32_t *net_members;  /* beside nets: how many */
+	uint32_t customer_hand; /* next one to give way */
 };
 
 /* An entry came or went: keep `nets` true. */

@@ -43,7 +43,7 @@ void guard_net_add(struct guard *guard, const struct prefix *entry)
 
 	if (prefix_is_v4(entry) || entry->len <= net.len)
 		return;
-	slot = prefixset_add(guard->nets, &net);        /* has room for every entry there can be */
+	slot = prefixset_add(guard->nets, &net); /* has room for every entry there can be */
 	if (slot != PREFIXSET_NONE)
 		guard->net_members[slot] = known ? guard->net_members[slot] + 1 : 1;
 }

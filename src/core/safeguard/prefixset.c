@@ -9,24 +9,24 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LOOKUP_BITS 8           /* an IPv4 /24 is looked up address by address */
+#define LOOKUP_BITS 8 /* an IPv4 /24 is looked up address by address */
 
 struct member {
 	struct prefix prefix;
 	bool used;
-	uint32_t next;          /* in its chain, or in the list of freed slots */
+	uint32_t next; /* in its chain, or in the list of freed slots */
 };
 
 struct prefixset {
 	struct hash_key key;
 	uint32_t capacity, count;
-	uint32_t high;          /* slots from here on were never used */
-	uint32_t freed;         /* head of the list of freed slots */
+	uint32_t high;  /* slots from here on were never used */
+	uint32_t freed; /* head of the list of freed slots */
 	uint32_t mask;
 	uint32_t *heads;
 	struct member *members;
-	uint32_t of_len[129];   /* members of each length */
-	uint8_t lens[129];      /* lengths in use, longest first */
+	uint32_t of_len[129]; /* members of each length */
+	uint8_t lens[129];    /* lengths in use, longest first */
 	unsigned lens_count;
 };
 
@@ -134,7 +134,7 @@ void prefixset_remove(struct prefixset *set, uint32_t slot)
 
 uint32_t prefixset_cover(const struct prefixset *set, const struct prefix *prefix, int max_len)
 {
-	/* An IPv6 prefix shorter than the mapped space never means IPv4 (addr.h): "::/0" is every IPv6 address and no more. */
+	/* An IPv6 prefix shorter than the mapped space never means IPv4 (addr.h): "::/0" is every IPv6 address. */
 	unsigned shortest = prefix_is_v4(prefix) ? 96 : 0;
 
 	for (unsigned i = 0; i < set->lens_count; i++) {

@@ -16,8 +16,8 @@
 
 struct watched {
 	struct prefix wide;
-	int64_t last_ms;                /* 0: unused */
-	uint8_t guilty[256 / 8];        /* bit per part: both steps are of 8 bits */
+	int64_t last_ms;         /* 0: unused */
+	uint8_t guilty[256 / 8]; /* bit per part: both steps are of 8 bits */
 	unsigned count;
 };
 

@@ -8,7 +8,7 @@
 #include <math.h>
 
 struct rest {
-	double of[EVIDENCE_CLASS_COUNT];        /* nats that stem from evidence older than the pieces */
+	double of[EVIDENCE_CLASS_COUNT]; /* nats that stem from evidence older than the pieces */
 };
 
 static double faded(enum evidence_class class, int64_t from_s, int64_t to_s, int64_t half_life_ms)
@@ -233,8 +233,8 @@ void score_restore(struct source *source, const double older[SOURCE_OLDER], doub
 	for (int i = 0; i < SOURCE_OLDER; i++) {
 		double all = rest.of[evidence_class(source->older[i].kind)];
 
-		source->older[i].share = (uint16_t)(source->older[i].kind != EVIDENCE_NONE && all > 0 ?
-						    65535 * (older[i] / all) : 0);
+		source->older[i].share =
+			(uint16_t)(source->older[i].kind != EVIDENCE_NONE && all > 0 ? 65535 * (older[i] / all) : 0);
 	}
 	settle(source, &rest, fast, now_ms, half_life_ms);
 }

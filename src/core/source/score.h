@@ -12,8 +12,8 @@
 #include "sources.h"
 
 #define SCORE_LEAK_PER_S      0.28
-#define SCORE_CONFIRMED_LIVES 3         /* confirmation's half-life, in suspicion's */
-#define SCORE_MEMORY_S        86400     /* a piece counts once in this time */
+#define SCORE_CONFIRMED_LIVES 3     /* confirmation's half-life, in suspicion's */
+#define SCORE_MEMORY_S        86400 /* a piece counts once in this time */
 
 struct score {
 	double confirmed, suspected, fast;

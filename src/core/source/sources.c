@@ -14,7 +14,7 @@
 
 /* Lists, in rising order: one a nat, then the two kinds that stand apart. */
 #define LEVELS         8
-#define LEVEL_NEWCOMER 2                /* lists below this one hold newcomers: less than two nats */
+#define LEVEL_NEWCOMER 2 /* lists below this one hold newcomers: less than two nats */
 #define LIST_CONFIRMED LEVELS
 #define LIST_BLOCKED   (LEVELS + 1)
 #define LISTS          (LEVELS + 2)
@@ -25,13 +25,13 @@
 #define QUOTA      64
 
 struct link {
-	uint32_t prev, next;            /* in its list; next alone in the list of free entries */
-	uint32_t chain;                 /* in its hash chain */
+	uint32_t prev, next; /* in its list; next alone in the list of free entries */
+	uint32_t chain;      /* in its hash chain */
 	uint8_t list;
 };
 
 struct list {
-	uint32_t first, last, count;    /* first: the newest */
+	uint32_t first, last, count; /* first: the newest */
 };
 
 struct sources {
@@ -217,7 +217,7 @@ static uint32_t victim(const struct sources *table)
 		if (lists[i].last != NONE)
 			return lists[i].last;
 	}
-	return lists[LIST_CONFIRMED].last;      /* the blocked ones stay while their block lives */
+	return lists[LIST_CONFIRMED].last; /* the blocked ones stay while their block lives */
 }
 
 struct source *sources_add_if_free(struct sources *table, const struct prefix *key)

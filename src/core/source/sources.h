@@ -25,30 +25,30 @@
 struct piece {
 	uint32_t at_s;
 	uint16_t port, host_tag;
-	uint8_t weight, kind;           /* kind EVIDENCE_NONE: an empty place; all behind it are empty too */
+	uint8_t weight, kind; /* kind EVIDENCE_NONE: an empty place; all behind it are empty too */
 } __attribute__((packed));
 
 /* What fell out of the pieces.  All evidence of a class decays at one rate, so shares do not change with time. */
 struct older {
-	uint8_t kind, count;            /* kind EVIDENCE_NONE: unused; count saturates */
-	uint16_t share;                 /* of its class's older evidence, in 1/65535 */
+	uint8_t kind, count; /* kind EVIDENCE_NONE: unused; count saturates */
+	uint16_t share;      /* of its class's older evidence, in 1/65535 */
 };
 
 struct source {
 	struct prefix key;
-	uint8_t grade : 3;              /* the highest that was told and still stands */
-	uint8_t spared : 1;             /* EVENT_SPARED was told for this incident */
-	uint8_t waiting : 1;            /* a storm's candidate */
+	uint8_t grade : 3;   /* the highest that was told and still stands */
+	uint8_t spared : 1;  /* EVENT_SPARED was told for this incident */
+	uint8_t waiting : 1; /* a storm's candidate */
 	uint8_t tool;
-	uint8_t times;                  /* blocks so far */
+	uint8_t times; /* blocks so far */
 	uint32_t incident;
-	int64_t updated_ms;             /* of the newest evidence: the time the sums below stand for */
+	int64_t updated_ms; /* of the newest evidence: the time the sums below stand for */
 	float confirmed, suspected, fast;
 	uint32_t first_s;
 	uint32_t kinds;
-	uint16_t probes;                /* that counted; saturates */
-	uint16_t last_block_day;        /* days since the epoch */
-	struct piece pieces[SOURCE_PIECES];     /* newest first */
+	uint16_t probes;                    /* that counted; saturates */
+	uint16_t last_block_day;            /* days since the epoch */
+	struct piece pieces[SOURCE_PIECES]; /* newest first */
 	struct older older[SOURCE_OLDER];
 };
 

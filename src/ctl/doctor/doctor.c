@@ -65,8 +65,8 @@ void doctor_find(struct doctor *doctor, enum severity severity, const char *mean
 	doctor->counts[severity]++;
 	if (ctl_given(doctor->args, CTL_OPTION_JSON)) {
 		ctl_print_json(json_pack("{s:s, s:s, s:s, s:s?, s:s?}", "check", doctor->check, "severity",
-					 severity_names[severity], "finding", what, "meaning", meaning,
-					 "advice", advice));
+					 severity_names[severity], "finding", what, "meaning", meaning, "advice",
+					 advice));
 		return;
 	}
 	printf("%-8s %s: ", severity_names[severity], doctor->check);

@@ -22,9 +22,9 @@ enum severity { SEVERITY_OK, SEVERITY_NOTE, SEVERITY_WARNING, SEVERITY_PROBLEM, 
 
 struct doctor {
 	const struct ctl_args *args;
-	json_t *status;                 /* the daemon's; NULL: it does not answer */
-	struct hostnft *host;           /* NULL: not root, or it could not be read */
-	const char *check;              /* the name of the one under way */
+	json_t *status;       /* the daemon's; NULL: it does not answer */
+	struct hostnft *host; /* NULL: not root, or it could not be read */
+	const char *check;    /* the name of the one under way */
 	unsigned counts[SEVERITY_COUNT];
 };
 

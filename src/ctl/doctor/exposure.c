@@ -18,11 +18,11 @@
 #define ROWS_MAX REACH_PORTS_MAX
 
 struct exposed {
-	json_t *rows;                   /* array of the daemon's objects */
+	json_t *rows; /* array of the daemon's objects */
 	size_t count;
 	struct reach_port ports[ROWS_MAX];
 	struct procfs_owner owners[ROWS_MAX];
-	char why[CTL_ERROR_MAX];        /* the firewall could not be tried */
+	char why[CTL_ERROR_MAX]; /* the firewall could not be tried */
 };
 
 static const char *firewall_words(const struct reach_port *port)
@@ -31,7 +31,8 @@ static const char *firewall_words(const struct reach_port *port)
 		return "unknown";
 	switch (port->answer) {
 	case INJECT_ANSWERED: return "open";
-	case INJECT_RESET: case INJECT_UNREACHABLE: return "rejects";
+	case INJECT_RESET:
+	case INJECT_UNREACHABLE: return "rejects";
 	default: return port->protocol == PROTO_UDP ? "unknown" : "drops";
 	}
 }
@@ -108,8 +109,8 @@ static int by_port(const void *left, const void *right)
 
 static void show_table(const struct ctl_args *args, json_t **rows, const struct exposed *exposed)
 {
-	static const char *const columns[] = { "PROTO",	  "ADDRESS:PORT", "SERVICE", "USER",
-					       "PROGRAM", "FIREWALL",	  "NEW",     NULL };
+	static const char *const columns[] = { "PROTO",   "ADDRESS:PORT", "SERVICE", "USER",
+					       "PROGRAM", "FIREWALL",     "NEW",     NULL };
 	struct table *table = table_new(stdout, columns);
 	size_t fresh = 0;
 
@@ -122,11 +123,16 @@ static void show_table(const struct ctl_args *args, json_t **rows, const struct 
 		snprintf(place, sizeof(place), strchr(address, ':') ? "[%.60s]:%lld" : "%.60s:%lld", address,
 			 (long long)json_whole(row, "port"));
 		fresh += is_new;
-		table_row(table, (const char *const []){
-			json_words(row, "protocol", "?"), place, json_words(row, "service", "-"),
-			json_words(row, "user", "?"), json_words(row, "program", "-"), json_words(row, "firewall", "?"),
-			is_new ? json_is_true(json_object_get(row, "passing")) ? "passing" : "new" : "",
-		});
+		table_row(table,
+			  (const char *const[]){
+				  json_words(row, "protocol", "?"),
+				  place,
+				  json_words(row, "service", "-"),
+				  json_words(row, "user", "?"),
+				  json_words(row, "program", "-"),
+				  json_words(row, "firewall", "?"),
+				  is_new ? json_is_true(json_object_get(row, "passing")) ? "passing" : "new" : "",
+			  });
 	}
 	table_free(table);
 	if (exposed->count == 0)

@@ -19,10 +19,10 @@
 #endif
 #define LANDLOCK_VERSION_FLAG 1U
 
-#define MIB               (1024LL * 1024)
-#define FREE_LITTLE       (256 * MIB)
-#define FREE_NOTHING      (8 * MIB)
-#define BUILT_AFTER       1735689600    /* 2025: no clock of a running picket is older */
+#define MIB          (1024LL * 1024)
+#define FREE_LITTLE  (256 * MIB)
+#define FREE_NOTHING (8 * MIB)
+#define BUILT_AFTER  1735689600 /* 2025: no clock of a running picket is older */
 
 void doctor_conntrack(struct doctor *d)
 {

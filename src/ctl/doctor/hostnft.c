@@ -96,13 +96,10 @@ static unsigned verdict_does(struct hostnft *host, int from, const struct nftnl_
 	if (!nftnl_expr_is_set(expr, NFTNL_EXPR_IMM_VERDICT))
 		return 0;
 	switch ((int)nftnl_expr_get_u32(expr, NFTNL_EXPR_IMM_VERDICT)) {
-	case NF_DROP:
-		return HOSTNFT_DROPS;
-	case NFT_JUMP: case NFT_GOTO:
-		note_jump(host, from, nftnl_expr_get_str(expr, NFTNL_EXPR_IMM_CHAIN));
-		return 0;
-	default:
-		return 0;
+	case NF_DROP: return HOSTNFT_DROPS;
+	case NFT_JUMP:
+	case NFT_GOTO: note_jump(host, from, nftnl_expr_get_str(expr, NFTNL_EXPR_IMM_CHAIN)); return 0;
+	default: return 0;
 	}
 }
 
@@ -113,7 +110,7 @@ static unsigned target_does(const struct nftnl_expr *expr)
 		const char *name;
 		unsigned does;
 	} targets[] = {
-		{ "DROP", HOSTNFT_DROPS }, { "REJECT", HOSTNFT_REJECTS }, { "TPROXY", HOSTNFT_PROXIES },
+		{ "DROP", HOSTNFT_DROPS },     { "REJECT", HOSTNFT_REJECTS },   { "TPROXY", HOSTNFT_PROXIES },
 		{ "NFQUEUE", HOSTNFT_QUEUES }, { "NOTRACK", HOSTNFT_UNTRACKS }, { "CT", HOSTNFT_UNTRACKS },
 	};
 	const char *name = nftnl_expr_get_str(expr, NFTNL_EXPR_TG_NAME);

@@ -16,29 +16,35 @@
 #define HOSTNFT_NAME_MAX   64
 
 enum hostnft_does {
-	HOSTNFT_DROPS = 1, HOSTNFT_REJECTS = 2, HOSTNFT_PROXIES = 4, HOSTNFT_UNTRACKS = 8, HOSTNFT_QUEUES = 16,
+	HOSTNFT_DROPS = 1,
+	HOSTNFT_REJECTS = 2,
+	HOSTNFT_PROXIES = 4,
+	HOSTNFT_UNTRACKS = 8,
+	HOSTNFT_QUEUES = 16,
 };
 
 struct hostnft_chain {
-	uint8_t family;                 /* enum nfproto */
+	uint8_t family; /* enum nfproto */
 	char table[HOSTNFT_NAME_MAX], name[HOSTNFT_NAME_MAX];
 	bool base;
-	uint32_t hook;                  /* base: enum nf_inet_hooks */
+	uint32_t hook; /* base: enum nf_inet_hooks */
 	int32_t priority;
 	bool policy_drop;
 	uint32_t rules;
-	unsigned does;                  /* bits of enum hostnft_does, of what it jumps to as well */
+	unsigned does; /* bits of enum hostnft_does, of what it jumps to as well */
 };
 
 struct hostnft {
 	size_t count, jump_count;
-	uint64_t turned_away;           /* chains and jumps beyond the limits */
+	uint64_t turned_away; /* chains and jumps beyond the limits */
 	struct hostnft_chain chains[HOSTNFT_CHAINS_MAX];
-	struct { uint16_t from, to; } jumps[HOSTNFT_JUMPS_MAX];
+	struct {
+		uint16_t from, to;
+	} jumps[HOSTNFT_JUMPS_MAX];
 };
 
 /* Needs root.  0 or -errno; to be freed with free(). */
 int hostnft_read(struct hostnft **out);
-const char *hostnft_family(uint8_t family);     /* "inet", "ip", ... */
+const char *hostnft_family(uint8_t family); /* "inet", "ip", ... */
 
 #endif

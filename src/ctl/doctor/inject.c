@@ -29,7 +29,7 @@
 #define BPF_F_TEST_XDP_LIVE_FRAMES (1U << 1)
 #endif
 
-#define ANSWERS_MAX 65536               /* packets read in one collection */
+#define ANSWERS_MAX 65536 /* packets read in one collection */
 
 struct inject {
 	int program, socket;
@@ -53,7 +53,10 @@ static int load_program(void)
 		{ .code = BPF_JMP | BPF_EXIT },
 	};
 	union bpf_attr attr = {
-		.prog_type = BPF_PROG_TYPE_XDP, .insns = (uintptr_t)pass, .insn_cnt = 2, .license = (uintptr_t)"GPL",
+		.prog_type = BPF_PROG_TYPE_XDP,
+		.insns = (uintptr_t)pass,
+		.insn_cnt = 2,
+		.license = (uintptr_t) "GPL",
 	};
 	long fd = syscall(SYS_bpf, BPF_PROG_LOAD, &attr, sizeof(attr));
 

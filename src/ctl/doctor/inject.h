@@ -19,18 +19,18 @@
 #include "addr.h"
 
 enum inject_answer {
-	INJECT_SILENCE,         /* dropped, or UDP that answers nobody */
-	INJECT_ANSWERED,        /* SYN+ACK, or a datagram */
-	INJECT_RESET,           /* RST: nobody listens, or a rule rejects so */
-	INJECT_UNREACHABLE,     /* ICMP: nobody listens (UDP), or a rule rejects so */
+	INJECT_SILENCE,     /* dropped, or UDP that answers nobody */
+	INJECT_ANSWERED,    /* SYN+ACK, or a datagram */
+	INJECT_RESET,       /* RST: nobody listens, or a rule rejects so */
+	INJECT_UNREACHABLE, /* ICMP: nobody listens (UDP), or a rule rejects so */
 };
 
 struct inject_probe {
 	struct addr from, to;
 	uint16_t from_port, port;
-	uint8_t protocol;       /* TCP: a SYN; UDP: an empty datagram */
+	uint8_t protocol; /* TCP: a SYN; UDP: an empty datagram */
 	enum inject_answer answer;
-	int64_t answered_ns;    /* monotonic; 0: not */
+	int64_t answered_ns; /* monotonic; 0: not */
 };
 
 struct inject;

@@ -45,7 +45,7 @@ static size_t put_tcp(const struct inject_probe *probe, uint8_t flags, uint32_t 
 	out[13] = flags;
 	put16(out + 14, 64240);
 	if (flags & TCP_SYN)
-		memcpy(out + 20, "\x02\x04\x05\xb4", 4);        /* MSS 1460 */
+		memcpy(out + 20, "\x02\x04\x05\xb4", 4); /* MSS 1460 */
 	put16(out, probe->from_port);
 	put16(out + 2, probe->port);
 	return len;
@@ -79,7 +79,7 @@ size_t inject_packet(const struct inject_probe *probe, uint8_t tcp_flags, uint32
 	if (v4) {
 		out[0] = 0x45;
 		put16(out + 2, (unsigned)(header + len));
-		put16(out + 4, probe->port);            /* differs from probe to probe */
+		put16(out + 4, probe->port); /* differs from probe to probe */
 		put16(out + 6, 0x4000);
 		out[8] = TTL;
 		out[9] = probe->protocol;

@@ -18,7 +18,7 @@
 #define PATIENCE_MS 2000
 #define LOOK_MS     10
 #define ANSWER_MS   300
-#define CLOSED_PORT 1           /* tcpmux, which nobody has served for decades */
+#define CLOSED_PORT 1 /* tcpmux, which nobody has served for decades */
 #define ATTEMPTS    8
 
 struct pursuit {
@@ -39,8 +39,8 @@ static int64_t now_ns(void)
 	return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 }
 
-__attribute__((format(printf, 4, 5)))
-static void step(const struct pursuit *pursuit, const char *name, int64_t at_ns, const char *format, ...)
+__attribute__((format(printf, 4, 5))) static void step(const struct pursuit *pursuit, const char *name, int64_t at_ns,
+						       const char *format, ...)
 {
 	double at_ms = at_ns ? (double)(at_ns - pursuit->sent_ns) / 1e6 : 0;
 	char text[256];
@@ -212,8 +212,9 @@ enum ctl_exit doctor_probe(const struct ctl_args *args)
 	if (error == -EPERM || error == -EACCES)
 		status = ctl_complain(CTL_FAILED, "--probe takes root");
 	else if (error)
-		status = ctl_complain(CTL_FAILED, "the probe cannot be sent: %s", error == -EOPNOTSUPP
-				      ? "this kernel cannot hand itself a packet (Linux 5.18)" : strerror(-error));
+		status = ctl_complain(CTL_FAILED, "the probe cannot be sent: %s",
+				      error == -EOPNOTSUPP ? "this kernel cannot hand itself a packet (Linux 5.18)"
+							   : strerror(-error));
 	else if (!choose_source(&pursuit))
 		status = ctl_complain(CTL_FAILED, "no address of 192.0.2.0/24 is left of which nothing is known: try "
 						  "again tomorrow");

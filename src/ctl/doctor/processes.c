@@ -10,7 +10,7 @@
 #include "doctor.h"
 #include "procfs.h"
 
-#define CHILDREN_MAX  64
+#define CHILDREN_MAX      64
 #define CAP_NET_ADMIN_BIT (1ull << 12)
 
 /* Who listens on the control socket: the supervisor. */

@@ -12,11 +12,11 @@
 
 #include <picket/packet.h>
 
-#define AT_ONCE     64
-#define WAIT_MS     300
-#define TRIES       2
-#define WINDOW_S    30
-#define SOURCES     250
+#define AT_ONCE  64
+#define WAIT_MS  300
+#define TRIES    2
+#define WINDOW_S 30
+#define SOURCES  250
 
 /* One family's injector. */
 struct way {
@@ -50,7 +50,8 @@ static void fill_probe(const struct reach_port *port, const struct way *way, siz
 		.from = inject_source((unsigned)(number % SOURCES) + 1, port->v6),
 		.to = addr_is_unspecified(&port->to) ? way->own : port->to,
 		.from_port = (uint16_t)(20000 + (unsigned)getpid() % 20000 + number / SOURCES),
-		.port = port->port, .protocol = port->protocol,
+		.port = port->port,
+		.protocol = port->protocol,
 	};
 }
 

@@ -14,7 +14,7 @@ struct reach_port {
 	uint8_t protocol;
 	uint16_t port;
 	bool v6;
-	struct addr to;                 /* unspecified: the address that we use towards outside */
+	struct addr to; /* unspecified: the address that we use towards outside */
 	bool tried;
 	enum inject_answer answer;
 	int64_t took_us;

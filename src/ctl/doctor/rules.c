@@ -85,8 +85,8 @@ static void look_at(struct doctor *d, const struct hostnft_chain *chain)
 	if (chain->does & HOSTNFT_PROXIES && chain->hook == NF_INET_PRE_ROUTING)
 		doctor_find(d, chain->priority <= PRIORITY_TRAP ? SEVERITY_WARNING : SEVERITY_NOTE,
 			    chain->priority <= PRIORITY_TRAP
-			    ? "it comes before picket's traps: connections it takes never reach a trap"
-			    : "picket's traps come before it: do not trap the ports that it serves",
+				    ? "it comes before picket's traps: connections it takes never reach a trap"
+				    : "picket's traps come before it: do not trap the ports that it serves",
 			    "leave its ports out of trap { tcp } in picket.conf",
 			    "chain %s %s %s (priority %d) is a transparent proxy", family, chain->table, chain->name,
 			    chain->priority);
@@ -195,9 +195,9 @@ static void look_at_file(struct doctor *d, const char *path, char *text, bool *f
 void doctor_saved(struct doctor *d)
 {
 	static const char *const files[] = {
-		"/etc/nftables.conf", "/etc/nftables.rules", "/etc/sysconfig/nftables.conf", "/etc/nftables/main.nft",
-		"/etc/nftables/ruleset.nft", "/var/lib/nftables/rules-save", "/etc/iptables/rules.v4",
-		"/etc/iptables/rules.v6",
+		"/etc/nftables.conf",     "/etc/nftables.rules",       "/etc/sysconfig/nftables.conf",
+		"/etc/nftables/main.nft", "/etc/nftables/ruleset.nft", "/var/lib/nftables/rules-save",
+		"/etc/iptables/rules.v4", "/etc/iptables/rules.v6",
 	};
 	char *text = malloc(SAVED_MAX);
 	bool found = false;

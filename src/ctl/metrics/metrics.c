@@ -51,12 +51,13 @@ static void print_histogram(FILE *out, const char *name, const char *help, const
 	const char *bound;
 
 	print_head(out, name, "histogram", help);
-	json_object_foreach(buckets, bound, value) {
+	json_object_foreach(buckets, bound, value)
+	{
 		char *end;
 		unsigned long us = strtoul(bound, &end, 10);
 
 		if (*end || end == bound)
-			continue;               /* the one without a bound comes last */
+			continue; /* the one without a bound comes last */
 		below += number(value);
 		fprintf(out, "%s_bucket{le=\"%g\"} %lld\n", name, (double)us / 1e6, below);
 	}

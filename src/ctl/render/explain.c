@@ -15,7 +15,7 @@
 /* Shows a running sum in hundredths: each row is the difference of two rounded sums. */
 struct account {
 	double sum;
-	long long shown;        /* hundredths shown so far */
+	long long shown; /* hundredths shown so far */
 };
 
 static const char *account_words(struct account *account, double part, char out[24])
@@ -54,8 +54,8 @@ static void show_header(FILE *out, const json_t *object)
 	if (!grade)
 		return;
 	fprintf(out, "  first seen %s, last %s, %lld probe%s", time_words(object, "since", text),
-		time_words(object, "last_seen", last),
-		(long long)json_whole(object, "probes"), json_whole(object, "probes") == 1 ? "" : "s");
+		time_words(object, "last_seen", last), (long long)json_whole(object, "probes"),
+		json_whole(object, "probes") == 1 ? "" : "s");
 	if (tool)
 		fprintf(out, ", looks like %s", tool);
 	if (json_whole(object, "incident") > 0)
@@ -72,8 +72,7 @@ static void what_words(const json_t *piece, char *out, size_t size)
 		return;
 	if (json_whole(piece, "port") > 0)
 		snprintf(out + len, size - (size_t)len, ": port %lld%s%s%s%s", (long long)json_whole(piece, "port"),
-			 protocol ? "/" : "",
-			 protocol ? protocol : "", service ? " " : "", service ? service : "");
+			 protocol ? "/" : "", protocol ? protocol : "", service ? " " : "", service ? service : "");
 	else if (json_is_integer(json_object_get(piece, "ip_protocol")))
 		snprintf(out + len, size - (size_t)len, ": IP protocol %lld",
 			 (long long)json_whole(piece, "ip_protocol"));
@@ -104,14 +103,14 @@ static void show_evidence(FILE *out, const json_t *object)
 
 		snprintf(what, sizeof(what), "%lld%s older: %s", count, count >= 255 ? " or more" : "",
 			 json_words(sum, "what", "?"));
-		table_row(table, (const char *const[]){ "older", "",
-							account_words(&account, json_value(sum, "now"), now),
-							json_words(sum, "class", "?"), what });
+		table_row(table,
+			  (const char *const[]){ "older", "", account_words(&account, json_value(sum, "now"), now),
+						 json_words(sum, "class", "?"), what });
 	}
 	if (llround(adjustment * 100) != 0)
 		table_row(table, (const char *const[]){ "", "", account_words(&account, adjustment, now), "",
 							adjustment < 0 ? "discounted, or leaked away"
-							: "evidence before that" });
+								       : "evidence before that" });
 	else
 		account.sum += adjustment;
 	snprintf(now, sizeof(now), "%.2f", json_value(object, "score"));
@@ -165,19 +164,23 @@ static void show_next(FILE *out, const json_t *object)
 
 	fputs("\nNext:\n", out);
 	if (json_is_object(block) && json_is_integer(json_object_get(block, "expires_in_s")))
-		fprintf(out, "  When its time is up it is let in; if it scans again, the next %s lasts twice as long, up "
-			"to the maximum.\n", strcmp(json_words(block, "grade", ""), "ban") == 0 ? "ban" : "block");
+		fprintf(out,
+			"  When its time is up it is let in; if it scans again, the next %s lasts twice as long, up "
+			"to the maximum.\n",
+			strcmp(json_words(block, "grade", ""), "ban") == 0 ? "ban" : "block");
 	if (spared)
 		fputs("  Whatever it does is told at most.\n", out);
 	else if (!next)
 		fputs("  Nothing above this: it is banned.\n", out);
 	else if (strcmp(next, "ban") == 0)
-		fprintf(out, "  %.0f more completed handshake%s with a trap (4.6 each) would ban it; nothing that can "
-			     "be forged does.\n",
+		fprintf(out,
+			"  %.0f more completed handshake%s with a trap (4.6 each) would ban it; nothing that can "
+			"be forged does.\n",
 			ceil(distance / 4.6), ceil(distance / 4.6) > 1 ? "s" : "");
 	else
-		fprintf(out, "  %s in %.2f: about %.0f more SYNs to closed ports below 1024 (1.4 each), or one "
-			     "handshake with a trap (4.7).\n",
+		fprintf(out,
+			"  %s in %.2f: about %.0f more SYNs to closed ports below 1024 (1.4 each), or one "
+			"handshake with a trap (4.7).\n",
 			next, distance, ceil(distance / 1.4));
 }
 

@@ -36,9 +36,11 @@ static void print_note(struct ctl_view *view, const json_t *object)
 static void list_row(struct ctl_view *view, const json_t *object)
 {
 	char left[32], since[32], times[16];
-	const char *cells[] = { json_words(object, "source", "?"), json_words(object, "grade", "?"),
+	const char *cells[] = { json_words(object, "source", "?"),
+				json_words(object, "grade", "?"),
 				left_words(object, "expires_in_s", "for good", left),
-				time_words(object, "since", since), times,
+				time_words(object, "since", since),
+				times,
 				json_words(object, "reason", "") };
 
 	snprintf(times, sizeof(times), "%d", (int)json_whole(object, "times"));
@@ -59,9 +61,15 @@ const struct ctl_shape shape_list = { .row = list_row, .end = list_end, .columns
 static void sources_row(struct ctl_view *view, const json_t *object)
 {
 	char score[24], confirmed[24], suspected[24], next[48], last[32], ports[64];
-	const char *cells[] = { json_words(object, "source", "?"), json_words(object, "grade", "-"), score, confirmed,
+	const char *cells[] = { json_words(object, "source", "?"),
+				json_words(object, "grade", "-"),
+				score,
+				confirmed,
 				suspected,
-				next, time_words(object, "last_seen", last), json_words(object, "kind", "-"), ports };
+				next,
+				time_words(object, "last_seen", last),
+				json_words(object, "kind", "-"),
+				ports };
 
 	snprintf(score, sizeof(score), "%.2f", json_value(object, "score"));
 	snprintf(confirmed, sizeof(confirmed), "%.2f", json_value(object, "confirmed"));
@@ -81,9 +89,8 @@ static void sources_end(struct ctl_view *view)
 		fputs("no source has done anything that weighs\n", view->out);
 }
 
-static const char *const sources_columns[] = { "SOURCE", "GRADE", ">SCORE", ">CONFIRMED", ">SUSPECTED", "NEXT",
-					       "LAST SEEN", "KIND",
-					       "PORTS", NULL };
+static const char *const sources_columns[] = { "SOURCE", "GRADE",     ">SCORE", ">CONFIRMED", ">SUSPECTED",
+					       "NEXT",   "LAST SEEN", "KIND",   "PORTS",      NULL };
 const struct ctl_shape shape_sources = { .row = sources_row, .end = sources_end, .columns = sources_columns };
 
 /* ---- orders ---- */

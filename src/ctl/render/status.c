@@ -21,17 +21,18 @@ static void show_mode(FILE *out, const json_t *object)
 	fprintf(out, "mode       %s", mode);
 	if (json_is_integer(json_object_get(object, "paused_for_s")))
 		fprintf(out, " for %s more", left_words(object, "paused_for_s", "", left));
-	fprintf(out, "%s\n", *mode == 'p' ? " (nothing of picket touches a packet)"
-				: *mode == 'o' ? " (tells, drops nothing)" : "");
+	fprintf(out, "%s\n",
+		*mode == 'p'   ? " (nothing of picket touches a packet)"
+		: *mode == 'o' ? " (tells, drops nothing)"
+			       : "");
 	fprintf(out, "up since   %s (%s), version %s\n", time_words(object, "since", since),
-		left_words(object, "uptime_s", "?", up),
-		json_words(object, "version", "?"));
+		left_words(object, "uptime_s", "?", up), json_words(object, "version", "?"));
 }
 
 static void show_sensors(FILE *out, const json_t *object)
 {
 	const json_t *sensors = json_object_get(object, "sensors"),
-		*interfaces = json_object_get(sensors, "interfaces");
+		     *interfaces = json_object_get(sensors, "interfaces");
 
 	fprintf(out, "sensors    queue (%s) on ", json_words(sensors, "queue", "?"));
 	for (size_t i = 0; i < json_array_size(interfaces); i++)
@@ -43,26 +44,26 @@ static void show_sensors(FILE *out, const json_t *object)
 
 static void show_counts(FILE *out, const json_t *object)
 {
-	fprintf(out, "blocked    %lld on suspicion, %lld banned, %lld by hand; since start %lld blocks, %lld bans, "
-		     "%lld expired\n",
+	fprintf(out,
+		"blocked    %lld on suspicion, %lld banned, %lld by hand; since start %lld blocks, %lld bans, "
+		"%lld expired\n",
 		at(object, "counts", "blocks"), at(object, "counts", "bans"), at(object, "counts", "manuals"),
 		at(object, "totals", "blocks_total"), at(object, "totals", "bans_total"),
 		at(object, "totals", "expiries"));
 	fprintf(out, "watched    %lld sources of at most %lld, %lld of them confirmed; %lld alerts\n",
-		at(object, "counts", "sources"),
-		at(object, "counts", "sources_max"), at(object, "counts", "confirmed_sources"),
-		at(object, "totals", "alerts"));
-	fprintf(out, "evidence   %lld pieces from %lld probes; %lld packets judged, %lld of them dropped; %lld trap "
-		     "visits\n",
+		at(object, "counts", "sources"), at(object, "counts", "sources_max"),
+		at(object, "counts", "confirmed_sources"), at(object, "totals", "alerts"));
+	fprintf(out,
+		"evidence   %lld pieces from %lld probes; %lld packets judged, %lld of them dropped; %lld trap "
+		"visits\n",
 		at(object, "totals", "evidence_total"), at(object, "totals", "probes"), at(object, "queue", "packets"),
 		at(object, "queue", "dropped"), at(object, "traps", "hits"));
 	fprintf(out, "kernel     dropped %lld packets of banned and %lld of blocked sources, muted %lld answers\n",
 		at(object, "kernel", "dropped_hard"), at(object, "kernel", "dropped_soft"),
 		at(object, "kernel", "muted"));
 	fprintf(out, "spared     %lld allowed, %lld protected, %lld in a storm, %lld decoys\n",
-		at(object, "totals", "spared_allowed"),
-		at(object, "totals", "spared_protected"), at(object, "totals", "spared_storm"),
-		at(object, "totals", "spared_decoy"));
+		at(object, "totals", "spared_allowed"), at(object, "totals", "spared_protected"),
+		at(object, "totals", "spared_storm"), at(object, "totals", "spared_decoy"));
 }
 
 static void show_losses(FILE *out, const json_t *object)
@@ -102,16 +103,16 @@ static void show_storm(FILE *out, const json_t *object)
 	bool active = json_is_true(json_object_get(storm, "active"));
 
 	if (json_is_true(json_object_get(json_object_get(object, "sensors"), "healing")))
-		fputs("rules      NOT IN PLACE: somebody removed them and the kernel does not take them again; picketctl doctor\n",
+		fputs("rules      NOT IN PLACE: somebody removed them and the kernel does not take them again; "
+		      "picketctl doctor\n",
 		      out);
 	fprintf(out, "storm      %s; %lld blocks on suspicion may start now\n",
 		active ? "yes: more suspects than storm_rate allows, the rest are alerts" : "no",
 		(long long)json_whole(storm, "tokens"));
 	if (json_is_object(hooks))
 		fprintf(out, "hooks      %lld run, %lld succeeded, %lld running, %lld waiting\n",
-			at(object, "hooks", "started"),
-			at(object, "hooks", "succeeded"), at(object, "hooks", "running"),
-			at(object, "hooks", "waiting"));
+			at(object, "hooks", "started"), at(object, "hooks", "succeeded"),
+			at(object, "hooks", "running"), at(object, "hooks", "waiting"));
 }
 
 static void show_protected(struct ctl_view *view, const json_t *object)

@@ -16,8 +16,8 @@ struct table {
 	const char *const *columns;
 	size_t column_count, row_count;
 	size_t widths[TABLE_COLUMNS_MAX];
-	bool flushed;           /* the widths are decided */
-	char (*cells)[CELL_MAX];        /* TABLE_MEASURED rows */
+	bool flushed;            /* the widths are decided */
+	char (*cells)[CELL_MAX]; /* TABLE_MEASURED rows */
 };
 
 static bool is_right(const struct table *table, size_t column)
@@ -77,7 +77,7 @@ static const char *title_cell(const struct table *table, const void *context, si
 
 static const char *row_cell(const struct table *table, const void *context, size_t column)
 {
-	const char (*cells)[CELL_MAX] = context;
+	const char(*cells)[CELL_MAX] = context;
 
 	(void)table;
 	return cells[column];
@@ -104,7 +104,7 @@ void table_flush(struct table *table)
 
 void table_row(struct table *table, const char *const *cells)
 {
-	char (*row)[CELL_MAX];
+	char(*row)[CELL_MAX];
 
 	if (!table)
 		return;

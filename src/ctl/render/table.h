@@ -17,6 +17,6 @@ struct table *table_new(FILE *out, const char *const *columns);
 /* As many cells as columns; copied, made printable, at most 160 bytes each. */
 void table_row(struct table *table, const char *const *cells);
 void table_flush(struct table *table);
-void table_free(struct table *table);           /* flushes */
+void table_free(struct table *table); /* flushes */
 
 #endif

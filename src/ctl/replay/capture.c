@@ -18,17 +18,17 @@
 
 #include "reader.h"
 
-#define TYPE_IPV4 0x0800
-#define TYPE_IPV6 0x86dd
-#define HEADER_MIN 24                   /* bytes: a pcap header; pcapng needs more */
-#define TIME_MAX_S 4294967295LL         /* evidence keeps 32 bits of seconds */
+#define TYPE_IPV4  0x0800
+#define TYPE_IPV6  0x86dd
+#define HEADER_MIN 24           /* bytes: a pcap header; pcapng needs more */
+#define TIME_MAX_S 4294967295LL /* evidence keeps 32 bits of seconds */
 
 struct link;
 
 struct capture {
 	pcap_t *pcap;
 	const struct link *link;
-	uint64_t total;                 /* bytes in the file, 0 unknown */
+	uint64_t total; /* bytes in the file, 0 unknown */
 	uint64_t packets;
 };
 
@@ -60,7 +60,7 @@ static unsigned skip_vlans(struct reader *r, unsigned type)
 
 static unsigned link_ethernet(struct reader *r, bool *group)
 {
-	*group = reader_u8(r) & 1;      /* IEEE 802: the first bit on the wire */
+	*group = reader_u8(r) & 1; /* IEEE 802: the first bit on the wire */
 	reader_skip(r, 11);
 	return skip_vlans(r, reader_be16(r));
 }
@@ -90,7 +90,7 @@ static unsigned link_raw(struct reader *r, bool *group)
 {
 	*group = false;
 	if (!reader_left(r))
-		return TYPE_IPV4;       /* an empty packet is the parser's to reject */
+		return TYPE_IPV4; /* an empty packet is the parser's to reject */
 	return r->data[r->pos] >> 4 == 6 ? TYPE_IPV6 : TYPE_IPV4;
 }
 
@@ -103,15 +103,12 @@ static unsigned link_null(struct reader *r, bool *group)
 	if (family > 0xffff)
 		family = __builtin_bswap32(family);
 	switch (family) {
-	case 2:
-		return TYPE_IPV4;
-	case 10:                        /* Linux */
-	case 24:                        /* NetBSD, OpenBSD */
-	case 28:                        /* FreeBSD */
-	case 30:                        /* macOS */
-		return TYPE_IPV6;
-	default:
-		return 0;
+	case 2: return TYPE_IPV4;
+	case 10: /* Linux */
+	case 24: /* NetBSD, OpenBSD */
+	case 28: /* FreeBSD */
+	case 30: /* macOS */ return TYPE_IPV6;
+	default: return 0;
 	}
 }
 
@@ -121,14 +118,9 @@ struct link {
 };
 
 static const struct link links[] = {
-	{ DLT_EN10MB, link_ethernet },
-	{ DLT_LINUX_SLL, link_sll },
-	{ DLT_LINUX_SLL2, link_sll2 },
-	{ DLT_RAW, link_raw },
-	{ DLT_IPV4, link_raw },
-	{ DLT_IPV6, link_raw },
-	{ DLT_NULL, link_null },
-	{ DLT_LOOP, link_null },
+	{ DLT_EN10MB, link_ethernet }, { DLT_LINUX_SLL, link_sll }, { DLT_LINUX_SLL2, link_sll2 },
+	{ DLT_RAW, link_raw },         { DLT_IPV4, link_raw },      { DLT_IPV6, link_raw },
+	{ DLT_NULL, link_null },       { DLT_LOOP, link_null },
 };
 
 static const struct link *find_link(int type)
@@ -145,13 +137,16 @@ static const struct link *find_link(int type)
 static const char *check_magic(const uint8_t *magic, size_t len)
 {
 	static const uint8_t known[][4] = {
-		{ 0xa1, 0xb2, 0xc3, 0xd4 }, { 0xd4, 0xc3, 0xb2, 0xa1 },         /* pcap, microseconds */
-		{ 0xa1, 0xb2, 0x3c, 0x4d }, { 0x4d, 0x3c, 0xb2, 0xa1 },         /* pcap, nanoseconds */
-		{ 0xa1, 0xb2, 0xcd, 0x34 }, { 0x34, 0xcd, 0xb2, 0xa1 },         /* pcap, Kuznetsov's */
-		{ 0x0a, 0x0d, 0x0d, 0x0a },                                     /* pcapng */
+		{ 0xa1, 0xb2, 0xc3, 0xd4 }, { 0xd4, 0xc3, 0xb2, 0xa1 }, /* pcap, microseconds */
+		{ 0xa1, 0xb2, 0x3c, 0x4d }, { 0x4d, 0x3c, 0xb2, 0xa1 }, /* pcap, nanoseconds */
+		{ 0xa1, 0xb2, 0xcd, 0x34 }, { 0x34, 0xcd, 0xb2, 0xa1 }, /* pcap, Kuznetsov's */
+		{ 0x0a, 0x0d, 0x0d, 0x0a },                             /* pcapng */
 	};
 	static const uint8_t packed[][4] = {
-		{ 0x1f, 0x8b, 0x08 }, { 0x28, 0xb5, 0x2f, 0xfd }, { 0xfd, '7', 'z', 'X' }, { 'B', 'Z', 'h' },
+		{ 0x1f, 0x8b, 0x08 },
+		{ 0x28, 0xb5, 0x2f, 0xfd },
+		{ 0xfd, '7', 'z', 'X' },
+		{ 'B', 'Z', 'h' },
 	};
 
 	if (!len)
@@ -168,7 +163,7 @@ static const char *check_magic(const uint8_t *magic, size_t len)
 /* The file at its beginning, its length, and libpcap's blessing of the first bytes. */
 static FILE *open_file(const char *path, uint64_t *total, const char **error)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);         /* a FIFO would make us wait */
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a FIFO would make us wait */
 	const char *wrong;
 	uint8_t magic[4];
 	struct stat st;
@@ -218,8 +213,10 @@ struct capture *capture_open(const char *path, const char **error)
 		goto fail;
 	capture->pcap = pcap_fopen_offline(file, text);
 	if (!capture->pcap) {
-		*error = explain(capture->total < HEADER_MIN || strstr(text, "truncated") ?
-				 "truncated within its header" : "damaged capture file", text);
+		*error =
+			explain(capture->total < HEADER_MIN || strstr(text, "truncated") ? "truncated within its header"
+											 : "damaged capture file",
+				text);
 		fclose(file);
 		goto fail;
 	}
@@ -269,10 +266,8 @@ int capture_next(struct capture *capture, struct capture_packet *out, const char
 	char what[64];
 
 	switch (pcap_next_ex(capture->pcap, &header, &data)) {
-	case 1:
-		break;
-	case PCAP_ERROR_BREAK:
-		return 0;
+	case 1: break;
+	case PCAP_ERROR_BREAK: return 0;
 	default:
 		snprintf(what, sizeof(what), "%s after packet %llu",
 			 strstr(pcap_geterr(capture->pcap), "truncated") ? "truncated" : "damaged",

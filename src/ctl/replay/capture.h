@@ -11,10 +11,10 @@
 #include <stdint.h>
 
 struct capture_packet {
-	int64_t at_ms;                  /* since the epoch; the nearest that fits into 32 bits of seconds */
-	const uint8_t *data;            /* from the IP header on; NULL: not an IP packet */
-	size_t copied;                  /* bytes present, the link's padding among them */
-	bool group;                     /* the link says: sent to a broadcast or multicast address */
+	int64_t at_ms;       /* since the epoch; the nearest that fits into 32 bits of seconds */
+	const uint8_t *data; /* from the IP header on; NULL: not an IP packet */
+	size_t copied;       /* bytes present, the link's padding among them */
+	bool group;          /* the link says: sent to a broadcast or multicast address */
 };
 
 struct capture;

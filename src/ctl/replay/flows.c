@@ -56,10 +56,8 @@ bool replay_tcp_flags_valid(uint8_t flags)
 	case TCP_FIN | TCP_ACK:
 	case TCP_FIN | TCP_ACK | TCP_URG:
 	case TCP_ACK:
-	case TCP_ACK | TCP_URG:
-		return true;
-	default:
-		return false;
+	case TCP_ACK | TCP_URG: return true;
+	default: return false;
 	}
 }
 
@@ -134,10 +132,8 @@ static bool opens(const struct packet *p)
 		/* a SYN, or an ACK in the middle (nf_conntrack_tcp_loose) */
 		return !(p->tcp_flags & (TCP_RST | TCP_FIN)) &&
 		       (p->tcp_flags & (TCP_SYN | TCP_ACK)) != (TCP_SYN | TCP_ACK);
-	case PROTO_SCTP:
-		return p->sctp_chunk == 1;
-	default:
-		return true;
+	case PROTO_SCTP: return p->sctp_chunk == 1;
+	default: return true;
 	}
 }
 
@@ -194,15 +190,15 @@ struct replay_seen replay_flows_track(struct replay_flows *flows, const struct p
 	bool from_low, over;
 
 	if (p->protocol == PROTO_ICMP || p->protocol == PROTO_ICMPV6)
-		return nothing;         /* told apart by their types */
+		return nothing; /* told apart by their types */
 	if (p->protocol == PROTO_TCP && !replay_tcp_flags_valid(p->tcp_flags))
 		return nothing;
 	key = key_of(p, &from_low);
 	flow = replay_flows_find(flows, &key);
 	/* a port pair used anew after a close, as well as one that was forgotten */
-	over = flow && (expired(flow, now_ms) ||
-			((flow->closed || (flow->fin_low && flow->fin_high)) && is_plain_syn(p)) ||
-			(flow->closed && !flow->syn && !(p->tcp_flags & TCP_RST)));
+	over = flow &&
+	       (expired(flow, now_ms) || ((flow->closed || (flow->fin_low && flow->fin_high)) && is_plain_syn(p)) ||
+		(flow->closed && !flow->syn && !(p->tcp_flags & TCP_RST)));
 	if (flow && !over)
 		return follow_flow(flow, p, from_low, now_ms);
 	if (!opens(p))

@@ -12,13 +12,13 @@
 #define REPLAY_FLOWS_MAX 131072
 
 enum replay_flow_state {
-	REPLAY_FLOW_INVALID,            /* belongs to nothing and opens nothing: NULL, FIN, orphan SYN+ACK, RST ... */
-	REPLAY_FLOW_NEW,                /* opens a flow, or repeats what was never answered */
-	REPLAY_FLOW_ESTABLISHED,        /* belongs to a flow that both ends know */
+	REPLAY_FLOW_INVALID,     /* belongs to nothing and opens nothing: NULL, FIN, orphan SYN+ACK, RST ... */
+	REPLAY_FLOW_NEW,         /* opens a flow, or repeats what was never answered */
+	REPLAY_FLOW_ESTABLISHED, /* belongs to a flow that both ends know */
 };
 
 struct replay_flow_key {
-	struct addr low, high;          /* the smaller end first, so that both directions meet */
+	struct addr low, high; /* the smaller end first, so that both directions meet */
 	uint16_t low_port, high_port;
 	uint8_t protocol, zero[3];
 };
@@ -28,18 +28,18 @@ enum replay_trap_state { REPLAY_TRAP_UNTOUCHED, REPLAY_TRAP_WAITING, REPLAY_TRAP
 struct replay_flow {
 	struct replay_flow_key key;
 	int64_t last_ms, timeout_ms;
-	bool used, opener_low;          /* the low end spoke first */
+	bool used, opener_low; /* the low end spoke first */
 	bool syn, answered, closed;
 	bool fin_low, fin_high;
-	uint8_t trap;                   /* enum replay_trap_state: the host's own note */
+	uint8_t trap; /* enum replay_trap_state: the host's own note */
 };
 
 /* One packet, as the tracker sees it. */
 struct replay_seen {
 	enum replay_flow_state state;
-	struct replay_flow *flow;       /* or NULL; valid until the next packet */
-	bool fresh;                     /* it opened the flow */
-	bool reply;                     /* it goes to the flow's opener */
+	struct replay_flow *flow; /* or NULL; valid until the next packet */
+	bool fresh;               /* it opened the flow */
+	bool reply;               /* it goes to the flow's opener */
 	bool first_reply;
 };
 

@@ -36,9 +36,9 @@ struct replay_host {
 	struct replay_flows *flows;
 	struct replay_table customers;
 	struct replay_host_counts counts;
-	struct replay_seen last;                /* what the tracker said of the packet judged last */
+	struct replay_seen last; /* what the tracker said of the packet judged last */
 	bool last_to_trap;
-	struct waiting waiting[TRAP_CONNECTIONS_MAX];   /* a ring: all wait equally long, so the oldest is due first */
+	struct waiting waiting[TRAP_CONNECTIONS_MAX]; /* a ring: all wait equally long, so the oldest is due first */
 	size_t waiting_head, waiting_count;
 };
 
@@ -127,14 +127,11 @@ static bool is_answer(const struct packet *p)
 	case PROTO_TCP:
 		return replay_tcp_flags_valid(p->tcp_flags) &&
 		       ((p->tcp_flags & TCP_RST) || (p->tcp_flags & (TCP_SYN | TCP_ACK)) == (TCP_SYN | TCP_ACK));
-	case PROTO_UDP:         /* DHCP and DHCPv6 replies */
+	case PROTO_UDP: /* DHCP and DHCPv6 replies */
 		return (p->sport == 67 && p->dport == 68) || (p->sport == 547 && p->dport == 546);
-	case PROTO_ICMP:
-		return p->icmp_type != 8 && p->icmp_type != 13 && p->icmp_type != 17;
-	case PROTO_ICMPV6:      /* errors, replies, neighbour discovery, MLD */
-		return p->icmp_type != 128;
-	default:
-		return false;
+	case PROTO_ICMP: return p->icmp_type != 8 && p->icmp_type != 13 && p->icmp_type != 17;
+	case PROTO_ICMPV6: /* errors, replies, neighbour discovery, MLD */ return p->icmp_type != 128;
+	default: return false;
 	}
 }
 
@@ -158,7 +155,8 @@ static void note_customer(struct replay_host *host, const struct packet *p, int6
 	const struct replay_customer key = customer_key(p);
 	struct replay_customer *customer;
 
-	if (!p->payload_len || host->last.reply || port_of(host, p) != PROBE_PORT_SERVED || in_seen(host, &p->src, now_ms))
+	if (!p->payload_len || host->last.reply || port_of(host, p) != PROBE_PORT_SERVED ||
+	    in_seen(host, &p->src, now_ms))
 		return;
 	customer = replay_table_add(&host->customers, &key);
 	if (customer)
@@ -187,12 +185,12 @@ static uint64_t *pass_before_tracking(struct replay_host *host, const struct rep
 	const struct packet *p = &in->packet;
 
 	switch (in->result) {
-	case PACKET_OK: case PACKET_SHORT_TRANSPORT: case PACKET_BAD_TRANSPORT: case PACKET_EXTENSION_LIMIT:
-		break;
-	case PACKET_LATER_FRAGMENT:
-		return &host->counts.fragments;
-	default:
-		return &host->counts.rejected[in->result < PACKET_RESULT_COUNT ? in->result : PACKET_OK];
+	case PACKET_OK:
+	case PACKET_SHORT_TRANSPORT:
+	case PACKET_BAD_TRANSPORT:
+	case PACKET_EXTENSION_LIMIT: break;
+	case PACKET_LATER_FRAGMENT: return &host->counts.fragments;
+	default: return &host->counts.rejected[in->result < PACKET_RESULT_COUNT ? in->result : PACKET_OK];
 	}
 	if (in->group || addr_is_multicast(&p->dst) || addr_is_multicast(&p->src))
 		return &host->counts.group;
@@ -206,7 +204,7 @@ static uint64_t *pass_before_tracking(struct replay_host *host, const struct rep
 static bool judge_served(struct replay_host *host, const struct packet *p, int64_t now_ms)
 {
 	if (p->protocol == PROTO_TCP && !replay_tcp_flags_valid(p->tcp_flags))
-		return true;            /* impossible flags are evidence everywhere */
+		return true; /* impossible flags are evidence everywhere */
 	if (!in_seen(host, &p->src, now_ms))
 		return pass(&host->counts.served);
 	if (is_customer(host, p, now_ms))
@@ -295,7 +293,7 @@ static void wait_for_visitor(struct replay_host *host, struct replay_flow *flow,
 	slot = &host->waiting[(host->waiting_head + host->waiting_count++) % TRAP_CONNECTIONS_MAX];
 	*slot = (struct waiting){ .key = flow->key, .due_ms = now_ms + TRAP_SILENCE_MS };
 	report_visit(host, flow, p, PROBE_TRAP_COMPLETED, &slot->report);
-	host->counts.trap_visits--;     /* counted when told */
+	host->counts.trap_visits--; /* counted when told */
 	flow->trap = REPLAY_TRAP_WAITING;
 }
 
@@ -309,7 +307,7 @@ bool replay_host_trap_visit(struct replay_host *host, const struct replay_packet
 		return false;
 	if (flow->trap == REPLAY_TRAP_UNTOUCHED) {
 		if ((p->tcp_flags & (TCP_ACK | TCP_RST)) != TCP_ACK)
-			return false;   /* a reset in place of the last ACK: no handshake */
+			return false; /* a reset in place of the last ACK: no handshake */
 		if (!p->payload_len && !(p->tcp_flags & TCP_FIN)) {
 			wait_for_visitor(host, flow, p, in->at_ms);
 			return false;
@@ -317,8 +315,10 @@ bool replay_host_trap_visit(struct replay_host *host, const struct replay_packet
 	}
 	if (p->payload_len)
 		return report_visit(host, flow, p,
-				    trap_payload_classify(in->payload, in->payload_have, true) == TRAP_PAYLOAD_INDUCED ?
-				    PROBE_TRAP_INDUCED : PROBE_TRAP_COMPLETED, report);
+				    trap_payload_classify(in->payload, in->payload_have, true) == TRAP_PAYLOAD_INDUCED
+					    ? PROBE_TRAP_INDUCED
+					    : PROBE_TRAP_COMPLETED,
+				    report);
 	if (p->tcp_flags & (TCP_FIN | TCP_RST))
 		return report_visit(host, flow, p, PROBE_TRAP_COMPLETED, report);
 	return false;
@@ -333,7 +333,7 @@ bool replay_host_trap_due(struct replay_host *host, int64_t now_ms, struct probe
 		host->waiting_head = (host->waiting_head + 1) % TRAP_CONNECTIONS_MAX;
 		host->waiting_count--;
 		if (!flow || flow->trap != REPLAY_TRAP_WAITING)
-			continue;       /* told already, by payload or close */
+			continue; /* told already, by payload or close */
 		flow->trap = REPLAY_TRAP_TOLD;
 		host->counts.trap_visits++;
 		*report = slot->report;

@@ -19,11 +19,11 @@
 
 struct replay_host_counts {
 	uint64_t not_ip, foreign, group, fragments;
-	uint64_t established;           /* belong to a flow that both ends know */
-	uint64_t answers;               /* RST, SYN+ACK, ICMP errors and replies, DHCP: never evidence */
-	uint64_t served;                /* to a served port, from a source that is not in `seen` */
-	uint64_t customers;             /* to a served port, from a blocked source that used it before */
-	uint64_t banned;                /* would have been dropped before anything else */
+	uint64_t established; /* belong to a flow that both ends know */
+	uint64_t answers;     /* RST, SYN+ACK, ICMP errors and replies, DHCP: never evidence */
+	uint64_t served;      /* to a served port, from a source that is not in `seen` */
+	uint64_t customers;   /* to a served port, from a blocked source that used it before */
+	uint64_t banned;      /* would have been dropped before anything else */
 	uint64_t queued, trap_visits, traps_crowded;
 	uint64_t rejected[PACKET_RESULT_COUNT];
 };

@@ -52,11 +52,12 @@ static json_t *json_evidence(const struct source_view *view)
 	for (size_t i = 0; i < view->piece_count && i < EVENT_PIECES_MAX; i++) {
 		const struct evidence *piece = &view->pieces[i];
 
-		json_array_append_new(array, json_pack(
-			"{s:s, s:s, s:s, s:i, s:f}", "at", replay_time_format((int64_t)piece->at_s * 1000, at),
-			"kind", evidence_name((enum evidence_kind)piece->kind),
-			"what", evidence_scan_name((enum evidence_kind)piece->kind), "port", (int)piece->port,
-			"weight", piece->weight / (double)EVIDENCE_NAT));
+		json_array_append_new(array,
+				      json_pack("{s:s, s:s, s:s, s:i, s:f}", "at",
+						replay_time_format((int64_t)piece->at_s * 1000, at), "kind",
+						evidence_name((enum evidence_kind)piece->kind), "what",
+						evidence_scan_name((enum evidence_kind)piece->kind), "port",
+						(int)piece->port, "weight", piece->weight / (double)EVIDENCE_NAT));
 	}
 	return array;
 }
@@ -74,7 +75,7 @@ static json_t *json_ports(const struct replay_source *source)
 	memcpy(ports, source->ports, sizeof(ports));
 	qsort(ports, source->port_listed, sizeof(ports[0]), by_number);
 	for (size_t i = 0; i < source->port_listed; i++)
-		if (!i || ports[i] != ports[i - 1])     /* a number may stand for TCP and UDP */
+		if (!i || ports[i] != ports[i - 1]) /* a number may stand for TCP and UDP */
 			json_array_append_new(array, json_integer(ports[i]));
 	return array;
 }
@@ -104,22 +105,20 @@ static json_t *json_source(const struct replay *replay, const struct replay_sour
 
 	describe_reason(&w, &event, replay->names);
 	return json_pack(
-		"{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:o, s:I, s:I, s:I, s:I, s:o, s:o, s:s, s:s, s:o, s:o, s:o}",
-		"source", prefix_format(&prefix, name),
-		"grade", grade_name(source->grade ? (enum grade)source->grade : GRADE_WATCH),
-		"kind", json_kind(&event),
-		"tool", source->tool ? json_string(evidence_tool_name((enum evidence_tool)source->tool)) : json_null(),
-		"score", json_nats(source->peak_mn), "confirmed", json_nats(peak->confirmed_mn),
-		"suspected", json_nats(peak->suspected_mn + peak->fast_mn), "ports", json_ports(source),
-		"port_count", (json_int_t)source->port_count, "hosts", json_hosts(source),
-		"host_count", (json_int_t)source->host_count, "probes", (json_int_t)source->probes,
-		"dropped", (json_int_t)source->dropped, "first_packet", (json_int_t)source->first_packet,
-		"deciding_packet", json_number_or_null(source->deciding_packet),
-		"deciding_probes", json_number_or_null(source->deciding_probes),
-		"since", replay_time_format(source->first_ms, since), "reason", reason,
-		"incident", json_number_or_null(source->incident),
-		"spared", source->spared[0] ? json_string(source->spared) : json_null(),
-		"evidence", json_evidence(peak));
+		"{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:o, s:I, s:I, s:I, s:I, s:o, s:o, s:s, s:s, s:o, s:o, "
+		"s:o}",
+		"source", prefix_format(&prefix, name), "grade",
+		grade_name(source->grade ? (enum grade)source->grade : GRADE_WATCH), "kind", json_kind(&event), "tool",
+		source->tool ? json_string(evidence_tool_name((enum evidence_tool)source->tool)) : json_null(), "score",
+		json_nats(source->peak_mn), "confirmed", json_nats(peak->confirmed_mn), "suspected",
+		json_nats(peak->suspected_mn + peak->fast_mn), "ports", json_ports(source), "port_count",
+		(json_int_t)source->port_count, "hosts", json_hosts(source), "host_count",
+		(json_int_t)source->host_count, "probes", (json_int_t)source->probes, "dropped",
+		(json_int_t)source->dropped, "first_packet", (json_int_t)source->first_packet, "deciding_packet",
+		json_number_or_null(source->deciding_packet), "deciding_probes",
+		json_number_or_null(source->deciding_probes), "since", replay_time_format(source->first_ms, since),
+		"reason", reason, "incident", json_number_or_null(source->incident), "spared",
+		source->spared[0] ? json_string(source->spared) : json_null(), "evidence", json_evidence(peak));
 }
 
 int replay_report_json(const struct replay *replay)
@@ -132,7 +131,8 @@ int replay_report_json(const struct replay *replay)
 	for (size_t i = 0; i < count && result == 0; i++) {
 		json_t *object = json_source(replay, rows[i]);
 
-		if (!object || json_dumpf(object, stdout, JSON_COMPACT | JSON_REAL_PRECISION(6)) < 0 || putchar('\n') < 0)
+		if (!object || json_dumpf(object, stdout, JSON_COMPACT | JSON_REAL_PRECISION(6)) < 0 ||
+		    putchar('\n') < 0)
 			result = -1;
 		json_decref(object);
 	}

@@ -44,10 +44,12 @@ struct replay_learned *replay_learned_new(const struct hash_key *hash)
 		return NULL;
 	learned->flows = replay_flows_new(hash);
 	if (learned->flows &&
-	    replay_table_init(&learned->addrs, REPLAY_ADDRS_MAX, sizeof(struct addr), sizeof(struct replay_addr), hash) &&
-	    replay_table_init(&learned->edges, REPLAY_EDGES_MAX, sizeof(struct replay_edge),
-			      sizeof(struct replay_edge), hash) &&
-	    replay_table_init(&learned->open, REPLAY_OPEN_MAX, sizeof(struct replay_open), sizeof(struct replay_open), hash))
+	    replay_table_init(&learned->addrs, REPLAY_ADDRS_MAX, sizeof(struct addr), sizeof(struct replay_addr),
+			      hash) &&
+	    replay_table_init(&learned->edges, REPLAY_EDGES_MAX, sizeof(struct replay_edge), sizeof(struct replay_edge),
+			      hash) &&
+	    replay_table_init(&learned->open, REPLAY_OPEN_MAX, sizeof(struct replay_open), sizeof(struct replay_open),
+			      hash))
 		return learned;
 	replay_learned_free(learned);
 	return NULL;
@@ -135,11 +137,10 @@ static void learn_answer(struct replay_learned *learned, const struct replay_see
 			note_open(learned, PROTO_UDP, &p->src, p->sport);
 		break;
 	case PROTO_SCTP:
-		if (p->sctp_chunk == 2)         /* INIT ACK */
+		if (p->sctp_chunk == 2) /* INIT ACK */
 			note_open(learned, PROTO_SCTP, &p->src, p->sport);
 		break;
-	default:
-		break;
+	default: break;
 	}
 }
 
@@ -226,8 +227,7 @@ bool replay_learned_local(const struct replay_learned *learned, const struct add
 	return one && one->local;
 }
 
-bool replay_learned_open(const struct replay_learned *learned, uint8_t protocol, const struct addr *addr,
-			 uint16_t port)
+bool replay_learned_open(const struct replay_learned *learned, uint8_t protocol, const struct addr *addr, uint16_t port)
 {
 	const struct replay_open key = { .addr = *addr, .port = port, .protocol = protocol };
 

@@ -18,9 +18,9 @@ struct replay_learned {
 	struct replay_flows *flows;
 	uint64_t sums_good, sums_bad;
 	uint64_t packets;
-	uint64_t late;                  /* packets older than the one before, after what the reorder window could do */
+	uint64_t late; /* packets older than the one before, after what the reorder window could do */
 	int64_t first_ms, last_ms;
-	bool any;                       /* a packet was seen: first_ms counts */
+	bool any; /* a packet was seen: first_ms counts */
 };
 
 struct replay_learned *replay_learned_new(const struct hash_key *hash);

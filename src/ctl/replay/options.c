@@ -110,7 +110,7 @@ static const struct {
 	const char *name;
 	bool (*set)(struct replay_options *out, const char *value);
 } valued[] = {
-	{ "-c", set_config }, { "--config", set_config }, { "--local", set_local },
+	{ "-c", set_config },   { "--config", set_config }, { "--local", set_local },
 	{ "--open", set_open }, { "--speed", set_speed },
 };
 

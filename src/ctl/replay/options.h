@@ -14,14 +14,14 @@
 #define REPLAY_LOCAL_MAX 64
 
 struct replay_ports {
-	bool given;                     /* false: learned from the capture */
+	bool given; /* false: learned from the capture */
 	uint8_t bits[65536 / 8];
 };
 
 struct replay_options {
-	const char *file, *config;      /* config NULL: the built-in defaults */
+	const char *file, *config; /* config NULL: the built-in defaults */
 	struct prefix local[REPLAY_LOCAL_MAX];
-	size_t local_count;             /* 0: learned */
+	size_t local_count; /* 0: learned */
 	struct replay_ports tcp, udp;
 	bool real, json, help;
 };

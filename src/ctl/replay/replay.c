@@ -15,10 +15,12 @@
 
 static const char usage[] =
 	"usage: picketctl replay FILE.pcap [-c CONF] [--local CIDR]... [--open PORTS] [--speed max|real] [-j|--json]\n"
-	"Runs picket's engine over a capture (pcap or pcapng) and says whom it would have blocked, at which packet and why.\n"
+	"Runs picket's engine over a capture (pcap or pcapng) and says whom it would have blocked, at which packet and "
+	"why.\n"
 	"  -c CONF        thresholds, traps and allow list from this file (default: the built-in ones)\n"
 	"  --local CIDR   addresses that are ours; may be repeated (default: learned from the capture)\n"
-	"  --open PORTS   ports that real services have, like 22,80,8000-8010,53/udp, or none (default: those that answered)\n"
+	"  --open PORTS   ports that real services have, like 22,80,8000-8010,53/udp, or none (default: those that "
+	"answered)\n"
 	"  --speed real   as slowly as it was captured (default: max)\n"
 	"  -j, --json     one JSON object a source\n";
 
@@ -61,7 +63,8 @@ static int run(const struct replay_options *options, const struct config *config
 		fprintf(stderr, "picketctl: cannot write the report\n");
 		result = -1;
 	} else if (replay->damage) {
-		fprintf(stderr, "picketctl: %s: %s; the report covers what comes before\n", options->file, replay->damage);
+		fprintf(stderr, "picketctl: %s: %s; the report covers what comes before\n", options->file,
+			replay->damage);
 		result = -1;
 	}
 	if (replay)

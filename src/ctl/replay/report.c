@@ -12,7 +12,7 @@
 
 #include "duration.h"
 
-#define CELL_MAX 160
+#define CELL_MAX     160
 #define LOCALS_SHOWN 8
 
 enum column { SOURCE, GRADE, KIND, TOOL, SCORE, TARGETS, FIRST_SEEN, DECIDED_AT, COLUMNS };
@@ -239,7 +239,8 @@ static void print_limits(const struct replay *replay)
 		{ "packets came too late to be sorted and were judged late", l->late },
 		{ "addresses and ports found no room while learning",
 		  l->addrs.turned_away + l->edges.turned_away + l->open.turned_away },
-		{ "visits to traps were too many at once and are not judged", replay_host_counts(replay->host)->traps_crowded },
+		{ "visits to traps were too many at once and are not judged",
+		  replay_host_counts(replay->host)->traps_crowded },
 		{ "flows were forgotten for want of room",
 		  replay_flows_evicted(l->flows) + replay_host_turned_away(replay->host) },
 		{ "probes came from sources for which this report had no room", replay->sources.table.turned_away },
@@ -250,7 +251,8 @@ static void print_limits(const struct replay *replay)
 		if (limits[i].count)
 			printf("Note: %llu %s.\n", (unsigned long long)limits[i].count, limits[i].what);
 	if (!replay_learned_trust_sums(l) && l->sums_bad)
-		printf("Note: checksums were not judged, %llu of %llu are wrong: an edited capture, or one taken before the "
+		printf("Note: checksums were not judged, %llu of %llu are wrong: an edited capture, or one taken "
+		       "before the "
 		       "network card.\n",
 		       (unsigned long long)l->sums_bad, (unsigned long long)(l->sums_bad + l->sums_good));
 }

@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 #define TICK_MS        1000
-#define PROGRESS_EVERY 16384            /* packets between two looks at the wall clock */
+#define PROGRESS_EVERY 16384 /* packets between two looks at the wall clock */
 #define PROGRESS_MS    500
 
 /* ---- progress, for a person who waits ---- */
@@ -197,8 +197,9 @@ static bool prepare(struct replay *replay)
 	struct explain_view view;
 	struct addr nobody = { { 0 } };
 
-	config.observe = 0;     /* what would be done is the question; nothing is done anyway */
-	replay->host = replay_host_new(replay->options, replay->learned, replay->config, &replay->sources, &replay->hash);
+	config.observe = 0; /* what would be done is the question; nothing is done anyway */
+	replay->host =
+		replay_host_new(replay->options, replay->learned, replay->config, &replay->sources, &replay->hash);
 	replay->engine = engine_new(&config, &replay->hash, replay->learned->first_ms);
 	if (!replay->host || !replay->engine)
 		return false;

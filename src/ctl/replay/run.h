@@ -18,7 +18,7 @@
 struct replay {
 	const struct replay_options *options;
 	const struct config *config;
-	const struct service_names *names;      /* may be NULL */
+	const struct service_names *names; /* may be NULL */
 	struct hash_key hash;
 	struct replay_learned *learned;
 	struct replay_sources sources;
@@ -26,13 +26,13 @@ struct replay {
 	struct engine *engine;
 	struct actions actions;
 	int64_t now_ms, tick_ms;
-	uint64_t dropped;                       /* verdicts: would have been dropped */
-	uint64_t backwards;                     /* packets out of order in the file */
-	struct event notes[REPLAY_NOTES_MAX];   /* events about nobody in particular: storms, distributed scans */
+	uint64_t dropped;                     /* verdicts: would have been dropped */
+	uint64_t backwards;                   /* packets out of order in the file */
+	struct event notes[REPLAY_NOTES_MAX]; /* events about nobody in particular: storms, distributed scans */
 	size_t note_count;
 	uint64_t notes_left_out;
 	int32_t alert_mn;
-	const char *damage;                     /* what ended the file before its end; NULL: nothing */
+	const char *damage; /* what ended the file before its end; NULL: nothing */
 };
 
 /* 0, or -1 when nothing could be replayed: *error says why.  A file that is damaged on its way sets replay->damage. */

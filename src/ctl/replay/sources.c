@@ -138,7 +138,7 @@ static void note_event(struct replay_sources *sources, const struct event *event
 	    event->type != EVENT_SPARED)
 		return;
 	if (!event->source.len)
-		return;                 /* about nobody in particular */
+		return; /* about nobody in particular */
 	source = add(sources, &event->source, REPLAY_SOURCES_MAX, packet_number, now_ms);
 	if (!source)
 		return;
@@ -155,7 +155,7 @@ static void note_event(struct replay_sources *sources, const struct event *event
 	source->grade = event->grade;
 	source->deciding_packet = packet_number;
 	source->deciding_probes = source->probes;
-	if (source->probes < event->probes) {   /* no room while it was only watched, or several became one */
+	if (source->probes < event->probes) { /* no room while it was only watched, or several became one */
 		source->deciding_probes = event->probes;
 		source->count_cut = true;
 	}

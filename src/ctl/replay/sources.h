@@ -12,10 +12,10 @@
 #include "table.h"
 
 #define REPLAY_SOURCES_MAX  65536
-#define REPLAY_DISTINCT_MAX 524288      /* (source, host) and (source, port) pairs that are counted */
+#define REPLAY_DISTINCT_MAX 524288 /* (source, host) and (source, port) pairs that are counted */
 #define REPLAY_HOSTS_LISTED 16
 #define REPLAY_PORTS_LISTED 64
-#define REPLAY_SEEN_MS      3000        /* as long as in the kernel's set `seen` */
+#define REPLAY_SEEN_MS      3000 /* as long as in the kernel's set `seen` */
 
 struct replay_source_key {
 	struct addr addr;
@@ -31,14 +31,14 @@ struct replay_source {
 	struct addr hosts[REPLAY_HOSTS_LISTED];
 	uint16_t ports[REPLAY_PORTS_LISTED];
 	uint8_t host_listed, port_listed, grade, tool;
-	bool hard;                      /* the block is a ban */
-	bool evidence;                  /* something counted, ever */
-	bool count_cut;                 /* host_count and port_count are the least there were */
+	bool hard;      /* the block is a ban */
+	bool evidence;  /* something counted, ever */
+	bool count_cut; /* host_count and port_count are the least there were */
 	uint32_t incident, kinds;
 	int32_t peak_mn;
-	struct source_view peak;        /* when the score was highest, blocks apart */
-	struct event event;             /* that brought the grade; EVENT_NONE: none */
-	char spared[EVENT_TEXT_MAX];    /* the safeguard that kept it from a block */
+	struct source_view peak;     /* when the score was highest, blocks apart */
+	struct event event;          /* that brought the grade; EVENT_NONE: none */
+	char spared[EVENT_TEXT_MAX]; /* the safeguard that kept it from a block */
 };
 
 struct replay_sources {
@@ -54,7 +54,8 @@ struct replay_source *replay_sources_find(const struct replay_sources *sources, 
  * or
  * there is no room. */
 struct replay_source *replay_sources_probe(struct replay_sources *sources, const struct source_view *view,
-					   const struct replay_packet *in, const struct packet *p, enum verdict verdict);
+					   const struct replay_packet *in, const struct packet *p,
+					   enum verdict verdict);
 void replay_sources_act(struct replay_sources *sources, const struct action *action, uint64_t packet_number,
 			int64_t now_ms);
 

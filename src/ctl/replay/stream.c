@@ -13,11 +13,11 @@
 
 struct replay_stream {
 	struct capture *capture;
-	struct replay_packet *heap;     /* NULL: hand out in the file's own order */
+	struct replay_packet *heap; /* NULL: hand out in the file's own order */
 	size_t waiting;
 	uint64_t number, backwards;
 	int64_t last_ms;
-	int end;                        /* what the file said at its end: 0 or -1; 1 before */
+	int end; /* what the file said at its end: 0 or -1; 1 before */
 	const char *error;
 	bool verify;
 };
@@ -87,7 +87,10 @@ static int read_one(struct replay_stream *stream, struct replay_packet *out)
 	if (got != 1)
 		return got;
 	*out = (struct replay_packet){
-		.at_ms = raw.at_ms, .number = ++stream->number, .ip = raw.data != NULL, .group = raw.group,
+		.at_ms = raw.at_ms,
+		.number = ++stream->number,
+		.ip = raw.data != NULL,
+		.group = raw.group,
 	};
 	stream->backwards += stream->number > 1 && raw.at_ms < stream->last_ms;
 	stream->last_ms = raw.at_ms;

@@ -8,14 +8,14 @@
 
 #include <picket/packet.h>
 
-#define REPLAY_WINDOW      65536        /* packets that wait for earlier ones in a file that is out of order */
-#define REPLAY_PAYLOAD_MAX 64           /* what a trap would look at */
+#define REPLAY_WINDOW      65536 /* packets that wait for earlier ones in a file that is out of order */
+#define REPLAY_PAYLOAD_MAX 64    /* what a trap would look at */
 
 struct replay_packet {
 	struct packet packet;
 	int64_t at_ms;
-	uint64_t number;                /* in the file, from 1 */
-	uint8_t result;                 /* enum packet_result */
+	uint64_t number; /* in the file, from 1 */
+	uint8_t result;  /* enum packet_result */
 	bool ip, group;
 	uint8_t payload_have;
 	uint8_t payload[REPLAY_PAYLOAD_MAX];

@@ -15,8 +15,8 @@
 
 struct replay_table {
 	struct hash_key hash;
-	uint8_t *entries;               /* each begins with its key */
-	uint32_t *index;                /* entry number + 1; 0: free */
+	uint8_t *entries; /* each begins with its key */
+	uint32_t *index;  /* entry number + 1; 0: free */
 	size_t entry_size, key_len;
 	size_t count, limit, index_mask;
 	uint64_t turned_away;
@@ -29,6 +29,6 @@ void replay_table_free(struct replay_table *table);
 void *replay_table_find(const struct replay_table *table, const void *key);
 /* The entry of that key, new ones zero behind the key; NULL when the table is full. */
 void *replay_table_add(struct replay_table *table, const void *key);
-void *replay_table_at(const struct replay_table *table, size_t number);         /* 0 .. count-1, in order of arrival */
+void *replay_table_at(const struct replay_table *table, size_t number); /* 0 .. count-1, in order of arrival */
 
 #endif

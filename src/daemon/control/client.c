@@ -19,10 +19,10 @@
 #include <event2/bufferevent.h>
 #include <event2/event.h>
 
-#define INPUT_MAX     (2 * CONTROL_LINE_MAX)
-#define REQUEST_MS    (1000 / CONTROL_RATE)
-#define BURST_MS      1000
-#define JSON_FLAGS    (JSON_COMPACT | JSON_ENSURE_ASCII | JSON_REAL_PRECISION(6))
+#define INPUT_MAX  (2 * CONTROL_LINE_MAX)
+#define REQUEST_MS (1000 / CONTROL_RATE)
+#define BURST_MS   1000
+#define JSON_FLAGS (JSON_COMPACT | JSON_ENSURE_ASCII | JSON_REAL_PRECISION(6))
 
 int64_t control_now_ms(void)
 {

@@ -18,12 +18,12 @@
 #include "request.h"
 
 #define CONTROL_CLIENTS_MAX     64
-#define CONTROL_CLIENTS_RESERVE 8               /* of these, for root alone */
-#define CONTROL_OUTPUT_MAX      (1024 * 1024)   /* bytes waiting for one client */
-#define CONTROL_OUTPUT_HIGH     (256 * 1024)    /* from here on control_is_full() */
-#define CONTROL_OUTPUT_LOW      (64 * 1024)     /* down to here: drained() */
+#define CONTROL_CLIENTS_RESERVE 8             /* of these, for root alone */
+#define CONTROL_OUTPUT_MAX      (1024 * 1024) /* bytes waiting for one client */
+#define CONTROL_OUTPUT_HIGH     (256 * 1024)  /* from here on control_is_full() */
+#define CONTROL_OUTPUT_LOW      (64 * 1024)   /* down to here: drained() */
 #define CONTROL_IDLE_MS         30000
-#define CONTROL_RATE            20              /* requests a second, and in one burst */
+#define CONTROL_RATE            20 /* requests a second, and in one burst */
 
 /* Exit codes that an answer carries. */
 enum control_code { CONTROL_FAILED = 1, CONTROL_USAGE = 2 };
@@ -43,23 +43,23 @@ struct control_callbacks {
 
 struct control_options {
 	struct event_base *base;
-	int fd;                         /* listening; owned from here on */
-	uint32_t admin_gid;             /* UINT32_MAX: root alone */
+	int fd;             /* listening; owned from here on */
+	uint32_t admin_gid; /* UINT32_MAX: root alone */
 	const struct control_callbacks *callbacks;
 	void *context;
 };
 
 struct control_stats {
 	uint64_t accepted, requests, bad_requests, too_long, throttled;
-	uint64_t refused;               /* neither root nor in the group */
-	uint64_t crowded;               /* closed or turned away for want of room */
-	uint64_t idle;                  /* closed for silence, or for not reading */
+	uint64_t refused; /* neither root nor in the group */
+	uint64_t crowded; /* closed or turned away for want of room */
+	uint64_t idle;    /* closed for silence, or for not reading */
 	uint32_t clients;
 };
 
 /* 0 or -errno. */
 int control_open(const struct control_options *options, struct control **out);
-void control_close(struct control *control);            /* without a call of gone() */
+void control_close(struct control *control); /* without a call of gone() */
 void control_read_stats(const struct control *control, struct control_stats *out);
 
 /* Sends one object, "v" added; takes the reference.  0, -ENOBUFS when the client has too much waiting, or -ENOMEM. */
@@ -75,7 +75,7 @@ void control_follow(struct control_client *client);
 void control_set_data(struct control_client *client, void *data);
 void *control_data(const struct control_client *client);
 
-int64_t control_now_ms(void);           /* monotonic */
+int64_t control_now_ms(void); /* monotonic */
 
 /* True for root and members of the group.  own_uid, which the daemon runs as, is no reason to be let in: a process of
  * ours that was taken over must not give orders.  0 allowed, -EACCES, or -errno; *root tells. */

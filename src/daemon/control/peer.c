@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 
-#define GROUPS_MAX 65536        /* NGROUPS_MAX of Linux */
+#define GROUPS_MAX 65536 /* NGROUPS_MAX of Linux */
 
 /* 1 when gid is among the peer's supplementary groups, 0 when not, -errno. */
 static int in_groups(int fd, gid_t gid)

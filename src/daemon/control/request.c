@@ -63,8 +63,7 @@ static const struct {
 	[CONTROL_PROBE] = { "probe", 0, BIT(FOR) },
 };
 
-__attribute__((format(printf, 2, 3)))
-static int refuse(char error[CONTROL_ERROR_MAX], const char *format, ...)
+__attribute__((format(printf, 2, 3))) static int refuse(char error[CONTROL_ERROR_MAX], const char *format, ...)
 {
 	va_list args;
 
@@ -118,8 +117,7 @@ static int take_string(const char *name, enum field_shape shape, const json_t *v
 			return refuse(error, "%s \"%s\": expected \"observe\" or \"block\"", name, shown(text, quoted));
 		*(bool *)out = strcmp(text, "observe") == 0;
 		return 0;
-	default:
-		return take_text(name, text, out, error);
+	default: return take_text(name, text, out, error);
 	}
 }
 
@@ -140,8 +138,7 @@ static int take_field(enum control_field field, const json_t *value, struct cont
 	int64_t number = 0;
 
 	switch (fields[field].shape) {
-	case SHAPE_SECONDS:
-		return take_number(name, value, DURATION_MAX_MS / 1000, place, error);
+	case SHAPE_SECONDS: return take_number(name, value, DURATION_MAX_MS / 1000, place, error);
 	case SHAPE_COUNT:
 		if (take_number(name, value, CONTROL_LIMIT_MAX, &number, error) < 0)
 			return -EINVAL;
@@ -152,8 +149,7 @@ static int take_field(enum control_field field, const json_t *value, struct cont
 			return refuse(error, "%s: expected true or false", name);
 		*(bool *)place = json_is_true(value);
 		return 0;
-	default:
-		return take_string(name, fields[field].shape, value, place, error);
+	default: return take_string(name, fields[field].shape, value, place, error);
 	}
 }
 
@@ -182,7 +178,8 @@ static int take_fields(json_t *object, struct control_request *out, char *error)
 	json_t *value;
 	char quoted[64];
 
-	json_object_foreach(object, key, value) {
+	json_object_foreach(object, key, value)
+	{
 		unsigned field = 0;
 
 		if (strcmp(key, "v") == 0 || strcmp(key, "cmd") == 0)

@@ -14,34 +14,57 @@
 #include "addr.h"
 
 #define CONTROL_VERSION   1
-#define CONTROL_LINE_MAX  4096          /* bytes, without the newline */
+#define CONTROL_LINE_MAX  4096 /* bytes, without the newline */
 #define CONTROL_ERROR_MAX 256
-#define CONTROL_LIMIT_MAX 65536         /* rows that `sources` sorts */
+#define CONTROL_LIMIT_MAX 65536 /* rows that `sources` sorts */
 
 enum control_command {
-	CONTROL_STATUS, CONTROL_LIST, CONTROL_SOURCES, CONTROL_EXPLAIN, CONTROL_BLOCK, CONTROL_UNBLOCK,
-	CONTROL_ALLOW_ADD, CONTROL_ALLOW_DEL, CONTROL_ALLOW_LIST, CONTROL_ALLOW_CHECK,
-	CONTROL_MODE, CONTROL_PAUSE, CONTROL_RESUME, CONTROL_HISTORY, CONTROL_EVENTS, CONTROL_RELOAD,
-	CONTROL_VERSION_ASKED, CONTROL_EXPOSURE, CONTROL_PROBE,
+	CONTROL_STATUS,
+	CONTROL_LIST,
+	CONTROL_SOURCES,
+	CONTROL_EXPLAIN,
+	CONTROL_BLOCK,
+	CONTROL_UNBLOCK,
+	CONTROL_ALLOW_ADD,
+	CONTROL_ALLOW_DEL,
+	CONTROL_ALLOW_LIST,
+	CONTROL_ALLOW_CHECK,
+	CONTROL_MODE,
+	CONTROL_PAUSE,
+	CONTROL_RESUME,
+	CONTROL_HISTORY,
+	CONTROL_EVENTS,
+	CONTROL_RELOAD,
+	CONTROL_VERSION_ASKED,
+	CONTROL_EXPOSURE,
+	CONTROL_PROBE,
 	CONTROL_COMMAND_COUNT
 };
 
 enum control_field {
-	CONTROL_FIELD_SOURCE, CONTROL_FIELD_CALLER, CONTROL_FIELD_FOR, CONTROL_FIELD_SINCE, CONTROL_FIELD_LIMIT,
+	CONTROL_FIELD_SOURCE,
+	CONTROL_FIELD_CALLER,
+	CONTROL_FIELD_FOR,
+	CONTROL_FIELD_SINCE,
+	CONTROL_FIELD_LIMIT,
 	CONTROL_FIELD_REASON,
-	CONTROL_FIELD_MODE, CONTROL_FIELD_FORCE, CONTROL_FIELD_ALL, CONTROL_FIELD_SAVE, CONTROL_FIELD_FOLLOW,
+	CONTROL_FIELD_MODE,
+	CONTROL_FIELD_FORCE,
+	CONTROL_FIELD_ALL,
+	CONTROL_FIELD_SAVE,
+	CONTROL_FIELD_FOLLOW,
 	CONTROL_FIELD_ACCEPT,
 	CONTROL_FIELD_COUNT
 };
 
 struct control_request {
 	enum control_command command;
-	unsigned given;                 /* bit per enum control_field; what is not given is zero */
+	unsigned given; /* bit per enum control_field; what is not given is zero */
 	struct prefix source;
-	struct addr caller;             /* where the admin is logged in from, as picketctl says */
+	struct addr caller; /* where the admin is logged in from, as picketctl says */
 	int64_t for_s, since_s;
 	uint32_t limit;
-	bool observe;                   /* `mode`: observe, else block */
+	bool observe; /* `mode`: observe, else block */
 	bool force, all, save, follow, accept;
 	char reason[ENGINE_REASON_MAX]; /* printable ASCII */
 };

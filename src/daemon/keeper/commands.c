@@ -31,9 +31,10 @@ static const char *refusal(const struct task *task, uint32_t result)
 	case ENGINE_PROTECTED: return "it is protected (picketctl explain says why); --force blocks it all the same";
 	case ENGINE_TOO_WIDE: return "wider than /8 (IPv6: /32); --force blocks it all the same";
 	case ENGINE_NOT_FOUND:
-		return task->request.command == CONTROL_UNBLOCK ? "it is not blocked"
+		return task->request.command == CONTROL_UNBLOCK     ? "it is not blocked"
 		       : task->request.command == CONTROL_ALLOW_DEL ? "it is not on the allow list"
-		       : task->request.command == CONTROL_RESUME ? "picket is not paused" : "there is no such thing";
+		       : task->request.command == CONTROL_RESUME    ? "picket is not paused"
+								    : "there is no such thing";
 	default: return "it was refused";
 	}
 }
@@ -81,10 +82,9 @@ static json_t *duration_of(const struct task *task)
 static void block_answer(struct task *task, const struct wire_message *message)
 {
 	if (result_is_good(task, message))
-		finish_order(task, message, json_pack("{s:o, s:s, s:o, s:s}", "source",
-						      json_prefix(&task->request.source),
-						      "grade", "manual", "expires_in_s", duration_of(task),
-						      "reason", task->request.reason));
+		finish_order(task, message,
+			     json_pack("{s:o, s:s, s:o, s:s}", "source", json_prefix(&task->request.source), "grade",
+				       "manual", "expires_in_s", duration_of(task), "reason", task->request.reason));
 }
 
 static void block_start(struct task *task)
@@ -113,10 +113,10 @@ static void block_start(struct task *task)
 static void unblock_answer(struct task *task, const struct wire_message *message)
 {
 	if (result_is_good(task, message))
-		finish_order(task, message, json_pack("{s:o, s:I}", "source",
-						      task->request.all ? json_null()
-						      : json_prefix(&task->request.source),
-						      "unblocked", (json_int_t)message->body.result.count));
+		finish_order(task, message,
+			     json_pack("{s:o, s:I}", "source",
+				       task->request.all ? json_null() : json_prefix(&task->request.source),
+				       "unblocked", (json_int_t)message->body.result.count));
 }
 
 static void unblock_start(struct task *task)
@@ -134,9 +134,9 @@ static void unblock_start(struct task *task)
 
 static json_t *allow_object(const struct task *task, bool saved)
 {
-	return json_pack("{s:o, s:b, s:o, s:b, s:I}", "source", json_prefix(&task->request.source),
-			 "allowed", task->request.command == CONTROL_ALLOW_ADD, "expires_in_s", duration_of(task),
-			 "saved", saved, "unblocked", (json_int_t)task->count);
+	return json_pack("{s:o, s:b, s:o, s:b, s:I}", "source", json_prefix(&task->request.source), "allowed",
+			 task->request.command == CONTROL_ALLOW_ADD, "expires_in_s", duration_of(task), "saved", saved,
+			 "unblocked", (json_int_t)task->count);
 }
 
 static void save_answer(struct task *task, const struct wire_message *message)
@@ -184,11 +184,12 @@ static void check_answer(struct task *task, const struct wire_message *message)
 		result_is_good(task, message);
 		return;
 	}
-	if (task_line(task, json_pack("{s:o, s:b, s:o, s:o}", "source", json_prefix(&task->request.source),
-				      "allowed", explain->allowed != 0,
-				      "allowed_by", explain->allowed ? json_prefix(&explain->allowed_by) : json_null(),
-				      "protected_why", explain->protect_why
-						? json_string(protect_why_name(explain->protect_why)) : json_null())))
+	if (task_line(task,
+		      json_pack("{s:o, s:b, s:o, s:o}", "source", json_prefix(&task->request.source), "allowed",
+				explain->allowed != 0, "allowed_by",
+				explain->allowed ? json_prefix(&explain->allowed_by) : json_null(), "protected_why",
+				explain->protect_why ? json_string(protect_why_name(explain->protect_why))
+						     : json_null())))
 		task_done(task);
 }
 
@@ -224,9 +225,12 @@ static void status_answer(struct task *task, const struct wire_message *message)
 {
 	struct keeper *keeper = task->keeper;
 	struct status_extra extra = {
-		.hooks = keeper->hooks_known ? &keeper->hooks : NULL, .log_left_out = journal_left_out(keeper->journal),
-		.bad_messages = keeper->bad_messages, .late_answers = keeper->late_answers,
-		.followers_lost = keeper->followers_lost, .history_rows = history_rows(keeper->history),
+		.hooks = keeper->hooks_known ? &keeper->hooks : NULL,
+		.log_left_out = journal_left_out(keeper->journal),
+		.bad_messages = keeper->bad_messages,
+		.late_answers = keeper->late_answers,
+		.followers_lost = keeper->followers_lost,
+		.history_rows = history_rows(keeper->history),
 		.state_dir = keeper->start->state_dir,
 	};
 
@@ -257,8 +261,9 @@ static void brake_answer(struct task *task, const struct wire_message *message)
 		return;
 	switch (task->request.command) {
 	case CONTROL_MODE: object = json_pack("{s:s}", "mode", task->request.observe ? "observe" : "block"); break;
-	case CONTROL_PAUSE: object = json_pack("{s:s, s:o}", "mode", "paused", "expires_in_s",
-					       duration_of(task)); break;
+	case CONTROL_PAUSE:
+		object = json_pack("{s:s, s:o}", "mode", "paused", "expires_in_s", duration_of(task));
+		break;
 	default: object = json_pack("{s:b}", "resumed", 1); break;
 	}
 	finish_order(task, message, object);
@@ -308,8 +313,9 @@ static void reload_start(struct task *task)
 static void probe_answer(struct task *task, const struct wire_message *message)
 {
 	if (result_is_good(task, message))
-		finish_order(task, message, json_pack("{s:s, s:s, s:o}", "source", WIRE_PROBE_V4, "source6",
-						      WIRE_PROBE_V6, "expires_in_s", duration_of(task)));
+		finish_order(task, message,
+			     json_pack("{s:s, s:s, s:o}", "source", WIRE_PROBE_V4, "source6", WIRE_PROBE_V6,
+				       "expires_in_s", duration_of(task)));
 }
 
 static void probe_start(struct task *task)
@@ -332,13 +338,25 @@ static void version_start(struct task *task)
 }
 
 static void (*const starts[CONTROL_COMMAND_COUNT])(struct task *) = {
-	[CONTROL_STATUS] = status_start, [CONTROL_LIST] = list_start, [CONTROL_SOURCES] = list_sources_start,
-	[CONTROL_EXPLAIN] = explain_start, [CONTROL_BLOCK] = block_start, [CONTROL_UNBLOCK] = unblock_start,
-	[CONTROL_ALLOW_ADD] = allow_start, [CONTROL_ALLOW_DEL] = allow_start, [CONTROL_ALLOW_LIST] = list_start,
-	[CONTROL_ALLOW_CHECK] = explain_start, [CONTROL_MODE] = brake_start, [CONTROL_PAUSE] = brake_start,
-	[CONTROL_RESUME] = brake_start, [CONTROL_HISTORY] = list_history_start, [CONTROL_EVENTS] = list_history_start,
-	[CONTROL_RELOAD] = reload_start, [CONTROL_VERSION_ASKED] = version_start,
-	[CONTROL_EXPOSURE] = exposure_start, [CONTROL_PROBE] = probe_start,
+	[CONTROL_STATUS] = status_start,
+	[CONTROL_LIST] = list_start,
+	[CONTROL_SOURCES] = list_sources_start,
+	[CONTROL_EXPLAIN] = explain_start,
+	[CONTROL_BLOCK] = block_start,
+	[CONTROL_UNBLOCK] = unblock_start,
+	[CONTROL_ALLOW_ADD] = allow_start,
+	[CONTROL_ALLOW_DEL] = allow_start,
+	[CONTROL_ALLOW_LIST] = list_start,
+	[CONTROL_ALLOW_CHECK] = explain_start,
+	[CONTROL_MODE] = brake_start,
+	[CONTROL_PAUSE] = brake_start,
+	[CONTROL_RESUME] = brake_start,
+	[CONTROL_HISTORY] = list_history_start,
+	[CONTROL_EVENTS] = list_history_start,
+	[CONTROL_RELOAD] = reload_start,
+	[CONTROL_VERSION_ASKED] = version_start,
+	[CONTROL_EXPOSURE] = exposure_start,
+	[CONTROL_PROBE] = probe_start,
 };
 
 void command_start(struct task *task)

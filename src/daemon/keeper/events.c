@@ -11,7 +11,7 @@
 
 struct history_page {
 	struct task *task;
-	bool failed;                    /* the task is gone */
+	bool failed; /* the task is gone */
 };
 
 static void send_remembered(void *context, int64_t row, const struct event *event)

@@ -24,14 +24,14 @@
 
 struct exposure {
 	struct journal *journal;
-	struct listeners *listeners;    /* NULL: sock_diag can't be had */
+	struct listeners *listeners; /* NULL: sock_diag can't be had */
 	char dir[PATH_MAX];
 	struct exposure_book book;
 	struct listener found[LISTENERS_MAX];
 	size_t found_count;
 	bool loaded, complained;
-	int64_t next_ms;                /* monotonic */
-	unsigned told;                  /* in the look under way */
+	int64_t next_ms; /* monotonic */
+	unsigned told;   /* in the look under way */
 	char text[EXPOSURE_TEXT_MAX];
 };
 
@@ -141,8 +141,9 @@ static int save(struct exposure *exposure)
 static void complain(struct exposure *exposure, int error, const char *what)
 {
 	if (!exposure->complained)
-		journal_log_errno(exposure->journal, LOG_WARNING, error, "%s " FILE_NAME
-				  " in %s: what is accepted will be forgotten at a restart", what, exposure->dir);
+		journal_log_errno(exposure->journal, LOG_WARNING, error,
+				  "%s " FILE_NAME " in %s: what is accepted will be forgotten at a restart", what,
+				  exposure->dir);
 	exposure->complained = true;
 }
 
@@ -207,7 +208,8 @@ static int look(struct keeper *keeper)
 	struct exposure *exposure = keeper->exposure;
 	size_t turned_away = 0;
 	int count = exposure->listeners
-		  ? listeners_dump(exposure->listeners, exposure->found, LISTENERS_MAX, &turned_away) : -ENOTSUP;
+			    ? listeners_dump(exposure->listeners, exposure->found, LISTENERS_MAX, &turned_away)
+			    : -ENOTSUP;
 
 	if (count < 0)
 		return count;
@@ -254,14 +256,12 @@ static json_t *view_port(const struct exposure *exposure, const struct listener 
 	const char *name = service_name(names, listener->protocol, listener->port);
 	char text[ADDR_TEXT_MAX];
 
-	return json_pack("{s:s, s:s, s:i, s:s?, s:I, s:I, s:b, s:b, s:b}", "protocol", protocol_of(listener),
-			 "address", addr_format(&listener->addr, text),
-			 "port", (int)listener->port, "service", name, "uid", (json_int_t)listener->uid,
-			 "inode", (json_int_t)listener->inode, "new", !entry || !entry->accepted,
-			 "accepted", accepts || (entry && entry->accepted),
-			 "passing", listener->protocol == PROTO_UDP &&
-				listener->port >= exposure->book.ephemeral_first &&
-				listener->port <= exposure->book.ephemeral_last);
+	return json_pack("{s:s, s:s, s:i, s:s?, s:I, s:I, s:b, s:b, s:b}", "protocol", protocol_of(listener), "address",
+			 addr_format(&listener->addr, text), "port", (int)listener->port, "service", name, "uid",
+			 (json_int_t)listener->uid, "inode", (json_int_t)listener->inode, "new",
+			 !entry || !entry->accepted, "accepted", accepts || (entry && entry->accepted), "passing",
+			 listener->protocol == PROTO_UDP && listener->port >= exposure->book.ephemeral_first &&
+				 listener->port <= exposure->book.ephemeral_last);
 }
 
 /* Tells the log and the hooks as well: an order may be the first to see a new port. */

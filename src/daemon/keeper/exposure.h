@@ -13,8 +13,8 @@ struct journal;
 struct keeper;
 struct task;
 
-#define EXPOSURE_EVERY_MS  60000
-#define EXPOSURE_EVENTS    32           /* of one look; more are told as a number */
+#define EXPOSURE_EVERY_MS 60000
+#define EXPOSURE_EVENTS   32 /* of one look; more are told as a number */
 
 /* Before the keeper confines itself: opens what it may not open later.  NULL when out of memory. */
 struct exposure *exposure_open(const char *state_dir, struct journal *journal);

@@ -53,7 +53,9 @@ static struct exposure_entry *find_or_add(struct exposure_book *book, const stru
 	entry = place(book);
 	if (entry)
 		*entry = (struct exposure_entry){
-			.addr = listener->addr, .port = listener->port, .protocol = listener->protocol,
+			.addr = listener->addr,
+			.port = listener->port,
+			.protocol = listener->protocol,
 			.v6 = listener->v6,
 		};
 	return entry;
@@ -63,8 +65,7 @@ static bool is_passing(const struct exposure_book *book, const struct exposure_e
 {
 	if (entry->protocol != 17)
 		return false;
-	return !entry->before ||
-	       (entry->port >= book->ephemeral_first && entry->port <= book->ephemeral_last);
+	return !entry->before || (entry->port >= book->ephemeral_first && entry->port <= book->ephemeral_last);
 }
 
 void exposure_book_look(struct exposure_book *book, const struct listener *found, size_t count, exposure_tell_fn *tell,

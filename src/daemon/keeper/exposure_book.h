@@ -16,26 +16,26 @@
 #include "host/listeners.h"
 #include "writer.h"
 
-#define EXPOSURE_MAX       1024
-#define EXPOSURE_LINE_MAX  80
-#define EXPOSURE_TEXT_MAX  (EXPOSURE_LINE_MAX * (EXPOSURE_MAX + 2))
+#define EXPOSURE_MAX      1024
+#define EXPOSURE_LINE_MAX 80
+#define EXPOSURE_TEXT_MAX (EXPOSURE_LINE_MAX * (EXPOSURE_MAX + 2))
 
 struct exposure_entry {
 	struct addr addr;
 	uint16_t port;
 	uint8_t protocol;
-	bool v6;                /* :: and 0.0.0.0 differ */
+	bool v6; /* :: and 0.0.0.0 differ */
 	bool accepted;
-	bool told;              /* or there before anybody looked */
-	bool present;           /* at the last look */
-	bool before;            /* at the one before it */
+	bool told;    /* or there before anybody looked */
+	bool present; /* at the last look */
+	bool before;  /* at the one before it */
 };
 
 struct exposure_book {
 	struct exposure_entry entries[EXPOSURE_MAX];
 	size_t count;
-	bool begun;             /* a first look was taken, in this life or an earlier one */
-	uint16_t ephemeral_first, ephemeral_last;       /* UDP ports that come and go with every question asked */
+	bool begun;                               /* a first look was taken, in this life or an earlier one */
+	uint16_t ephemeral_first, ephemeral_last; /* UDP ports that come and go with every question asked */
 	uint64_t turned_away;
 };
 

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 
 struct history {
-	uint64_t count;         /* ever added: the position of the next one */
+	uint64_t count; /* ever added: the position of the next one */
 	struct event rows[HISTORY_ROWS_MAX];
 };
 

@@ -18,12 +18,12 @@ struct history;
 
 struct history_query {
 	bool by_source;
-	struct prefix source;           /* what lies in it, and what it lies in */
+	struct prefix source; /* what lies in it, and what it lies in */
 	int64_t since_ms;
-	uint32_t last;                  /* at most so many, the newest; 0: all */
+	uint32_t last; /* at most so many, the newest; 0: all */
 };
 
-struct history *history_new(void);      /* NULL when out of memory */
+struct history *history_new(void); /* NULL when out of memory */
 void history_free(struct history *history);
 void history_add(struct history *history, const struct event *event);
 /* Where an answer to the query starts. */

@@ -19,8 +19,8 @@
 #include "protect.h"
 #include "wire/wire.h"
 
-#define TASK_PATIENCE_MS   5000         /* how long a question may stay without an answer */
-#define TASK_BIG_SORTS_MAX 4            /* `sources` with more than TASK_SMALL_LIMIT rows at once */
+#define TASK_PATIENCE_MS   5000 /* how long a question may stay without an answer */
+#define TASK_BIG_SORTS_MAX 4    /* `sources` with more than TASK_SMALL_LIMIT rows at once */
 #define TASK_SMALL_LIMIT   1000
 
 struct source_top;
@@ -38,20 +38,20 @@ struct task {
 	struct control_request request;
 	/* the question under way; id 0: none */
 	uint32_t id;
-	enum wire_type expected;        /* WIRE_RESULT is understood as well */
+	enum wire_type expected; /* WIRE_RESULT is understood as well */
 	int64_t deadline_ms;
 	task_answer_fn *answer;
 	/* paging */
-	enum wire_type page;            /* WIRE_ASK_..., to be asked when the client has room; WIRE_NONE: not waiting */
+	enum wire_type page; /* WIRE_ASK_..., to be asked when the client has room; WIRE_NONE: not waiting */
 	uint32_t cursor;
 	/* by command */
-	json_t *collected;              /* status: becomes the answer; reload: mistakes are counted in count */
+	json_t *collected; /* status: becomes the answer; reload: mistakes are counted in count */
 	uint32_t count;
-	struct source_top *top;         /* sources */
+	struct source_top *top; /* sources */
 	struct thresholds thresholds;
-	struct history_query query;     /* history, events */
+	struct history_query query; /* history, events */
 	uint64_t position, lost;
-	int64_t row;                    /* history from memory: the last row that was sent */
+	int64_t row; /* history from memory: the last row that was sent */
 	bool from_memory;
 	bool streaming;
 };
@@ -64,7 +64,7 @@ struct keeper {
 	struct event *sentry_event, *supervisor_event, *tick, *farewell;
 	struct journal *journal;
 	struct service_names *names;
-	struct history *history;        /* the newest events, for those who follow; all of them when memory fails */
+	struct history *history; /* the newest events, for those who follow; all of them when memory fails */
 	struct memory *memory;
 	struct protect *protect;
 	struct exposure *exposure;
@@ -72,17 +72,17 @@ struct keeper {
 	struct task_list tasks;
 	uint32_t last_id;
 	unsigned big_sorts;
-	bool sentry_ready;              /* it has answered: its engine is there */
+	bool sentry_ready; /* it has answered: its engine is there */
 	bool sentry_gone, supervisor_gone;
 	uint32_t ticks;
-	int64_t complained_ms;          /* of messages that made no sense, once a minute */
+	int64_t complained_ms; /* of messages that made no sense, once a minute */
 	struct wire_hooks hooks;
 	bool hooks_known;
 	uint64_t bad_messages, late_answers, followers_lost;
-	struct wire_message message;    /* scratch: the one just received */
+	struct wire_message message; /* scratch: the one just received */
 };
 
-int64_t keeper_now_ms(void);            /* since the epoch */
+int64_t keeper_now_ms(void); /* since the epoch */
 /* Keeps an event, writes its line, and lets it flow to those who follow. */
 void keeper_event(struct keeper *keeper, const struct event *event);
 
@@ -107,10 +107,10 @@ const struct control_callbacks *task_callbacks(void);
 void command_start(struct task *task);
 
 /* Lists that come in pages, and streams. */
-void list_start(struct task *task);             /* list, allow-list */
+void list_start(struct task *task); /* list, allow-list */
 void list_sources_start(struct task *task);
-void list_protects_start(struct task *task);    /* the end of status */
-void list_history_start(struct task *task);     /* keeper_events.c */
+void list_protects_start(struct task *task); /* the end of status */
+void list_history_start(struct task *task);  /* keeper_events.c */
 void history_resume(struct task *task);
 /* The client has room again. */
 void list_resume(struct task *task);

@@ -10,7 +10,9 @@
 #include <string.h>
 
 static const char *const class_names[EVIDENCE_CLASS_COUNT] = {
-	[EVIDENCE_CONFIRMED] = "confirmed", [EVIDENCE_SUSPECTED] = "suspected", [EVIDENCE_FAST] = "fast",
+	[EVIDENCE_CONFIRMED] = "confirmed",
+	[EVIDENCE_SUSPECTED] = "suspected",
+	[EVIDENCE_FAST] = "fast",
 };
 
 /* Which protocol the port of a piece belongs to; 0 where it has none. */
@@ -18,17 +20,21 @@ static uint8_t protocol_of(uint8_t kind)
 {
 	switch (kind) {
 	case EVIDENCE_UDP:
-	case EVIDENCE_UDP_TRAP:
-		return PROTO_UDP;
+	case EVIDENCE_UDP_TRAP: return PROTO_UDP;
 	case EVIDENCE_SCTP_INIT:
-	case EVIDENCE_SCTP_COOKIE:
-		return PROTO_SCTP;
-	case EVIDENCE_TRAP: case EVIDENCE_TRAP_WEAK: case EVIDENCE_SYN: case EVIDENCE_FIN: case EVIDENCE_NULL:
-	case EVIDENCE_XMAS: case EVIDENCE_SYNFIN: case EVIDENCE_SYNRST: case EVIDENCE_FLAGS: case EVIDENCE_MAIMON:
-	case EVIDENCE_ACK:
-		return PROTO_TCP;
-	default:
-		return 0;
+	case EVIDENCE_SCTP_COOKIE: return PROTO_SCTP;
+	case EVIDENCE_TRAP:
+	case EVIDENCE_TRAP_WEAK:
+	case EVIDENCE_SYN:
+	case EVIDENCE_FIN:
+	case EVIDENCE_NULL:
+	case EVIDENCE_XMAS:
+	case EVIDENCE_SYNFIN:
+	case EVIDENCE_SYNRST:
+	case EVIDENCE_FLAGS:
+	case EVIDENCE_MAIMON:
+	case EVIDENCE_ACK: return PROTO_TCP;
+	default: return 0;
 	}
 }
 
@@ -42,12 +48,11 @@ static json_t *view_piece(const struct evidence *piece, int64_t now_ms, const st
 	enum evidence_kind kind = piece->kind < EVIDENCE_KIND_COUNT ? (enum evidence_kind)piece->kind : EVIDENCE_NONE;
 	int64_t at_ms = (int64_t)piece->at_s * 1000;
 	uint8_t protocol = protocol_of(kind);
-	json_t *object = json_pack("{s:o, s:I, s:s, s:s, s:s, s:o}",
-				   "at", json_time(at_ms),
-				   "age_s", (json_int_t)(now_ms > at_ms ? (now_ms - at_ms) / 1000 : 0),
-				   "kind", evidence_name(kind), "what", evidence_scan_name(kind),
-				   "class", class_names[evidence_class(kind)],
-				   "weight", json_real(piece->weight / (double)EVIDENCE_NAT));
+	json_t *object =
+		json_pack("{s:o, s:I, s:s, s:s, s:s, s:o}", "at", json_time(at_ms), "age_s",
+			  (json_int_t)(now_ms > at_ms ? (now_ms - at_ms) / 1000 : 0), "kind", evidence_name(kind),
+			  "what", evidence_scan_name(kind), "class", class_names[evidence_class(kind)], "weight",
+			  json_real(piece->weight / (double)EVIDENCE_NAT));
 
 	if (!object)
 		return NULL;
@@ -84,15 +89,14 @@ json_t *view_event(const struct event *event, const struct service_names *names)
 
 	for (size_t i = 0; i < count; i++)
 		json_array_append_new(evidence, view_piece(&event->pieces[i], event->at_ms, names));
-	object = json_pack("{s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:b}",
-			   "at", json_time(event->at_ms), "event", event_type_name((enum event_type)event->type),
-			   "source", about_source ? json_prefix(&event->source) : json_null(),
-			   "grade", event->grade ? json_string(grade_name((enum grade)event->grade)) : json_null(),
-			   "score", json_nats(event->confirmed_mn + event->suspected_mn),
-			   "confirmed", json_nats(event->confirmed_mn), "suspected", json_nats(event->suspected_mn),
-			   "threshold", event->threshold_mn ? json_nats(event->threshold_mn) : json_null(),
-			   "reason", described(describe_reason, event, names),
-			   "line", described(describe_event, event, names),
+	object = json_pack("{s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:b}", "at", json_time(event->at_ms),
+			   "event", event_type_name((enum event_type)event->type), "source",
+			   about_source ? json_prefix(&event->source) : json_null(), "grade",
+			   event->grade ? json_string(grade_name((enum grade)event->grade)) : json_null(), "score",
+			   json_nats(event->confirmed_mn + event->suspected_mn), "confirmed",
+			   json_nats(event->confirmed_mn), "suspected", json_nats(event->suspected_mn), "threshold",
+			   event->threshold_mn ? json_nats(event->threshold_mn) : json_null(), "reason",
+			   described(describe_reason, event, names), "line", described(describe_event, event, names),
 			   "observed", event->observed != 0);
 	if (!object) {
 		json_decref(evidence);
@@ -165,10 +169,12 @@ static json_t *explain_older(const struct source_view *source, int32_t left[EVID
 
 		if (kind <= EVIDENCE_NONE || kind >= EVIDENCE_KIND_COUNT || source->older[i].count == 0)
 			continue;
-		json_array_append_new(array, json_pack(
-			"{s:s, s:s, s:s, s:i, s:o}", "kind", evidence_name(kind), "what", evidence_scan_name(kind),
-			"class", class_names[evidence_class(kind)], "count", (int)source->older[i].count,
-			"now", json_nats(take_share(left, evidence_class(kind), source->older[i].weight_mn))));
+		json_array_append_new(
+			array,
+			json_pack("{s:s, s:s, s:s, s:i, s:o}", "kind", evidence_name(kind), "what",
+				  evidence_scan_name(kind), "class", class_names[evidence_class(kind)], "count",
+				  (int)source->older[i].count, "now",
+				  json_nats(take_share(left, evidence_class(kind), source->older[i].weight_mn))));
 	}
 	return array;
 }
@@ -197,11 +203,10 @@ json_t *view_explain(const struct explain_view *explain, int64_t now_ms, const s
 		return NULL;
 	json_object_set_new(object, "fast", json_nats(source->fast_mn));
 	json_object_set_new(object, "kind", json_kinds(source->kinds, source->pieces, count));
-	json_object_set_new(object, "block",
-			    explain->block.grade ? view_block(&explain->block, now_ms) : json_null());
-	json_object_set_new(object, "thresholds", json_pack("{s:o, s:o, s:o}", "alert", json_nats(explain->alert_mn),
-							    "block", json_nats(explain->block_mn),
-							    "ban", json_nats(explain->ban_mn)));
+	json_object_set_new(object, "block", explain->block.grade ? view_block(&explain->block, now_ms) : json_null());
+	json_object_set_new(object, "thresholds",
+			    json_pack("{s:o, s:o, s:o}", "alert", json_nats(explain->alert_mn), "block",
+				      json_nats(explain->block_mn), "ban", json_nats(explain->ban_mn)));
 	json_object_set_new(object, "half_life_s", json_integer(explain->slow_half_life_ms / 1000));
 	json_object_set_new(object, "evidence", explain_pieces(explain, now_ms, names, left));
 	json_object_set_new(object, "older", explain_older(source, left));

@@ -81,7 +81,7 @@ json_t *json_kinds(uint32_t kinds, const struct evidence *pieces, size_t count)
 json_t *json_tool(uint8_t tool)
 {
 	return tool > TOOL_NONE && tool < TOOL_COUNT ? json_string(evidence_tool_name((enum evidence_tool)tool))
-		: json_null();
+						     : json_null();
 }
 
 json_t *json_ports(const uint16_t *ports, size_t count)
@@ -126,11 +126,9 @@ void json_nearest(json_t *object, int32_t confirmed_mn, int32_t total_mn, const 
 }
 
 static const char *const why_names[PROTECT_WHY_COUNT] = {
-	[PROTECT_NONE] = "none", [PROTECT_OWN] = "own address", [PROTECT_GATEWAY] = "gateway",
-	[PROTECT_RESOLVER] = "resolver",
-	[PROTECT_NTP] = "ntp server", [PROTECT_DHCP] = "dhcp server", [PROTECT_LOCAL] = "local",
-	[PROTECT_LOGIN] = "login",
-	[PROTECT_ONLINK] = "on-link",
+	[PROTECT_NONE] = "none",         [PROTECT_OWN] = "own address", [PROTECT_GATEWAY] = "gateway",
+	[PROTECT_RESOLVER] = "resolver", [PROTECT_NTP] = "ntp server",  [PROTECT_DHCP] = "dhcp server",
+	[PROTECT_LOCAL] = "local",       [PROTECT_LOGIN] = "login",     [PROTECT_ONLINK] = "on-link",
 };
 
 const char *protect_why_name(uint8_t why)
@@ -140,17 +138,13 @@ const char *protect_why_name(uint8_t why)
 
 json_t *view_block(const struct block_view *block, int64_t now_ms)
 {
-	return json_pack("{s:o, s:o, s:o, s:o, s:i, s:o, s:o, s:o, s:o, s:o}",
-			 "source", json_prefix(&block->source),
-			 "grade", json_grade(block->grade),
-			 "expires_in_s", json_seconds_left(block->until_ms, now_ms),
-			 "since", json_time(block->since_ms),
-			 "times", (int)block->times,
-			 "reason", json_ascii(block->reason, sizeof(block->reason)),
-			 "ports", json_ports(block->ports, sizeof(block->ports) / sizeof(block->ports[0])),
-			 "kind", json_kinds(block->kinds, NULL, 0),
-			 "tool", json_tool(block->tool),
-			 "incident", json_incident(block->incident));
+	return json_pack("{s:o, s:o, s:o, s:o, s:i, s:o, s:o, s:o, s:o, s:o}", "source", json_prefix(&block->source),
+			 "grade", json_grade(block->grade), "expires_in_s", json_seconds_left(block->until_ms, now_ms),
+			 "since", json_time(block->since_ms), "times", (int)block->times, "reason",
+			 json_ascii(block->reason, sizeof(block->reason)), "ports",
+			 json_ports(block->ports, sizeof(block->ports) / sizeof(block->ports[0])), "kind",
+			 json_kinds(block->kinds, NULL, 0), "tool", json_tool(block->tool), "incident",
+			 json_incident(block->incident));
 }
 
 static int by_number(const void *a, const void *b)
@@ -179,32 +173,34 @@ void source_row_of(const struct source_view *view, struct source_row *out)
 	size_t count = view->piece_count < EVENT_PIECES_MAX ? view->piece_count : EVENT_PIECES_MAX;
 
 	*out = (struct source_row){
-		.source = view->source, .grade = view->grade, .tool = view->tool, .times = view->times,
-		.confirmed_mn = view->confirmed_mn, .suspected_mn = view->suspected_mn, .fast_mn = view->fast_mn,
-		.incident = view->incident, .kinds = view->kinds, .probes = view->probes,
-		.first_ms = view->first_ms, .last_ms = view->last_ms,
+		.source = view->source,
+		.grade = view->grade,
+		.tool = view->tool,
+		.times = view->times,
+		.confirmed_mn = view->confirmed_mn,
+		.suspected_mn = view->suspected_mn,
+		.fast_mn = view->fast_mn,
+		.incident = view->incident,
+		.kinds = view->kinds,
+		.probes = view->probes,
+		.first_ms = view->first_ms,
+		.last_ms = view->last_ms,
 	};
-	out->port_count = (uint8_t)view_ports(view->pieces, count, out->ports,
-					      sizeof(out->ports) / sizeof(out->ports[0]));
+	out->port_count =
+		(uint8_t)view_ports(view->pieces, count, out->ports, sizeof(out->ports) / sizeof(out->ports[0]));
 }
 
 json_t *view_source(const struct source_row *row, const struct thresholds *thresholds)
 {
 	int32_t suspected = row->suspected_mn + row->fast_mn;
-	json_t *object = json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:i, s:o, s:o, s:o, s:o}",
-				   "source", json_prefix(&row->source),
-				   "grade", json_grade(row->grade),
-				   "score", json_nats(row->confirmed_mn + suspected),
-				   "confirmed", json_nats(row->confirmed_mn),
-				   "suspected", json_nats(suspected),
-				   "since", json_time(row->first_ms),
-				   "last_seen", json_time(row->last_ms),
-				   "probes", (json_int_t)row->probes,
-				   "times", (int)row->times,
-				   "ports", json_ports(row->ports, row->port_count),
-				   "kind", json_kinds(row->kinds, NULL, 0),
-				   "tool", json_tool(row->tool),
-				   "incident", json_incident(row->incident));
+	json_t *object =
+		json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:i, s:o, s:o, s:o, s:o}", "source",
+			  json_prefix(&row->source), "grade", json_grade(row->grade), "score",
+			  json_nats(row->confirmed_mn + suspected), "confirmed", json_nats(row->confirmed_mn),
+			  "suspected", json_nats(suspected), "since", json_time(row->first_ms), "last_seen",
+			  json_time(row->last_ms), "probes", (json_int_t)row->probes, "times", (int)row->times, "ports",
+			  json_ports(row->ports, row->port_count), "kind", json_kinds(row->kinds, NULL, 0), "tool",
+			  json_tool(row->tool), "incident", json_incident(row->incident));
 
 	if (object)
 		json_nearest(object, row->confirmed_mn, row->confirmed_mn + suspected, thresholds);
@@ -213,9 +209,9 @@ json_t *view_source(const struct source_row *row, const struct thresholds *thres
 
 json_t *view_allow(const struct allow_view *allow, int64_t now_ms)
 {
-	return json_pack("{s:o, s:s, s:o}", "source", json_prefix(&allow->source),
-			 "origin", allow->origin == ALLOW_CONFIG ? "config" : "admin",
-			 "expires_in_s", json_seconds_left(allow->until_ms, now_ms));
+	return json_pack("{s:o, s:s, s:o}", "source", json_prefix(&allow->source), "origin",
+			 allow->origin == ALLOW_CONFIG ? "config" : "admin", "expires_in_s",
+			 json_seconds_left(allow->until_ms, now_ms));
 }
 
 json_t *view_protected(const struct protected_view *protected)

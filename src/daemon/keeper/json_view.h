@@ -29,7 +29,7 @@ struct thresholds {
 };
 
 struct status_extra {
-	const struct wire_hooks *hooks;         /* NULL: not told yet */
+	const struct wire_hooks *hooks; /* NULL: not told yet */
 	struct control_stats control;
 	uint64_t log_left_out, bad_messages, late_answers, followers_lost, history_rows;
 	const char *state_dir;
@@ -37,13 +37,13 @@ struct status_extra {
 
 /* Text of doubtful origin: at most max bytes up to a NUL, what is not printable ASCII as '?'. */
 json_t *json_ascii(const char *text, size_t max);
-json_t *json_time(int64_t ms);          /* 0 or less: null */
+json_t *json_time(int64_t ms); /* 0 or less: null */
 json_t *json_prefix(const struct prefix *prefix);
 json_t *json_nats(int32_t mn);
-json_t *json_seconds_left(int64_t until_ms, int64_t now_ms);    /* until 0: null */
+json_t *json_seconds_left(int64_t until_ms, int64_t now_ms); /* until 0: null */
 /* "syn,udp", heaviest first; null for none */
 json_t *json_kinds(uint32_t kinds, const struct evidence *pieces, size_t count);
-json_t *json_tool(uint8_t tool);        /* null for none */
+json_t *json_tool(uint8_t tool); /* null for none */
 json_t *json_ports(const uint16_t *ports, size_t count);
 /* Distinct ports of some pieces, ascending, at most max; returns how many. */
 size_t view_ports(const struct evidence *pieces, size_t count, uint16_t *out, size_t max);

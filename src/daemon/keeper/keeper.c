@@ -22,14 +22,14 @@
 
 #include "sandbox/sandbox.h"
 
-#define TICK_US           200000
-#define TICKS_A_SECOND    5
-#define PROTECT_EVERY_S   10
-#define PROTECT_ALL_S     300           /* all of it again, should something have got lost */
-#define FAREWELL_US       500000        /* for what the supervisor says last, once the sentry is gone */
-#define MESSAGES_AT_ONCE  256           /* before clients get their turn */
-#define SERVICES_FILE     "/etc/services"
-#define SERVICES_MAX      (1024 * 1024)
+#define TICK_US          200000
+#define TICKS_A_SECOND   5
+#define PROTECT_EVERY_S  10
+#define PROTECT_ALL_S    300    /* all of it again, should something have got lost */
+#define FAREWELL_US      500000 /* for what the supervisor says last, once the sentry is gone */
+#define MESSAGES_AT_ONCE 256    /* before clients get their turn */
+#define SERVICES_FILE    "/etc/services"
+#define SERVICES_MAX     (1024 * 1024)
 
 int64_t keeper_now_ms(void)
 {
@@ -79,16 +79,18 @@ static void handle(struct keeper *keeper, const char *who)
 		else
 			bad_message(keeper, who);
 		break;
-	case WIRE_MEMORY_BEGIN: case WIRE_MEMORY_BLOCKS: case WIRE_MEMORY_SOURCES: case WIRE_MEMORY_SERVED:
-	case WIRE_MEMORY_CUSTOMERS: case WIRE_MEMORY_END:
-		memory_save(keeper->memory, message, keeper_now_ms());
-		break;
+	case WIRE_MEMORY_BEGIN:
+	case WIRE_MEMORY_BLOCKS:
+	case WIRE_MEMORY_SOURCES:
+	case WIRE_MEMORY_SERVED:
+	case WIRE_MEMORY_CUSTOMERS:
+	case WIRE_MEMORY_END: memory_save(keeper->memory, message, keeper_now_ms()); break;
 	case WIRE_HOOKS:
 		keeper->hooks = message->body.hooks;
 		keeper->hooks_known = true;
 		break;
 	case WIRE_READY:
-		keeper->sentry_ready = false;   /* a fresh engine knows nobody: ask, then tell it all */
+		keeper->sentry_ready = false; /* a fresh engine knows nobody: ask, then tell it all */
 		break;
 	case WIRE_STATUS:
 		/* id 0 answers our own question: the engine is there, and may be told whom to protect. */
@@ -101,12 +103,14 @@ static void handle(struct keeper *keeper, const char *who)
 		}
 		task_answered(keeper, message);
 		break;
-	case WIRE_RESULT: case WIRE_TEXT: case WIRE_BLOCKS: case WIRE_SOURCES: case WIRE_ALLOWS: case WIRE_PROTECTS:
-	case WIRE_EXPLAIN:
-		task_answered(keeper, message);
-		break;
-	default:
-		bad_message(keeper, who);
+	case WIRE_RESULT:
+	case WIRE_TEXT:
+	case WIRE_BLOCKS:
+	case WIRE_SOURCES:
+	case WIRE_ALLOWS:
+	case WIRE_PROTECTS:
+	case WIRE_EXPLAIN: task_answered(keeper, message); break;
+	default: bad_message(keeper, who);
 	}
 }
 
@@ -248,8 +252,10 @@ static int set_up(struct keeper *keeper)
 	const struct keeper_start *start = keeper->start;
 	const struct timeval tick = { .tv_usec = TICK_US };
 	struct control_options options = {
-		.fd = start->control_fd, .admin_gid = start->admin_gid, .callbacks = task_callbacks(),
-			.context = keeper,
+		.fd = start->control_fd,
+		.admin_gid = start->admin_gid,
+		.callbacks = task_callbacks(),
+		.context = keeper,
 	};
 
 	keeper->names = read_services(keeper->journal);
@@ -257,7 +263,8 @@ static int set_up(struct keeper *keeper)
 	keeper->memory = memory_open(start->state_dir, keeper->journal, keeper_now_ms());
 	keeper->protect = protect_new("", start->state_dir, keeper->journal);
 	keeper->base = options.base = event_base_new();
-	if (!keeper->history || !keeper->memory || !keeper->protect || !keeper->base || control_open(&options, &keeper->control) < 0)
+	if (!keeper->history || !keeper->memory || !keeper->protect || !keeper->base ||
+	    control_open(&options, &keeper->control) < 0)
 		return -ENOMEM;
 	/* The first the sentry hears: whom it must not block, then whom it had blocked; before anything of this run
 	 * is written down. */
@@ -268,7 +275,9 @@ static int set_up(struct keeper *keeper)
 	keeper->tick = event_new(keeper->base, -1, EV_PERSIST, on_tick, keeper);
 	keeper->farewell = event_new(keeper->base, -1, 0, on_farewell, keeper);
 	return keeper->sentry_event && keeper->supervisor_event && keeper->tick && keeper->farewell &&
-	       event_add(keeper->tick, &tick) == 0 ? 0 : -ENOMEM;
+			       event_add(keeper->tick, &tick) == 0
+		       ? 0
+		       : -ENOMEM;
 }
 
 static void clean_up(struct keeper *keeper)
@@ -303,7 +312,8 @@ static void ignore_signals(void)
 
 int keeper_run(const struct keeper_start *start)
 {
-	struct journal_options options = { .to_stderr = start->to_stderr, .verbose = start->verbose,
+	struct journal_options options = { .to_stderr = start->to_stderr,
+					   .verbose = start->verbose,
 					   .name = "picketd" };
 	struct keeper *keeper = calloc(1, sizeof(*keeper));
 	int status = EXIT_FAILURE;

@@ -13,13 +13,13 @@
 
 struct keeper_start {
 	int supervisor_fd, sentry_fd;
-	int control_fd;                 /* listening AF_UNIX stream socket, bound by the supervisor */
+	int control_fd; /* listening AF_UNIX stream socket, bound by the supervisor */
 	uid_t uid;
 	gid_t gid;
 	bool sandbox;
 	bool to_stderr, verbose;
 	char state_dir[PATH_MAX];
-	uint32_t admin_gid;             /* whose members may use the control socket, beside root */
+	uint32_t admin_gid; /* whose members may use the control socket, beside root */
 };
 
 /* Drops privilege, serves until told to stop.  Returns the exit status. */

@@ -11,14 +11,14 @@
 #include <string.h>
 #include <syslog.h>
 
-#define MEMORY_PATIENCE_MS 30000        /* a sentry that starts with many blocks of its own reads late */
+#define MEMORY_PATIENCE_MS 30000 /* a sentry that starts with many blocks of its own reads late */
 
 enum phase { PHASE_IDLE, PHASE_BLOCKS, PHASE_REST };
 
 struct memory {
 	struct store *store;
 	struct journal *journal;
-	enum phase phase;               /* of the save under way */
+	enum phase phase; /* of the save under way */
 	bool usable;
 };
 
@@ -140,7 +140,9 @@ static void send_served(void *context, const struct store_served *served)
 	struct sender *sender = context;
 
 	sender->page.served.items[sender->count] = (struct served_view){
-		.last_ms = served->last_ms, .port = served->port, .protocol = served->protocol,
+		.last_ms = served->last_ms,
+		.port = served->port,
+		.protocol = served->protocol,
 	};
 	sender_added(sender);
 }
@@ -150,8 +152,10 @@ static void send_customer(void *context, const struct store_customer *customer)
 	struct sender *sender = context;
 
 	sender->page.customers.items[sender->count] = (struct nft_customer){
-		.addr = customer->addr, .left_ms = customer->until_ms - sender->now_ms,
-		.port = customer->port, .protocol = customer->protocol,
+		.addr = customer->addr,
+		.left_ms = customer->until_ms - sender->now_ms,
+		.port = customer->port,
+		.protocol = customer->protocol,
 	};
 	sender_added(sender);
 }
@@ -211,15 +215,16 @@ static void save_page(struct memory *memory, const struct wire_message *message,
 		for (uint32_t i = 0; i < count && i < WIRE_SERVED_BATCH; i++) {
 			const struct served_view *item = &message->body.served.items[i];
 
-			store_save_served(memory->store, &(struct store_served){ item->last_ms, item->port, item->protocol });
+			store_save_served(memory->store,
+					  &(struct store_served){ item->last_ms, item->port, item->protocol });
 		}
 		break;
 	default:
 		for (uint32_t i = 0; i < count && i < WIRE_CUSTOMER_BATCH; i++) {
 			const struct nft_customer *item = &message->body.customers.items[i];
 
-			store_save_customer(memory->store, &(struct store_customer){
-				item->addr, now_ms + item->left_ms, item->port, item->protocol });
+			store_save_customer(memory->store, &(struct store_customer){ item->addr, now_ms + item->left_ms,
+										     item->port, item->protocol });
 		}
 		break;
 	}

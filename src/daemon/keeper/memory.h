@@ -12,7 +12,7 @@
 
 struct memory;
 
-struct memory *memory_open(const char *state_dir, struct journal *journal, int64_t now_ms);     /* NULL: out of memory */
+struct memory *memory_open(const char *state_dir, struct journal *journal, int64_t now_ms); /* NULL: out of memory */
 void memory_close(struct memory *memory);
 void memory_event(struct memory *memory, const struct event *event);
 /* Once a second. */

@@ -21,7 +21,7 @@
 #include "host/logins.h"
 #include "wire/wire.h"
 
-#define SAVE_EVERY_S 3600       /* how stale a remembered time may be in the file */
+#define SAVE_EVERY_S 3600 /* how stale a remembered time may be in the file */
 
 struct remembered {
 	struct addr addr;
@@ -35,7 +35,9 @@ struct address_list {
 
 /* What each kind of finding is to the engine. */
 static const enum protect_why why_of[] = {
-	[LOGINS_SESSION] = PROTECT_LOGIN, [LOGINS_RESOLVER] = PROTECT_RESOLVER, [LOGINS_NTP] = PROTECT_NTP,
+	[LOGINS_SESSION] = PROTECT_LOGIN,
+	[LOGINS_RESOLVER] = PROTECT_RESOLVER,
+	[LOGINS_NTP] = PROTECT_NTP,
 	[LOGINS_DHCP] = PROTECT_DHCP,
 };
 
@@ -51,8 +53,8 @@ struct protect {
 	struct remembered remembered[LOGINS_MAX];
 	struct address_list sent[KIND_COUNT];
 	bool was_sent[KIND_COUNT];
-	struct logins_entry found[LOGINS_MAX];          /* scratch */
-	struct address_list list;                       /* scratch */
+	struct logins_entry found[LOGINS_MAX]; /* scratch */
+	struct address_list list;              /* scratch */
 };
 
 static void remember(struct protect *protect, const struct addr *addr, int64_t seen_s, bool *changed)

@@ -8,7 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define PROTECT_REMEMBER_S (30 * 24 * 3600)     /* an admin's address, after the last login was seen */
+#define PROTECT_REMEMBER_S (30 * 24 * 3600) /* an admin's address, after the last login was seen */
 
 struct protect;
 struct journal;

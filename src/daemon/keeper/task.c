@@ -76,8 +76,8 @@ void task_answered(struct keeper *keeper, const struct wire_message *message)
 	struct task *task;
 
 	LIST_FOREACH(task, &keeper->tasks, entry)
-		if (task->id && task->id == message->header.id)
-			break;
+	if (task->id && task->id == message->header.id)
+		break;
 	if (!task || (type != task->expected && type != WIRE_RESULT && type != WIRE_TEXT)) {
 		keeper->late_answers++;
 		return;

@@ -12,7 +12,7 @@
 
 #include "internal.h"
 
-#define EXPIRY_PAGES 32         /* of ENGINE_ACTIONS_MAX, in one turn: the rest comes with the next */
+#define EXPIRY_PAGES 32 /* of ENGINE_ACTIONS_MAX, in one turn: the rest comes with the next */
 
 static struct nft_element element_of(const struct action *action)
 {
@@ -161,9 +161,9 @@ static void tick_second(struct sentry *sentry, int64_t now_ms)
 		sentry_world_customers(sentry);
 
 	engine_status(sentry->engine, &status);
-	if (status.allow != sentry->allow_entries)      /* one ran out */
+	if (status.allow != sentry->allow_entries) /* one ran out */
 		sentry_allow_sync(sentry);
-	sentry_watch(sentry);   /* what was lost during a large transaction of our own wakes nobody */
+	sentry_watch(sentry); /* what was lost during a large transaction of our own wakes nobody */
 	if (sentry->paused && sentry->paused_until_ms && now_ms >= sentry->paused_until_ms)
 		sentry_resume(sentry);
 	else if (sentry->heal_failed)

@@ -8,7 +8,7 @@
 
 #include "internal.h"
 
-#define ALLOW_CHUNK 4096        /* elements in one transaction */
+#define ALLOW_CHUNK 4096 /* elements in one transaction */
 
 static int compare_prefixes(const void *left, const void *right)
 {
@@ -126,4 +126,3 @@ void sentry_allow_sync(struct sentry *sentry)
 	engine_status(sentry->engine, &status);
 	sentry->allow_entries = status.allow;
 }
-

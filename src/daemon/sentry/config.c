@@ -125,7 +125,8 @@ static void config_end(struct sentry *sentry, uint32_t id)
 		result.result = ENGINE_INVALID;
 		result.error = -error;
 		snprintf(result.text, sizeof(result.text), "%s: %s",
-			 first ? "cannot set up the kernel side" : "the kernel refused the new rules, the old ones stand",
+			 first ? "cannot set up the kernel side"
+			       : "the kernel refused the new rules, the old ones stand",
 			 strerror(-error));
 	}
 	wire_send(sentry->start->supervisor_fd, WIRE_RESULT, id, &result);
@@ -140,8 +141,8 @@ static bool config_is_valid(const struct wire_config *config)
 	return ports_in_order(config->rules.trap_tcp, config->rules.trap_tcp_count) &&
 	       ports_in_order(config->rules.trap_udp, config->rules.trap_udp_count) &&
 	       ports_in_order(config->rules.public_ports, config->rules.public_count) &&
-	       config->rules.interface_count <= NFT_INTERFACES_MAX &&
-	       memchr(config->table, 0, sizeof(config->table)) && memchr(config->banner, 0, sizeof(config->banner));
+	       config->rules.interface_count <= NFT_INTERFACES_MAX && memchr(config->table, 0, sizeof(config->table)) &&
+	       memchr(config->banner, 0, sizeof(config->banner));
 }
 
 void sentry_config_message(struct sentry *sentry, const struct wire_message *message)
@@ -165,4 +166,3 @@ void sentry_config_message(struct sentry *sentry, const struct wire_message *mes
 		break;
 	}
 }
-

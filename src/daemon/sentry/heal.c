@@ -32,7 +32,8 @@ static void stay_out(struct sentry *sentry, int64_t now_ms)
 	nft_unload(sentry->nft);
 	sentry->rules.mode = NFT_PAUSED;
 	sentry_notice(sentry, EVENT_NOTICE,
-		      "somebody removed the rules of picket %d times within a minute: staying out for 10m (picketctl resume ends that)",
+		      "somebody removed the rules of picket %d times within a minute: staying out for 10m (picketctl "
+		      "resume ends that)",
 		      SENTRY_HEALS_MAX + 1);
 }
 
@@ -53,7 +54,8 @@ void sentry_heal(struct sentry *sentry)
 	if (error < 0) {
 		if (!retry)
 			sentry_notice(sentry, EVENT_FAILED,
-				      "the rules of picket were changed by somebody else and cannot be put back: %s; trying again each second",
+				      "the rules of picket were changed by somebody else and cannot be put back: %s; "
+				      "trying again each second",
 				      strerror(-error));
 		return;
 	}
@@ -61,7 +63,8 @@ void sentry_heal(struct sentry *sentry)
 	/* What is still to be read of it is about what has just been put back. */
 	nft_watch_read(sentry->nft);
 	sentry->heal_due = false;
-	sentry_notice(sentry, EVENT_NOTICE, "the rules of picket were changed by somebody else: put back, with all blocks");
+	sentry_notice(sentry, EVENT_NOTICE,
+		      "the rules of picket were changed by somebody else: put back, with all blocks");
 }
 
 void sentry_watch(struct sentry *sentry)

@@ -10,12 +10,12 @@
 
 #include "internal.h"
 
-#define ADOPT_BESIDE_MAX 20000         /* blocks from memory, up to which the kernel's are read as well */
-#define SAVE_EVERY_MS   600000
-#define PAGES_A_TICK    16
-#define CUSTOMERS_MAX   65536           /* that are remembered over a restart */
-#define BOOK_REST       12000           /* times as long as the reading took: 50 ms every ten minutes */
-#define STOP_PATIENCE_MS 500            /* for the keeper to read on, at a stop */
+#define ADOPT_BESIDE_MAX 20000 /* blocks from memory, up to which the kernel's are read as well */
+#define SAVE_EVERY_MS    600000
+#define PAGES_A_TICK     16
+#define CUSTOMERS_MAX    65536 /* that are remembered over a restart */
+#define BOOK_REST        12000 /* times as long as the reading took: 50 ms every ten minutes */
+#define STOP_PATIENCE_MS 500   /* for the keeper to read on, at a stop */
 
 /* ---- what was remembered ---- */
 
@@ -92,8 +92,7 @@ void sentry_remembered(struct sentry *sentry, const struct wire_message *message
 		sentry->next_save_ms = sentry_now_ms(sentry) + SAVE_EVERY_MS;
 		sentry_ready(sentry);
 		break;
-	default:
-		break;
+	default: break;
 	}
 }
 
@@ -101,7 +100,8 @@ void sentry_remembered(struct sentry *sentry, const struct wire_message *message
 
 static bool put(struct sentry *sentry, enum wire_type type, const void *body)
 {
-	return wire_send_patiently(sentry->start->keeper_fd, type, body, sentry->saving_at_once ? STOP_PATIENCE_MS : 0) == 0;
+	return wire_send_patiently(sentry->start->keeper_fd, type, body,
+				   sentry->saving_at_once ? STOP_PATIENCE_MS : 0) == 0;
 }
 
 static bool save_page(struct sentry *sentry, enum wire_type type, uint32_t *cursor)
@@ -137,7 +137,8 @@ static bool save_customers(struct sentry *sentry, uint32_t *cursor)
 	int64_t now_ms = sentry_now_ms(sentry);
 
 	/* Large books take long to read, and packets wait meanwhile: then the last reading does. */
-	if (*cursor == 0 && (now_ms >= sentry->next_book_ms || (sentry->saving_at_once && sentry->book_took_ms <= 1000))) {
+	if (*cursor == 0 &&
+	    (now_ms >= sentry->next_book_ms || (sentry->saving_at_once && sentry->book_took_ms <= 1000))) {
 		int count = nft_read_customers(sentry->nft, sentry->customers, CUSTOMERS_MAX);
 
 		sentry->customer_count = count > 0 ? (uint32_t)count : 0;
@@ -200,7 +201,7 @@ void sentry_memory_tick(struct sentry *sentry, int64_t now_ms)
 
 void sentry_memory_stop(struct sentry *sentry)
 {
-	if (!sentry->next_save_ms)      /* never got as far as to remember anything: what is on the disk is better */
+	if (!sentry->next_save_ms) /* never got as far as to remember anything: what is on the disk is better */
 		return;
 	if (!sentry->customers)
 		sentry->customers = calloc(CUSTOMERS_MAX, sizeof(*sentry->customers));

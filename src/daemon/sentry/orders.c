@@ -11,7 +11,7 @@
 #include "duration.h"
 #include "internal.h"
 
-#define SLICE 50                /* calls of the engine, each of which lifts some twenty blocks, in one turn */
+#define SLICE 50 /* calls of the engine, each of which lifts some twenty blocks, in one turn */
 
 static void reply(struct sentry *sentry, enum wire_type type, uint32_t id, const void *body)
 {
@@ -117,7 +117,7 @@ static void order_block(struct sentry *sentry, uint32_t id, const struct wire_or
 	result(sentry, id, code, error, 1, text);
 }
 
-/* The kernel first, all at once; what the engine and the history have to know follows in slices, so that no packet waits for it. */
+/* The kernel first, all at once; the engine and the history follow in slices, so that no packet waits. */
 static void unblock_slice(struct sentry *sentry)
 {
 	for (unsigned i = 0; i < SLICE && sentry->unblocking_all; i++) {
@@ -163,8 +163,8 @@ static void still_covered(struct sentry *sentry, const struct prefix *source, en
 static void order_unblock(struct sentry *sentry, uint32_t id, const struct wire_order *order)
 {
 	char text[WIRE_TEXT_MAX];
-	enum engine_result code = engine_unblock(sentry->engine, &order->source, sentry_now_ms(sentry),
-						 &sentry->actions);
+	enum engine_result code =
+		engine_unblock(sentry->engine, &order->source, sentry_now_ms(sentry), &sentry->actions);
 
 	sentry_act(sentry);
 	still_covered(sentry, &order->source, code, text);
@@ -230,7 +230,8 @@ static void order_mode(struct sentry *sentry, uint32_t id, const struct wire_ord
 	sentry->config.engine.observe = order->value == NFT_OBSERVE;
 	engine_configure(sentry->engine, &sentry->config.engine);
 	error = sentry_rules_apply(sentry);
-	sentry_notice(sentry, EVENT_NOTICE, "mode is now %s, by an admin", order->value == NFT_OBSERVE ? "observe" : "block");
+	sentry_notice(sentry, EVENT_NOTICE, "mode is now %s, by an admin",
+		      order->value == NFT_OBSERVE ? "observe" : "block");
 	result(sentry, id, ENGINE_OK, error, 0, error ? "the kernel refused the new rules" : "");
 }
 
@@ -240,7 +241,8 @@ static void order_pause(struct sentry *sentry, uint32_t id, const struct wire_or
 	int error = sentry_pause(sentry, order->duration_ms ? sentry_now_ms(sentry) + order->duration_ms : 0);
 
 	sentry_notice(sentry, EVENT_NOTICE, "paused by an admin%s%s: nothing of picket touches a packet",
-		      order->duration_ms ? " for " : "", order->duration_ms ? duration_format(order->duration_ms, text) : "");
+		      order->duration_ms ? " for " : "",
+		      order->duration_ms ? duration_format(order->duration_ms, text) : "");
 	result(sentry, id, ENGINE_OK, error, 0, error ? "the kernel refused to let go" : "");
 }
 
@@ -317,10 +319,11 @@ void sentry_order(struct sentry *sentry, const struct wire_message *message)
 		sentry_probe_window(sentry, order->duration_ms);
 		result(sentry, id, ENGINE_OK, 0, 0, "");
 		break;
-	case WIRE_MEMORY_BLOCKS: case WIRE_MEMORY_SOURCES: case WIRE_MEMORY_SERVED: case WIRE_MEMORY_CUSTOMERS:
-	case WIRE_MEMORY_END:
-		sentry_remembered(sentry, message);
-		break;
-	default: break;         /* not the keeper's to say */
+	case WIRE_MEMORY_BLOCKS:
+	case WIRE_MEMORY_SOURCES:
+	case WIRE_MEMORY_SERVED:
+	case WIRE_MEMORY_CUSTOMERS:
+	case WIRE_MEMORY_END: sentry_remembered(sentry, message); break;
+	default: break; /* not the keeper's to say */
 	}
 }

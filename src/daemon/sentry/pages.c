@@ -10,9 +10,10 @@
 
 /* Every page begins with `next` and `count`. */
 _Static_assert(offsetof(struct wire_blocks, count) == offsetof(struct wire_sources, count) &&
-	       offsetof(struct wire_blocks, count) == offsetof(struct wire_allows, count) &&
-	       offsetof(struct wire_blocks, count) == offsetof(struct wire_protects, count) &&
-	       offsetof(struct wire_blocks, count) == offsetof(struct wire_served, count), "pages begin alike");
+		       offsetof(struct wire_blocks, count) == offsetof(struct wire_allows, count) &&
+		       offsetof(struct wire_blocks, count) == offsetof(struct wire_protects, count) &&
+		       offsetof(struct wire_blocks, count) == offsetof(struct wire_served, count),
+	       "pages begin alike");
 
 static uint32_t read_blocks(struct sentry *sentry, uint32_t cursor, size_t *count)
 {
@@ -41,12 +42,12 @@ static uint32_t read_services(struct sentry *sentry, uint32_t cursor, size_t *co
 }
 
 static const struct {
-	enum wire_type type;            /* of the message that carries the page */
+	enum wire_type type; /* of the message that carries the page */
 	uint32_t (*read)(struct sentry *, uint32_t cursor, size_t *count);
 } pages[] = {
-	{ WIRE_BLOCKS, read_blocks },	      { WIRE_SOURCES, read_sources },
-	{ WIRE_ALLOWS, read_allows },	      { WIRE_PROTECTS, read_protects },
-	{ WIRE_MEMORY_BLOCKS, read_blocks },  { WIRE_MEMORY_SOURCES, read_sources },
+	{ WIRE_BLOCKS, read_blocks },          { WIRE_SOURCES, read_sources },
+	{ WIRE_ALLOWS, read_allows },          { WIRE_PROTECTS, read_protects },
+	{ WIRE_MEMORY_BLOCKS, read_blocks },   { WIRE_MEMORY_SOURCES, read_sources },
 	{ WIRE_MEMORY_SERVED, read_services },
 };
 

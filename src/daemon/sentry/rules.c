@@ -11,7 +11,7 @@
 
 #include "internal.h"
 
-#define LOAD_BATCH 16384        /* elements in one transaction */
+#define LOAD_BATCH 16384 /* elements in one transaction */
 
 static enum nft_mode mode_of(const struct sentry *sentry)
 {
@@ -29,11 +29,11 @@ int sentry_rules_apply(struct sentry *sentry)
 	return error == -ENOENT ? sentry_rules_load(sentry) : error;
 }
 
-#define REFUSED_MAX 4096        /* elements that the engine does not take over, in one load */
+#define REFUSED_MAX 4096 /* elements that the engine does not take over, in one load */
 
 struct adoption {
 	struct sentry *sentry;
-	bool fresh;             /* the engine knows nothing yet: what stands in the kernel is news to it */
+	bool fresh; /* the engine knows nothing yet: what stands in the kernel is news to it */
 	uint32_t count;
 	size_t refused_count;
 	struct nft_element refused[REFUSED_MAX];
@@ -57,7 +57,9 @@ static void adopt(void *context, enum nft_list list, const struct prefix *source
 	bool manual = list == NFT_HARD && (left_ms == 0 || source->len < 48);
 	struct block_view block = {
 		.source = *source,
-		.grade = list == NFT_SOFT ? GRADE_BLOCK : manual ? GRADE_MANUAL : GRADE_BAN,
+		.grade = list == NFT_SOFT ? GRADE_BLOCK
+			 : manual         ? GRADE_MANUAL
+					  : GRADE_BAN,
 		.times = 1,
 		.since_ms = now_ms,
 		.until_ms = left_ms ? now_ms + left_ms : 0,
@@ -130,7 +132,7 @@ static int fill_and_arm(struct sentry *sentry, const struct adoption *adoption)
 	sentry_allow_sync(sentry);
 	/* Allowed or protected meanwhile: what the engine does not know must not stand in the kernel. */
 	nft_delete(sentry->nft, adoption->refused, adoption->refused_count);
-	error = adoption->fresh ? 0 : add_blocks(sentry);       /* else it knows those alone that stand there */
+	error = adoption->fresh ? 0 : add_blocks(sentry); /* else it knows those alone that stand there */
 	if (error)
 		sentry_notice(sentry, EVENT_FAILED, "some blocks could not be put back: %s", strerror(-error));
 	sentry->rules.mode = mode_of(sentry);
@@ -205,8 +207,9 @@ int sentry_resume(struct sentry *sentry)
 	sentry->paused_until_ms = 0;
 	error = sentry_rules_apply(sentry);
 	if (error) {
-		sentry->heal_failed = true;     /* tried again each second */
-		sentry_notice(sentry, EVENT_FAILED, "cannot resume yet: %s; trying again each second", strerror(-error));
+		sentry->heal_failed = true; /* tried again each second */
+		sentry_notice(sentry, EVENT_FAILED, "cannot resume yet: %s; trying again each second",
+			      strerror(-error));
 	} else {
 		sentry_notice(sentry, EVENT_NOTICE, "resumed: picket is on guard again");
 	}

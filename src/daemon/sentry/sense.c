@@ -9,7 +9,7 @@
  */
 #include "internal.h"
 
-#define READ_BATCH 64           /* packets a turn of the loop: other work is never far away */
+#define READ_BATCH 64 /* packets a turn of the loop: other work is never far away */
 
 /* A chain of headers so long that it hides what is behind it: no honest stack builds one, but ours would walk to
  * its end and answer. */
@@ -67,14 +67,14 @@ static bool changes_sets(const struct actions *actions)
 static bool judge(void *context, const struct nfqueue_packet *packet)
 {
 	struct sentry *sentry = context;
-	struct probe probe = { .port = (uint8_t)packet->class };
+	struct probe probe = { .port = (uint8_t)packet->number };
 	int64_t started_ns = latency_now_ns();
 	enum packet_result result = packet_parse(packet->data, packet->copied, packet->checksum_ready, &probe.packet);
 
 	sentry->rejected[result]++;
 	bool pass = !hides_behind_headers(result) || sentry->rules.mode != NFT_BLOCK;
 
-	if (!packet_is_set(result) || packet->class >= PROBE_PORT_COUNT || !sentry->engine)
+	if (!packet_is_set(result) || packet->number >= PROBE_PORT_COUNT || !sentry->engine)
 		return pass;
 	if (is_doctors(sentry, &probe.packet)) {
 		sentry->probe_packets++;
@@ -95,7 +95,7 @@ void sentry_read_queue(struct sentry *sentry)
 	int got = nfqueue_read(sentry->start->queue, READ_BATCH, judge, sentry);
 
 	if (got < 0)
-		event_base_loopbreak(sentry->base);     /* the queue is gone: end, and be started anew */
+		event_base_loopbreak(sentry->base); /* the queue is gone: end, and be started anew */
 }
 
 bool sentry_trap_hit(void *context, const struct probe *probe)

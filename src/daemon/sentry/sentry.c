@@ -103,8 +103,9 @@ static void on_supervisor(evutil_socket_t fd, short what, void *context)
 	/* The kernel's notifications can be had once the first configuration has opened its side, and only then is
 	 * there an engine for
 	 * what the keeper has to say: it begins with what was remembered. */
-	if (!began && sentry->nft && (!listen_to(sentry, nft_watch_fd(sentry->nft), on_watch) ||
-				      !listen_to(sentry, sentry->start->keeper_fd, on_keeper)))
+	if (!began && sentry->nft &&
+	    (!listen_to(sentry, nft_watch_fd(sentry->nft), on_watch) ||
+	     !listen_to(sentry, sentry->start->keeper_fd, on_keeper)))
 		event_base_loopbreak(sentry->base);
 }
 
@@ -120,7 +121,7 @@ static int add_signal(struct sentry *sentry)
 {
 	struct event *end = evsignal_new(sentry->base, SIGTERM, on_end, sentry);
 
-	signal(SIGINT, SIG_IGN);        /* ^C reaches the whole foreground group; the supervisor ends us in order */
+	signal(SIGINT, SIG_IGN); /* ^C reaches the whole foreground group; the supervisor ends us in order */
 	signal(SIGPIPE, SIG_IGN);
 	return end && event_add(end, NULL) == 0 ? 0 : -ENOMEM;
 }
@@ -152,8 +153,10 @@ static int open_senses(struct sentry *sentry)
 	if (error)
 		return error;
 	return listen_to(sentry, nfqueue_fd(sentry->start->queue), on_queue) &&
-	       listen_to(sentry, routes_fd(sentry->routes), on_routes) &&
-	       listen_to(sentry, sentry->start->supervisor_fd, on_supervisor) ? 0 : -ENOMEM;
+			       listen_to(sentry, routes_fd(sentry->routes), on_routes) &&
+			       listen_to(sentry, sentry->start->supervisor_fd, on_supervisor)
+		       ? 0
+		       : -ENOMEM;
 }
 
 static int confine(const struct sentry_start *start)

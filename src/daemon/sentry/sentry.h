@@ -13,7 +13,7 @@
 
 struct sentry_start {
 	int supervisor_fd, keeper_fd;
-	struct nfqueue *queue;          /* the supervisor keeps a copy and never reads it */
+	struct nfqueue *queue; /* the supervisor keeps a copy and never reads it */
 	uid_t uid;
 	gid_t gid;
 	bool sandbox;

@@ -27,7 +27,7 @@ void sentry_world_routes(struct sentry *sentry)
 
 	sentry->routes_stale = false;
 	if (!view || routes_dump(sentry->routes, view) < 0) {
-		sentry->routes_stale = true;            /* again in a second */
+		sentry->routes_stale = true; /* again in a second */
 		free(view);
 		return;
 	}
@@ -80,8 +80,8 @@ void sentry_world_listeners(struct sentry *sentry)
 	free(found);
 }
 
-#define CUSTOMERS_EVERY_MS 600000
-#define CUSTOMERS_LONG_MS  50           /* a reading that holds up the queue for longer comes half as often */
+#define CUSTOMERS_EVERY_MS  600000
+#define CUSTOMERS_LONG_MS   50 /* a reading that holds up the queue for longer comes half as often */
 #define CUSTOMERS_SELDOM_MS (24 * 3600 * 1000)
 
 static int64_t monotonic_ms(void)

@@ -18,7 +18,7 @@
 #include "sentry/sentry.h"
 #include "internal.h"
 
-#define DESCRIPTORS 8192        /* traps and clients of the control socket */
+#define DESCRIPTORS 8192 /* traps and clients of the control socket */
 
 /* Whose ends are whose. */
 struct wires {
@@ -68,8 +68,13 @@ static void become(struct supervisor *s, const char *name, int *kept, size_t cou
 static void __attribute__((noreturn)) be_sentry(struct supervisor *s, const struct wires *wires)
 {
 	const struct sentry_start start = {
-		.supervisor_fd = wires->to_sentry[1], .keeper_fd = wires->between[0], .queue = s->queue,
-		.uid = s->uid, .gid = s->gid, .sandbox = s->config->sandbox, .verbose = s->options->verbose,
+		.supervisor_fd = wires->to_sentry[1],
+		.keeper_fd = wires->between[0],
+		.queue = s->queue,
+		.uid = s->uid,
+		.gid = s->gid,
+		.sandbox = s->config->sandbox,
+		.verbose = s->options->verbose,
 	};
 	int kept[] = { start.supervisor_fd, start.keeper_fd, nfqueue_fd(s->queue) };
 
@@ -80,9 +85,15 @@ static void __attribute__((noreturn)) be_sentry(struct supervisor *s, const stru
 static void __attribute__((noreturn)) be_keeper(struct supervisor *s, const struct wires *wires)
 {
 	struct keeper_start start = {
-		.supervisor_fd = wires->to_keeper[1], .sentry_fd = wires->between[1], .control_fd = s->control_fd,
-		.uid = s->uid, .gid = s->gid, .sandbox = s->config->sandbox, .to_stderr = s->options->foreground,
-		.verbose = s->options->verbose, .admin_gid = s->admin_gid,
+		.supervisor_fd = wires->to_keeper[1],
+		.sentry_fd = wires->between[1],
+		.control_fd = s->control_fd,
+		.uid = s->uid,
+		.gid = s->gid,
+		.sandbox = s->config->sandbox,
+		.to_stderr = s->options->foreground,
+		.verbose = s->options->verbose,
+		.admin_gid = s->admin_gid,
 	};
 	int kept[] = { start.supervisor_fd, start.sentry_fd, start.control_fd };
 
@@ -159,8 +170,9 @@ static void let_all_pass(struct supervisor *s)
 
 static void tell_death(struct supervisor *s, const struct child *child, const siginfo_t *info)
 {
-	const char *then = s->stage == STAGE_SERVING ?
-			   "; ending all, the kernel keeps blocking what is blocked and passes the rest" : "";
+	const char *then = s->stage == STAGE_SERVING
+				   ? "; ending all, the kernel keeps blocking what is blocked and passes the rest"
+				   : "";
 
 	if (info->si_code == CLD_EXITED)
 		journal_log(s->journal, LOG_ERR, "the %s ended (exit status %d)%s", child->name, info->si_status, then);

@@ -18,7 +18,12 @@ static const struct {
 	size_t offset, size;
 	bool text;
 } fixed[] = {
-#define FIXED(name, field, text) { name, offsetof(struct config, field), sizeof(((struct config *)0)->field), text }
+/* clang-format off: a macro that is a row */
+#define FIXED(name, field, text)                                                                                       \
+	{                                                                                                              \
+		name, offsetof(struct config, field), sizeof(((struct config *)0)->field), text                        \
+	}
+	/* clang-format on */
 	FIXED("run_dir", run_dir, true),
 	FIXED("state_dir", state_dir, true),
 	FIXED("table", table, true),
@@ -145,7 +150,9 @@ void supervisor_reload(struct supervisor *s, uint32_t asked_by)
 		config->engine.observe = 1;
 		config->rules.mode = NFT_OBSERVE;
 	}
-	s->reload = (struct reload){ .config = config, .id = ++s->last_id, .asked_by = asked_by,
+	s->reload = (struct reload){ .config = config,
+				     .id = ++s->last_id,
+				     .asked_by = asked_by,
 				     .deadline_ms = supervisor_now_ms() + SUPERVISOR_RELOAD_S * 1000 };
 	char changed[WIRE_TEXT_MAX];
 	struct writer w = writer_over(changed, sizeof(changed));

@@ -17,30 +17,30 @@
 #include "options.h"
 #include "wire/wire.h"
 
-#define SUPERVISOR_QUEUES      3
-#define SUPERVISOR_START_S     30       /* the sentry must be ready by then */
-#define SUPERVISOR_PATIENCE_S  6        /* a child told to end has so long, then it is killed */
-#define SUPERVISOR_RELOAD_S    10       /* the sentry must have taken a new configuration by then */
-#define SUPERVISOR_TURN        256      /* messages before others get their turn */
+#define SUPERVISOR_QUEUES     3
+#define SUPERVISOR_START_S    30  /* the sentry must be ready by then */
+#define SUPERVISOR_PATIENCE_S 6   /* a child told to end has so long, then it is killed */
+#define SUPERVISOR_RELOAD_S   10  /* the sentry must have taken a new configuration by then */
+#define SUPERVISOR_TURN       256 /* messages before others get their turn */
 
 struct child {
 	const char *name;
-	pid_t pid;                      /* 0: not running */
-	int fd;                         /* our end of the wire; -1: closed */
+	pid_t pid; /* 0: not running */
+	int fd;    /* our end of the wire; -1: closed */
 	struct event *wire;
 	bool told_to_end;
 };
 
-#define SUPERVISOR_BEATS_MISSED 5       /* then the sentry hangs, and whoever it holds packets of is cut off: it is ended */
+#define SUPERVISOR_BEATS_MISSED 5 /* then the sentry hangs, and whoever it holds packets of is cut off: it is ended */
 
 enum stage { STAGE_STARTING, STAGE_SERVING, STAGE_ENDING };
 
 /* A reload under way. */
 struct reload {
-	struct config *config;          /* NULL: none is */
-	uint32_t id;                    /* of the question to the sentry */
-	uint32_t asked_by;              /* id of the keeper's request; 0: a signal */
-	char note[WIRE_TEXT_MAX];       /* what an admin should know when it is done */
+	struct config *config;    /* NULL: none is */
+	uint32_t id;              /* of the question to the sentry */
+	uint32_t asked_by;        /* id of the keeper's request; 0: a signal */
+	char note[WIRE_TEXT_MAX]; /* what an admin should know when it is done */
 	int64_t deadline_ms;
 };
 
@@ -53,7 +53,7 @@ struct supervisor {
 	struct event *signals[4], *tick, *deadline, *watchdog;
 	int ready_fd;
 	enum stage stage;
-	unsigned missed_beats;          /* of the sentry, in our own seconds: a suspended or starved machine counts none */
+	unsigned missed_beats; /* of the sentry, in our own seconds: a suspended or starved machine counts none */
 	int status;
 	bool table_loaded;
 
@@ -74,7 +74,7 @@ struct supervisor {
 	struct wire_message message;
 };
 
-int64_t supervisor_now_ms(void);        /* monotonic */
+int64_t supervisor_now_ms(void); /* monotonic */
 /* Ends everything in order; the first status counts. */
 void supervisor_end(struct supervisor *supervisor, int status);
 /* The sentry is ready: tells the launcher, the service manager and the log. */

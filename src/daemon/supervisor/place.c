@@ -39,7 +39,8 @@ static int find_accounts(struct supervisor *s)
 	if (!user) {
 		journal_log(s->journal, LOG_ERR,
 			    "user '%s' does not exist: \"make install\" or the package creates it, "
-			    "or set another with user = \"...\"", s->config->user);
+			    "or set another with user = \"...\"",
+			    s->config->user);
 		return -1;
 	}
 	if (user->pw_uid == 0) {

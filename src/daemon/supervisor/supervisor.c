@@ -165,7 +165,7 @@ static int open_loop(struct supervisor *s)
 static void close_loop(struct supervisor *s)
 {
 	struct event *events[] = { s->signals[0], s->signals[1], s->signals[2], s->signals[3],
-				   s->tick,	  s->deadline,	 s->watchdog };
+				   s->tick,       s->deadline,   s->watchdog };
 
 	supervisor_wire_close(&s->sentry);
 	supervisor_wire_close(&s->keeper);
@@ -185,7 +185,7 @@ static void leave_terminal(struct supervisor *s)
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 
 	if (open_journal(s, false) < 0)
-		return;                 /* lines are lost, nothing else */
+		return; /* lines are lost, nothing else */
 	for (int fd = 0; null >= 0 && fd < 3; fd++)
 		dup2(null, fd);
 	if (null > 2)

@@ -43,15 +43,12 @@ static bool of_sentry(struct supervisor *s)
 			return false;
 		supervisor_config_answered(s, message->header.id, &message->body.result);
 		return true;
-	case WIRE_BEAT:
-		s->missed_beats = 0;
-		return true;
+	case WIRE_BEAT: s->missed_beats = 0; return true;
 	case WIRE_READY:
 		if (s->stage == STAGE_STARTING)
 			supervisor_ready(s);
 		return true;
-	default:
-		return false;
+	default: return false;
 	}
 }
 
@@ -77,8 +74,7 @@ static bool of_keeper(struct supervisor *s)
 			return false;
 		supervisor_allow_save(s, message->header.id, order);
 		return true;
-	default:
-		return false;
+	default: return false;
 	}
 }
 

@@ -7,17 +7,17 @@
 
 #include <stdint.h>
 
-#define LATENCY_BUCKETS 12              /* the last one has no upper bound */
+#define LATENCY_BUCKETS 12 /* the last one has no upper bound */
 
 struct latency {
-	uint64_t buckets[LATENCY_BUCKETS];      /* each counts its own alone, not those below */
+	uint64_t buckets[LATENCY_BUCKETS]; /* each counts its own alone, not those below */
 	uint64_t count, sum_ns;
 };
 
 /* Upper bounds of all buckets but the last. */
 extern const uint32_t latency_bounds_us[LATENCY_BUCKETS - 1];
 
-int64_t latency_now_ns(void);           /* monotonic */
+int64_t latency_now_ns(void); /* monotonic */
 void latency_add(struct latency *latency, int64_t ns);
 
 #endif

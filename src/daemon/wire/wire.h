@@ -17,91 +17,100 @@
 #include "nft/nft.h"
 #include "trap/trap.h"
 
-#define WIRE_ALLOW_BATCH   256
-#define WIRE_PROTECT_BATCH 256
-#define WIRE_BLOCK_BATCH   64
-#define WIRE_SOURCE_BATCH  32
-#define WIRE_SERVED_BATCH  256
+#define WIRE_ALLOW_BATCH    256
+#define WIRE_PROTECT_BATCH  256
+#define WIRE_BLOCK_BATCH    64
+#define WIRE_SOURCE_BATCH   32
+#define WIRE_SERVED_BATCH   256
 #define WIRE_CUSTOMER_BATCH 256
-#define WIRE_TEXT_MAX      256
-#define WIRE_RANGES_MAX    128          /* of trapped ports, in a status */
+#define WIRE_TEXT_MAX       256
+#define WIRE_RANGES_MAX     128 /* of trapped ports, in a status */
 
 /* Where the doctor's probes come from: addresses that nobody has (RFC 5737, RFC 3849). */
-#define WIRE_PROBE_V4 "192.0.2.0/24"
-#define WIRE_PROBE_V6 "2001:db8:7069:636b::/64"
+#define WIRE_PROBE_V4     "192.0.2.0/24"
+#define WIRE_PROBE_V6     "2001:db8:7069:636b::/64"
 #define WIRE_PROBE_MS_MAX 30000
 
 enum wire_type {
 	WIRE_NONE,
 	/* supervisor -> sentry: the configuration, at start and at each reload, in this order */
-	WIRE_CONFIG,            /* wire_config: the daemon's settings; the allow list that follows replaces the configured one */
-	WIRE_CONFIG_ALLOW,      /* wire_prefixes, any number of times */
-	WIRE_CONFIG_END,        /* wire_empty; answered by WIRE_RESULT */
+	WIRE_CONFIG, /* wire_config: the daemon's settings; the allow list that follows replaces the configured one */
+	WIRE_CONFIG_ALLOW, /* wire_prefixes, any number of times */
+	WIRE_CONFIG_END,   /* wire_empty; answered by WIRE_RESULT */
 	/* sentry -> supervisor, keeper */
-	WIRE_READY,             /* wire_empty: rules are loaded, traps are open */
-	WIRE_EVENT,             /* struct event; also supervisor -> keeper (notices), keeper -> supervisor (EVENT_EXPOSURE alone) */
-	WIRE_RESULT,            /* wire_result: the answer to a command, with the id of the question */
+	WIRE_READY, /* wire_empty: rules are loaded, traps are open */
+	WIRE_EVENT, /* struct event; also supervisor -> keeper (notices), keeper -> supervisor (EVENT_EXPOSURE alone) */
+	WIRE_RESULT, /* wire_result: the answer to a command, with the id of the question */
 	/* keeper -> sentry: questions, each answered by the message named */
-	WIRE_ASK_STATUS,        /* wire_empty -> WIRE_STATUS */
-	WIRE_ASK_BLOCKS,        /* wire_cursor -> WIRE_BLOCKS */
-	WIRE_ASK_SOURCES,       /* wire_cursor -> WIRE_SOURCES */
-	WIRE_ASK_ALLOWS,        /* wire_cursor -> WIRE_ALLOWS */
-	WIRE_ASK_PROTECTS,      /* wire_cursor -> WIRE_PROTECTS */
-	WIRE_ASK_EXPLAIN,       /* wire_order (source) -> WIRE_EXPLAIN */
+	WIRE_ASK_STATUS,   /* wire_empty -> WIRE_STATUS */
+	WIRE_ASK_BLOCKS,   /* wire_cursor -> WIRE_BLOCKS */
+	WIRE_ASK_SOURCES,  /* wire_cursor -> WIRE_SOURCES */
+	WIRE_ASK_ALLOWS,   /* wire_cursor -> WIRE_ALLOWS */
+	WIRE_ASK_PROTECTS, /* wire_cursor -> WIRE_PROTECTS */
+	WIRE_ASK_EXPLAIN,  /* wire_order (source) -> WIRE_EXPLAIN */
 	/* keeper -> sentry: orders, each answered by WIRE_RESULT */
-	WIRE_BLOCK,             /* wire_order */
-	WIRE_UNBLOCK,           /* wire_order */
-	WIRE_UNBLOCK_ALL,       /* wire_empty */
-	WIRE_ALLOW,             /* wire_order: duration_ms 0 for good */
-	WIRE_DISALLOW,          /* wire_order */
-	WIRE_MODE,              /* wire_order: value is enum nft_mode, OBSERVE or BLOCK */
-	WIRE_PAUSE,             /* wire_order: duration_ms 0 until resumed */
-	WIRE_RESUME,            /* wire_empty */
-	WIRE_PROTECT,           /* wire_protect: replaces all of its `why`; no answer */
+	WIRE_BLOCK,       /* wire_order */
+	WIRE_UNBLOCK,     /* wire_order */
+	WIRE_UNBLOCK_ALL, /* wire_empty */
+	WIRE_ALLOW,       /* wire_order: duration_ms 0 for good */
+	WIRE_DISALLOW,    /* wire_order */
+	WIRE_MODE,        /* wire_order: value is enum nft_mode, OBSERVE or BLOCK */
+	WIRE_PAUSE,       /* wire_order: duration_ms 0 until resumed */
+	WIRE_RESUME,      /* wire_empty */
+	WIRE_PROTECT,     /* wire_protect: replaces all of its `why`; no answer */
 	/* sentry -> keeper: answers */
-	WIRE_STATUS, WIRE_BLOCKS, WIRE_SOURCES, WIRE_ALLOWS, WIRE_PROTECTS, WIRE_EXPLAIN,
+	WIRE_STATUS,
+	WIRE_BLOCKS,
+	WIRE_SOURCES,
+	WIRE_ALLOWS,
+	WIRE_PROTECTS,
+	WIRE_EXPLAIN,
 	/* keeper -> supervisor */
-	WIRE_RELOAD,            /* wire_empty; answered by WIRE_TEXT for each mistake, then WIRE_RESULT */
-	WIRE_ALLOW_SAVE,        /* wire_order: value 1 adds to the allow file, 0 removes; answered by WIRE_RESULT */
+	WIRE_RELOAD,     /* wire_empty; answered by WIRE_TEXT for each mistake, then WIRE_RESULT */
+	WIRE_ALLOW_SAVE, /* wire_order: value 1 adds to the allow file, 0 removes; answered by WIRE_RESULT */
 	/* supervisor -> keeper */
-	WIRE_TEXT,              /* wire_text */
-	WIRE_HOOKS,             /* wire_hooks: hook counters, once a second while they change */
+	WIRE_TEXT,  /* wire_text */
+	WIRE_HOOKS, /* wire_hooks: hook counters, once a second while they change */
 	/* keeper -> sentry */
-	WIRE_PROBE,             /* wire_order: for duration_ms (at most WIRE_PROBE_MS_MAX; 0: no longer) packets from
+	WIRE_PROBE, /* wire_order: for duration_ms (at most WIRE_PROBE_MS_MAX; 0: no longer) packets from
 				 * WIRE_PROBE_V4 and _V6 are counted instead of judged; answered by WIRE_RESULT */
 	/* Memory, in this order. keeper -> sentry, once: what was remembered. sentry -> keeper, every ten minutes
 	 * and at a stop: what is
 	 * to be remembered. */
-	WIRE_MEMORY_BEGIN,      /* wire_empty */
-	WIRE_MEMORY_BLOCKS,     /* wire_blocks */
-	WIRE_MEMORY_SOURCES,    /* wire_sources */
-	WIRE_MEMORY_SERVED,     /* wire_served */
-	WIRE_MEMORY_CUSTOMERS,  /* wire_customers */
-	WIRE_MEMORY_END,        /* wire_empty */
+	WIRE_MEMORY_BEGIN,     /* wire_empty */
+	WIRE_MEMORY_BLOCKS,    /* wire_blocks */
+	WIRE_MEMORY_SOURCES,   /* wire_sources */
+	WIRE_MEMORY_SERVED,    /* wire_served */
+	WIRE_MEMORY_CUSTOMERS, /* wire_customers */
+	WIRE_MEMORY_END,       /* wire_empty */
 	/* sentry -> supervisor */
-	WIRE_BEAT,              /* wire_empty: once a second, from the loop that judges packets */
+	WIRE_BEAT, /* wire_empty: once a second, from the loop that judges packets */
 	WIRE_TYPE_COUNT
 };
 
 struct wire_header {
-	uint16_t type;          /* enum wire_type */
+	uint16_t type; /* enum wire_type */
 	uint16_t reserved;
-	uint32_t id;            /* of a question; its answers carry the same */
+	uint32_t id; /* of a question; its answers carry the same */
 };
 
-struct wire_empty { uint32_t zero; };
-struct wire_cursor { uint32_t cursor; };
+struct wire_empty {
+	uint32_t zero;
+};
+struct wire_cursor {
+	uint32_t cursor;
+};
 
 struct wire_config {
 	struct engine_config engine;
 	struct nft_rules rules;
 	char table[NFT_TABLE_NAME_MAX];
 	char banner[TRAP_BANNER_MAX];
-	uint32_t hook_events;   /* bit per enum event_type that some hook wants */
+	uint32_t hook_events; /* bit per enum event_type that some hook wants */
 };
 
 struct wire_prefixes {
-	uint32_t count;         /* <= WIRE_ALLOW_BATCH */
+	uint32_t count; /* <= WIRE_ALLOW_BATCH */
 	struct prefix items[WIRE_ALLOW_BATCH];
 };
 
@@ -114,21 +123,23 @@ struct wire_order {
 };
 
 struct wire_protect {
-	uint32_t why;           /* enum protect_why: RESOLVER, NTP, DHCP, LOGIN */
-	uint32_t more;          /* 1: more of the same why follow; 0: the last one */
-	uint32_t first;         /* 1: the first one, replaces what was there */
+	uint32_t why;   /* enum protect_why: RESOLVER, NTP, DHCP, LOGIN */
+	uint32_t more;  /* 1: more of the same why follow; 0: the last one */
+	uint32_t first; /* 1: the first one, replaces what was there */
 	uint32_t count;
 	struct addr items[WIRE_PROTECT_BATCH];
 };
 
 struct wire_result {
-	uint32_t result;        /* enum engine_result */
-	int32_t error;          /* errno where the kernel refused, else 0 */
-	uint32_t count;         /* how many were unblocked, freed, ... */
-	char text[WIRE_TEXT_MAX];       /* what an admin should know; may be empty */
+	uint32_t result;          /* enum engine_result */
+	int32_t error;            /* errno where the kernel refused, else 0 */
+	uint32_t count;           /* how many were unblocked, freed, ... */
+	char text[WIRE_TEXT_MAX]; /* what an admin should know; may be empty */
 };
 
-struct wire_text { char text[1024]; };
+struct wire_text {
+	char text[1024];
+};
 
 struct wire_status {
 	struct engine_status engine;
@@ -136,33 +147,52 @@ struct wire_status {
 	struct nft_counters kernel;
 	struct trap_stats trap;
 	uint64_t rejected[PACKET_RESULT_COUNT];
-	uint64_t events_lost;           /* that the keeper did not take in time */
-	uint64_t kernel_refused;        /* elements the kernel did not take */
-	uint64_t fail_open;             /* packets that the kernel passed because we were too slow */
+	uint64_t events_lost;    /* that the keeper did not take in time */
+	uint64_t kernel_refused; /* elements the kernel did not take */
+	uint64_t fail_open;      /* packets that the kernel passed because we were too slow */
 	int64_t started_ms, now_ms;
-	int64_t paused_until_ms;        /* 0: not paused or until resumed */
-	uint32_t mode;                  /* enum nft_mode now in force */
+	int64_t paused_until_ms; /* 0: not paused or until resumed */
+	uint32_t mode;           /* enum nft_mode now in force */
 	uint32_t native_queue;
-	uint32_t interface_count;       /* 0: all but loopback */
+	uint32_t interface_count; /* 0: all but loopback */
 	char interfaces[NFT_INTERFACES_MAX][16];
-	uint32_t traps_tcp, traps_udp;  /* trapped ports */
-	struct nft_port_range trap_tcp[WIRE_RANGES_MAX], trap_udp[WIRE_RANGES_MAX]; /* the first ones; {0, 0} ends them */
+	uint32_t traps_tcp, traps_udp; /* trapped ports */
+	struct nft_port_range trap_tcp[WIRE_RANGES_MAX],
+		trap_udp[WIRE_RANGES_MAX]; /* the first ones; {0, 0} ends them */
 	char table[NFT_TABLE_NAME_MAX];
-	uint32_t queue_number;          /* first of three */
-	uint32_t healing;               /* 1: the kernel side could not be put back yet */
-	uint64_t probe_packets;         /* counted instead of judged: the doctor's */
-	struct latency judging;         /* from a packet read to what its verdict is */
-	struct latency deciding;        /* the same of those that changed the kernel's sets, with its acknowledgement */
+	uint32_t queue_number;   /* first of three */
+	uint32_t healing;        /* 1: the kernel side could not be put back yet */
+	uint64_t probe_packets;  /* counted instead of judged: the doctor's */
+	struct latency judging;  /* from a packet read to what its verdict is */
+	struct latency deciding; /* the same of those that changed the kernel's sets, with its acknowledgement */
 };
 
-struct wire_blocks { uint32_t next, count; struct block_view items[WIRE_BLOCK_BATCH]; };
-struct wire_sources { uint32_t next, count; struct source_view items[WIRE_SOURCE_BATCH]; };
-struct wire_allows { uint32_t next, count; struct allow_view items[WIRE_ALLOW_BATCH]; };
-struct wire_protects { uint32_t next, count; struct protected_view items[WIRE_PROTECT_BATCH]; };
+struct wire_blocks {
+	uint32_t next, count;
+	struct block_view items[WIRE_BLOCK_BATCH];
+};
+struct wire_sources {
+	uint32_t next, count;
+	struct source_view items[WIRE_SOURCE_BATCH];
+};
+struct wire_allows {
+	uint32_t next, count;
+	struct allow_view items[WIRE_ALLOW_BATCH];
+};
+struct wire_protects {
+	uint32_t next, count;
+	struct protected_view items[WIRE_PROTECT_BATCH];
+};
 
 /* `next` is not used in memory messages. */
-struct wire_served { uint32_t next, count; struct served_view items[WIRE_SERVED_BATCH]; };
-struct wire_customers { uint32_t next, count; struct nft_customer items[WIRE_CUSTOMER_BATCH]; };
+struct wire_served {
+	uint32_t next, count;
+	struct served_view items[WIRE_SERVED_BATCH];
+};
+struct wire_customers {
+	uint32_t next, count;
+	struct nft_customer items[WIRE_CUSTOMER_BATCH];
+};
 
 struct wire_hooks {
 	uint64_t started, succeeded, failed, timed_out, turned_away;
@@ -203,6 +233,6 @@ int wire_send_patiently(int fd, enum wire_type type, const void *body, int patie
 /* 1: a message is in *out. 0: nothing there. -EPIPE: the other side is gone. -EBADMSG: one of wrong length or
  * unknown type was thrown away. */
 int wire_receive(int fd, struct wire_message *out);
-size_t wire_body_len(enum wire_type type);      /* 0: no such type */
+size_t wire_body_len(enum wire_type type); /* 0: no such type */
 
 #endif
