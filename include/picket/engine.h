@@ -216,9 +216,9 @@ struct engine_status {
 	uint64_t probes, evidence_total;
 	uint64_t evidence[EVIDENCE_KIND_COUNT];
 	uint64_t alerts, blocks_total, bans_total, expiries;
-	uint64_t spared_allowed, spared_protected, spared_storm, spared_decoy;
-	uint64_t evicted;     /* sources that gave way in a full table */
-	uint64_t turned_away; /* probes of new sources that found no room */
+	uint64_t exempt_allowed, exempt_protected, exempt_storm, exempt_decoy;
+	uint64_t evicted; /* sources that gave way in a full table */
+	uint64_t dropped; /* probes of new sources that found no room */
 	uint64_t allow_full, protect_full, blocks_full;
 	uint64_t duplicates; /* probes that added no evidence: seen before within 24 h */
 };

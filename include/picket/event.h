@@ -23,7 +23,7 @@ enum event_type {
 	EVENT_BAN,         /* hard */
 	EVENT_UNBLOCK,     /* lifted by an admin, or by an allow */
 	EVENT_EXPIRE,      /* its time was up */
-	EVENT_SPARED,      /* would have been blocked; a safeguard says no (text names it) */
+	EVENT_EXEMPT,      /* would have been blocked; a safeguard says no (text names it) */
 	EVENT_STORM,       /* the bucket ran dry, or refilled (text) */
 	EVENT_DISTRIBUTED, /* many sources sweep together */
 	EVENT_FAILED,      /* the kernel refused a block (text says why) */

@@ -52,8 +52,9 @@ struct evidence {
 	uint16_t port;     /* destination port; IP protocol number for EVIDENCE_PROTOCOL; 0 where none */
 	uint16_t host_tag; /* keyed hash of our address that was probed */
 	uint8_t weight;    /* in 1/EVIDENCE_NAT nats; 0: seen, counted nothing (yet) */
-	uint8_t kind;      /* enum evidence_kind */
-};
+	uint8_t kind;      /* enum evidence_kind; EVIDENCE_NONE: an empty place, and all behind it are empty too */
+} __attribute__((packed));
+_Static_assert(sizeof(struct evidence) == 10, "a piece of evidence is 10 bytes");
 
 enum evidence_class evidence_class(enum evidence_kind kind);
 const char *evidence_name(enum evidence_kind kind);      /* "syn", "xmas", ...: JSON and metrics */

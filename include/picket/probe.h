@@ -9,7 +9,7 @@
 #include <picket/packet.h>
 
 /* Who answers for the destination, as the kernel's socket lookup said. */
-enum probe_port {
+enum probe_port_state {
 	PROBE_PORT_CLOSED,  /* no local socket */
 	PROBE_PORT_SERVED,  /* a local service: no evidence but for impossible flags */
 	PROBE_PORT_TRAPPED, /* one of our traps */
@@ -28,7 +28,7 @@ enum probe_trap {
 struct probe {
 	/* For a trap's report: src, dst, protocol, sport, dport are set, the rest is zero. */
 	struct packet packet;
-	uint8_t port;          /* enum probe_port */
+	uint8_t port_state;    /* enum probe_port_state */
 	uint8_t trap;          /* enum probe_trap */
 	uint8_t packet_result; /* enum packet_result: PACKET_OK, or one of the others that set a packet */
 };

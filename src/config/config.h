@@ -27,7 +27,7 @@ struct config {
 	char allow_file[PATH_MAX]; /* "" none */
 	char user[32];             /* sentry and keeper run as */
 	char table[NFT_TABLE_NAME_MAX];
-	struct nft_rules rules; /* mode, queue, way_back, interfaces, ports; trap_port_* are filled in later */
+	struct nft_rules rules; /* mode, queue, reverse_path, interfaces, ports; trap_port_* are filled in later */
 	bool keep_on_stop;      /* leave the table (blocks) in the kernel on a clean stop */
 	bool sandbox;           /* seccomp and Landlock; off for debugging alone */
 	char banner[TRAP_BANNER_MAX];

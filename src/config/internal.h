@@ -56,7 +56,7 @@ extern const size_t config_option_count;
 #define CONFIG_HOOK_SECTION "hook"
 
 /* The parsers of values (config_values.c). */
-config_parse_fn config_parse_mode, config_parse_bool, config_parse_way_back, config_parse_u8, config_parse_u16,
+config_parse_fn config_parse_mode, config_parse_bool, config_parse_reverse_path, config_parse_u8, config_parse_u16,
 	config_parse_u32, config_parse_alpha, config_parse_duration, config_parse_path, config_parse_path_or_none,
 	config_parse_table, config_parse_user, config_parse_banner, config_parse_prefix, config_parse_port,
 	config_parse_interface, config_parse_event, config_parse_command;

@@ -21,7 +21,7 @@ struct mistake {
 
 struct config_mistakes {
 	struct mistake items[CONFIG_MISTAKES_MAX];
-	size_t count, left_out;
+	size_t count, suppressed;
 	char files[FILES_MAX][PATH_MAX];
 	size_t file_count;
 };
@@ -76,7 +76,7 @@ void config_mistake(struct config_mistakes *mistakes, const char *file, int line
 	if (mistakes->count < CONFIG_MISTAKES_MAX)
 		mistakes->items[mistakes->count++] = new;
 	else
-		mistakes->left_out++;
+		mistakes->suppressed++;
 }
 
 static int compare(const void *left, const void *right)
@@ -103,7 +103,7 @@ void config_mistakes_tell(struct config_mistakes *mistakes, config_error_fn *err
 		writer_format(&w, " %s", m->text);
 		error(context, line);
 	}
-	if (mistakes->left_out) {
+	if (mistakes->suppressed) {
 		struct writer w = writer_over(line, sizeof(line));
 		writer_format(&w, "%s: more mistakes, not listed", mistakes->files[0]);
 		error(context, line);

@@ -36,7 +36,7 @@ const struct config_option config_options[] = {
 	{ NULL, "public_ports", config_parse_port, ROOT(rules.public_ports), COUNT(rules.public_count), .list = true },
 	{ NULL, "interfaces", config_parse_interface, ROOT(rules.interfaces), COUNT(rules.interface_count),
 	  .list = true },
-	{ NULL, "way_back", config_parse_way_back, .fallback = "strict" },
+	{ NULL, "way_back", config_parse_reverse_path, .fallback = "strict" },
 	{ NULL, "keep_on_stop", config_parse_bool, ROOT(keep_on_stop), .fallback = "false" },
 	{ NULL, "sandbox", config_parse_bool, ROOT(sandbox), .fallback = "true" },
 

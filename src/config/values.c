@@ -55,13 +55,13 @@ bool config_parse_bool(const struct config_value *v)
 	return refuse(v, "true or false");
 }
 
-bool config_parse_way_back(const struct config_value *v)
+bool config_parse_reverse_path(const struct config_value *v)
 {
 	bool strict = strcmp(v->text, "strict") == 0;
 
 	if (!strict && strcmp(v->text, "off") != 0)
 		return refuse(v, "strict or off");
-	v->config->rules.way_back = strict;
+	v->config->rules.reverse_path = strict;
 	return true;
 }
 

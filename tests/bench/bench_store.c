@@ -108,7 +108,7 @@ static void write_by_store(const char *directory, uint32_t rows)
 	printf("rows written          %.0f a second, longest commit of 2,000 rows %.0f ms, %lld bytes a row, %llu "
 	       "turned away\n",
 	       first / (now_s() - began), longest * 1e3, (long long)(stats.bytes / first),
-	       (unsigned long long)stats.turned_away);
+	       (unsigned long long)stats.dropped);
 	store_close(store);
 }
 

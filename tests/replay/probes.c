@@ -259,7 +259,7 @@ static struct probe make_probe(struct script *script, const struct manner *manne
 	return (struct probe){ .packet = p,
 			       .trap = kind->trap,
 			       .packet_result = kind->result,
-			       .port = (uint8_t)(kind->trap ? PROBE_PORT_TRAPPED : manner->port_state) };
+			       .port_state = (uint8_t)(kind->trap ? PROBE_PORT_TRAPPED : manner->port_state) };
 }
 
 static bool send(struct script *script, const struct manner *manner, const char *source, uint16_t port, int64_t at_ms,

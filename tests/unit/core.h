@@ -64,7 +64,7 @@ static inline struct probe core_trap(const struct addr *source, uint16_t port)
 	struct probe probe = core_syn(source, port);
 
 	probe.packet.tcp_flags = 0;
-	probe.port = PROBE_PORT_TRAPPED;
+	probe.port_state = PROBE_PORT_TRAPPED;
 	probe.trap = PROBE_TRAP_COMPLETED;
 	return probe;
 }

@@ -18,7 +18,7 @@ static void empty_file_is_good(void **state)
 	assert_string_equal(config->table, "picket");
 	assert_string_equal(config->user, "picket");
 	assert_int_equal(config->rules.queue, 4711);
-	assert_true(config->rules.way_back);
+	assert_true(config->rules.reverse_path);
 	assert_true(config->sandbox);
 	assert_false(config->keep_on_stop);
 	assert_int_equal(config->engine.protect_auto, 1);
@@ -137,7 +137,7 @@ static void every_option(void **state)
 	assert_int_equal(config->rules.public_count, 2);
 	assert_int_equal(config->rules.interface_count, 2);
 	assert_string_equal(config->rules.interfaces[1], "wan.10");
-	assert_false(config->rules.way_back);
+	assert_false(config->rules.reverse_path);
 	assert_true(config->keep_on_stop);
 	assert_false(config->sandbox);
 	assert_int_equal(config->engine.protect_auto, 0);

@@ -342,7 +342,7 @@ static void test_silent_crowd(void **state)
 	}
 	control_read_stats(server->control, &stats);
 	assert_int_equal(stats.clients, CONTROL_CLIENTS_MAX);
-	assert_int_equal(stats.crowded, COUNT(crowd) - CONTROL_CLIENTS_MAX);
+	assert_int_equal(stats.evicted, COUNT(crowd) - CONTROL_CLIENTS_MAX);
 	fd = dial(server);
 	say(fd, ASK);
 	turn(server);

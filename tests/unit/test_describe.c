@@ -168,7 +168,7 @@ static void other_lines_are_stable(void **state)
 	strcpy(event.text, "noisy \"neighbour\"");
 	expect_line(&event, "block 198.51.100.7: by an admin, noisy \\x22neighbour\\x22");
 
-	event = syn_scan(EVENT_SPARED, GRADE_BLOCK);
+	event = syn_scan(EVENT_EXEMPT, GRADE_BLOCK);
 	strcpy(event.text, "a gateway");
 	expect_line(&event, "spared 198.51.100.7: a gateway; suspected 7.2 of 6.9, SYN scan, 5 closed ports (21 ftp, "
 			    "22 ssh, 23 telnet, 25 smtp, 80 http)");

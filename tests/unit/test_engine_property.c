@@ -10,7 +10,7 @@
 
 static struct probe random_probe(struct seed *seed)
 {
-	struct probe probe = { .port = (uint8_t)seed_below(seed, PROBE_PORT_COUNT) };
+	struct probe probe = { .port_state = (uint8_t)seed_below(seed, PROBE_PORT_COUNT) };
 	struct packet *p = &probe.packet;
 	static const uint8_t protocols[] = { PROTO_TCP,    PROTO_TCP,  PROTO_TCP, PROTO_UDP, PROTO_ICMP,
 					     PROTO_ICMPV6, PROTO_SCTP, 3,         4,         99 };
@@ -37,7 +37,7 @@ static struct probe random_probe(struct seed *seed)
 	probe.packet_result = (uint8_t)(seed_below(seed, 20) ? PACKET_OK : seed_below(seed, PACKET_RESULT_COUNT));
 	if (seed_below(seed, 8) == 0) {
 		probe.trap = (uint8_t)seed_below(seed, PROBE_TRAP_COUNT);
-		probe.port = PROBE_PORT_TRAPPED;
+		probe.port_state = PROBE_PORT_TRAPPED;
 	}
 	return probe;
 }

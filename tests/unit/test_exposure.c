@@ -172,7 +172,7 @@ static void test_a_full_book(void **state)
 		found[i] = listening("0.0.0.0", 6, (uint16_t)(i + 1));
 	assert_int_equal(look(book, found, EXPOSURE_MAX), 0);
 	assert_int_equal(look(book, found, EXPOSURE_MAX + 10), 0);
-	assert_int_equal(book->turned_away, 10);
+	assert_int_equal(book->dropped, 10);
 	/* What has been gone for two looks gives way. */
 	look(book, found + EXPOSURE_MAX - 2, 1);
 	look(book, found + EXPOSURE_MAX - 2, 1);

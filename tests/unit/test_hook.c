@@ -260,7 +260,7 @@ static void no_more_than_so_many(void **state)
 	wait_for(f, HOOK_RUNNING_MAX + HOOK_WAITING_MAX);
 	hook_read_stats(f->runner, &stats);
 	assert_int_equal(stats.succeeded, HOOK_RUNNING_MAX + HOOK_WAITING_MAX);
-	assert_int_equal(stats.turned_away, 3);
+	assert_int_equal(stats.dropped, 3);
 }
 
 int main(void)

@@ -81,7 +81,7 @@ static void test_dump(void **state)
 	struct listener list[OUT_MAX];
 	struct sockaddr_in peer = { .sin_family = AF_INET, .sin_port = htons(8006) };
 	int fds[COUNT], connected, count;
-	size_t turned_away = 77;
+	size_t dropped = 77;
 
 	(void)state;
 	if (!have_namespace())
@@ -92,9 +92,9 @@ static void test_dump(void **state)
 	connected = bound("127.0.0.1", SOCK_DGRAM, 8009, false);
 	assert_int_equal(connect(connected, (struct sockaddr *)&peer, sizeof(peer)), 0);
 	assert_int_equal(listeners_open(&listeners), 0);
-	count = listeners_dump(listeners, list, OUT_MAX, &turned_away);
+	count = listeners_dump(listeners, list, OUT_MAX, &dropped);
 	assert_int_equal(count, COUNT - 1);
-	assert_int_equal(turned_away, 0);
+	assert_int_equal(dropped, 0);
 	for (int i = 0; i < COUNT; i++) {
 		const struct listener *l = find(list, count, cases[i].port, cases[i].type == SOCK_STREAM ? 6 : 17);
 		struct stat st;
@@ -112,12 +112,12 @@ static void test_dump(void **state)
 	}
 	assert_null(find(list, count, 8009, 17));
 	/* a smaller array: the rest is counted; and the socket is good for a second question */
-	assert_int_equal(listeners_dump(listeners, list, 3, &turned_away), 3);
-	assert_int_equal(turned_away, COUNT - 1 - 3);
+	assert_int_equal(listeners_dump(listeners, list, 3, &dropped), 3);
+	assert_int_equal(dropped, COUNT - 1 - 3);
 	for (int i = 0; i < COUNT; i++)
 		close(fds[i]);
 	close(connected);
-	assert_int_equal(listeners_dump(listeners, list, OUT_MAX, &turned_away), 0);
+	assert_int_equal(listeners_dump(listeners, list, OUT_MAX, &dropped), 0);
 	listeners_close(listeners);
 }
 

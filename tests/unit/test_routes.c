@@ -123,7 +123,7 @@ static void test_view(void **state)
 	assert_false(has(view->onlink, view->onlink_count, "127.0.0.0/8"));
 	assert_int_equal(view->interface_count, 1);
 	assert_string_equal(view->interfaces[0], "out0");
-	assert_int_equal(view->turned_away, 0);
+	assert_int_equal(view->dropped, 0);
 	routes_close(routes);
 	free(view);
 }
@@ -195,7 +195,7 @@ static void test_limits(void **state)
 	assert_int_equal(routes_open(&routes), 0);
 	assert_int_equal(routes_dump(routes, view), 0);
 	assert_int_equal(view->own_count, ROUTES_MAX);
-	assert_int_equal(view->turned_away, 2000 + 2 - ROUTES_MAX);
+	assert_int_equal(view->dropped, 2000 + 2 - ROUTES_MAX);
 	routes_close(routes);
 	free(view);
 }

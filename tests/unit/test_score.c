@@ -12,7 +12,7 @@
 #define HISTORY      2000
 
 struct entry {
-	struct piece piece;
+	struct evidence piece;
 	bool gone;
 };
 
@@ -81,8 +81,8 @@ static void pieces_add_up_to_the_score(void **state)
 	for (size_t i = 0; i < HISTORY; i++) {
 		now_ms += seed_below(&seed, 400000);
 		entries[i].piece =
-			(struct piece){ (uint32_t)(now_ms / 1000), (uint16_t)i, 1, (uint8_t)seed_below(&seed, 95),
-					kinds[seed_below(&seed, sizeof(kinds))] };
+			(struct evidence){ (uint32_t)(now_ms / 1000), (uint16_t)i, 1, (uint8_t)seed_below(&seed, 95),
+					   kinds[seed_below(&seed, sizeof(kinds))] };
 		score_add(&source, &entries[i].piece, now_ms, HALF_LIFE_MS);
 		if (i > 20 && seed_below(&seed, 5) == 0) {
 			int at = (int)seed_below(&seed, 6);
@@ -105,7 +105,7 @@ static void pieces_add_up_to_the_score(void **state)
 static void fast_evidence_leaks_to_nothing(void **state)
 {
 	struct source source = { .key = core_prefix("198.51.100.7") };
-	struct piece piece = { .at_s = CORE_EPOCH_MS / 1000, .port = 1, .weight = 14, .kind = EVIDENCE_ACK };
+	struct evidence piece = { .at_s = CORE_EPOCH_MS / 1000, .port = 1, .weight = 14, .kind = EVIDENCE_ACK };
 
 	(void)state;
 	for (int i = 0; i < 30; i++) {
@@ -120,8 +120,8 @@ static void fast_evidence_leaks_to_nothing(void **state)
 static void halves_are_halves(void **state)
 {
 	struct source source = { .key = core_prefix("198.51.100.7") };
-	struct piece syn = { .at_s = CORE_EPOCH_MS / 1000, .port = 1, .weight = 28, .kind = EVIDENCE_SYN };
-	struct piece trap = { .at_s = CORE_EPOCH_MS / 1000, .port = 2, .weight = 94, .kind = EVIDENCE_TRAP };
+	struct evidence syn = { .at_s = CORE_EPOCH_MS / 1000, .port = 1, .weight = 28, .kind = EVIDENCE_SYN };
+	struct evidence trap = { .at_s = CORE_EPOCH_MS / 1000, .port = 2, .weight = 94, .kind = EVIDENCE_TRAP };
 	struct score score;
 
 	(void)state;
@@ -142,7 +142,7 @@ static void another_half_life_keeps_the_sums_true(void **state)
 
 	(void)state;
 	for (int i = 0; i < 20; i++) {
-		struct piece piece = { (uint32_t)(now_ms / 1000), (uint16_t)i, 1, 28, EVIDENCE_SYN };
+		struct evidence piece = { (uint32_t)(now_ms / 1000), (uint16_t)i, 1, 28, EVIDENCE_SYN };
 
 		score_add(&source, &piece, now_ms, HALF_LIFE_MS);
 		now_ms += 600000;

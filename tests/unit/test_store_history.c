@@ -106,7 +106,7 @@ static void test_history_of_a_crowded_prefix(void **state)
 	struct answer *answer = calloc(1, sizeof(*answer));
 	struct store *store = open_well(f->directory);
 	struct event event = event_of(EVENT_ALERT, "10.0.0.0/9", NOW_MS);
-	struct store_query crowded = { .limit = 0 };
+	struct store_query evicted = { .limit = 0 };
 
 	store_event(store, &event);
 	event = event_of(EVENT_ALERT, "192.0.2.1", NOW_MS + 1);
@@ -126,22 +126,22 @@ static void test_history_of_a_crowded_prefix(void **state)
 	assert_int_equal(answer->rows[9], 209993);
 	assert_int_equal(ask(store, "10.10.5.7", 500, answer), 22); /* its own 21, and the /9 it lies in */
 	assert_int_equal(answer->rows[21], 1);
-	crowded.within = prefix("10.0.0.0/8");
-	crowded.since_ms = NOW_MS + 100LL * 100000;
-	crowded.before_row = 1000 + 2;
+	evicted.within = prefix("10.0.0.0/8");
+	evicted.since_ms = NOW_MS + 100LL * 100000;
+	evicted.before_row = 1000 + 2;
 	answer->count = 0;
-	assert_int_equal(store_history(store, &crowded, take_event, answer), 900);
+	assert_int_equal(store_history(store, &evicted, take_event, answer), 900);
 	assert_int_equal(answer->rows[0], 999 + 2);
 	assert_int_equal(answer->rows[899], 100 + 2);
-	crowded.oldest_first = true;
-	crowded.before_row = 50 + 2;
+	evicted.oldest_first = true;
+	evicted.before_row = 50 + 2;
 	answer->count = 0;
-	assert_int_equal(store_history(store, &crowded, take_event, answer), 1000);
+	assert_int_equal(store_history(store, &evicted, take_event, answer), 1000);
 	assert_int_equal(answer->rows[0], 100 + 2);
 	assert_int_equal(answer->rows[999], 1099 + 2);
-	crowded.before_row = 210000;
+	evicted.before_row = 210000;
 	answer->count = 0;
-	assert_int_equal(store_history(store, &crowded, take_event, answer), 2);
+	assert_int_equal(store_history(store, &evicted, take_event, answer), 2);
 	assert_int_equal(ask(store, "192.0.0.0/16", 0, answer), 1);
 	assert_int_equal(ask(store, "172.16.0.0/12", 0, answer), 0);
 	store_close(store);

@@ -53,7 +53,7 @@ static void test_hostile_rows_are_passed_over(void **state)
 	struct fixture *f = *state;
 	struct store *store = open_well(f->directory);
 	struct event event = event_of(EVENT_BLOCK, "192.0.2.1", NOW_MS);
-	uint64_t turned_away = 0;
+	uint64_t dropped = 0;
 	size_t count = 0;
 	char sql[512];
 
@@ -64,7 +64,7 @@ static void test_hostile_rows_are_passed_over(void **state)
 		by_hand(f->path, sql);
 		if (store_each_block(store, NOW_MS, count_block, &count) != 0)
 			fail_msg("taken: %s", bad_blocks[i]);
-		assert_int_equal(stats_of(store).turned_away, ++turned_away);
+		assert_int_equal(stats_of(store).dropped, ++dropped);
 	}
 	by_hand(f->path, good);
 	assert_int_equal(store_each_block(store, NOW_MS, count_block, &count), 1);
@@ -77,7 +77,7 @@ static void test_hostile_rows_are_passed_over(void **state)
 		by_hand(f->path, sql);
 		if (store_each_source(store, count_source, &count) != 0)
 			fail_msg("taken: %s", bad_sources[i]);
-		assert_int_equal(stats_of(store).turned_away, ++turned_away);
+		assert_int_equal(stats_of(store).dropped, ++dropped);
 	}
 	by_hand(f->path, "INSERT INTO served VALUES(256, 1, 1), (6, 65536, 1), (6, 1, -1)");
 	assert_int_equal(store_each_served(store, count_served, &count), 1);
@@ -128,7 +128,7 @@ static void test_hostile_history_is_passed_over(void **state)
 	/* A page is full all the same: what is bad is filled from behind it. */
 	assert_int_equal(ask(store, NULL, 2 * BAD, answer), 2 * BAD);
 	assert_int_equal(ask(store, NULL, 4 * BAD, answer), 2 * BAD);
-	assert_int_equal(stats_of(store).turned_away, 2 * (BAD - 1)); /* the one before all time is never met */
+	assert_int_equal(stats_of(store).dropped, 2 * (BAD - 1)); /* the one before all time is never met */
 	store_close(store);
 	free(answer);
 }

@@ -47,7 +47,7 @@ static void test_the_queue_is_bounded(void **state)
 	assert_non_null(strstr(problem(store), "No such file or directory"));
 	fill(store, STORE_QUEUE_MAX + 1000);
 	assert_int_equal(stats_of(store).queued, STORE_QUEUE_MAX);
-	assert_int_equal(stats_of(store).turned_away, 1000);
+	assert_int_equal(stats_of(store).dropped, 1000);
 	assert_false(store_wants_blocks(store));
 	assert_int_equal(mkdir(missing, 0700), 0);
 	assert_false(store_tick(store, NOW_MS + 59999));
@@ -73,7 +73,7 @@ static void test_half_a_queue_is_written_at_once(void **state)
 
 	for (int i = 0; i < 3 * STORE_QUEUE_MAX; i++)
 		store_event(store, &event);
-	assert_int_equal(stats_of(store).turned_away, 0);
+	assert_int_equal(stats_of(store).dropped, 0);
 	assert_int_equal(stats_of(store).written, 3 * STORE_QUEUE_MAX);
 	store_close(store);
 }
@@ -176,7 +176,7 @@ static int full_disk(struct fixture *f)
 	EXPECT(strstr(problem(store), "No space left on device; history is not kept, blocking goes on"));
 	rows = stats_of(store).rows;
 	EXPECT(rows >= 100 && rows < 6100);
-	EXPECT(stats_of(store).queued > 0 && stats_of(store).turned_away == 0);
+	EXPECT(stats_of(store).queued > 0 && stats_of(store).dropped == 0);
 	/* What is there is still read; a retry while it is full changes nothing. */
 	EXPECT(ask(store, NULL, 50, answer) == 50);
 	store_tick(store, NOW_MS + 60000);

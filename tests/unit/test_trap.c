@@ -124,7 +124,7 @@ static void test_outcomes(void **state)
 		turn(&scene, cases[i].wait_ms);
 		assert_int_equal(scene.hits, 1);
 		assert_int_equal(scene.last.trap, cases[i].expected);
-		assert_int_equal(scene.last.port, PROBE_PORT_TRAPPED);
+		assert_int_equal(scene.last.port_state, PROBE_PORT_TRAPPED);
 		assert_int_equal(scene.last.packet.protocol, PROTO_TCP);
 		assert_int_equal(scene.last.packet.dport, six ? scene.tcp6 : scene.tcp4);
 		assert_true(addr_is_loopback(&scene.last.packet.src));
@@ -229,7 +229,7 @@ static void test_no_descriptors(void **state)
 	trap_read_stats(scene.trap, &stats);
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
 	assert_int_equal(stats.accepted, VISITORS);
-	assert_int_equal(stats.crowded, VISITORS - 10);
+	assert_int_equal(stats.evicted, VISITORS - 10);
 	assert_int_equal(stats.open, 10);
 	assert_int_equal(scene.hits, VISITORS - 10);
 	assert_int_equal(scene.last.trap, PROBE_TRAP_INDUCED);

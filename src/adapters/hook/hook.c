@@ -307,7 +307,7 @@ int hook_run(struct hook_runner *runner, const struct hook_spec *spec, const str
 	else if (!(job = job_make(spec, values)))
 		writer_text(&w, "turned away: out of memory");
 	if (!job) {
-		runner->stats.turned_away++;
+		runner->stats.dropped++;
 		tell(runner, spec->name, problem, NULL);
 		return -ENOBUFS;
 	}

@@ -59,7 +59,7 @@ void hook_environment(const struct hook_values *values, char buffer[HOOK_ENV_SIZ
 typedef void hook_report_fn(void *context, const struct hook_report *report);
 
 struct hook_stats {
-	uint64_t started, succeeded, failed, timed_out, turned_away;
+	uint64_t started, succeeded, failed, timed_out, dropped;
 	uint32_t running, waiting;
 };
 

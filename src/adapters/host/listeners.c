@@ -29,7 +29,7 @@ struct listeners {
 /* Where a dump goes. */
 struct sink {
 	struct listener *out;
-	size_t count, max, turned_away;
+	size_t count, max, dropped;
 	uint8_t protocol;
 };
 
@@ -84,7 +84,7 @@ static int on_socket(const struct nlmsghdr *message, void *context)
 	if (found.port == 0 || m->id.idiag_dport != 0)
 		return MNL_CB_OK;
 	if (sink->count == sink->max) {
-		sink->turned_away++;
+		sink->dropped++;
 		return MNL_CB_OK;
 	}
 	found.v6 = m->idiag_family == AF_INET6;
@@ -117,7 +117,7 @@ static int dump(struct netlink_dump *ask, struct sink *sink)
 	return answered ? 0 : -ENOENT;
 }
 
-int listeners_dump(struct listeners *listeners, struct listener *out, size_t max, size_t *turned_away)
+int listeners_dump(struct listeners *listeners, struct listener *out, size_t max, size_t *dropped)
 {
 	struct sink sink = { .max = max < LISTENERS_MAX ? max : LISTENERS_MAX };
 	int error;
@@ -128,7 +128,7 @@ int listeners_dump(struct listeners *listeners, struct listener *out, size_t max
 	error = dump(listeners->ask, &sink);
 	if (!error) {
 		memcpy(out, sink.out, sink.count * sizeof(*out));
-		*turned_away = sink.turned_away;
+		*dropped = sink.dropped;
 	}
 	free(sink.out);
 	return error ? error : (int)sink.count;

@@ -24,7 +24,7 @@ struct listener {
 struct listeners;
 int listeners_open(struct listeners **out);
 void listeners_close(struct listeners *listeners);
-/* Writes at most max; *turned_away counts the rest.  Returns the count or -errno. */
-int listeners_dump(struct listeners *listeners, struct listener *out, size_t max, size_t *turned_away);
+/* Writes at most max; *dropped counts the rest.  Returns the count or -errno. */
+int listeners_dump(struct listeners *listeners, struct listener *out, size_t max, size_t *dropped);
 
 #endif

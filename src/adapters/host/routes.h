@@ -19,7 +19,7 @@ struct routes_view {
 	struct prefix onlink[ROUTES_MAX];   /* prefixes of our interfaces (not loopback) */
 	char interfaces[32][16];            /* with a default route of any family */
 	size_t own_count, gateway_count, onlink_count, interface_count;
-	uint64_t turned_away; /* entries beyond the limits */
+	uint64_t dropped; /* entries beyond the limits */
 };
 
 struct routes;

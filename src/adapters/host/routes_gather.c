@@ -27,7 +27,7 @@ static void keep_prefix(struct routes_gather *gather, struct prefix *list, size_
 	if (*count < ROUTES_MAX)
 		list[(*count)++] = *what;
 	else
-		gather->view.turned_away++;
+		gather->view.dropped++;
 }
 
 static void keep_number(struct routes_gather *gather, uint32_t *list, size_t *count, uint32_t what)
@@ -40,7 +40,7 @@ static void keep_number(struct routes_gather *gather, uint32_t *list, size_t *co
 	if (*count < ROUTES_DEFAULTS_MAX)
 		list[(*count)++] = what;
 	else
-		gather->view.turned_away++;
+		gather->view.dropped++;
 }
 
 static void keep_default_link(struct routes_gather *gather, uint32_t ifindex)

@@ -33,7 +33,7 @@ struct journal {
 	char name[32];
 	int64_t tokens_m; /* thousandths of a line */
 	int64_t filled_ms;
-	uint64_t left_out, untold;
+	uint64_t suppressed, untold;
 };
 
 /* One message to sd_journal_sendv(): fields are "NAME=value". */
@@ -117,7 +117,7 @@ static bool may_pass(struct journal *journal)
 	if (journal->tokens_m > JOURNAL_BURST * 1000)
 		journal->tokens_m = JOURNAL_BURST * 1000;
 	if (journal->tokens_m < 1000) {
-		journal->left_out++;
+		journal->suppressed++;
 		journal->untold++;
 		return false;
 	}
@@ -153,7 +153,7 @@ static void put_line(struct journal *journal, int priority, const char *line, st
 		len = snprintf(message, sizeof(message), "%s: %s\n", journal->name, line);
 		if (len > 0 && write(STDERR_FILENO, message,
 				     (size_t)len < sizeof(message) ? (size_t)len : sizeof(message) - 1) < 0)
-			journal->left_out++;
+			journal->suppressed++;
 		return;
 	}
 	if (!journal->systemd) {
@@ -169,10 +169,10 @@ static void put_line(struct journal *journal, int priority, const char *line, st
 	fields->parts[fields->count] =
 		(struct iovec){ message, (size_t)len < sizeof(message) ? (size_t)len : sizeof(message) - 1 };
 	if (sd_journal_sendv(fields->parts, fields->count + 1) < 0)
-		journal->left_out++;
+		journal->suppressed++;
 }
 
-static void tell_left_out(struct journal *journal)
+static void tell_suppressed(struct journal *journal)
 {
 	char line[96];
 
@@ -192,7 +192,7 @@ static void put(struct journal *journal, int priority, const char *text, struct 
 	for (; *text && len + 1 < sizeof(line); text++)
 		line[len++] = *text >= ' ' && *text <= '~' ? *text : '?';
 	line[len] = '\0';
-	tell_left_out(journal);
+	tell_suppressed(journal);
 	put_line(journal, priority, line, fields);
 }
 
@@ -239,7 +239,7 @@ static int event_priority(const struct event *event)
 	case EVENT_FAILED: return LOG_ERR;
 	case EVENT_ALERT:
 	case EVENT_UNBLOCK:
-	case EVENT_SPARED: return LOG_NOTICE;
+	case EVENT_EXEMPT: return LOG_NOTICE;
 	default: return LOG_INFO;
 	}
 }
@@ -264,7 +264,7 @@ void journal_event(struct journal *journal, const struct event *event, const cha
 	put(journal, event_priority(event), line, &fields);
 }
 
-uint64_t journal_left_out(const struct journal *journal)
+uint64_t journal_suppressed(const struct journal *journal)
 {
-	return journal->left_out;
+	return journal->suppressed;
 }

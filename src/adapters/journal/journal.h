@@ -33,6 +33,6 @@ void journal_log_errno(struct journal *journal, int priority, int error, const c
 /* One event: the line as given, and PICKET_SOURCE, PICKET_GRADE, PICKET_EVENT, PICKET_INCIDENT, PICKET_PORTS,
  * PICKET_DURATION_S as fields. */
 void journal_event(struct journal *journal, const struct event *event, const char *line);
-uint64_t journal_left_out(const struct journal *journal);
+uint64_t journal_suppressed(const struct journal *journal);
 
 #endif

@@ -9,11 +9,8 @@
 #include <stddef.h>
 #include <string.h>
 
-/* clang-format off: a macro that is a row */
-#define COUNTER(name)                                                                                                  \
-	{                                                                                                              \
-#name, offsetof(struct nft_counters, name)                                                             \
-	}
+/* clang-format off */
+#define COUNTER(name) { #name, offsetof(struct nft_counters, name) }
 /* clang-format on */
 
 const struct nft_counter_name nft_counters[] = {

@@ -178,7 +178,7 @@ void rule_local_source(struct rule_writer *w)
 	expr_compare_u32(w, NFT_CMP_EQ, RTN_LOCAL);
 }
 
-void rule_no_way_back(struct rule_writer *w)
+void rule_no_reverse_path(struct rule_writer *w)
 {
 	expr_fib(w, NFT_FIB_RESULT_OIF, NFTA_FIB_F_SADDR | NFTA_FIB_F_IIF);
 	expr_compare_u32(w, NFT_CMP_EQ, 0);

@@ -38,7 +38,7 @@ struct nft_rules {
 	enum nft_mode mode;
 	uint16_t queue;                          /* first of three queue numbers: +0 closed ports and the rest,
 					 * +1 served ports (a source in `seen`), +2 trapped ports */
-	bool way_back;                           /* a source routed elsewhere is no evidence */
+	bool reverse_path;                       /* a source routed elsewhere is no evidence */
 	char interfaces[NFT_INTERFACES_MAX][16]; /* guarded; none: all but loopback */
 	size_t interface_count;
 	uint16_t trap_port_v4, trap_port_v6; /* where the TCP trap listens on 127.0.0.1 and ::1; 0: no TCP traps */

@@ -60,7 +60,7 @@ void rule_socket_exists(struct rule_writer *w);
 void rule_socket_is_connection(struct rule_writer *w); /* not half open, no TIME_WAIT, no listener on any address */
 void rule_local_destination(struct rule_writer *w);
 void rule_local_source(struct rule_writer *w);
-void rule_no_way_back(struct rule_writer *w);
+void rule_no_reverse_path(struct rule_writer *w);
 void rule_over(struct rule_writer *w, uint64_t per_second, uint32_t burst);
 /* As rule_over(), for each address by itself, in a dynamic set. */
 void rule_over_each(struct rule_writer *w, enum nft_family family, unsigned len, const char *set, uint64_t timeout_ms,

@@ -181,9 +181,9 @@ static void write_innocent(struct rule_writer *w, const struct nft_rules *rules)
 	rule_begin(w, "watch");
 	rule_tcp_flags_in(w, FIN | SYN | RST | ACK | URG, RULE_IS, "backscatter");
 	rule_accept(w);
-	if (rules->way_back) {
+	if (rules->reverse_path) {
 		rule_begin(w, "watch");
-		rule_no_way_back(w);
+		rule_no_reverse_path(w);
 		rule_count(w, "way_back");
 		rule_accept(w);
 	}

@@ -148,11 +148,8 @@ static const struct profile {
 	const int *calls, *families;
 	size_t call_count, family_count;
 } profiles[] = {
-/* clang-format off: a macro that is a row */
-#define PROFILE(calls, families)                                                                                       \
-	{                                                                                                              \
-		calls, families, sizeof(calls) / sizeof(int), sizeof(families) / sizeof(int)                           \
-	}
+/* clang-format off */
+#define PROFILE(calls, families) { calls, families, sizeof(calls) / sizeof(int), sizeof(families) / sizeof(int) }
 	/* clang-format on */
 	[SANDBOX_SENTRY] = PROFILE(sentry_calls, sentry_families),
 	[SANDBOX_KEEPER] = PROFILE(keeper_calls, keeper_families),

@@ -220,7 +220,7 @@ static int fetch(struct store *store, int64_t number, store_event_fn *each, void
 	row.bad |= !store_unpack_event(detail, detail_len, &event) || !event_is_valid(&event);
 	sqlite3_reset(query.statement);
 	if (row.bad) {
-		store->stats.turned_away++;
+		store->stats.dropped++;
 		return 0;
 	}
 	each(context, number, &event);

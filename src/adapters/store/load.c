@@ -37,7 +37,7 @@ static size_t each_row(struct store *store, struct store_binder *query, take_fn 
 		if (take(&row, load))
 			count++;
 		else
-			store->stats.turned_away++;
+			store->stats.dropped++;
 	}
 	sqlite3_reset(query->statement);
 	if (result != SQLITE_DONE)

@@ -36,7 +36,7 @@ struct store_customer {
 struct store_stats {
 	uint64_t rows, written, trimmed; /* rows: an upper bound after the clock was set back */
 	uint32_t queued;                 /* events that wait to be written */
-	uint64_t turned_away;            /* events that could not be written */
+	uint64_t dropped;                /* events that could not be written */
 	int64_t bytes;                   /* of the database file */
 	char problem[160];               /* "" while all is well: what is wrong, in words */
 };
@@ -59,7 +59,7 @@ typedef void store_block_fn(void *context, const struct block_view *block);
 typedef void store_source_fn(void *context, const struct source_view *source);
 typedef void store_served_fn(void *context, const struct store_served *served);
 typedef void store_customer_fn(void *context, const struct store_customer *customer);
-/* Those still alive at now_ms; every row is checked, bad ones are passed over and counted in turned_away. */
+/* Those still alive at now_ms; every row is checked, bad ones are passed over and counted in dropped. */
 size_t store_each_block(struct store *store, int64_t now_ms, store_block_fn *each, void *context);
 size_t store_each_source(struct store *store, store_source_fn *each, void *context);
 size_t store_each_served(struct store *store, store_served_fn *each, void *context);

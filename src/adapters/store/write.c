@@ -141,7 +141,7 @@ void store_flush(struct store *store)
 void store_event(struct store *store, const struct event *event)
 {
 	if (store->queued == STORE_QUEUE_MAX || !event_is_valid(event)) {
-		store->stats.turned_away++;
+		store->stats.dropped++;
 		/* What begins or ends here is missing from the live blocks from now on. */
 		store->blocks_stale |= event_is_valid(event) && is_about_live(event);
 		return;

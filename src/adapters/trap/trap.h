@@ -27,7 +27,7 @@ typedef bool trap_hit_fn(void *context, const struct probe *probe);
 
 struct trap_stats {
 	uint64_t accepted, datagrams, hits, induced, unsaved;
-	uint64_t crowded; /* closed early to make room */
+	uint64_t evicted; /* closed early to make room */
 	uint64_t errors;
 	uint32_t open;
 };

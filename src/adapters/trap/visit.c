@@ -119,7 +119,7 @@ bool visit_evict_oldest(struct visit_table *table)
 
 	if (!visit)
 		return false;
-	table->stats.crowded++;
+	table->stats.evicted++;
 	if (!visit_report(visit, visit->saved ? PROBE_TRAP_INDUCED : PROBE_TRAP_UNSAVED))
 		visit_end(visit, false);
 	return true;
@@ -232,7 +232,7 @@ void visit_begin(struct visit_table *table, int fd, const union any_address *pee
 	visit->reported = false;
 	visit->saved = handshake_is_proven(fd);
 	visit->born_ms = now_ms();
-	visit->probe = (struct probe){ .port = PROBE_PORT_TRAPPED, .packet_result = PACKET_OK };
+	visit->probe = (struct probe){ .port_state = PROBE_PORT_TRAPPED, .packet_result = PACKET_OK };
 	visit->probe.packet.protocol = PROTO_TCP;
 	addr_port_from(peer, &visit->probe.packet.src, &visit->probe.packet.sport);
 	addr_port_from(&local, &visit->probe.packet.dst, &visit->probe.packet.dport);

@@ -27,7 +27,7 @@ static const struct line lines[EVENT_TYPE_COUNT] = {
 	[EVENT_BAN] = { "ban", true, true, true, NULL },
 	[EVENT_UNBLOCK] = { "unblock", true, false, false, "by an admin" },
 	[EVENT_EXPIRE] = { "unblock", true, false, false, "expired" },
-	[EVENT_SPARED] = { "spared", false, false, true, NULL },
+	[EVENT_EXEMPT] = { "spared", false, false, true, NULL },
 	[EVENT_STORM] = { "storm", false, false, false, "more suspects than storm_rate allows" },
 	[EVENT_DISTRIBUTED] = { "distributed scan", false, false, true, NULL },
 	[EVENT_FAILED] = { "failed to block", false, true, true, "the kernel refused it" },
@@ -89,7 +89,7 @@ static void write_findings(struct writer *w, const struct event *event, const st
 		write_score(&list, event);
 	}
 	describe_pieces(&list, event, names);
-	if (event->text[0] && event->type != EVENT_SPARED) {
+	if (event->text[0] && event->type != EVENT_EXEMPT) {
 		item_begin(&list);
 		write_text(w, event);
 	}
@@ -114,7 +114,7 @@ void describe_reason(struct writer *w, const struct event *event, const struct s
 		}
 		return;
 	}
-	if (event->type == EVENT_SPARED && event->text[0]) {
+	if (event->type == EVENT_EXEMPT && event->text[0]) {
 		write_text(w, event);
 		writer_text(w, "; ");
 	}

@@ -12,7 +12,7 @@
 static const char *const type_names[EVENT_TYPE_COUNT] = {
 	[EVENT_NONE] = "none",     [EVENT_ALERT] = "alert",     [EVENT_BLOCK] = "block",
 	[EVENT_BAN] = "ban",       [EVENT_UNBLOCK] = "unblock", [EVENT_EXPIRE] = "expire",
-	[EVENT_SPARED] = "spared", [EVENT_STORM] = "storm",     [EVENT_DISTRIBUTED] = "distributed",
+	[EVENT_EXEMPT] = "spared", [EVENT_STORM] = "storm",     [EVENT_DISTRIBUTED] = "distributed",
 	[EVENT_FAILED] = "failed", [EVENT_NOTICE] = "notice",   [EVENT_EXPOSURE] = "exposure",
 };
 

@@ -36,7 +36,7 @@ static bool make_room(struct engine *engine, double score, struct actions *actio
 		return true;
 	lowest = blocks_lowest_soft(engine->blocks);
 	if (lowest == BLOCKS_NONE || blocks_at(engine->blocks, lowest)->score >= score) {
-		engine->counts.spared_storm++;
+		engine->counts.exempt_storm++;
 		return false;
 	}
 	engine_lift(engine, lowest, "gave way to a higher score", actions);

@@ -21,9 +21,9 @@ static bool is_excused(struct engine *engine, const struct probe *probe, const s
 
 	if (!finding->service)
 		return false;
-	if (probe->port == PROBE_PORT_SERVED || served_is(engine->served, p->protocol, p->dport, engine->now_ms))
+	if (probe->port_state == PROBE_PORT_SERVED || served_is(engine->served, p->protocol, p->dport, engine->now_ms))
 		return true;
-	if (probe->port != PROBE_PORT_CLOSED || mark != TOOL_NONE ||
+	if (probe->port_state != PROBE_PORT_CLOSED || mark != TOOL_NONE ||
 	    !popularity_is(engine->popularity, p->protocol, p->dport, engine->now_ms))
 		return false;
 	popularity_note(engine->popularity, p->protocol, p->dport, key, engine->now_ms);
@@ -34,8 +34,9 @@ static void note_retry(struct engine *engine, const struct source *source, const
 		       const struct finding *finding)
 {
 	engine->counts.duplicates++;
-	if ((finding->kind == EVIDENCE_SYN || finding->kind == EVIDENCE_UDP) && probe->port == PROBE_PORT_CLOSED &&
-	    engine->now_ms - source->updated_ms >= RETRY_MS && weigh_is_alone(source, finding->kind, finding->port))
+	if ((finding->kind == EVIDENCE_SYN || finding->kind == EVIDENCE_UDP) &&
+	    probe->port_state == PROBE_PORT_CLOSED && engine->now_ms - source->updated_ms >= RETRY_MS &&
+	    weigh_is_alone(source, finding->kind, finding->port))
 		popularity_note(engine->popularity, probe->packet.protocol, finding->port, &source->key,
 				engine->now_ms);
 }
@@ -43,7 +44,7 @@ static void note_retry(struct engine *engine, const struct source *source, const
 static void write_piece(struct engine *engine, struct source *source, enum evidence_kind kind, uint16_t port,
 			uint16_t host_tag, uint8_t weight)
 {
-	struct piece piece = {
+	struct evidence piece = {
 		.at_s = (uint32_t)(engine->now_ms / 1000),
 		.port = port,
 		.host_tag = host_tag,
@@ -66,7 +67,7 @@ static void write_piece(struct engine *engine, struct source *source, enum evide
 static void end_grace(struct engine *engine, struct source *source)
 {
 	for (int i = 0; i < SOURCE_PIECES && source->pieces[i].kind != EVIDENCE_NONE; i++) {
-		const struct piece *piece = &source->pieces[i];
+		const struct evidence *piece = &source->pieces[i];
 		uint8_t weight = weigh_without_grace(piece);
 
 		if (weight == piece->weight)
@@ -81,10 +82,10 @@ static void end_grace(struct engine *engine, struct source *source)
 
 /* Another sender of the same probe has turned up: who sent it before answers for less of it now, and of the mark it
  * bore. */
-static void share_with(struct engine *engine, struct source *source, const struct piece *newest, unsigned sharers)
+static void share_with(struct engine *engine, struct source *source, const struct evidence *newest, unsigned sharers)
 {
 	for (int i = 0; i < SOURCE_PIECES && source->pieces[i].kind != EVIDENCE_NONE; i++) {
-		const struct piece *piece = &source->pieces[i];
+		const struct evidence *piece = &source->pieces[i];
 		bool same = piece->kind == newest->kind && piece->port == newest->port &&
 			    piece->host_tag == newest->host_tag;
 
@@ -97,9 +98,9 @@ static void share_with(struct engine *engine, struct source *source, const struc
 /* One incident for all who sent the same probe; the others' share of it shrinks. */
 static void join_decoys(struct engine *engine, struct source *source, const struct decoy_sharers *sharers)
 {
-	const struct piece newest = source->pieces[0].kind == EVIDENCE_MARK ? source->pieces[1] : source->pieces[0];
+	const struct evidence newest = source->pieces[0].kind == EVIDENCE_MARK ? source->pieces[1] : source->pieces[0];
 
-	engine->counts.spared_decoy++;
+	engine->counts.exempt_decoy++;
 	for (unsigned i = 0; i + 1 < sharers->count; i++) {
 		struct source *other = sources_find(engine->sources, &sharers->keys[i]);
 
@@ -142,7 +143,7 @@ static bool shows(const struct source *source, uint8_t kind)
 /* A handshake takes the place of its own SYN, which was the same probe: it is not to be named or counted beside it. */
 static void drop_replaced(struct engine *engine, struct source *source, int at)
 {
-	struct piece gone = source->pieces[at];
+	struct evidence gone = source->pieces[at];
 
 	score_remove(source, at, engine->now_ms, engine->config.slow_half_life_ms);
 	if (gone.weight > 0 && source->probes > 0)
@@ -195,7 +196,7 @@ void engine_count(struct engine *engine, const struct probe *probe, const struct
 	if (!source)
 		source = sources_add(engine->sources, key);
 	if (!source) {
-		engine->counts.turned_away++;
+		engine->counts.dropped++;
 		return;
 	}
 	engine_settle(engine, source);

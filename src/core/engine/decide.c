@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * From a new piece of evidence to its consequence: nothing, an alert, a block, a ban, or being spared, with the
+ * From a new piece of evidence to its consequence: nothing, an alert, a block, a ban, or being exempt, with the
  * safeguard that said so.  Asked only when evidence was added: a source whose block has run out is not blocked again
  * for old deeds alone.
  */
@@ -46,7 +46,7 @@ void engine_settle(struct engine *engine, struct source *source)
 		source->grade = GRADE_WATCH;
 	if (engine->now_ms - source->updated_ms > ENGINE_INCIDENT_QUIET_MS) {
 		source->incident = 0;
-		source->spared = 0;
+		source->exempt = 0;
 	}
 }
 
@@ -68,11 +68,11 @@ static void spare(struct engine *engine, struct source *source, enum grade grade
 	struct event event;
 
 	alert(engine, source, actions);
-	engine->counts.spared_protected++;
-	if (source->spared)
+	engine->counts.exempt_protected++;
+	if (source->exempt)
 		return;
-	source->spared = 1;
-	event = engine_event(engine, source, EVENT_SPARED, grade);
+	source->exempt = 1;
+	event = engine_event(engine, source, EVENT_EXEMPT, grade);
 	snprintf(event.text, sizeof(event.text), "%s", guard_why_text(why));
 	engine_tell(actions, &event);
 }
@@ -96,7 +96,8 @@ static void observe(struct engine *engine, struct source *source, enum grade gra
 /* May a soft block begin now?  If not, the source waits its turn. */
 static bool may_begin(struct engine *engine, const struct source *source)
 {
-	const struct piece *newest = source->pieces[0].kind == EVIDENCE_MARK ? &source->pieces[1] : &source->pieces[0];
+	const struct evidence *newest =
+		source->pieces[0].kind == EVIDENCE_MARK ? &source->pieces[1] : &source->pieces[0];
 	struct score score = engine_score(engine, source);
 	double total = score_total(&score), nats = newest->weight / (double)EVIDENCE_NAT;
 
@@ -117,7 +118,7 @@ static void cut(struct engine *engine, struct source *source, enum grade grade, 
 		return;
 	}
 	if (grade == GRADE_BLOCK && !may_begin(engine, source)) {
-		engine->counts.spared_storm++;
+		engine->counts.exempt_storm++;
 		alert(engine, source, actions);
 		return;
 	}

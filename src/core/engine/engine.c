@@ -101,7 +101,7 @@ static void learn_served(struct engine *engine, const struct probe *probe)
 	const struct packet *p = &probe->packet;
 	bool request = p->protocol == PROTO_TCP ? (p->tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN : p->dport < 32768;
 
-	if (probe->port == PROBE_PORT_SERVED && probe->packet_result == PACKET_OK && request)
+	if (probe->port_state == PROBE_PORT_SERVED && probe->packet_result == PACKET_OK && request)
 		engine_note_served(engine, p->protocol, p->dport, engine->now_ms);
 }
 
@@ -123,7 +123,7 @@ enum verdict engine_probe(struct engine *engine, const struct probe *probe, int6
 		return VERDICT_ACCEPT;
 	learn_served(engine, probe);
 	if (guard_allowed(engine->guard, &sender)) {
-		engine->counts.spared_allowed++;
+		engine->counts.exempt_allowed++;
 		return VERDICT_ACCEPT;
 	}
 	key = engine_key(engine, &probe->packet.src);

@@ -53,7 +53,7 @@ static bool has_port(enum evidence_kind kind)
 	}
 }
 
-static void add_piece(struct event *event, const struct piece *piece)
+static void add_piece(struct event *event, const struct evidence *piece)
 {
 	bool new_port = has_port(piece->kind), new_host = piece->kind != EVIDENCE_MARK;
 
@@ -67,9 +67,7 @@ static void add_piece(struct event *event, const struct piece *piece)
 	}
 	event->ports += new_port;
 	event->hosts += new_host;
-	event->pieces[event->piece_count++] = (struct evidence){
-		piece->at_s, piece->port, piece->host_tag, piece->weight, piece->kind,
-	};
+	event->pieces[event->piece_count++] = *piece;
 }
 
 struct event engine_event(const struct engine *engine, const struct source *source, enum event_type type,

@@ -33,7 +33,7 @@ void engine_note_served(struct engine *engine, uint8_t protocol, uint16_t port, 
 	served_note(engine->served, protocol, port, at_ms);
 }
 
-static bool is_excused(const struct engine *engine, const struct piece *piece)
+static bool is_excused(const struct engine *engine, const struct evidence *piece)
 {
 	int row;
 

@@ -154,16 +154,9 @@ static void fill_source(struct engine *engine, struct source *source, const stru
 	memset(source->pieces, 0, sizeof(source->pieces));
 	memset(source->older, 0, sizeof(source->older));
 	for (int i = 0; i < view->piece_count; i++) {
-		const struct evidence *piece = &view->pieces[i];
-
-		source->pieces[i] = (struct piece){
-			(uint32_t)not_after(piece->at_s, engine->now_ms / 1000),
-			piece->port,
-			piece->host_tag,
-			piece->weight,
-			piece->kind,
-		};
-		source->kinds |= 1u << piece->kind;
+		source->pieces[i] = view->pieces[i];
+		source->pieces[i].at_s = (uint32_t)not_after(view->pieces[i].at_s, engine->now_ms / 1000);
+		source->kinds |= 1u << view->pieces[i].kind;
 	}
 	for (int i = 0; i < SOURCE_OLDER; i++) {
 		if (view->older[i].kind == EVIDENCE_NONE)

@@ -66,13 +66,8 @@ static void view_of(const struct engine *engine, const struct source *source, in
 		.last_ms = source->updated_ms,
 		.at_ms = now_ms,
 	};
-	for (int i = 0; i < SOURCE_PIECES && source->pieces[i].kind != EVIDENCE_NONE; i++) {
-		const struct piece *piece = &source->pieces[i];
-
-		out->pieces[out->piece_count++] = (struct evidence){
-			piece->at_s, piece->port, piece->host_tag, piece->weight, piece->kind,
-		};
-	}
+	for (int i = 0; i < SOURCE_PIECES && source->pieces[i].kind != EVIDENCE_NONE; i++)
+		out->pieces[out->piece_count++] = source->pieces[i];
 	for (int i = 0; i < SOURCE_OLDER && source->older[i].kind != EVIDENCE_NONE; i++) {
 		out->older[i].kind = source->older[i].kind;
 		out->older[i].count = source->older[i].count;

@@ -108,7 +108,7 @@ static struct finding judge_udp(const struct probe *probe)
 		return nothing; /* DHCP answers, which come to no socket that the kernel could find */
 	if (p->dport == HTTP3_PORT)
 		return service_finding(EVIDENCE_UDP, WEIGHT_UDP_ANSWER, p->dport);
-	if (probe->port == PROBE_PORT_TRAPPED)
+	if (probe->port_state == PROBE_PORT_TRAPPED)
 		return service_finding(EVIDENCE_UDP_TRAP, WEIGHT_UDP_TRAP, p->dport);
 	f = service_finding(EVIDENCE_UDP, answers(p) ? WEIGHT_UDP_ANSWER : WEIGHT_UDP, p->dport);
 	f.plausible = may_trace_route(p);

@@ -48,7 +48,7 @@ static int next_piece(const struct past *past, int at)
 static int find_same(const struct source *source, const struct finding *finding, uint16_t host_tag)
 {
 	for (int i = 0; source && i < SOURCE_PIECES && source->pieces[i].kind != EVIDENCE_NONE; i++) {
-		const struct piece *piece = &source->pieces[i];
+		const struct evidence *piece = &source->pieces[i];
 
 		if (piece->port == finding->port && piece->host_tag == host_tag &&
 		    judge_group(piece->kind) == judge_group(finding->kind))
@@ -68,7 +68,7 @@ static unsigned count_group(const struct past *past, enum judge_group group, int
 	unsigned count = 0;
 
 	for (int i = next_piece(past, 0); i >= 0; i = next_piece(past, i + 1)) {
-		const struct piece *piece = &past->source->pieces[i];
+		const struct evidence *piece = &past->source->pieces[i];
 
 		count += judge_group(piece->kind) == group && past->now_s - piece->at_s < window_s;
 	}
@@ -79,7 +79,7 @@ static unsigned count_group(const struct past *past, enum judge_group group, int
 static bool family_seen(const struct past *past, enum family family, bool traps)
 {
 	for (int i = next_piece(past, 0); i >= 0; i = next_piece(past, i + 1)) {
-		const struct piece *piece = &past->source->pieces[i];
+		const struct evidence *piece = &past->source->pieces[i];
 
 		if (judge_group(piece->kind) == GROUP_CONNECT && piece->host_tag == past->host_tag &&
 		    (!traps || piece->kind != EVIDENCE_SYN) && family_of_tcp(piece->port) == family)
@@ -98,7 +98,7 @@ static bool in_grace(const struct past *past, enum family family)
 	if (past->source && past->source->older[0].kind != EVIDENCE_NONE)
 		return false;
 	for (int i = next_piece(past, 0); i >= 0; i = next_piece(past, i + 1)) {
-		const struct piece *piece = &past->source->pieces[i];
+		const struct evidence *piece = &past->source->pieces[i];
 
 		switch (judge_group(piece->kind)) {
 		case GROUP_CONNECT:
@@ -121,7 +121,7 @@ static bool in_grace(const struct past *past, enum family family)
 static bool trapped_elsewhere(const struct past *past, uint16_t port)
 {
 	for (int i = next_piece(past, 0); i >= 0; i = next_piece(past, i + 1)) {
-		const struct piece *piece = &past->source->pieces[i];
+		const struct evidence *piece = &past->source->pieces[i];
 
 		if ((piece->kind == EVIDENCE_TRAP || piece->kind == EVIDENCE_TRAP_WEAK) && piece->port == port &&
 		    piece->host_tag != past->host_tag)
@@ -165,7 +165,7 @@ struct weighing weigh(const struct source *source, const struct finding *finding
 	struct weighing w = { .replaces = past.skip, .weight = finding->weight };
 
 	if (w.replaces >= 0) {
-		const struct piece *same = &source->pieces[w.replaces];
+		const struct evidence *same = &source->pieces[w.replaces];
 
 		w.duplicate = past.now_s - same->at_s < SCORE_MEMORY_S && !outranks(finding->kind, same->kind);
 		if (w.duplicate)
@@ -204,7 +204,7 @@ struct weighing weigh(const struct source *source, const struct finding *finding
 	return w;
 }
 
-uint8_t weigh_without_grace(const struct piece *piece)
+uint8_t weigh_without_grace(const struct evidence *piece)
 {
 	return piece->kind == EVIDENCE_SYN && piece->weight == 0 ? judge_syn_weight(piece->port) : piece->weight;
 }

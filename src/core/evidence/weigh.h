@@ -20,7 +20,7 @@ struct weighing {
 struct weighing weigh(const struct source *source, const struct finding *finding, uint16_t host_tag, bool marked,
 		      double confirmed, int64_t now_ms);
 /* The weight that a forgiven piece has when grace is over; its own weight for any other. */
-uint8_t weigh_without_grace(const struct piece *piece);
+uint8_t weigh_without_grace(const struct evidence *piece);
 /* Has the source nothing but this one port? */
 bool weigh_is_alone(const struct source *source, enum evidence_kind kind, uint16_t port);
 

@@ -40,7 +40,7 @@ struct score score_at(const struct source *source, int64_t now_ms, int64_t half_
 	return score;
 }
 
-double score_piece(const struct piece *piece, int64_t now_ms, int64_t half_life_ms)
+double score_piece(const struct evidence *piece, int64_t now_ms, int64_t half_life_ms)
 {
 	return piece->weight / (double)EVIDENCE_NAT *
 	       faded(evidence_class(piece->kind), piece->at_s, now_ms / 1000, half_life_ms);
@@ -152,7 +152,7 @@ static struct older *older_slot(struct source *source, uint8_t kind)
 /* The last piece leaves its place; its weight stays, as part of the rest. */
 static void push_out(struct source *source, struct rest *rest, int64_t now_ms, int64_t half_life_ms)
 {
-	const struct piece *last = &source->pieces[SOURCE_PIECES - 1];
+	const struct evidence *last = &source->pieces[SOURCE_PIECES - 1];
 	enum evidence_class class = evidence_class(last->kind);
 	double before, weight;
 	struct older *slot;
@@ -176,7 +176,7 @@ static void push_out(struct source *source, struct rest *rest, int64_t now_ms, i
 	slot->share = (uint16_t)fmin(65535, slot->share + 65535 * (weight / rest->of[class]));
 }
 
-void score_add(struct source *source, const struct piece *piece, int64_t now_ms, int64_t half_life_ms)
+void score_add(struct source *source, const struct evidence *piece, int64_t now_ms, int64_t half_life_ms)
 {
 	struct rest rest = rest_at(source, now_ms, half_life_ms);
 	double fast = score_at(source, now_ms, half_life_ms).fast;
@@ -197,7 +197,7 @@ void score_remove(struct source *source, int at, int64_t now_ms, int64_t half_li
 
 	for (int i = at; i < SOURCE_PIECES - 1; i++)
 		source->pieces[i] = source->pieces[i + 1];
-	source->pieces[SOURCE_PIECES - 1] = (struct piece){ .kind = EVIDENCE_NONE };
+	source->pieces[SOURCE_PIECES - 1] = (struct evidence){ .kind = EVIDENCE_NONE };
 	settle(source, &rest, fast, now_ms, half_life_ms);
 }
 
@@ -205,7 +205,7 @@ void score_reweigh(struct source *source, int at, uint8_t weight, int64_t now_ms
 {
 	struct rest rest = rest_at(source, now_ms, half_life_ms);
 	double fast = score_at(source, now_ms, half_life_ms).fast;
-	struct piece *piece = &source->pieces[at];
+	struct evidence *piece = &source->pieces[at];
 
 	if (evidence_class(piece->kind) == EVIDENCE_FAST)
 		fast += (weight - piece->weight) / (double)EVIDENCE_NAT;

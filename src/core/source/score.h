@@ -23,12 +23,12 @@ double score_total(const struct score *score);
 /* As it stands at now_ms; the source is left as it is. */
 struct score score_at(const struct source *source, int64_t now_ms, int64_t half_life_ms);
 /* What a piece weighs now.  For the fast class: what it weighed, since that class does not fade piece by piece. */
-double score_piece(const struct piece *piece, int64_t now_ms, int64_t half_life_ms);
+double score_piece(const struct evidence *piece, int64_t now_ms, int64_t half_life_ms);
 /* What the older evidence of a slot weighs now; 0 for the fast class. */
 double score_older(const struct source *source, int slot, int64_t now_ms, int64_t half_life_ms);
 
 /* Puts a piece in front; the oldest joins the older ones. */
-void score_add(struct source *source, const struct piece *piece, int64_t now_ms, int64_t half_life_ms);
+void score_add(struct source *source, const struct evidence *piece, int64_t now_ms, int64_t half_life_ms);
 /* Takes a piece out, and its weight with it. */
 void score_remove(struct source *source, int at, int64_t now_ms, int64_t half_life_ms);
 /* Gives a piece another weight, as if it had always had it. */

@@ -21,13 +21,6 @@
 #define SOURCE_PIECES 12
 #define SOURCE_OLDER  4
 
-/* struct evidence without its padding. */
-struct piece {
-	uint32_t at_s;
-	uint16_t port, host_tag;
-	uint8_t weight, kind; /* kind EVIDENCE_NONE: an empty place; all behind it are empty too */
-} __attribute__((packed));
-
 /* What fell out of the pieces.  All evidence of a class decays at one rate, so shares do not change with time. */
 struct older {
 	uint8_t kind, count; /* kind EVIDENCE_NONE: unused; count saturates */
@@ -37,7 +30,7 @@ struct older {
 struct source {
 	struct prefix key;
 	uint8_t grade : 3;   /* the highest that was told and still stands */
-	uint8_t spared : 1;  /* EVENT_SPARED was told for this incident */
+	uint8_t exempt : 1;  /* EVENT_EXEMPT was told for this incident */
 	uint8_t waiting : 1; /* a storm's candidate */
 	uint8_t tool;
 	uint8_t times; /* blocks so far */
@@ -46,13 +39,12 @@ struct source {
 	float confirmed, suspected, fast;
 	uint32_t first_s;
 	uint32_t kinds;
-	uint16_t probes;                    /* that counted; saturates */
-	uint16_t last_block_day;            /* days since the epoch */
-	struct piece pieces[SOURCE_PIECES]; /* newest first */
+	uint16_t probes;                       /* that counted; saturates */
+	uint16_t last_block_day;               /* days since the epoch */
+	struct evidence pieces[SOURCE_PIECES]; /* newest first */
 	struct older older[SOURCE_OLDER];
 };
 
-static_assert(sizeof(struct piece) == 10, "a piece of evidence is 10 bytes");
 static_assert(sizeof(struct source) == 192, "a source is 192 bytes");
 
 struct sources;

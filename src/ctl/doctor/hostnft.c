@@ -49,7 +49,7 @@ static int on_chain(const struct nlmsghdr *message, void *context)
 		return MNL_CB_OK;
 	}
 	if (host->count == HOSTNFT_CHAINS_MAX) {
-		host->turned_away++;
+		host->dropped++;
 	} else {
 		host->count++;
 		*out = (struct hostnft_chain){ .family = (uint8_t)nftnl_chain_get_u32(chain, NFTNL_CHAIN_FAMILY) };
@@ -84,7 +84,7 @@ static void note_jump(struct hostnft *host, int from, const char *name)
 	if (to < 0)
 		return;
 	if (host->jump_count == HOSTNFT_JUMPS_MAX) {
-		host->turned_away++;
+		host->dropped++;
 		return;
 	}
 	host->jumps[host->jump_count].from = (uint16_t)from;

@@ -36,7 +36,7 @@ struct hostnft_chain {
 
 struct hostnft {
 	size_t count, jump_count;
-	uint64_t turned_away; /* chains and jumps beyond the limits */
+	uint64_t dropped; /* chains and jumps beyond the limits */
 	struct hostnft_chain chains[HOSTNFT_CHAINS_MAX];
 	struct {
 		uint16_t from, to;

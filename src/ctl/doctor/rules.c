@@ -123,9 +123,9 @@ void doctor_foreign(struct doctor *d)
 		looked++;
 		look_at(d, chain);
 	}
-	if (d->host->turned_away)
+	if (d->host->dropped)
 		doctor_find(d, SEVERITY_NOTE, NULL, NULL, "%llu chains and jumps were too many to be looked at",
-			    (unsigned long long)d->host->turned_away);
+			    (unsigned long long)d->host->dropped);
 	if (before == d->counts[SEVERITY_NOTE] + d->counts[SEVERITY_WARNING])
 		doctor_find(d, SEVERITY_OK, NULL, NULL, "%u chains of others, none in picket's way", looked);
 }

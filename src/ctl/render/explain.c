@@ -158,7 +158,7 @@ static void show_safeguards(FILE *out, const json_t *object)
 static void show_next(FILE *out, const json_t *object)
 {
 	const char *next = json_words(object, "next", NULL);
-	bool spared = json_words(object, "allowed_by", NULL) || json_words(object, "protected_why", NULL);
+	bool exempt = json_words(object, "allowed_by", NULL) || json_words(object, "protected_why", NULL);
 	const json_t *block = json_object_get(object, "block");
 	double distance = json_value(object, "distance");
 
@@ -168,7 +168,7 @@ static void show_next(FILE *out, const json_t *object)
 			"  When its time is up it is let in; if it scans again, the next %s lasts twice as long, up "
 			"to the maximum.\n",
 			strcmp(json_words(block, "grade", ""), "ban") == 0 ? "ban" : "block");
-	if (spared)
+	if (exempt)
 		fputs("  Whatever it does is told at most.\n", out);
 	else if (!next)
 		fputs("  Nothing above this: it is banned.\n", out);

@@ -76,9 +76,9 @@ const struct replay_host_counts *replay_host_counts(const struct replay_host *ho
 	return &host->counts;
 }
 
-uint64_t replay_host_turned_away(const struct replay_host *host)
+uint64_t replay_host_evicted(const struct replay_host *host)
 {
-	return replay_flows_evicted(host->flows) + host->customers.turned_away;
+	return replay_flows_evicted(host->flows) + host->customers.dropped;
 }
 
 /* ---- what is ours ---- */
@@ -101,7 +101,7 @@ static bool in_ranges(const struct nft_port_range *ranges, size_t count, uint16_
 	return false;
 }
 
-static enum probe_port port_of(const struct replay_host *host, const struct packet *p)
+static enum probe_port_state port_of(const struct replay_host *host, const struct packet *p)
 {
 	const struct nft_rules *rules = &host->config->rules;
 	const struct replay_ports *given = NULL;
@@ -230,7 +230,7 @@ bool replay_host_judge(struct replay_host *host, const struct replay_packet *in,
 {
 	const struct packet *p = &in->packet;
 	uint64_t *why = in->ip ? pass_before_tracking(host, in) : &host->counts.not_ip;
-	enum probe_port port;
+	enum probe_port_state port;
 
 	host->last = (struct replay_seen){ .state = REPLAY_FLOW_INVALID };
 	host->last_to_trap = false;
@@ -254,7 +254,7 @@ bool replay_host_judge(struct replay_host *host, const struct replay_packet *in,
 		return pass(&host->counts.answers);
 	if (port == PROBE_PORT_SERVED && in->result == PACKET_OK && !judge_served(host, p, in->at_ms))
 		return false;
-	*probe = (struct probe){ .packet = *p, .port = (uint8_t)port, .packet_result = in->result };
+	*probe = (struct probe){ .packet = *p, .port_state = (uint8_t)port, .packet_result = in->result };
 	host->counts.queued++;
 	return true;
 }
@@ -270,7 +270,7 @@ void replay_host_dropped(struct replay_host *host)
 static bool report_visit(struct replay_host *host, struct replay_flow *flow, const struct packet *p,
 			 enum probe_trap what, struct probe *report)
 {
-	*report = (struct probe){ .port = PROBE_PORT_TRAPPED, .trap = (uint8_t)what };
+	*report = (struct probe){ .port_state = PROBE_PORT_TRAPPED, .trap = (uint8_t)what };
 	report->packet.src = p->src;
 	report->packet.dst = p->dst;
 	report->packet.protocol = p->protocol;
@@ -287,7 +287,7 @@ static void wait_for_visitor(struct replay_host *host, struct replay_flow *flow,
 	struct waiting *slot;
 
 	if (host->waiting_count == TRAP_CONNECTIONS_MAX) {
-		host->counts.traps_crowded++;
+		host->counts.traps_evicted++;
 		return;
 	}
 	slot = &host->waiting[(host->waiting_head + host->waiting_count++) % TRAP_CONNECTIONS_MAX];

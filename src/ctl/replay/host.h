@@ -24,7 +24,7 @@ struct replay_host_counts {
 	uint64_t served;      /* to a served port, from a source that is not in `seen` */
 	uint64_t customers;   /* to a served port, from a blocked source that used it before */
 	uint64_t banned;      /* would have been dropped before anything else */
-	uint64_t queued, trap_visits, traps_crowded;
+	uint64_t queued, trap_visits, traps_evicted;
 	uint64_t rejected[PACKET_RESULT_COUNT];
 };
 
@@ -44,6 +44,6 @@ bool replay_host_trap_visit(struct replay_host *host, const struct replay_packet
 bool replay_host_trap_due(struct replay_host *host, int64_t now_ms, struct probe *report, int64_t *at_ms);
 const struct replay_host_counts *replay_host_counts(const struct replay_host *host);
 /* Flows and customers for which there was no room. */
-uint64_t replay_host_turned_away(const struct replay_host *host);
+uint64_t replay_host_evicted(const struct replay_host *host);
 
 #endif

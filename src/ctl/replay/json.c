@@ -118,7 +118,7 @@ static json_t *json_source(const struct replay *replay, const struct replay_sour
 		json_number_or_null(source->deciding_packet), "deciding_probes",
 		json_number_or_null(source->deciding_probes), "since", replay_time_format(source->first_ms, since),
 		"reason", reason, "incident", json_number_or_null(source->incident), "spared",
-		source->spared[0] ? json_string(source->spared) : json_null(), "evidence", json_evidence(peak));
+		source->exempt[0] ? json_string(source->exempt) : json_null(), "evidence", json_evidence(peak));
 }
 
 int replay_report_json(const struct replay *replay)

@@ -141,9 +141,9 @@ static void print_row(const struct replay *replay, const struct replay_source *s
 	struct row row;
 
 	fill_row(replay, source, &row);
-	if (source->spared[0] && source->grade < GRADE_BLOCK) {
+	if (source->exempt[0] && source->grade < GRADE_BLOCK) {
 		writer_text(&w, "spared: ");
-		writer_escaped(&w, source->spared, strnlen(source->spared, sizeof(source->spared)));
+		writer_escaped(&w, source->exempt, strnlen(source->exempt, sizeof(source->exempt)));
 		writer_text(&w, "; ");
 	}
 	describe_reason(&w, &event, replay->names);
@@ -238,13 +238,13 @@ static void print_limits(const struct replay *replay)
 		{ "packets were out of order and have been sorted by time", replay->backwards },
 		{ "packets came too late to be sorted and were judged late", l->late },
 		{ "addresses and ports found no room while learning",
-		  l->addrs.turned_away + l->edges.turned_away + l->open.turned_away },
+		  l->addrs.dropped + l->edges.dropped + l->open.dropped },
 		{ "visits to traps were too many at once and are not judged",
-		  replay_host_counts(replay->host)->traps_crowded },
+		  replay_host_counts(replay->host)->traps_evicted },
 		{ "flows were forgotten for want of room",
-		  replay_flows_evicted(l->flows) + replay_host_turned_away(replay->host) },
-		{ "probes came from sources for which this report had no room", replay->sources.table.turned_away },
-		{ "events of storms and distributed scans are not shown", replay->notes_left_out },
+		  replay_flows_evicted(l->flows) + replay_host_evicted(replay->host) },
+		{ "probes came from sources for which this report had no room", replay->sources.table.dropped },
+		{ "events of storms and distributed scans are not shown", replay->notes_suppressed },
 	};
 
 	for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]); i++)

@@ -86,7 +86,7 @@ static void act(struct replay *replay, uint64_t packet_number)
 		if (replay->note_count < REPLAY_NOTES_MAX)
 			replay->notes[replay->note_count++] = action->event;
 		else
-			replay->notes_left_out++;
+			replay->notes_suppressed++;
 	}
 }
 

@@ -30,7 +30,7 @@ struct replay {
 	uint64_t backwards;                   /* packets out of order in the file */
 	struct event notes[REPLAY_NOTES_MAX]; /* events about nobody in particular: storms, distributed scans */
 	size_t note_count;
-	uint64_t notes_left_out;
+	uint64_t notes_suppressed;
 	int32_t alert_mn;
 	const char *damage; /* what ended the file before its end; NULL: nothing */
 };

@@ -57,7 +57,7 @@ static struct replay_source *add(struct replay_sources *sources, const struct pr
 	struct replay_source *source = replay_table_find(&sources->table, &key);
 
 	if (!source && sources->table.count >= limit) {
-		sources->table.turned_away++;
+		sources->table.dropped++;
 		return NULL;
 	}
 	if (!source)
@@ -135,7 +135,7 @@ static void note_event(struct replay_sources *sources, const struct event *event
 	struct replay_source *source;
 
 	if (event->type != EVENT_ALERT && event->type != EVENT_BLOCK && event->type != EVENT_BAN &&
-	    event->type != EVENT_SPARED)
+	    event->type != EVENT_EXEMPT)
 		return;
 	if (!event->source.len)
 		return; /* about nobody in particular */
@@ -144,8 +144,8 @@ static void note_event(struct replay_sources *sources, const struct event *event
 		return;
 	source->evidence = true;
 	source->kinds |= event->kinds;
-	if (event->type == EVENT_SPARED) {
-		memcpy(source->spared, event->text, sizeof(source->spared));
+	if (event->type == EVENT_EXEMPT) {
+		memcpy(source->exempt, event->text, sizeof(source->exempt));
 		return;
 	}
 	if (event->incident)

@@ -38,7 +38,7 @@ struct replay_source {
 	int32_t peak_mn;
 	struct source_view peak;     /* when the score was highest, blocks apart */
 	struct event event;          /* that brought the grade; EVENT_NONE: none */
-	char spared[EVENT_TEXT_MAX]; /* the safeguard that kept it from a block */
+	char exempt[EVENT_TEXT_MAX]; /* the safeguard that kept it from a block */
 };
 
 struct replay_sources {

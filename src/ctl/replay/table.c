@@ -66,7 +66,7 @@ void *replay_table_add(struct replay_table *table, const void *key)
 	if (*slot)
 		return replay_table_at(table, *slot - 1);
 	if (table->count == table->limit) {
-		table->turned_away++;
+		table->dropped++;
 		return NULL;
 	}
 	memcpy(replay_table_at(table, table->count), key, table->key_len);

@@ -19,7 +19,7 @@ struct replay_table {
 	uint32_t *index;  /* entry number + 1; 0: free */
 	size_t entry_size, key_len;
 	size_t count, limit, index_mask;
-	uint64_t turned_away;
+	uint64_t dropped;
 };
 
 /* False when out of memory.  Memory is touched as it is used. */

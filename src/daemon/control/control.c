@@ -68,7 +68,7 @@ static bool make_room(struct control *control, bool root)
 	if (control->stats.clients < CONTROL_CLIENTS_MAX &&
 	    (root || others < CONTROL_CLIENTS_MAX - CONTROL_CLIENTS_RESERVE))
 		return true;
-	control->stats.crowded++;
+	control->stats.evicted++;
 	victim = find_idle(control, false);
 	if (!victim && root)
 		victim = find_idle(control, true);

@@ -52,7 +52,7 @@ struct control_options {
 struct control_stats {
 	uint64_t accepted, requests, bad_requests, too_long, throttled;
 	uint64_t refused; /* neither root nor in the group */
-	uint64_t crowded; /* closed or turned away for want of room */
+	uint64_t evicted; /* closed or turned away for want of room */
 	uint64_t idle;    /* closed for silence, or for not reading */
 	uint32_t clients;
 };

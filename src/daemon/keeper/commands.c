@@ -226,7 +226,7 @@ static void status_answer(struct task *task, const struct wire_message *message)
 	struct keeper *keeper = task->keeper;
 	struct status_extra extra = {
 		.hooks = keeper->hooks_known ? &keeper->hooks : NULL,
-		.log_left_out = journal_left_out(keeper->journal),
+		.log_suppressed = journal_suppressed(keeper->journal),
 		.bad_messages = keeper->bad_messages,
 		.late_answers = keeper->late_answers,
 		.followers_lost = keeper->followers_lost,

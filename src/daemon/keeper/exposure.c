@@ -206,15 +206,14 @@ static void tell_one(void *context, const struct listener *listener)
 static int look(struct keeper *keeper)
 {
 	struct exposure *exposure = keeper->exposure;
-	size_t turned_away = 0;
-	int count = exposure->listeners
-			    ? listeners_dump(exposure->listeners, exposure->found, LISTENERS_MAX, &turned_away)
-			    : -ENOTSUP;
+	size_t dropped = 0;
+	int count = exposure->listeners ? listeners_dump(exposure->listeners, exposure->found, LISTENERS_MAX, &dropped)
+					: -ENOTSUP;
 
 	if (count < 0)
 		return count;
 	exposure->found_count = (size_t)count;
-	exposure->book.turned_away += turned_away;
+	exposure->book.dropped += dropped;
 	load_once(exposure);
 	exposure->told = 0;
 	exposure_book_look(&exposure->book, exposure->found, exposure->found_count, tell_one, keeper);

@@ -37,7 +37,7 @@ static struct exposure_entry *place(struct exposure_book *book)
 	for (size_t i = 0; i < book->count; i++)
 		if (!book->entries[i].present && !book->entries[i].before && !book->entries[i].accepted)
 			return &book->entries[i];
-	book->turned_away++;
+	book->dropped++;
 	return NULL;
 }
 

@@ -4,7 +4,7 @@
  * what is new comes out; its text is what the keeper's file holds.
  *
  * Limit: EXPOSURE_MAX entries.  Where it is full, what no longer listens and was never accepted gives way; else the
- * newcomer is counted in `turned_away` and told of at each start.
+ * newcomer is counted in `dropped` and told of at each start.
  */
 #ifndef PICKET_EXPOSURE_BOOK_H
 #define PICKET_EXPOSURE_BOOK_H
@@ -36,7 +36,7 @@ struct exposure_book {
 	size_t count;
 	bool begun;                               /* a first look was taken, in this life or an earlier one */
 	uint16_t ephemeral_first, ephemeral_last; /* UDP ports that come and go with every question asked */
-	uint64_t turned_away;
+	uint64_t dropped;
 };
 
 /* Outside can send to it. */

@@ -15,13 +15,11 @@ struct counter {
 	uint8_t size; /* 4 or 8 bytes */
 };
 
-/* clang-format off: a macro that is a row */
-#define COUNTER(shape, field)                                                                                          \
-	{                                                                                                              \
-#field, offsetof(struct shape, field), sizeof(((struct shape *)0)->field)                              \
-	}
+/* clang-format off */
+#define COUNTER_AS(name, shape, field) { name, offsetof(struct shape, field), sizeof(((struct shape *)0)->field) }
 /* clang-format on */
-#define COUNT(table) (sizeof(table) / sizeof((table)[0]))
+#define COUNTER(shape, field) COUNTER_AS(#field, shape, field)
+#define COUNT(table)          (sizeof(table) / sizeof((table)[0]))
 
 static const struct counter engine_counts[] = {
 	COUNTER(engine_status, sources),
@@ -36,14 +34,22 @@ static const struct counter engine_counts[] = {
 };
 
 static const struct counter engine_totals[] = {
-	COUNTER(engine_status, probes),           COUNTER(engine_status, evidence_total),
-	COUNTER(engine_status, duplicates),       COUNTER(engine_status, alerts),
-	COUNTER(engine_status, blocks_total),     COUNTER(engine_status, bans_total),
-	COUNTER(engine_status, expiries),         COUNTER(engine_status, spared_allowed),
-	COUNTER(engine_status, spared_protected), COUNTER(engine_status, spared_storm),
-	COUNTER(engine_status, spared_decoy),     COUNTER(engine_status, evicted),
-	COUNTER(engine_status, turned_away),      COUNTER(engine_status, allow_full),
-	COUNTER(engine_status, protect_full),     COUNTER(engine_status, blocks_full),
+	COUNTER(engine_status, probes),
+	COUNTER(engine_status, evidence_total),
+	COUNTER(engine_status, duplicates),
+	COUNTER(engine_status, alerts),
+	COUNTER(engine_status, blocks_total),
+	COUNTER(engine_status, bans_total),
+	COUNTER(engine_status, expiries),
+	COUNTER_AS("spared_allowed", engine_status, exempt_allowed),
+	COUNTER_AS("spared_protected", engine_status, exempt_protected),
+	COUNTER_AS("spared_storm", engine_status, exempt_storm),
+	COUNTER_AS("spared_decoy", engine_status, exempt_decoy),
+	COUNTER(engine_status, evicted),
+	COUNTER_AS("turned_away", engine_status, dropped),
+	COUNTER(engine_status, allow_full),
+	COUNTER(engine_status, protect_full),
+	COUNTER(engine_status, blocks_full),
 };
 
 static const struct counter queue_counts[] = {
@@ -62,20 +68,26 @@ static const struct counter kernel_counts[] = {
 
 static const struct counter trap_counts[] = {
 	COUNTER(trap_stats, accepted), COUNTER(trap_stats, datagrams), COUNTER(trap_stats, hits),
-	COUNTER(trap_stats, induced),  COUNTER(trap_stats, unsaved),   COUNTER(trap_stats, crowded),
+	COUNTER(trap_stats, induced),  COUNTER(trap_stats, unsaved),   COUNTER_AS("crowded", trap_stats, evicted),
 	COUNTER(trap_stats, errors),   COUNTER(trap_stats, open),
 };
 
 static const struct counter hook_counts[] = {
-	COUNTER(wire_hooks, started),   COUNTER(wire_hooks, succeeded),   COUNTER(wire_hooks, failed),
-	COUNTER(wire_hooks, timed_out), COUNTER(wire_hooks, turned_away), COUNTER(wire_hooks, running),
+	COUNTER(wire_hooks, started),
+	COUNTER(wire_hooks, succeeded),
+	COUNTER(wire_hooks, failed),
+	COUNTER(wire_hooks, timed_out),
+	COUNTER_AS("turned_away", wire_hooks, dropped),
+	COUNTER(wire_hooks, running),
 	COUNTER(wire_hooks, waiting),
 };
 
 static const struct counter control_counts[] = {
-	COUNTER(control_stats, clients),      COUNTER(control_stats, accepted), COUNTER(control_stats, requests),
-	COUNTER(control_stats, bad_requests), COUNTER(control_stats, too_long), COUNTER(control_stats, throttled),
-	COUNTER(control_stats, refused),      COUNTER(control_stats, crowded),  COUNTER(control_stats, idle),
+	COUNTER(control_stats, clients),  COUNTER(control_stats, accepted),
+	COUNTER(control_stats, requests), COUNTER(control_stats, bad_requests),
+	COUNTER(control_stats, too_long), COUNTER(control_stats, throttled),
+	COUNTER(control_stats, refused),  COUNTER_AS("crowded", control_stats, evicted),
+	COUNTER(control_stats, idle),
 };
 
 static json_t *counters(const struct counter *table, size_t count, const void *from)
@@ -214,8 +226,9 @@ json_t *view_status(const struct wire_status *status, const struct status_extra 
 	json_object_set_new(object, "control", counters(control_counts, COUNT(control_counts), &extra->control));
 	json_object_set_new(object, "events",
 			    json_pack("{s:I, s:I, s:I, s:I}", "lost", (json_int_t)status->events_lost, "kept",
-				      (json_int_t)extra->history_rows, "log_left_out", (json_int_t)extra->log_left_out,
-				      "followers_lost", (json_int_t)extra->followers_lost));
+				      (json_int_t)extra->history_rows, "log_left_out",
+				      (json_int_t)extra->log_suppressed, "followers_lost",
+				      (json_int_t)extra->followers_lost));
 	json_object_set_new(object, "wire",
 			    json_pack("{s:I, s:I}", "bad_messages", (json_int_t)extra->bad_messages, "late_answers",
 				      (json_int_t)extra->late_answers));

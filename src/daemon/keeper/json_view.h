@@ -31,7 +31,7 @@ struct thresholds {
 struct status_extra {
 	const struct wire_hooks *hooks; /* NULL: not told yet */
 	struct control_stats control;
-	uint64_t log_left_out, bad_messages, late_answers, followers_lost, history_rows;
+	uint64_t log_suppressed, bad_messages, late_answers, followers_lost, history_rows;
 	const char *state_dir;
 };
 

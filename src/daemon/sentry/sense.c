@@ -67,7 +67,7 @@ static bool changes_sets(const struct actions *actions)
 static bool judge(void *context, const struct nfqueue_packet *packet)
 {
 	struct sentry *sentry = context;
-	struct probe probe = { .port = (uint8_t)packet->number };
+	struct probe probe = { .port_state = (uint8_t)packet->number };
 	int64_t started_ns = latency_now_ns();
 	enum packet_result result = packet_parse(packet->data, packet->copied, packet->checksum_ready, &probe.packet);
 

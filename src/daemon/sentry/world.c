@@ -58,10 +58,10 @@ static bool bit_set(uint8_t *bits, uint16_t port)
 void sentry_world_listeners(struct sentry *sentry)
 {
 	struct listener *found = calloc(SENTRY_LISTENERS_MAX, sizeof(*found));
-	size_t turned_away = 0;
+	size_t dropped = 0;
 	uint8_t now_udp[sizeof(sentry->udp_seen)] = { 0 };
 	int64_t now_ms = sentry_now_ms(sentry);
-	int count = found ? listeners_dump(sentry->listeners, found, SENTRY_LISTENERS_MAX, &turned_away) : -1;
+	int count = found ? listeners_dump(sentry->listeners, found, SENTRY_LISTENERS_MAX, &dropped) : -1;
 
 	for (int i = 0; i < count; i++) {
 		const struct listener *item = &found[i];

@@ -18,11 +18,8 @@ static const struct {
 	size_t offset, size;
 	bool text;
 } fixed[] = {
-/* clang-format off: a macro that is a row */
-#define FIXED(name, field, text)                                                                                       \
-	{                                                                                                              \
-		name, offsetof(struct config, field), sizeof(((struct config *)0)->field), text                        \
-	}
+/* clang-format off */
+#define FIXED(name, field, text) { name, offsetof(struct config, field), sizeof(((struct config *)0)->field), text }
 	/* clang-format on */
 	FIXED("run_dir", run_dir, true),
 	FIXED("state_dir", state_dir, true),

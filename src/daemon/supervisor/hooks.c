@@ -72,8 +72,8 @@ void supervisor_hooks_tick(struct supervisor *s)
 	hook_read_stats(s->hooks, &stats);
 	if (s->hooks_ever_told && memcmp(&stats, &s->hooks_told, sizeof(stats)) == 0)
 		return;
-	message = (struct wire_hooks){ stats.started,     stats.succeeded, stats.failed, stats.timed_out,
-				       stats.turned_away, stats.running,   stats.waiting };
+	message = (struct wire_hooks){ stats.started, stats.succeeded, stats.failed, stats.timed_out,
+				       stats.dropped, stats.running,   stats.waiting };
 	if (wire_send(s->keeper.fd, WIRE_HOOKS, 0, &message) == 0) {
 		s->hooks_told = stats;
 		s->hooks_ever_told = true;

@@ -195,7 +195,7 @@ struct wire_customers {
 };
 
 struct wire_hooks {
-	uint64_t started, succeeded, failed, timed_out, turned_away;
+	uint64_t started, succeeded, failed, timed_out, dropped;
 	uint32_t running, waiting;
 };
 
