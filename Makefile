@@ -31,7 +31,7 @@ PKG_CFLAGS = $(shell pkg-config --cflags $(PACKAGES))
 # Each layer sees itself and the layers below: an upward include does not build.
 INCLUDE_base     := -Isrc/base
 INCLUDE_core     := -Isrc/base -Iinclude -Isrc/core
-INCLUDE_os       := -Isrc/base -Isrc/os
+INCLUDE_os       := -Isrc/base -Iinclude -Isrc/os
 INCLUDE_adapters := -Isrc/base -Isrc/os -Iinclude -Isrc/adapters
 INCLUDE_config   := $(INCLUDE_adapters) -Isrc/config
 INCLUDE_daemon   := $(INCLUDE_config) -Isrc/daemon

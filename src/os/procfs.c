@@ -14,30 +14,12 @@
 #include <string.h>
 #include <unistd.h>
 
-ssize_t procfs_read(const char *path, char *out, size_t size)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY), error = 0;
-	size_t len = 0;
-	ssize_t got = 1;
-
-	if (fd < 0)
-		return -errno;
-	while (len + 1 < size && got > 0) {
-		got = read(fd, out + len, size - 1 - len);
-		if (got > 0)
-			len += (size_t)got;
-		else if (got < 0)
-			error = errno;
-	}
-	close(fd);
-	out[len] = '\0';
-	return error ? -error : (ssize_t)len;
-}
+#include "file.h"
 
 int procfs_number(const char *path, int64_t *out)
 {
 	char text[32], *end;
-	ssize_t len = procfs_read(path, text, sizeof(text));
+	ssize_t len = file_read(path, text, sizeof(text));
 	long long value;
 
 	if (len < 0)
@@ -77,7 +59,7 @@ int procfs_status(pid_t pid, struct procfs_status *out)
 	ssize_t len;
 
 	snprintf(path, sizeof(path), "/proc/%ld/status", (long)pid);
-	len = procfs_read(path, text, sizeof(text));
+	len = file_read(path, text, sizeof(text));
 	if (len < 0)
 		return (int)len;
 	name = field(text, "Name");

@@ -14,8 +14,6 @@
 #define PROCFS_PROCESSES_MAX   65536
 #define PROCFS_DESCRIPTORS_MAX 1048576
 
-/* Reads a small file whole, NUL-terminated, cut at size.  Its length or -errno. */
-ssize_t procfs_read(const char *path, char *out, size_t size);
 /* A file with one whole number.  0 or -errno. */
 int procfs_number(const char *path, int64_t *out);
 

@@ -15,7 +15,7 @@
 #include <linux/inet_diag.h>
 #include <linux/sock_diag.h>
 
-#include "netlink_dump.h"
+#include "netlink.h"
 
 #define LISTENERS_MAX 1048576 /* whatever the caller says */
 

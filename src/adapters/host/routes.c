@@ -19,7 +19,7 @@
 #include <linux/nexthop.h>
 #include <linux/rtnetlink.h>
 
-#include "netlink_dump.h"
+#include "netlink.h"
 #include "routes_gather.h"
 
 #define DUMP_TRIES_MAX 3

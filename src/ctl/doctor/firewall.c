@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "doctor.h"
+#include "file.h"
 #include "procfs.h"
 #include "writer.h"
 
@@ -14,7 +15,7 @@ static bool ufw_is_on(void)
 {
 	char text[8192];
 
-	return procfs_read("/etc/ufw/ufw.conf", text, sizeof(text)) > 0 &&
+	return file_read("/etc/ufw/ufw.conf", text, sizeof(text)) > 0 &&
 	       (strncmp(text, "ENABLED=yes", 11) == 0 || strstr(text, "\nENABLED=yes"));
 }
 

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "doctor.h"
+#include "file.h"
 #include "procfs.h"
 
 #ifndef SYS_landlock_create_ruleset
@@ -97,7 +98,7 @@ void doctor_features(struct doctor *d)
 	struct utsname kernel;
 
 	uname(&kernel);
-	if (procfs_read("/proc/sys/kernel/seccomp/actions_avail", actions, sizeof(actions)) < 0 ||
+	if (file_read("/proc/sys/kernel/seccomp/actions_avail", actions, sizeof(actions)) < 0 ||
 	    !strstr(actions, "kill_process"))
 		doctor_find(d, SEVERITY_WARNING, "a process of picket that is taken over could do more", NULL,
 			    "kernel %s has no seccomp filters", kernel.release);

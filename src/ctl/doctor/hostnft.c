@@ -16,7 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "netlink_dump.h"
+#include "netlink.h"
 
 const char *hostnft_family(uint8_t family)
 {

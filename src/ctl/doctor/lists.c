@@ -7,6 +7,7 @@
 
 #include "addr.h"
 #include "doctor.h"
+#include "file.h"
 #include "procfs.h"
 
 /* Whoever may do anything: the internet's half, or all of it. */
@@ -63,7 +64,7 @@ static bool has_default_route(void)
 	char text[16384];
 	const char *line = text;
 
-	if (procfs_read("/proc/net/route", text, sizeof(text)) < 0)
+	if (file_read("/proc/net/route", text, sizeof(text)) < 0)
 		return false;
 	while ((line = strchr(line, '\n')) && *++line) {
 		char destination[16], gateway[16], mask[16];

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "doctor.h"
+#include "file.h"
 #include "procfs.h"
 
 #define PRIORITY_TRAP  (-90)
@@ -137,7 +138,7 @@ void doctor_legacy(struct doctor *d)
 	bool found = false, read = false;
 
 	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
-		ssize_t len = procfs_read(files[i], names, sizeof(names));
+		ssize_t len = file_read(files[i], names, sizeof(names));
 
 		read |= len >= 0;
 		for (char *at = names; len > 0 && *at; at++)
@@ -170,7 +171,7 @@ static void look_at_file(struct doctor *d, const char *path, char *text, bool *f
 {
 	const char *table = d->status ? doctor_word(d, "sensors", "table") : "picket";
 	char own[80], advice[256];
-	ssize_t len = procfs_read(path, text, SAVED_MAX);
+	ssize_t len = file_read(path, text, SAVED_MAX);
 
 	if (len <= 0)
 		return;

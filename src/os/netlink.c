@@ -3,7 +3,7 @@
  * Netlink dumps, synchronous and bounded: READS_MAX datagrams an answer, PATIENCE_S of silence.  After an error the
  * rest of the answer is thrown away, so that the next question finds the socket free.
  */
-#include "netlink_dump.h"
+#include "netlink.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -21,16 +21,35 @@ struct netlink_dump {
 	_Alignas(8) char buffer[BUFFER_LEN];
 };
 
+int netlink_open(int bus, int flags, int receive_buffer, struct mnl_socket **out)
+{
+	struct mnl_socket *socket = mnl_socket_open2(bus, SOCK_CLOEXEC | flags);
+	int error = 0;
+
+	if (!socket)
+		return -errno;
+	if (mnl_socket_bind(socket, 0, MNL_SOCKET_AUTOPID) < 0 ||
+	    (receive_buffer && setsockopt(mnl_socket_get_fd(socket), SOL_SOCKET, SO_RCVBUFFORCE, &receive_buffer,
+					  sizeof(receive_buffer)) < 0))
+		error = -errno;
+	if (error) {
+		mnl_socket_close(socket);
+		return error;
+	}
+	*out = socket;
+	return 0;
+}
+
 int netlink_dump_open(int bus, struct netlink_dump **out)
 {
 	const struct timeval patience = { .tv_sec = PATIENCE_S };
 	struct netlink_dump *dump = calloc(1, sizeof(*dump));
-	int error = 0;
+	int error;
 
 	if (!dump)
 		return -ENOMEM;
-	dump->socket = mnl_socket_open2(bus, SOCK_CLOEXEC);
-	if (!dump->socket || mnl_socket_bind(dump->socket, 0, MNL_SOCKET_AUTOPID) != 0 ||
+	error = netlink_open(bus, 0, 0, &dump->socket);
+	if (!error &&
 	    setsockopt(mnl_socket_get_fd(dump->socket), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)) != 0)
 		error = -errno;
 	if (error) {

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Within the adapters: one question to a netlink family that is answered by a dump, read to its end.
- * A socket for questions alone: notifications belong on another one.
+ * Netlink sockets: one opened like every other, and one question that is answered by a dump, read to its end.
  */
-#ifndef PICKET_NETLINK_DUMP_H
-#define PICKET_NETLINK_DUMP_H
+#ifndef PICKET_NETLINK_H
+#define PICKET_NETLINK_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -12,6 +11,11 @@
 
 #include <libmnl/libmnl.h>
 
+/* A bound, close-on-exec socket.  flags: SOCK_NONBLOCK or 0.  receive_buffer: bytes by SO_RCVBUFFORCE, which asks for
+ * CAP_NET_ADMIN; 0: the system's default.  0, with the socket for mnl_socket_close(), or -errno. */
+int netlink_open(int bus, int flags, int receive_buffer, struct mnl_socket **out);
+
+/* A socket for questions alone: notifications belong on another one. */
 struct netlink_dump;
 
 int netlink_dump_open(int bus, struct netlink_dump **out);
