@@ -113,31 +113,6 @@ static void read_directory(struct config_reader *reader, const char *path, struc
 				       strerror(ENOMEM));
 }
 
-static int compare_ranges(const void *left, const void *right)
-{
-	const struct nft_port_range *a = left, *b = right;
-
-	return a->first != b->first ? (a->first > b->first) - (a->first < b->first)
-				    : (a->last > b->last) - (a->last < b->last);
-}
-
-/* Ascending, without overlaps: an interval set takes nothing else. */
-static void order_ranges(struct nft_port_range *ranges, size_t *count)
-{
-	size_t kept = 0;
-
-	qsort(ranges, *count, sizeof(*ranges), compare_ranges);
-	for (size_t i = 0; i < *count; i++) {
-		if (kept > 0 && ranges[i].first <= ranges[kept - 1].last + 1) {
-			if (ranges[i].last > ranges[kept - 1].last)
-				ranges[kept - 1].last = ranges[i].last;
-		} else {
-			ranges[kept++] = ranges[i];
-		}
-	}
-	*count = kept;
-}
-
 static int compare_prefixes(const void *left, const void *right)
 {
 	const struct prefix *a = left, *b = right;
@@ -197,9 +172,9 @@ void config_finish(struct config_reader *reader)
 		config_mistake(reader->mistakes, reader->file, 0,
 			       "too many allowed addresses (%zu), expected at most %d", config->allow_count,
 			       ENGINE_ALLOW_MAX);
-	order_ranges(config->rules.trap_tcp, &config->rules.trap_tcp_count);
-	order_ranges(config->rules.trap_udp, &config->rules.trap_udp_count);
-	order_ranges(config->rules.public_ports, &config->rules.public_count);
+	config->rules.trap_tcp_count = ports_merge(config->rules.trap_tcp, config->rules.trap_tcp_count);
+	config->rules.trap_udp_count = ports_merge(config->rules.trap_udp, config->rules.trap_udp_count);
+	config->rules.public_count = ports_merge(config->rules.public_ports, config->rules.public_count);
 }
 
 struct config *config_read(const char *path, bool named, config_error_fn *error, void *context)

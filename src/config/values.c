@@ -245,7 +245,7 @@ bool config_parse_prefix(const struct config_value *v)
 bool config_parse_port(const struct config_value *v)
 {
 	size_t *count = (size_t *)(void *)((char *)v->config + v->option->count_offset);
-	struct nft_port_range *ranges = v->field;
+	struct port_range *ranges = v->field;
 	unsigned long first, last;
 	char text[16];
 	char *dash;
@@ -256,7 +256,7 @@ bool config_parse_port(const struct config_value *v)
 		return false;
 	}
 	if (strcmp(v->text, "all") == 0) {
-		ranges[(*count)++] = (struct nft_port_range){ 1, 65535 };
+		ranges[(*count)++] = (struct port_range){ 1, 65535 };
 		return true;
 	}
 	if (strlen(v->text) >= sizeof(text))
@@ -269,7 +269,7 @@ bool config_parse_port(const struct config_value *v)
 		return refuse(v, "a port, a range such as 5900-5910, or all");
 	if (first < 1 || last > 65535 || first > last)
 		return refuse(v, "ports from 1 to 65535, the smaller one first");
-	ranges[(*count)++] = (struct nft_port_range){ (uint16_t)first, (uint16_t)last };
+	ranges[(*count)++] = (struct port_range){ (uint16_t)first, (uint16_t)last };
 	return true;
 }
 

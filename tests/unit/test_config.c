@@ -43,7 +43,7 @@ static void empty_file_is_good(void **state)
 	assert_int_equal(config->rules.trap_tcp[0].first, 1);
 	assert_int_equal(config->rules.trap_tcp[0].last, 1);
 	for (size_t i = 0; i < config->rules.trap_tcp_count; i++) {
-		const struct nft_port_range *r = &config->rules.trap_tcp[i];
+		const struct port_range *r = &config->rules.trap_tcp[i];
 		assert_false(r->first <= 22 && 22 <= r->last);
 		assert_false(r->first <= 25 && 25 <= r->last);
 		assert_false(r->first <= 113 && 113 <= r->last);

@@ -250,8 +250,8 @@ static void modes(void)
 	CHECK(nft_rules_replace(nft, rules) == 0 && nft_check(nft) == 1);
 	rules->mode = NFT_BLOCK;
 	rules->trap_port_v4 = rules->trap_port_v6 = 4000;
-	rules->trap_tcp[0] = (struct nft_port_range){ 20, 30 }; /* overlapping, and up to the end */
-	rules->trap_tcp[1] = (struct nft_port_range){ 25, 65535 };
+	rules->trap_tcp[0] = (struct port_range){ 20, 30 }; /* overlapping, and up to the end */
+	rules->trap_tcp[1] = (struct port_range){ 25, 65535 };
 	rules->trap_tcp_count = 2;
 	CHECK(nft_rules_replace(nft, rules) == 0 && nft_check(nft) == 1);
 	CHECK(standing().count == 1);

@@ -13,14 +13,11 @@
 #include <stdint.h>
 
 #include "addr.h"
+#include "ports.h"
 
 #define NFT_TABLE_NAME_MAX 32
 #define NFT_INTERFACES_MAX 32
 #define NFT_PORTS_MAX      1024 /* ranges in a port set */
-
-struct nft_port_range {
-	uint16_t first, last; /* inclusive */
-};
 
 /* The sets that hold sources.  Each stands for its family of kernel sets, one a prefix length
  * (v4 /32; v6 /128, masked /64, /56, /48; any other length gets its own with its first element). Prefixes may
@@ -43,7 +40,7 @@ struct nft_rules {
 	size_t interface_count;
 	uint16_t trap_port_v4, trap_port_v6; /* where the TCP trap listens on 127.0.0.1 and ::1; 0: no TCP traps */
 	uint16_t trap_udp_v4, trap_udp_v6;   /* the same for UDP */
-	struct nft_port_range trap_tcp[NFT_PORTS_MAX], trap_udp[NFT_PORTS_MAX], public_ports[NFT_PORTS_MAX];
+	struct port_range trap_tcp[NFT_PORTS_MAX], trap_udp[NFT_PORTS_MAX], public_ports[NFT_PORTS_MAX];
 	size_t trap_tcp_count, trap_udp_count, public_count; /* "all" is {1, 65535} */
 };
 

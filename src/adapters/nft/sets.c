@@ -230,20 +230,12 @@ static void write_values(const struct nft *nft, struct nft_batch *batch, const s
 	element_end(&w);
 }
 
-static int compare_ranges(const void *a, const void *b)
-{
-	const struct nft_port_range *x = a, *y = b;
-
-	return (x->first > y->first) - (x->first < y->first);
-}
-
 /* An interval is its first value and, marked, the one after its last; ranges that touch or overlap must be one. */
 static void write_ports(const struct nft *nft, struct nft_batch *batch, const struct set *set,
-			const struct nft_port_range *ranges, size_t count)
+			const struct port_range *ranges, size_t count)
 {
-	struct nft_port_range *sorted;
+	struct port_range *sorted;
 	struct element_writer w;
-	size_t i = 0;
 
 	if (!count)
 		return;
@@ -254,20 +246,16 @@ static void write_ports(const struct nft *nft, struct nft_batch *batch, const st
 		return;
 	}
 	memcpy(sorted, ranges, count * sizeof(*sorted));
-	qsort(sorted, count, sizeof(*sorted), compare_ranges);
+	count = ports_merge(sorted, count);
 	element_begin(&w, batch, nft->table, set->name, ELEMENT_ENSURE);
-	while (i < count) {
+	for (size_t i = 0; i < count; i++) {
 		const uint16_t first = htons(sorted[i].first);
-		uint16_t last = sorted[i].last, after;
+		uint16_t after;
 
-		while (++i < count && sorted[i].first <= (uint32_t)last + 1) {
-			if (sorted[i].last > last)
-				last = sorted[i].last;
-		}
 		element_put(&w, &first, sizeof(first), 0, 0);
-		if (last == 65535) /* open to the end */
+		if (sorted[i].last == 65535) /* open to the end */
 			continue;
-		after = htons(last + 1);
+		after = htons(sorted[i].last + 1);
 		element_put(&w, &after, sizeof(after), 0, NFT_SET_ELEM_INTERVAL_END);
 	}
 	element_end(&w);

@@ -93,14 +93,6 @@ static bool is_local(const struct replay_host *host, const struct addr *addr)
 	return false;
 }
 
-static bool in_ranges(const struct nft_port_range *ranges, size_t count, uint16_t port)
-{
-	for (size_t i = 0; i < count; i++)
-		if (port >= ranges[i].first && port <= ranges[i].last)
-			return true;
-	return false;
-}
-
 static enum probe_port_state port_of(const struct replay_host *host, const struct packet *p)
 {
 	const struct nft_rules *rules = &host->config->rules;
@@ -113,8 +105,8 @@ static enum probe_port_state port_of(const struct replay_host *host, const struc
 	if (given && given->given ? replay_ports_has(given, p->dport)
 				  : replay_learned_open(host->learned, p->protocol, &p->dst, p->dport))
 		return PROBE_PORT_SERVED;
-	if ((p->protocol == PROTO_TCP && in_ranges(rules->trap_tcp, rules->trap_tcp_count, p->dport)) ||
-	    (p->protocol == PROTO_UDP && in_ranges(rules->trap_udp, rules->trap_udp_count, p->dport)))
+	if ((p->protocol == PROTO_TCP && ports_contain(rules->trap_tcp, rules->trap_tcp_count, p->dport)) ||
+	    (p->protocol == PROTO_UDP && ports_contain(rules->trap_udp, rules->trap_udp_count, p->dport)))
 		return PROBE_PORT_TRAPPED;
 	return PROBE_PORT_CLOSED;
 }

@@ -158,7 +158,7 @@ static json_t *state_of(const char *dir)
 }
 
 /* [[1,1],[100,104]] */
-static json_t *ranges(const struct nft_port_range *ports)
+static json_t *ranges(const struct port_range *ports)
 {
 	json_t *array = json_array();
 

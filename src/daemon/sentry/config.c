@@ -11,7 +11,7 @@
 
 #include "internal.h"
 
-static bool ports_in_order(const struct nft_port_range *ports, size_t count)
+static bool ports_in_order(const struct port_range *ports, size_t count)
 {
 	if (count > NFT_PORTS_MAX)
 		return false;

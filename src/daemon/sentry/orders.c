@@ -30,16 +30,7 @@ static void result(struct sentry *sentry, uint32_t id, enum engine_result code, 
 
 /* ---- questions ---- */
 
-static uint32_t ports_in(const struct nft_port_range *ports, size_t count)
-{
-	uint32_t total = 0;
-
-	for (size_t i = 0; i < count; i++)
-		total += (uint32_t)ports[i].last - ports[i].first + 1;
-	return total;
-}
-
-static void copy_ranges(struct nft_port_range out[WIRE_RANGES_MAX], const struct nft_port_range *ports, size_t count)
+static void copy_ranges(struct port_range out[WIRE_RANGES_MAX], const struct port_range *ports, size_t count)
 {
 	memcpy(out, ports, (count < WIRE_RANGES_MAX ? count : WIRE_RANGES_MAX) * sizeof(*ports));
 }
@@ -69,8 +60,8 @@ static void ask_status(struct sentry *sentry, uint32_t id)
 	status->native_queue = nft_queue_is_native(sentry->nft);
 	status->interface_count = (uint32_t)sentry->rules.interface_count;
 	memcpy(status->interfaces, sentry->rules.interfaces, sizeof(status->interfaces));
-	status->traps_tcp = ports_in(sentry->rules.trap_tcp, sentry->rules.trap_tcp_count);
-	status->traps_udp = ports_in(sentry->rules.trap_udp, sentry->rules.trap_udp_count);
+	status->traps_tcp = ports_total(sentry->rules.trap_tcp, sentry->rules.trap_tcp_count);
+	status->traps_udp = ports_total(sentry->rules.trap_udp, sentry->rules.trap_udp_count);
 	copy_ranges(status->trap_tcp, sentry->rules.trap_tcp, sentry->rules.trap_tcp_count);
 	copy_ranges(status->trap_udp, sentry->rules.trap_udp, sentry->rules.trap_udp_count);
 	memcpy(status->table, sentry->config.table, sizeof(status->table));

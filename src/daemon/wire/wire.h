@@ -156,9 +156,8 @@ struct wire_status {
 	uint32_t native_queue;
 	uint32_t interface_count; /* 0: all but loopback */
 	char interfaces[NFT_INTERFACES_MAX][16];
-	uint32_t traps_tcp, traps_udp; /* trapped ports */
-	struct nft_port_range trap_tcp[WIRE_RANGES_MAX],
-		trap_udp[WIRE_RANGES_MAX]; /* the first ones; {0, 0} ends them */
+	uint32_t traps_tcp, traps_udp;                                          /* trapped ports */
+	struct port_range trap_tcp[WIRE_RANGES_MAX], trap_udp[WIRE_RANGES_MAX]; /* the first ones; {0, 0} ends them */
 	char table[NFT_TABLE_NAME_MAX];
 	uint32_t queue_number;   /* first of three */
 	uint32_t healing;        /* 1: the kernel side could not be put back yet */

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Ranges of ports, both ends inclusive; "all" is {1, 65535}.
+ */
+#ifndef PICKET_PORTS_H
+#define PICKET_PORTS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct port_range {
+	uint16_t first, last;
+};
+
+bool ports_contain(const struct port_range *ranges, size_t count, uint16_t port);
+/* How many ports are in them, each range by itself. */
+uint32_t ports_total(const struct port_range *ranges, size_t count);
+/* Sorts them and makes one of those that touch or overlap, in place; how many are left. */
+size_t ports_merge(struct port_range *ranges, size_t count);
+
+#endif
