@@ -16,10 +16,14 @@ Q          = $(if $(V),,@echo '  $(notdir $@)';)
 CC        ?= cc
 CFLAGS    ?= -O2 -g -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fstack-clash-protection -fcf-protection
 LDFLAGS   ?= -Wl,-z,relro,-z,now -pie
+SANITIZER := address,undefined
 ifdef SANITIZE
-CFLAGS    := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
-LDFLAGS   := -fsanitize=address,undefined -pie
+CFLAGS    := -O1 -g -fsanitize=$(SANITIZER) -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+LDFLAGS   := -fsanitize=$(SANITIZER) -pie
 endif
+FUZZ_CC      ?= clang
+FUZZ_SECONDS ?= 20
+BENCH_ROWS   ?= 1000000
 
 PACKAGES  := libnetfilter_queue libmnl libnftnl libconfuse libevent_core jansson libsystemd libseccomp libcap sqlite3 libpcap
 WARNINGS  := -std=c11 -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith \
@@ -40,7 +44,13 @@ INCLUDE_tests    := -Isrc/base -Isrc/os -Iinclude -Isrc/core -Isrc/adapters -Isr
 
 sources = $(wildcard src/$(1)/*.c src/$(1)/*/*.c)
 objects = $(patsubst src/%.c,$(BUILD)/%.o,$(call sources,$(1)))
-UNIT   := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/test_*.c))
+programs = $(patsubst tests/%.c,$(BUILD)/%,$(wildcard tests/$(1).c))
+UNIT   := $(call programs,unit/test_*)
+FUZZ   := $(call programs,fuzz/fuzz_*)
+BENCH  := $(call programs,bench/bench_*)
+REPLAY := $(patsubst tests/%.c,$(BUILD)/tests/%.o,$(wildcard tests/replay/*.c))
+# What a program links that stands above the core, lowest last.
+STACK  := $(patsubst %,$(BUILD)/lib%.a,daemon ctl config adapters os picket)
 
 .PHONY: all
 all: $(BUILD)/picketd $(BUILD)/picketctl  ## builds picketd and picketctl
@@ -70,23 +80,33 @@ $(BUILD)/%.a:
 	@rm -f $@
 	@$(AR) rcs $@ $^
 
-$(BUILD)/picketd: $(BUILD)/daemon/main.o $(BUILD)/libdaemon.a $(BUILD)/libconfig.a $(BUILD)/libadapters.a $(BUILD)/libos.a $(BUILD)/libpicket.a
+$(BUILD)/picketd: $(BUILD)/daemon/main.o $(filter-out %/libctl.a,$(STACK))
 	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS) -lm
-$(BUILD)/picketctl: $(BUILD)/ctl/main.o $(BUILD)/libctl.a $(BUILD)/libconfig.a $(BUILD)/libadapters.a $(BUILD)/libos.a $(BUILD)/libpicket.a
+$(BUILD)/picketctl: $(BUILD)/ctl/main.o $(filter-out %/libdaemon.a,$(STACK))
 	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS) -lm
 
-$(BUILD)/unit/%: tests/unit/%.c $(BUILD)/libdaemon.a $(BUILD)/libctl.a $(BUILD)/libconfig.a $(BUILD)/libadapters.a $(BUILD)/libos.a $(BUILD)/libpicket.a
-	@mkdir -p $(@D)
-	$(Q)$(CC) $(ALL_CFLAGS) $(INCLUDE_tests) $(PKG_CFLAGS) $(LDFLAGS) -MMD -MP -o $@ $< $(filter %.a,$^) -lcmocka $(LIBS) -lm
--include $(wildcard $(BUILD)/unit/*.d)
+# One source file of tests/ makes one program.
+define program
+$(BUILD)/$(1)/%: tests/$(1)/%.c $(STACK)
+	@mkdir -p $$(@D)
+	$$(Q)$$(CC) $$(ALL_CFLAGS) $$(INCLUDE_tests) $$(PKG_CFLAGS) $$(LDFLAGS) $(2) -MMD -MP -o $$@ $$< $$(STACK) $(3) $$(LIBS) -lm
+-include $$(wildcard $(BUILD)/$(1)/*.d)
+endef
+$(eval $(call program,unit,,-lcmocka))
+$(eval $(call program,bench))
+$(eval $(call program,fuzz,-fsanitize=fuzzer))
 
 .PHONY: unit
 unit: $(UNIT)                           ## the unit tests
 	@set -e; for t in $(UNIT); do $$t; done
 
 # Scenarios as text: the engine alone, in virtual time.
-$(BUILD)/replay-run: $(wildcard tests/replay/*.c) $(BUILD)/libpicket.a
-	$(Q)$(CC) $(ALL_CFLAGS) $(INCLUDE_tests) $(LDFLAGS) -MMD -MP -o $@ $^ -lm
+$(BUILD)/replay-run: $(REPLAY) $(BUILD)/libpicket.a
+	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ -lm
+$(BUILD)/tests/%.o: tests/%.c
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) $(INCLUDE_core) -MMD -MP -c -o $@ $<
+-include $(REPLAY:.o=.d)
 
 # ---- what people do with it
 
@@ -106,10 +126,11 @@ deb:                                    ## the Debian package, in build/deb, che
 
 # ---- tests
 
-check:                                  ## every test: unit, system, the core of the system tests with sanitizers
+check:                                  ## every test: lint, unit, scenarios, fuzzers, system, its core with sanitizers
 	@scripts/install-deps build test
-	@$(MAKE) -j$$(nproc) all $(UNIT) $(BUILD)/replay-run
+	@$(MAKE) -j$$(nproc) all $(UNIT) $(BENCH) $(BUILD)/replay-run
 	@$(MAKE) -j$$(nproc) BUILD=$(BUILD)-asan SANITIZE=1 all
+	@$(MAKE) -j$$(nproc) fuzzers
 	@PICKET_BUILD=$(BUILD) scripts/check
 
 system: all                             ## the system tests alone
@@ -119,7 +140,22 @@ asan:                                   ## unit tests and the core of the system
 	@$(MAKE) BUILD=$(BUILD)-asan SANITIZE=1 all unit
 	@PICKET_BUILD=$(BUILD) scripts/check asan
 
-.PHONY: vm calibrate
+.PHONY: fuzz fuzzers fuzz-programs bench vm calibrate
+fuzz: fuzzers                           ## each program of tests/fuzz for FUZZ_SECONDS (20), with sanitizers
+	@PICKET_BUILD=$(BUILD) FUZZ_SECONDS=$(FUZZ_SECONDS) scripts/check fuzz
+
+# libFuzzer is clang's; without it the fuzzers are told as skipped by scripts/check.
+fuzzers:
+	@if command -v $(FUZZ_CC) >/dev/null; then \
+		$(MAKE) BUILD=$(BUILD)-fuzz CC=$(FUZZ_CC) SANITIZE=1 SANITIZER=fuzzer-no-link,address,undefined fuzz-programs; \
+	else echo "fuzzers: there is no $(FUZZ_CC), none is built"; fi
+fuzz-programs: $(FUZZ)
+
+bench: all $(BENCH)                     ## speed: blocks beside an allow list, the store (BENCH_ROWS), packets (root)
+	$(BUILD)/bench/bench_allow
+	$(BUILD)/bench/bench_store $(BENCH_ROWS)
+	PICKET_BUILD=$(BUILD) /usr/bin/python3 -B tests/bench/throughput.py
+
 vm:                                     ## the package on a real machine: Debian's kernel and systemd, emulated (5 to 15 minutes)
 	@scripts/install-deps build deb vm || echo "vm: not everything could be installed"
 	@/usr/bin/python3 -B tests/vm/run.py || [ $$? = 77 ]
@@ -127,11 +163,20 @@ vm:                                     ## the package on a real machine: Debian
 calibrate: $(BUILD)/replay-run          ## every scenario's peak score and its distance to each threshold
 	@$(BUILD)/replay-run --report tests/replay/*.txt
 
-lint:                                   ## the house's rules, cppcheck, shell syntax
+# ---- for those who work on it
+
+lint:                                   ## the house's rules, the formatter, cppcheck, shellcheck, pyflakes, pycodestyle
 	@scripts/lint
 
-format:                                 ## clang-format over what git says is changed
-	@git diff --name-only --diff-filter=d HEAD -- '*.c' '*.h' | xargs -r clang-format -i
+format:                                 ## clang-format over every C file that git knows
+	@git ls-files -z -- '*.c' '*.h' | xargs -0 clang-format -i
+
+# Made anew each time: files come and go, and it takes a second.
+.PHONY: compile_commands.json
+compile_commands.json:                  ## how each file is compiled, for clangd and the like
+	@$(MAKE) -Bnk --no-print-directory Q= BUILD=$(BUILD) all $(UNIT) $(BENCH) $(FUZZ) $(BUILD)/replay-run \
+		$(BUILD)/tests/system/delayline.o | scripts/compile-commands > $@.new
+	@mv $@.new $@
 
 # ---- installation; nothing that an admin may have changed is overwritten
 
@@ -183,4 +228,4 @@ clean:                                  ## removes what was built
 
 .PHONY: help
 help:                                   ## this list
-	@sed -n 's/^\([a-z-]*\):.*## */\1\t/p' $(MAKEFILE_LIST) | expand -t 14
+	@sed -n 's/^\([a-z_.-]*\):.*## */\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 24

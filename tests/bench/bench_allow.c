@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * How long a reload's allow list takes while many blocks stand: 20,000 entries, 100,000 blocks.
- *     cc -O2 -D_GNU_SOURCE -Isrc/base -Iinclude tests/bench/bench_allow.c build/libpicket.a -lm && ./a.out [LEN]
+ *     make build/bench/bench_allow && build/bench/bench_allow [LEN]
  */
 #include <stdio.h>
 #include <stdlib.h>

@@ -4,7 +4,7 @@
  * blocks on their way back.  The ten million are put in by SQL with the indexes made afterwards, the first part by
  * the store itself, timed.
  *
- * bench_store [ROWS]      in $TMPDIR or /var/tmp; some 4 GB and four minutes for ten million, removed at the end
+ * build/bench/bench_store [ROWS]      in $TMPDIR or /var/tmp; some 4 GB and four minutes for ten million, removed at the end
  */
 #include <errno.h>
 #include <fcntl.h>

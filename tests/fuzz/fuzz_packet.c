@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * libFuzzer over the packet parser.  The first byte says whether sums are verified; the rest is the packet.
- *   clang -fsanitize=fuzzer,address -Isrc/base -Iinclude -Isrc/core tests/fuzz/fuzz_packet.c LIBPICKET
  * Beyond memory errors it holds the parser to its header: results within the enum, outputs untouched on refusal,
  * and no IPv4 address out of an IPv6 packet.
  */
