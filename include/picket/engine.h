@@ -109,17 +109,26 @@ void engine_tick(struct engine *engine, int64_t now_ms, struct actions *actions)
 
 /* The kernel did not take an ACTION_ADD: forget the block so that the state stays true. */
 void engine_block_failed(struct engine *engine, const struct prefix *source, int64_t now_ms);
+/* The kernel refused an ACTION_DELETE of the last call: the block stands again as it was.  Does nothing when the
+ * source is blocked anew. */
+void engine_unblock_failed(struct engine *engine, const struct prefix *source, int64_t now_ms);
 
 /* An admin's orders.  On any result but ENGINE_OK nothing has changed and no action is returned. */
 enum engine_result engine_block(struct engine *engine, const struct prefix *source, int64_t duration_ms, bool force,
 				const char *reason, int64_t now_ms, struct actions *actions);
 enum engine_result engine_unblock(struct engine *engine, const struct prefix *source, int64_t now_ms,
 				  struct actions *actions); /* score and repeat count are forgotten too */
-/* Unblocks up to ENGINE_ACTIONS_MAX/2 blocks; call until it returns ENGINE_NOT_FOUND. */
-enum engine_result engine_unblock_any(struct engine *engine, int64_t now_ms, struct actions *actions);
+/* The same for the block of exactly this prefix: none around it, none inside it. */
+enum engine_result engine_unblock_exact(struct engine *engine, const struct prefix *source, int64_t now_ms,
+					struct actions *actions);
+/* The same for all blocks inside `within` (NULL: all there are), some in each call; `text` is the reason in their
+ * events, empty for an admin's word.  Begin with cursor 0; returns the next cursor, 0 when done.  A block that begins
+ * meanwhile may stay. */
+uint32_t engine_unblock_within(struct engine *engine, const struct prefix *within, const char *text, uint32_t cursor,
+			       int64_t now_ms, struct actions *actions);
 
-/* The allow list.  until_ms 0: for good.  Adding frees at most ENGINE_ACTIONS_MAX/2 blocks
- * that it covers (call again while actions->count > 0). origin: an entry from the configuration is replaced at
+/* The allow list.  until_ms 0: for good.  Adding frees the first blocks that it covers; engine_unblock_within()
+ * frees the others. origin: an entry from the configuration is replaced at
  * reload, an admin's is not. */
 enum allow_origin { ALLOW_CONFIG, ALLOW_ADMIN, ALLOW_ORIGIN_COUNT };
 enum engine_result engine_allow(struct engine *engine, const struct prefix *source, int64_t until_ms,

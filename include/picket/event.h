@@ -26,7 +26,7 @@ enum event_type {
 	EVENT_EXEMPT,      /* would have been blocked; a safeguard says no (text names it) */
 	EVENT_STORM,       /* the bucket ran dry, or refilled (text) */
 	EVENT_DISTRIBUTED, /* many sources sweep together */
-	EVENT_FAILED,      /* the kernel refused a block (text says why) */
+	EVENT_FAILED,      /* the kernel refused a block or, grade NONE, an unblock (text says why) */
 	EVENT_NOTICE,      /* anything else worth a line: text alone */
 	EVENT_EXPOSURE,    /* a local service became reachable from outside (text) */
 	EVENT_TYPE_COUNT

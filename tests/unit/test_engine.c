@@ -145,6 +145,38 @@ static void a_refused_block_is_forgotten_and_tried_again(void **state)
 	core_free(&core);
 }
 
+static void a_refused_unblock_leaves_the_block_as_it_was(void **state)
+{
+	struct core core = core_new(NULL);
+	struct prefix source = core_prefix("198.51.100.7"), net = core_prefix("198.51.100.0/24");
+	struct block_view had;
+
+	(void)state;
+	assert_int_equal(engine_block(core.engine, &source, 0, false, "enough", core.now_ms, core.actions), ENGINE_OK);
+	had = core_explain(&core, "198.51.100.7").block;
+	for (int by_net = 0; by_net < 2; by_net++) {
+		assert_int_equal(engine_unblock(core.engine, by_net ? &net : &source, core.now_ms, core.actions),
+				 ENGINE_OK);
+		assert_int_equal(core_explain(&core, "198.51.100.7").block.grade, GRADE_NONE);
+		engine_unblock_failed(core.engine, &source, core.now_ms);
+		struct block_view again = core_explain(&core, "198.51.100.7").block;
+		assert_memory_equal(&again, &had, sizeof(had));
+	}
+	assert_int_equal(core_status(&core).manuals, 1);
+	/* What was never lifted, or is blocked anew, is none of its business. */
+	engine_unblock_failed(core.engine, &net, core.now_ms);
+	assert_int_equal(engine_unblock_exact(core.engine, &net, core.now_ms, core.actions), ENGINE_NOT_FOUND);
+	assert_int_equal(engine_unblock_exact(core.engine, &source, core.now_ms, core.actions), ENGINE_OK);
+	core_scan(&core, "198.51.100.7");
+	engine_unblock_failed(core.engine, &source, core.now_ms);
+	assert_int_equal(core_explain(&core, "198.51.100.7").block.grade, GRADE_BLOCK);
+	/* A soft block whose source is known: its entry tells the same grade. */
+	engine_unblock_within(core.engine, NULL, "", 0, core.now_ms, core.actions);
+	engine_unblock_failed(core.engine, &source, core.now_ms);
+	assert_int_equal(core_status(&core).blocks, 1);
+	core_free(&core);
+}
+
 static void time_never_runs_backwards(void **state)
 {
 	struct core core = core_new(NULL);
@@ -161,9 +193,10 @@ static void time_never_runs_backwards(void **state)
 	core_free(&core);
 }
 
-static void unblock_any_empties_the_table(void **state)
+static void unblock_within_empties_the_table(void **state)
 {
 	struct engine_config config;
+	uint32_t cursor = 0;
 	unsigned told = 0;
 
 	(void)state;
@@ -177,10 +210,11 @@ static void unblock_any_empties_the_table(void **state)
 		core_scan(&core, text);
 	}
 	assert_int_equal(core_status(&core).blocks, 100);
-	while (engine_unblock_any(core.engine, core.now_ms, core.actions) == ENGINE_OK) {
+	do {
+		cursor = engine_unblock_within(core.engine, NULL, "", cursor, core.now_ms, core.actions);
 		for (size_t i = 0; i < core.actions->count; i++)
 			told += core.actions->items[i].type == ACTION_EVENT;
-	}
+	} while (cursor != 0);
 	assert_int_equal(told, 100);
 	assert_int_equal(core_status(&core).blocks, 0);
 	assert_int_equal(core_status(&core).sources, 0);
@@ -332,8 +366,9 @@ int main(void)
 		cmocka_unit_test(a_reload_replaces_the_configured_list_alone),
 		cmocka_unit_test(protection_frees_and_goes_with_its_last_reason),
 		cmocka_unit_test(a_refused_block_is_forgotten_and_tried_again),
+		cmocka_unit_test(a_refused_unblock_leaves_the_block_as_it_was),
 		cmocka_unit_test(time_never_runs_backwards),
-		cmocka_unit_test(unblock_any_empties_the_table),
+		cmocka_unit_test(unblock_within_empties_the_table),
 		cmocka_unit_test(pages_hold_everything_once),
 		cmocka_unit_test(state_survives_a_restart),
 		cmocka_unit_test(a_clock_put_right_forgets_nothing),

@@ -13,11 +13,12 @@
 
 #define REASON_MAX 512
 
+/* A failure without a grade is that of an unblock: the block lives on. */
 static bool is_about_live(const struct event *event)
 {
 	return !event->observed && event->source.len > 0 &&
 	       (event->type == EVENT_BLOCK || event->type == EVENT_BAN || event->type == EVENT_UNBLOCK ||
-		event->type == EVENT_EXPIRE || event->type == EVENT_FAILED);
+		event->type == EVENT_EXPIRE || (event->type == EVENT_FAILED && event->grade != GRADE_NONE));
 }
 
 static int put_event(struct store *store, const struct event *event)

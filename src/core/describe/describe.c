@@ -127,6 +127,16 @@ static bool has_source(const struct event *event)
 	return event->source.len > 0 || !addr_is_unspecified(&event->source.addr);
 }
 
+/* The kernel refuses a block, a ban, or to let go of either: that event has no grade. */
+static const char *verb_of(const struct event *event)
+{
+	if (event->type == EVENT_FAILED && event->grade == GRADE_BAN)
+		return "failed to ban";
+	if (event->type == EVENT_FAILED && event->grade == GRADE_NONE && has_source(event))
+		return "failed to unblock";
+	return line_of(event)->verb;
+}
+
 static void write_head(struct writer *w, const struct event *event)
 {
 	const struct line *line = line_of(event);
@@ -134,7 +144,7 @@ static void write_head(struct writer *w, const struct event *event)
 
 	if (line->conditional && event->observed)
 		writer_text(w, "would ");
-	writer_text(w, event->type == EVENT_FAILED && event->grade == GRADE_BAN ? "failed to ban" : line->verb);
+	writer_text(w, verb_of(event));
 	if (has_source(event))
 		writer_format(w, " %s", prefix_format(&event->source, source));
 	if (line->duration && event->duration_ms > 0)

@@ -182,6 +182,7 @@ void engine_lift(struct engine *engine, uint32_t slot, const char *text, struct 
 		.sources = 1,
 	};
 
+	engine->lifted[engine->lifted_count++ % ENGINE_ACTIONS_MAX] = (struct engine_lifted){ key, block };
 	blocks_remove(engine->blocks, slot);
 	engine_order(actions, ACTION_DELETE, (enum grade)block.grade, &key, 0);
 	if (block.soft_until_ms > engine->now_ms)
@@ -189,4 +190,27 @@ void engine_lift(struct engine *engine, uint32_t slot, const char *text, struct 
 	snprintf(event.text, sizeof(event.text), "%s", text);
 	engine_tell(actions, &event);
 	engine_after_block(engine, &key);
+}
+
+void engine_unblock_failed(struct engine *engine, const struct prefix *key, int64_t now_ms)
+{
+	struct source *source;
+
+	engine_time(engine, now_ms);
+	if (!prefix_is_valid(key) || blocks_find(engine->blocks, key) != BLOCKS_NONE)
+		return;
+	for (uint32_t i = 1; i <= ENGINE_ACTIONS_MAX; i++) {
+		struct engine_lifted *lifted = &engine->lifted[(engine->lifted_count - i) % ENGINE_ACTIONS_MAX];
+
+		if (lifted->block.grade == GRADE_NONE || !prefix_equal(&lifted->source, key))
+			continue;
+		blocks_put(engine->blocks, key, &lifted->block);
+		source = sources_find(engine->sources, key);
+		if (source && lifted->block.grade != GRADE_MANUAL) {
+			source->grade = lifted->block.grade & 7;
+			engine_rank(engine, source);
+		}
+		lifted->block.grade = GRADE_NONE;
+		return;
+	}
 }

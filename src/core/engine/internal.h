@@ -32,6 +32,12 @@ struct engine_excuse {
 	uint32_t left;
 };
 
+/* A block that was lifted, in case the kernel does not let it go. */
+struct engine_lifted {
+	struct prefix source;
+	struct block block; /* grade GRADE_NONE: nothing here */
+};
+
 struct engine {
 	struct engine_config config;
 	struct hash_key key;
@@ -47,6 +53,8 @@ struct engine {
 	struct storm *storm;
 	struct sweep *sweep;
 	struct engine_excuse excuse;
+	struct engine_lifted lifted[ENGINE_ACTIONS_MAX]; /* a ring: those of the last call and some before */
+	uint32_t lifted_count;       /* of all ever, so that the next goes into [lifted_count % ENGINE_ACTIONS_MAX] */
 	uint32_t ageing_hand;        /* where ageing goes on */
 	struct engine_status counts; /* the counters of it alone */
 };

@@ -110,12 +110,25 @@ static void forget(struct engine *engine, const struct prefix *key)
 	merge_forget(engine->merge, key);
 }
 
-static void unblock_slot(struct engine *engine, uint32_t slot, struct actions *actions)
+static void unblock_slot(struct engine *engine, uint32_t slot, const char *text, struct actions *actions)
 {
 	struct prefix key = *blocks_source(engine->blocks, slot);
 
-	engine_lift(engine, slot, "", actions);
+	engine_lift(engine, slot, text, actions);
 	forget(engine, &key);
+}
+
+/* At most `max` blocks inside `within`, from slot `from` on.  The slot of the next one, 0 when there is none. */
+static uint32_t unblock_inside(struct engine *engine, const struct prefix *within, const char *text, uint32_t from,
+			       unsigned max, struct actions *actions)
+{
+	uint32_t slot = blocks_next(engine->blocks, from, within);
+
+	for (unsigned i = 0; i < max && slot != BLOCKS_NONE; i++) {
+		unblock_slot(engine, slot, text, actions);
+		slot = blocks_next(engine->blocks, slot + 1, within);
+	}
+	return slot == BLOCKS_NONE ? 0 : slot;
 }
 
 /* What an admin means by a single address: the block of its source, or one that picket itself widened around it.  A
@@ -141,38 +154,43 @@ enum engine_result engine_unblock(struct engine *engine, const struct prefix *so
 		return ENGINE_INVALID;
 	slot = meant_by(engine, source);
 	if (slot != BLOCKS_NONE) {
-		unblock_slot(engine, slot, actions);
+		unblock_slot(engine, slot, "", actions);
 		/* An address in a net with customers may be banned within a net that is blocked. */
 		slot = source->len == 128 ? meant_by(engine, source) : BLOCKS_NONE;
 		if (slot != BLOCKS_NONE)
-			unblock_slot(engine, slot, actions);
+			unblock_slot(engine, slot, "", actions);
 		return ENGINE_OK;
 	}
-	/* A net: everything that is blocked in it, as much as one call can tell. */
-	slot = source->len < 128 ? blocks_next(engine->blocks, 0, source) : BLOCKS_NONE;
-	if (slot == BLOCKS_NONE)
-		return ENGINE_NOT_FOUND;
-	for (unsigned i = 0; i < FREED_MAX && slot != BLOCKS_NONE; i++) {
-		unblock_slot(engine, slot, actions);
-		slot = blocks_next(engine->blocks, slot + 1, source);
-	}
-	return ENGINE_OK;
+	/* A net: what is blocked in it, as much as one call can tell. */
+	if (source->len < 128)
+		unblock_inside(engine, source, "", 0, FREED_MAX, actions);
+	return actions->count > 0 ? ENGINE_OK : ENGINE_NOT_FOUND;
 }
 
-enum engine_result engine_unblock_any(struct engine *engine, int64_t now_ms, struct actions *actions)
+enum engine_result engine_unblock_exact(struct engine *engine, const struct prefix *source, int64_t now_ms,
+					struct actions *actions)
 {
 	uint32_t slot;
 
 	actions->count = 0;
 	engine_time(engine, now_ms);
-	slot = blocks_next(engine->blocks, 0, NULL);
+	if (!prefix_is_valid(source))
+		return ENGINE_INVALID;
+	slot = blocks_find(engine->blocks, source);
 	if (slot == BLOCKS_NONE)
 		return ENGINE_NOT_FOUND;
-	for (unsigned i = 0; i < FREED_MAX && slot != BLOCKS_NONE; i++) {
-		unblock_slot(engine, slot, actions);
-		slot = blocks_next(engine->blocks, slot + 1, NULL);
-	}
+	unblock_slot(engine, slot, "", actions);
 	return ENGINE_OK;
+}
+
+uint32_t engine_unblock_within(struct engine *engine, const struct prefix *within, const char *text, uint32_t cursor,
+			       int64_t now_ms, struct actions *actions)
+{
+	actions->count = 0;
+	engine_time(engine, now_ms);
+	if (within && !prefix_is_valid(within))
+		return 0;
+	return unblock_inside(engine, within, text, cursor, FREED_MAX, actions);
 }
 
 void engine_block_failed(struct engine *engine, const struct prefix *source, int64_t now_ms)
@@ -202,15 +220,8 @@ static void free_blocks(struct engine *engine, const struct prefix *what, const 
 	/* A configured list has many entries that nothing stands on: not a walk for each. */
 	if (blocks_none_inside(engine->blocks, what))
 		return;
-	slot = blocks_next(engine->blocks, 0, what);
-	for (; slot != BLOCKS_NONE && freed < FREED_MAX; freed++) {
-		struct prefix key = *blocks_source(engine->blocks, slot);
-
-		engine_lift(engine, slot, text, actions);
-		/* What it did while it was allowed must not cut it off at its first probe afterwards. */
-		forget(engine, &key);
-		slot = blocks_next(engine->blocks, slot + 1, what);
-	}
+	/* What it did while it was allowed must not cut it off at its first probe afterwards: that is forgotten. */
+	unblock_inside(engine, what, text, 0, FREED_MAX - freed, actions);
 }
 
 enum engine_result engine_allow(struct engine *engine, const struct prefix *source, int64_t until_ms,

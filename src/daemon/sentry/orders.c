@@ -112,8 +112,8 @@ static void order_block(struct sentry *sentry, uint32_t id, const struct wire_or
 static void unblock_slice(struct sentry *sentry)
 {
 	for (unsigned i = 0; i < SLICE && sentry->unblocking_all; i++) {
-		sentry->unblocking_all =
-			engine_unblock_any(sentry->engine, sentry_now_ms(sentry), &sentry->actions) == ENGINE_OK;
+		sentry->unblocking_all = engine_unblock_within(sentry->engine, NULL, "", 0, sentry_now_ms(sentry),
+							       &sentry->actions) != 0;
 		sentry_act_tell(sentry);
 	}
 }
