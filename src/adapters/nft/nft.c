@@ -230,6 +230,21 @@ int nft_take_over(struct nft *nft, bool blocks, nft_adopt_fn *adopt, void *conte
 	return result ? result : 1;
 }
 
+/* One reading, as in a take-over. */
+int nft_read_blocks(struct nft *nft, nft_adopt_fn *adopt, void *context)
+{
+	static const bool wanted[NFT_LIST_COUNT] = { [NFT_SOFT] = true, [NFT_HARD] = true };
+	struct nft_lengths *lengths = calloc(1, sizeof(*lengths));
+	struct nft_carried *carried = NULL;
+	int result = lengths ? nft_carry_read(nft, wanted, 1, lengths, &carried) : -ENOMEM;
+
+	if (!result)
+		nft_carry_tell(carried, adopt, context);
+	nft_carry_free(carried);
+	free(lengths);
+	return result;
+}
+
 /* ---- replacing ---- */
 
 struct clearing {

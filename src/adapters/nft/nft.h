@@ -73,6 +73,8 @@ typedef void nft_adopt_fn(void *context, enum nft_list list, const struct prefix
  * with
  * `blocks` the soft and hard ones.  0: there is none, or of another format; -EBUSY as below, or -errno. */
 int nft_take_over(struct nft *nft, bool blocks, nft_adopt_fn *adopt, void *context);
+/* Tells the soft and hard elements of the loaded table.  It takes long over many: seconds for 100,000.  0 or -errno. */
+int nft_read_blocks(struct nft *nft, nft_adopt_fn *adopt, void *context);
 /* Replaces whatever table of ours there is by a fresh one with these rules, in one transaction, carrying its
  * live soft and hard elements along; tells each soft and hard one (adopt may be NULL).
  * -EBUSY when the table is owned by another process (NFT_TABLE_F_OWNER). 0 or -errno; on failure the old table
