@@ -169,7 +169,7 @@ lint:                                   ## the house's rules, the formatter, cpp
 	@scripts/lint
 
 format:                                 ## clang-format over every C file that git knows
-	@git ls-files -z -- '*.c' '*.h' | xargs -0 clang-format -i
+	@git ls-files -z -- '*.c' '*.h' | xargs -0 $(or $(shell command -v clang-format-14),clang-format) -i
 
 # Made anew each time: files come and go, and it takes a second.
 .PHONY: compile_commands.json

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The store in figures: rows written a second, how long questions take with ten million rows, and 100,000 live
- * blocks on their way back.  The ten million are put in by SQL with the indexes made afterwards, the first part by
- * the store itself, timed.
+ * The store in figures: rows written a second, how long questions take with ten million rows, and 100,000 live blocks
+ * on their way back.  The ten million are put in by SQL with the indexes made afterwards, the first part by the store
+ * itself, timed.  The database lies in $TMPDIR or /var/tmp and is removed at the end; ten million rows take some 4 GB
+ * and four minutes.
  *
- * build/bench/bench_store [ROWS]      in $TMPDIR or /var/tmp; some 4 GB and four minutes for ten million, removed at the end
+ *     make build/bench/bench_store && build/bench/bench_store [ROWS]
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -2,13 +2,16 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What picket costs an honest client:  throughput.py [ROUNDS]
 
-In one run, by turns, in a laboratory of network namespaces: with nothing, with a firewall of one stateful rule (which brings
-connection tracking, as on nearly every server), with picket, and with picket while 10,000 forged SYNs a second come in.  Prints the medians and their ratio to the stateful rule: bulk transfer (iperf3, one TCP stream) and new connections
-(connect, request, answer, close: one after the other).  Compare ratios, not absolute figures: they are this machine's.
+In one run, by turns, in a laboratory of network namespaces: with nothing, with a firewall of one stateful rule
+(which brings connection tracking, as on nearly every server), with picket, and with picket while 10,000 forged SYNs
+a second come in.  Prints the medians and their ratio to the stateful rule: bulk transfer (iperf3, one TCP stream)
+and new connections (connect, request, answer, close: one after the other).  Compare ratios, not absolute figures:
+they are this machine's.
 """
 import json
 import os
 import statistics
+import subprocess
 import sys
 import time
 
@@ -50,7 +53,8 @@ table inet firewall {
 
 
 def flooded(lab, results):
-    flood = lab.attacker.popen("hping3", "-q", "-S", "--rand-source", "-p", "++1", "-i", "u100", VICTIM4[0])
+    flood = lab.attacker.popen("hping3", "-q", "-S", "--rand-source", "-p", "++1", "-i", "u100", VICTIM4[0],
+                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         time.sleep(0.5)
         measure(lab, results, "with picket, 10,000 forged SYNs a second")
@@ -72,7 +76,7 @@ def main():
     results = {}
     try:
         lab.services()
-        server = lab.victim.popen("iperf3", "-s", "-p", "5201")
+        server = lab.victim.popen("iperf3", "-s", "-p", "5201", stdout=subprocess.DEVNULL)
         time.sleep(0.5)
         for _ in range(rounds):
             measure(lab, results, "nothing")

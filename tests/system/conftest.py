@@ -10,6 +10,9 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import lab as laboratory        # noqa: E402
 import picket as daemon         # noqa: E402
 import wire as recorder         # noqa: E402
+from town import own_town, shared, town     # noqa: E402
+
+__all__ = ["own_town", "shared", "town"]    # fixtures
 
 sys.dont_write_bytecode = True
 

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The honest client: a request every 50 ms all the while, every failure counted; on SIGTERM one JSON object tells.
 
-In turn over IPv4 and IPv6: a fresh HTTP connection every time, now and then a request on a connection that stays open, now and then
-a datagram.  Retransmitted SYNs are read from the kernel (TCP_INFO), so that a lost packet shows without any stop-watch.
+In turn over IPv4 and IPv6: a fresh HTTP connection every time, now and then a request on a connection that stays
+open, now and then a datagram.  Retransmitted SYNs are read from the kernel (TCP_INFO), so that a lost packet shows
+without any stop-watch.
 """
 import argparse
 import asyncio
@@ -88,7 +89,8 @@ class Client:
         while not stop.is_set():
             due = max(due + self.options.every, time.monotonic())
             addresses = self.options.address
-            task = asyncio.create_task(self.one(kinds[turn % len(kinds)], addresses[turn // len(kinds) % len(addresses)]))
+            task = asyncio.create_task(self.one(kinds[turn % len(kinds)],
+                                                addresses[turn // len(kinds) % len(addresses)]))
             tasks.add(task)
             task.add_done_callback(tasks.discard)
             turn += 1

@@ -5,9 +5,10 @@
                                                     br0 (in the switch) --- vi0 --- eth0 victim
     client   eth0 ------------------------------ cl0 /
 
-Attacker and client stand in networks of their own; to the victim each is behind a gateway, as on the internet.  Every neighbour
-entry is permanent, so that no forged or blocked packet can spoil ARP or ND and look like a block.  All names
-carry the process id and the worker's name: laboratories run side by side, and each removes what it made and nothing else.
+Attacker and client stand in networks of their own; to the victim each is behind a gateway, as on the internet.
+Every neighbour entry is permanent, so that no forged or blocked packet can spoil ARP or ND and look like a block.
+All names carry the process id and the worker's name: laboratories run side by side, and each removes what it made
+and nothing else.
 """
 import contextlib
 import ctypes
@@ -121,7 +122,8 @@ class Namespace:
             return socket.socket(family, kind | socket.SOCK_CLOEXEC, protocol)
 
     def offloads_off(self, device):
-        """Checksums, scatter-gather, TSO, GSO and GRO off (ETHTOOL_S*): the delay line and captures want whole, final packets."""
+        """Checksums, scatter-gather, TSO, GSO and GRO off (ETHTOOL_S*): the delay line and captures want whole,
+        final packets."""
         with self.socket(kind=socket.SOCK_DGRAM) as s:
             for command in (0x17, 0x15, 0x1f, 0x23, 0x2c, 0x19):
                 value = (ctypes.c_uint32 * 2)(command, 0)
@@ -292,7 +294,8 @@ class Lab:
 
     def services(self, *specs, host=None):
         """Real services; by default 22 (a banner), 80, 777, 8080 (HTTP) and 53/udp on every address."""
-        process = (host or self.victim).popen(PYTHON, os.path.join(HERE, "services.py"), *specs, stdout=subprocess.PIPE, text=True)
+        process = (host or self.victim).popen(PYTHON, os.path.join(HERE, "services.py"), *specs, stdout=subprocess.PIPE,
+                                              text=True)
         assert process.stdout.readline() == "ready\n"
         return process
 
@@ -302,8 +305,10 @@ class Lab:
     def add_container(self, address="172.30.0.2", gateway="172.30.0.1"):
         """A fifth namespace behind the victim, as a container is behind its host: the victim routes."""
         inside = self._add("container")
-        self.victim.batch(f"link add c0 type veth peer name eth0 netns {inside.name}", f"addr add {gateway}/24 dev c0", "link set c0 up")
-        inside.batch("link set lo up", f"addr add {address}/24 dev eth0", "link set eth0 up", f"route add default via {gateway}")
+        self.victim.batch(f"link add c0 type veth peer name eth0 netns {inside.name}", f"addr add {gateway}/24 dev c0",
+                          "link set c0 up")
+        inside.batch("link set lo up", f"addr add {address}/24 dev eth0", "link set eth0 up",
+                     f"route add default via {gateway}")
         self.victim.sysctl(net__ipv4__ip_forward=1)
         for host in (self.client, self.attacker):
             host.batch(f"route add 172.30.0.0/24 via {VICTIM4[0]} dev eth0 onlink")
@@ -319,7 +324,8 @@ def build_delayline(out=None):
     """Compiles the delay line; once a process."""
     if build_delayline.path is None:
         out = out or os.path.join(os.environ.get("PICKET_LAB_DIR") or _scratch(), f"delayline-{os.getpid()}")
-        subprocess.run(["cc", "-std=c11", "-D_GNU_SOURCE", "-O2", "-o", out, os.path.join(HERE, "delayline.c")], check=True)
+        subprocess.run(["cc", "-std=c11", "-D_GNU_SOURCE", "-O2", "-o", out, os.path.join(HERE, "delayline.c")],
+                       check=True)
         build_delayline.path = out
     return build_delayline.path
 

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The table of scans: who sends what, and what must come of it with the default configuration.
 
-A row's command is a program with its arguments, or the name of a function in matrix_send.py.  {target} and {targets} (one address, all
-of them), {source}, {mac} (the next hop's) and {blocklist} are filled in.  `probes` counts what reached ports that nobody serves (and
-whatever is evidence everywhere), the deciding one included, one that is sent again once; None: not promised.
+A row's command is a program with its arguments, or the name of a function in matrix_send.py.  {target} and {targets}
+(one address, all of them), {source}, {mac} (the next hop's) and {blocklist} are filled in.  `probes` counts what
+reached ports that nobody serves (and whatever is evidence everywhere), the deciding one included, one that is sent
+again once; None: not promised.
 """
 from dataclasses import dataclass, field
 
@@ -34,7 +35,8 @@ class Row:
 
 
 def nmap(name, arguments, kinds=("SYN scan",), probes=6, tool="nmap", family=4, up=True, **more):
-    command = NMAP + (("-Pn",) if up else ()) + (("-6",) if family == 6 else ()) + tuple(arguments.split()) + ("{targets}",)
+    options = (("-Pn",) if up else ()) + (("-6",) if family == 6 else ())
+    command = NMAP + options + tuple(arguments.split()) + ("{targets}",)
     return Row(name, command, kinds, probes, tool=tool, family=family, **more)
 
 
@@ -45,7 +47,8 @@ def both(*arguments, **more):
 
 def discovery(name, option, kinds, **more):
     """Which of our ten addresses are up?"""
-    return nmap(f"sn{name}", f"-sn {option} --min-parallelism 1", kinds, up=False, **{"hosts": 10, "over": True, **more})
+    return nmap(f"sn{name}", f"-sn {option} --min-parallelism 1", kinds, up=False,
+                **{"hosts": 10, "over": True, **more})
 
 
 def program(name, command, *arguments, **more):
@@ -137,13 +140,16 @@ PROGRAMS = [
 RELAYS = [
     nmap("sI", "-sI 198.51.100.77:80 -T4 -p1-300", tool=None, setup=("zombie",), source="198.51.100.77", patience=25,
          why="the scanner behind the idle host cannot be seen"),
-    nmap("b", "-b relay:x@198.51.100.20:2121 -T4 -p81-300", tool=None, setup=("ftp_relay",), source="198.51.100.20", linger=1.7,
+    nmap("b", "-b relay:x@198.51.100.20:2121 -T4 -p81-300", tool=None, setup=("ftp_relay",), source="198.51.100.20",
+         linger=1.7,
          why="the scanner behind the FTP server cannot be seen"),
 ]
 
 TRAPS = [
-    nmap("two-traps", "-sT -r --max-parallelism 1 -T4 -p23,42,43,77,79,87", ("handshakes with traps 23.*42",), 2, tool=None, grade="ban"),
-    nmap("two-traps", "-sT -r --max-parallelism 1 -T4 -p23,42,43,77,79,87", ("handshakes with traps 23.*42",), 2, tool=None, grade="ban",
+    nmap("two-traps", "-sT -r --max-parallelism 1 -T4 -p23,42,43,77,79,87", ("handshakes with traps 23.*42",), 2,
+         tool=None, grade="ban"),
+    nmap("two-traps", "-sT -r --max-parallelism 1 -T4 -p23,42,43,77,79,87", ("handshakes with traps 23.*42",), 2,
+         tool=None, grade="ban",
          family=6),
     Row("like-ssh", ("connect", "ssh"), ("handshakes with traps",), 2, grade="ban"),
     Row("like-ssh", ("connect", "ssh"), ("handshakes with traps",), 2, grade="ban", family=6),
@@ -153,12 +159,12 @@ TRAPS = [
 ]
 
 OTHERS = [
-    program("masscan", "masscan {target} -p1-65535 --rate 10000 --adapter eth0 --source-ip {source} --router-mac {mac} --wait 0",
-            probes=14, tool="masscan"),
-    program("masscan", "masscan {target} -p1-65535 --rate 10000 --adapter eth0 --source-ip {source} --router-mac {mac} --wait 0",
-            probes=14, family=6),
-    program("zmap", "zmap -p 443 -i eth0 -S {source} -G {mac} -b {blocklist} -r 100 --cooldown-time=1 -q -o - 10.77.0.0/28", hosts=10,
-            tool="ZMap", over=True),
+    program("masscan", "masscan {target} -p1-65535 --rate 10000 --adapter eth0 --source-ip {source} --router-mac {mac} "
+            "--wait 0", probes=14, tool="masscan"),
+    program("masscan", "masscan {target} -p1-65535 --rate 10000 --adapter eth0 --source-ip {source} --router-mac {mac} "
+            "--wait 0", probes=14, family=6),
+    program("zmap", "zmap -p 443 -i eth0 -S {source} -G {mac} -b {blocklist} -r 100 --cooldown-time=1 -q -o - "
+            "10.77.0.0/28", hosts=10, tool="ZMap", over=True),
     program("hping-syn", "hping3 -q -S -p ++1 -c 60 -i u20000 {target}"),
     program("hping-fin", "hping3 -q -F -p ++1 -c 60 -i u20000 {target}", ("FIN scan",)),
     program("hping-xmas", "hping3 -q -F -P -U -p ++1 -c 60 -i u20000 {target}", ("Xmas scan",)),
@@ -166,11 +172,14 @@ OTHERS = [
     program("hping-synfin", "hping3 -q -S -F -p ++1 -c 60 -i u20000 {target}", ("SYN\\+FIN scan",)),
     program("hping-ack", "hping3 -q -A -p ++1 -c 60 -i u20000 {target}", ("ACK scan",), 16),
     program("hping-udp", "hping3 -q --udp -p ++1 -c 60 -i u20000 {target}", ("UDP scan",), 12),
-    program("hping-rst", "hping3 -q -R -p ++1 -c 60 -i u10000 {target}", (), grade="none", why="backscatter looks like it"),
-    program("hping-synack", "hping3 -q -S -A -p ++1 -c 60 -i u10000 {target}", (), grade="none", why="backscatter looks like it"),
+    program("hping-rst", "hping3 -q -R -p ++1 -c 60 -i u10000 {target}", (), grade="none",
+            why="backscatter looks like it"),
+    program("hping-synack", "hping3 -q -S -A -p ++1 -c 60 -i u10000 {target}", (), grade="none",
+            why="backscatter looks like it"),
     Row("destination-options", ("destination_options",), family=6),
     Row("mirai", ("mirai",), tool="Mirai"),
-    Row("fresh-address-a-probe", ("fresh_addresses",), (), grade="watch", why="each source sends one probe", source="203.0.113.100"),
+    Row("fresh-address-a-probe", ("fresh_addresses",), (), grade="watch", why="each source sends one probe",
+        source="203.0.113.100"),
 ]
 
 ROWS = KINDS + FLAGS + DISCOVERY + PROGRAMS + RELAYS + TRAPS + OTHERS

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Plays one row of the matrix against the daemon and says what came of it, from the daemon's own history and from the wire."""
+"""Plays one row of the matrix against the daemon and says what came of it, from the daemon's own history and from
+the wire."""
 import os
 import re
 import subprocess
@@ -33,13 +34,15 @@ def _icmp(*kinds):
 MATCH = {
     "syn": _flags(lambda x: x & (SFR | w.ACK) in (w.SYN, 0)),          # 0: the flags are in the next fragment
     "trap": _flags(lambda x: x & (w.SYN | w.RST) == 0), "trap_weak": _flags(lambda x: x & (w.SYN | w.RST) == 0),
-    "fin": _flags(lambda x: x == w.FIN), "null": _flags(lambda x: x == 0), "xmas": _flags(lambda x: x == w.FIN | w.PSH | w.URG),
+    "fin": _flags(lambda x: x == w.FIN), "null": _flags(lambda x: x == 0),
+    "xmas": _flags(lambda x: x == w.FIN | w.PSH | w.URG),
     "synfin": _flags(lambda x: x & SFR == w.SYN | w.FIN), "synrst": _flags(lambda x: x & SFR == w.SYN | w.RST),
     "flags": _flags(lambda x: True), "maimon": _flags(lambda x: x & (SFR | w.ACK) == w.FIN | w.ACK),
     "ack": _flags(lambda x: x & (SFR | w.ACK) == w.ACK),
     "udp": _ports(w.UDP), "udp_trap": _ports(w.UDP), "sctp_init": _ports(w.SCTP), "sctp_cookie": _ports(w.SCTP),
     "protocol": lambda f, port: f.protocol == port,
-    "icmp_echo": _icmp((w.ICMP, 8), (w.ICMPV6, 128)), "icmp_timestamp": _icmp((w.ICMP, 13)), "icmp_mask": _icmp((w.ICMP, 17)),
+    "icmp_echo": _icmp((w.ICMP, 8), (w.ICMPV6, 128)), "icmp_timestamp": _icmp((w.ICMP, 13)),
+    "icmp_mask": _icmp((w.ICMP, 17)),
     "checksum": _ports(w.TCP, w.UDP, w.SCTP), "fragment": _ports(w.TCP), "truncated": _ports(w.TCP, w.UDP),
 }
 
@@ -104,11 +107,13 @@ def count_probes(frames, deciding, addresses):
 
 
 def find_deciding(frames, evidence, addresses, nth_host=None):
-    """The packet behind the newest piece of evidence: its first probe of that port, on the n-th of our addresses that was tried there."""
+    """The packet behind the newest piece of evidence: its first probe of that port, on the n-th of our addresses
+    that was tried there."""
     pieces = [p for p in evidence if p["kind"] != "mark"]
     newest = pieces[0]
     port = newest.get("ip_protocol", newest.get("port", 0))
-    hosts = {p["host"] for p in pieces if p["kind"] == newest["kind"] and p.get("ip_protocol", p.get("port", 0)) == port}
+    hosts = {p["host"] for p in pieces if p["kind"] == newest["kind"]
+             and p.get("ip_protocol", p.get("port", 0)) == port}
     found = {}
     for f in frames:
         if not f.out and f.dst in addresses and MATCH[newest["kind"]](f, port):
@@ -125,7 +130,8 @@ def find_deciding(frames, evidence, addresses, nth_host=None):
 
 def fill(row, target, targets):
     source = ATTACKER4 if row.family == 4 else ATTACKER6
-    words = {"target": target, "source": source, "mac": MAC["victim"].replace(":", "-" if row.command[0] == "masscan" else ":"),
+    between = "-" if row.command[0] == "masscan" else ":"
+    words = {"target": target, "source": source, "mac": MAC["victim"].replace(":", between),
              "decoys": DECOYS[row.family], "blocklist": os.devnull}
     argv = []
     for word in row.command:
@@ -155,7 +161,8 @@ def check_explained(daemon, source):
 
 def decisions(daemon, source, events):
     history = daemon.ctl("history", source, check=False)
-    return sorted((r for r in (history.rows if history.code == 0 else []) if r["event"] in events), key=lambda r: r["at"])
+    return sorted((r for r in (history.rows if history.code == 0 else []) if r["event"] in events),
+                  key=lambda r: r["at"])
 
 
 def play_row(lab, picket, wire, row):

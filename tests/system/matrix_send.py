@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Senders of the matrix that no tool offers: connects that say what an honest program would, and packets made by hand."""
+"""Senders of the matrix that no tool offers: connects that say what an honest program would, and packets made by
+hand."""
 import contextlib
 import itertools
 import socket
@@ -11,7 +12,8 @@ from lab import ATTACKER4, ATTACKER6, MAC
 from senders import internet_checksum
 
 TRAPS = (23, 42, 43, 77, 79, 87, 95, 101, 102, 103)
-SAYINGS = {"ssh": b"SSH-2.0-OpenSSH_9.2p1 Debian-2\r\n", "browser": b"GET / HTTP/1.1\r\nHost: example.net\r\nConnection: close\r\n\r\n"}
+SAYINGS = {"ssh": b"SSH-2.0-OpenSSH_9.2p1 Debian-2\r\n",
+           "browser": b"GET / HTTP/1.1\r\nHost: example.net\r\nConnection: close\r\n\r\n"}
 CLOSED = (21, 23, 25, 110, 113, 139, 143, 161, 179, 199, 389, 443, 445, 465, 512, 513)
 
 
@@ -37,12 +39,16 @@ def connect(lab, row, targets, saying):
 # ---- packets by hand
 
 def tcp(source, target, sport, dport, flags=2, seq=None, window=64240, options=b"\2\4\5\xb4"):
-    """A TCP header with a right sum; source and target packed.  A sequence number of each source's own: alike ones would be decoys."""
+    """A TCP header with a right sum; source and target packed.  A sequence number of each source's own: alike ones
+    would be decoys."""
     length = 20 + len(options)
+
     def build(value):
         return struct.pack("!HHIIBBHHH", sport, dport, seq, 0, length // 4 << 4, flags, window, value, 0) + options
+
     seq = zlib.crc32(source) + dport * 7919 & 0xffffffff if seq is None else seq
-    pseudo = source + target + (struct.pack("!BBH", 0, 6, length) if len(source) == 4 else struct.pack("!II", length, 6))
+    pseudo = source + target + (struct.pack("!BBH", 0, 6, length) if len(source) == 4 else
+                                struct.pack("!II", length, 6))
     return build(internet_checksum(pseudo + build(0)))
 
 

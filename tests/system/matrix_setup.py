@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What some rows of the matrix need beside a scanner: relays that scan for somebody else, SYN cookies, a visit before."""
+"""What some rows of the matrix need beside a scanner: relays that scan for somebody else, SYN cookies, a visit
+before."""
 import os
 import subprocess
 import time
@@ -11,9 +12,11 @@ ZOMBIE = "198.51.100.77"
 
 def _meet(lab):
     """Attacker and client reach each other, as both do on the internet."""
-    for host, other, addresses in ((lab.attacker, "client", (CLIENT4, ZOMBIE)), (lab.client, "attacker", ("203.0.113.66",))):
+    for host, other, addresses in ((lab.attacker, "client", (CLIENT4, ZOMBIE)),
+                                   (lab.client, "attacker", ("203.0.113.66",))):
         for address in addresses:
-            host.batch(f"route replace {address}/32 dev eth0", f"neigh replace {address} lladdr {MAC[other]} dev eth0 nud permanent")
+            host.batch(f"route replace {address}/32 dev eth0",
+                       f"neigh replace {address} lladdr {MAC[other]} dev eth0 nud permanent")
 
 
 def _relay(lab, *arguments):

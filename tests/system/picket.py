@@ -81,7 +81,8 @@ class Picket:
         environment = dict(os.environ)
         environment.setdefault("ASAN_OPTIONS", "detect_leaks=0")
         environment.setdefault("UBSAN_OPTIONS", "print_stacktrace=1")
-        self.process = self.host.popen(PICKETD, "-c", self.conf, "-f", *arguments, stdin=subprocess.DEVNULL, stdout=self.log,
+        self.process = self.host.popen(PICKETD, "-c", self.conf, "-f", *arguments, stdin=subprocess.DEVNULL,
+                                       stdout=self.log,
                                        stderr=self.log, env=environment, cwd="/")
         return self
 
@@ -117,7 +118,8 @@ class Picket:
                 with open(f"/proc/{pid}/status") as f:
                     status = f.read()
                 effective = int(re.search(r"^CapEff:\s*(\w+)", status, re.M)[1], 16)
-                if bool(effective & (1 << 12)) == capable and re.search(r"^Name:\s*(picket|sentry|keeper)", status, re.M):
+                if bool(effective & (1 << 12)) == capable and re.search(r"^Name:\s*(picket|sentry|keeper)", status,
+                                                                        re.M):
                     return pid
         raise AssertionError(f"no {'sentry' if capable else 'keeper'} among {self.children()}; log:\n{self.log_text()}")
 
@@ -179,7 +181,8 @@ class Picket:
                              check=False, timeout=timeout)
         answer = Answer(done)
         if check and answer.code != 0:
-            raise AssertionError(f"picketctl {' '.join(arguments)}: exit {answer.code}\n{answer.out}{answer.err}\n{self.log_text()}")
+            raise AssertionError(f"picketctl {' '.join(arguments)}: exit {answer.code}\n{answer.out}{answer.err}\n"
+                                 f"{self.log_text()}")
         return answer
 
     def blocked(self, source=None):

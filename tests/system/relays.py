@@ -2,7 +2,8 @@
 """Honest hosts that scan for somebody else:  relays.py zombie ADDRESS | ftp PORT
 
 zombie: an idle host as nmap -sI wants it: whatever it did not ask for it resets, with an IP id that counts its packets.
-ftp: a server that still honours PORT to anybody's address (RFC 959; RFC 2577 says why not), its data connections from port 20.
+ftp: a server that still honours PORT to anybody's address (RFC 959; RFC 2577 says why not), its data connections
+from port 20.
 """
 import re
 import socket
@@ -26,9 +27,9 @@ def reset_for(packet, ip_id):
     sport, dport, seq, ack, _, flags = struct.unpack_from("!HHIIBB", packet, header)
     if flags & RST:
         return None
-    answer = (dport, sport, ack, 0, 0x50, RST) if flags & ACK else (dport, sport, 0, seq + 1 & 0xffffffff, 0x50, RST | ACK)
+    answer = (ack, 0, 0x50, RST) if flags & ACK else (0, seq + 1 & 0xffffffff, 0x50, RST | ACK)
     src, dst = packet[16:20], packet[12:16]
-    body = struct.pack("!HHIIBBHHH", *answer, 0, 0, 0)
+    body = struct.pack("!HHIIBBHHH", dport, sport, *answer, 0, 0, 0)
     body = body[:16] + struct.pack("!H", checksum(src + dst + struct.pack("!BBH", 0, 6, 20) + body)) + body[18:]
     head = struct.pack("!BBHHHBBH", 0x45, 0, 40, ip_id, 0, 64, 6, 0) + src + dst
     return head[:10] + struct.pack("!H", checksum(head)) + head[12:] + body

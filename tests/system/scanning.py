@@ -41,8 +41,10 @@ def ports_of_decision(daemon, source, line):
     return daemon.decision_ports(line)
 
 
-def run_scan(lab, daemon, wire, *arguments, source=ATTACKER4, target=VICTIM4[0], linger=1.3, timeout=15, protocols=(w.TCP, w.UDP)):
-    """Scans until the daemon tells of a block, listens on for `linger` (a SYN+ACK is repeated after 1 s), stops the scanner."""
+def run_scan(lab, daemon, wire, *arguments, source=ATTACKER4, target=VICTIM4[0], linger=1.3, timeout=15,
+             protocols=(w.TCP, w.UDP)):
+    """Scans until the daemon tells of a block, listens on for `linger` (a SYN+ACK is repeated after 1 s), stops the
+    scanner."""
     at_victim, at_attacker = wire(lab.victim, source), wire(lab.attacker, source)
     scan = Scan(lab, *arguments, target=target)
     try:
@@ -60,7 +62,8 @@ def run_scan(lab, daemon, wire, *arguments, source=ATTACKER4, target=VICTIM4[0],
 
 
 def check_outcome(outcome, victims=(*VICTIM4, *VICTIM6)):
-    """Nothing after the deciding packet was answered, and the scanner knows no more than what it had touched by then."""
+    """Nothing after the deciding packet was answered, and the scanner knows no more than what it had touched by
+    then."""
     assert outcome.deciding is not None, outcome.line
     wrong = outcome.wrong_answers()
     assert wrong == [], "answered after the decision: " + "; ".join(map(str, wrong))

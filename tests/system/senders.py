@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Packets written by hand, and people: senders with an address of their own behind the client's gateway.
 
-Whoever forges writes any source address, so a packet here is bytes and a way out: `Forger` sends from a packet socket on a host's eth0.
+Whoever forges writes any source address, so a packet here is bytes and a way out: `Forger` sends from a packet
+socket on a host's eth0.
 """
 import itertools
 import socket
@@ -12,9 +13,11 @@ from lab import CLIENT_GATEWAY6, MAC, VICTIM4, VICTIM6, Honest
 
 FIN, SYN, RST, PSH, ACK, URG = 1, 2, 4, 8, 16, 32
 SCANS = ("syn", "fin", "null", "xmas", "synfin", "ack", "maimon", "udp", "icmp", "sctp", "protocol")
-_FLAGS = {"syn": SYN, "fin": FIN, "null": 0, "xmas": FIN | PSH | URG, "synfin": SYN | FIN, "ack": ACK, "maimon": FIN | ACK,
+_FLAGS = {"syn": SYN, "fin": FIN, "null": 0, "xmas": FIN | PSH | URG, "synfin": SYN | FIN, "ack": ACK,
+          "maimon": FIN | ACK,
           "rst": RST, "rstack": RST | ACK, "synack": SYN | ACK, "pshack": PSH | ACK}
-_PROTOCOLS = [n for n in range(3, 250) if n not in (4, 6, 17, 41, 43, 44, 47, 50, 51, 58, 59, 60, 89, 103, 112, 132, 135, 139, 140)]
+_PROTOCOLS = [n for n in range(3, 250) if n not in (4, 6, 17, 41, 43, 44, 47, 50, 51, 58, 59, 60, 89, 103, 112, 132,
+                                                    135, 139, 140)]
 
 
 def internet_checksum(data):
@@ -37,7 +40,8 @@ def _crc32c(data):
 
 
 def _pseudo(src, dst, protocol, length):
-    return src + dst + (struct.pack("!II", length, protocol) if len(src) == 16 else struct.pack("!BBH", 0, protocol, length))
+    return src + dst + (struct.pack("!II", length, protocol)
+                        if len(src) == 16 else struct.pack("!BBH", 0, protocol, length))
 
 
 def _raw(address):
@@ -48,8 +52,10 @@ def ip(source, target, protocol, body, ttl=60):
     src, dst = _raw(source), _raw(target)
     if len(src) == 16:
         return struct.pack("!IHBB", 6 << 28, len(body), protocol, ttl) + src + dst + body
+
     def head(checksum):
         return struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(body), 0, 0, ttl, protocol, checksum) + src + dst
+
     return head(internet_checksum(head(0))) + body
 
 
@@ -57,14 +63,16 @@ def tcp(source, target, sport, dport, flags, seq=1, ack=0, payload=b"", ttl=60):
     def segment(checksum):
         return struct.pack("!HHIIBBHHH", sport, dport, seq, ack, 0x50, flags, 1024, checksum, 0) + payload
     plain = segment(0)
-    return ip(source, target, 6, segment(internet_checksum(_pseudo(_raw(source), _raw(target), 6, len(plain)) + plain)), ttl)
+    return ip(source, target, 6, segment(internet_checksum(_pseudo(_raw(source), _raw(target), 6, len(plain)) + plain)),
+              ttl)
 
 
 def udp(source, target, sport, dport, payload=b"x", ttl=60):
     def datagram(checksum):
         return struct.pack("!HHHH", sport, dport, 8 + len(payload), checksum) + payload
     plain = datagram(0)
-    return ip(source, target, 17, datagram(internet_checksum(_pseudo(_raw(source), _raw(target), 17, len(plain)) + plain) or 0xffff), ttl)
+    return ip(source, target, 17, datagram(internet_checksum(_pseudo(_raw(source), _raw(target), 17, len(plain))
+                                                             + plain) or 0xffff), ttl)
 
 
 def icmp(source, target, kind, code=0, body=b"\0\1\0\1picket", ttl=60):
@@ -85,7 +93,8 @@ def probe(kind, source, target, n):
     v6 = ":" in source
     sport, dport = 2000 + n % 50000, 1 + n
     if kind in _FLAGS:
-        return tcp(source, target, sport, dport, _FLAGS[kind], seq=n * 7919 & 0xffffffff, ack=n * 31 if _FLAGS[kind] & ACK else 0)
+        return tcp(source, target, sport, dport, _FLAGS[kind], seq=n * 7919 & 0xffffffff,
+                   ack=n * 31 if _FLAGS[kind] & ACK else 0)
     if kind == "udp":
         return udp(source, target, sport, dport)
     if kind == "icmp":
@@ -166,11 +175,13 @@ class Person:
         for source, target in ((self.v4, VICTIM4[0]), (self.v6, VICTIM6[0])):
             assert self.host.get(target, source=source), f"{source}: no web page"
             assert self.host.connect(target, 22, 2.0, source) == "open", f"{source}: no ssh"
-            assert self.host.datagram(target, 53, b"q", 2.0, source) == b"answer:q", f"{source}: no answer to a datagram"
+            assert self.host.datagram(target, 53, b"q", 2.0,
+                                      source) == b"answer:q", f"{source}: no answer to a datagram"
 
 
 def explained(daemon, address):
-    """What `explain` tells of an address, checked: every class adds up to its sum, and all of it to the score.  None: nothing known."""
+    """What `explain` tells of an address, checked: every class adds up to its sum, and all of it to the score.
+    None: nothing known."""
     answer = daemon.ctl("explain", address, check=False)
     if answer.code != 0 or answer.one["grade"] is None:
         return None

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Small real services for the laboratory:  services.py [tcp:PORT:banner|http|silent] [udp:PORT] [bind:ADDR] ...
 
-Without arguments 22 (a banner, then silence as from a waiting sshd), 80, 777 and 8080 (HTTP, connections kept open when asked) and 53/udp.
-Every address has a UDP socket of its own, so that an answer carries the address that was asked.  Prints "ready".
+Without arguments 22 (a banner, then silence as from a waiting sshd), 80, 777 and 8080 (HTTP, connections kept open
+when asked) and 53/udp. Every address has a UDP socket of its own, so that an answer carries the address that was
+asked.  Prints "ready".
 """
 import asyncio
 import socket
@@ -68,7 +69,8 @@ async def main(specs):
         if what == "tcp":
             for family, anywhere in ((socket.AF_INET, "0.0.0.0"), (socket.AF_INET6, "::")):
                 for address in [a for a in bind if (":" in a) == (family == socket.AF_INET6)] if bind else [anywhere]:
-                    await asyncio.start_server(guarded(handlers[kind[0]]), address, int(port), family=family, backlog=1024)
+                    await asyncio.start_server(guarded(handlers[kind[0]]), address, int(port), family=family,
+                                               backlog=1024)
         else:
             for address in bind or own_addresses():
                 await loop.create_datagram_endpoint(Echo, local_addr=(address, int(port)))

@@ -195,7 +195,8 @@ def test_manual_block(lab, picket):
 
 
 @pytest.mark.core
-@pytest.mark.parametrize("target", [VICTIM4[0], VICTIM6[1], GATEWAY4, "127.0.0.1", "0.0.0.0/0", "10.0.0.0/7", "2001::/16", "10.77.0.0/24"])
+@pytest.mark.parametrize("target", [VICTIM4[0], VICTIM6[1], GATEWAY4, "127.0.0.1", "0.0.0.0/0", "10.0.0.0/7",
+                                    "2001::/16", "10.77.0.0/24"])
 def test_manual_block_refuses(lab, picket, target):
     """Own and protected addresses, prefixes that hold them, and prefixes that are too short: not without --force."""
     daemon = picket()

@@ -72,7 +72,8 @@ def test_a_bad_value_is_named(check, text, words):
         assert any(word in line for line in lines), (word, lines)
 
 
-@pytest.mark.parametrize("noise", [b"\0" * 100, b"\xff" * 1000, b"{" * 5000, b'"' * 999, b"a" * 200000, b"= = =\n", b"mode\n"],
+@pytest.mark.parametrize("noise", [b"\0" * 100, b"\xff" * 1000, b"{" * 5000, b'"' * 999, b"a" * 200000, b"= = =\n",
+                                   b"mode\n"],
                          ids=["zeros", "high", "braces", "quotes", "long", "signs", "word"])
 def test_noise_is_refused_politely(check, noise):
     code, lines = check(noise)
@@ -105,7 +106,8 @@ def test_a_bad_file_touches_nothing(lab, picket):
 def test_conf_d_is_read_in_order(lab, picket):
     daemon = picket.make()
     os.mkdir(os.path.join(daemon.dir, "conf.d"))
-    for name, text in (("10-a.conf", 'block { first = "7m" }'), ("20-b.conf", 'block { first = "9m" }'), ("skipped.txt", "bogus = 1")):
+    for name, text in (("10-a.conf", 'block { first = "7m" }'), ("20-b.conf", 'block { first = "9m" }'),
+                       ("skipped.txt", "bogus = 1")):
         with open(os.path.join(daemon.dir, "conf.d", name), "w") as f:
             f.write(text + "\n")
     from lab import ATTACKER4, Scan
@@ -116,5 +118,6 @@ def test_conf_d_is_read_in_order(lab, picket):
 
 
 def test_version_and_usage():
-    assert re.fullmatch(r"picketd \d+\.\d+\.\d+\n", subprocess.run([PICKETD, "-V"], capture_output=True, text=True).stdout)
+    assert re.fullmatch(r"picketd \d+\.\d+\.\d+\n", subprocess.run([PICKETD, "-V"], capture_output=True,
+                                                                   text=True).stdout)
     assert subprocess.run([PICKETD, "--nonsense"], capture_output=True).returncode == 2

@@ -27,7 +27,8 @@ def test_exit_codes(lab, picket, tmp_path):
     daemon = picket()
     assert daemon.ctl("status").code == 0
     assert daemon.ctl("unblock", "192.0.2.77", check=False).code == 1
-    for usage in (["block"], ["block", "nonsense"], ["block", "192.0.2.1/33"], ["block", "192.0.2.1", "--for", "10"], ["nonsense"], [],
+    for usage in (["block"], ["block", "nonsense"], ["block", "192.0.2.1/33"], ["block", "192.0.2.1", "--for", "10"],
+                  ["nonsense"], [],
                   ["mode"], ["mode", "maybe"], ["allow"], ["allow", "add"], ["unblock"], ["status", "extra"]):
         answer = daemon.ctl(*usage, check=False)
         assert answer.code == 2, (usage, answer.out, answer.err)
@@ -39,7 +40,8 @@ def test_help_and_version(lab, picket):
     for arguments in (["--help"], ["help"]):
         done = subprocess.run([PICKETCTL, *arguments], capture_output=True, text=True)
         assert done.returncode == 0
-        for command in ("status", "list", "sources", "explain", "block", "unblock", "allow", "mode", "pause", "resume", "reload"):
+        for command in ("status", "list", "sources", "explain", "block", "unblock", "allow", "mode", "pause", "resume",
+                        "reload"):
             assert command in done.stdout
     assert re.search(r"\d+\.\d+\.\d+", picket().ctl("version", json_output=False).out)
 
@@ -119,24 +121,28 @@ def test_mode(lab, picket):
 
 
 def test_history_and_events(lab, blocked):
-    follow = lab.victim.popen(PICKETCTL, "-s", blocked.socket_path, "--json", "events", "--follow", stdout=subprocess.PIPE, text=True)
+    follow = lab.victim.popen(PICKETCTL, "-s", blocked.socket_path, "--json", "events", "--follow",
+                              stdout=subprocess.PIPE, text=True)
     time.sleep(0.5)
     blocked.ctl("unblock", ATTACKER4)
-    wait_until(lambda: {row["event"] for row in blocked.ctl("history", ATTACKER4).rows} >= {"block", "unblock"}, 3, "both are in history")
+    wait_until(lambda: {row["event"] for row in blocked.ctl("history", ATTACKER4).rows} >= {"block", "unblock"}, 3,
+               "both are in history")
     blocked.ctl("block", "192.0.2.44", "--for", "1h")
     time.sleep(0.5)
     follow.terminate()
     live = [json.loads(line) for line in follow.communicate(timeout=5)[0].splitlines()]
     assert {"unblock", "block"} <= {row["event"] for row in live}
     row = next(row for row in blocked.ctl("history").rows if row["event"] == "block" and row["source"] == ATTACKER4)
-    for field in ("at", "source", "grade", "score", "confirmed", "suspected", "reason", "ports", "kind", "tool", "evidence", "incident"):
+    for field in ("at", "source", "grade", "score", "confirmed", "suspected", "reason", "ports", "kind", "tool",
+                  "evidence", "incident"):
         assert field in row
     assert row["line"] in blocked.log_text()
 
 
 def test_log_line_of_the_contract(blocked):
     line = blocked.wait_blocked(ATTACKER4)
-    assert re.search(rf"block {ATTACKER4} for 10m: suspected \d+\.\d of 6\.9, SYN scan, \d+ closed ports \(\d+ .*\).*\[incident \d+\]$", line), line
+    assert re.search(rf"block {ATTACKER4} for 10m: suspected \d+\.\d of 6\.9, SYN scan, \d+ closed ports "
+                     r"\(\d+ .*\).*\[incident \d+\]$", line), line
 
 
 def test_status_does_not_change_state(lab, blocked):

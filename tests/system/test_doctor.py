@@ -137,7 +137,8 @@ def test_udp_traps(lab, picket):
 
 def doctor_with(daemon, before):
     """The doctor in a mount namespace of its own (`ip netns exec` makes one), where /etc may be played with."""
-    done = daemon.host.run("sh", "-c", f"{before} && exec {PICKETCTL} -s {daemon.socket_path} --json doctor", check=False)
+    done = daemon.host.run("sh", "-c", f"{before} && exec {PICKETCTL} -s {daemon.socket_path} --json doctor",
+                           check=False)
     assert done.returncode in (0, 1), done.stderr
     return Findings(Answer(done))
 
@@ -160,13 +161,15 @@ def test_saved_rulesets(lab, picket, tmp_path):
 def test_advice_for_ufw(lab, picket, tmp_path):
     lab.victim.nft(DEFAULT_DROP % "tcp dport != 79 accept")
     (tmp_path / "ufw.conf").write_text("# /etc/ufw/ufw.conf\nENABLED=yes\nLOGLEVEL=low\n")
-    rows = doctor_with(picket(), f"mount -t tmpfs none /etc/ufw && cp {tmp_path}/ufw.conf /etc/ufw/").of("traps", "warning")
+    rows = doctor_with(picket(), f"mount -t tmpfs none /etc/ufw && cp {tmp_path}/ufw.conf /etc/ufw/").of("traps",
+                                                                                                         "warning")
     assert rows[0]["advice"] == "for p in 79; do ufw allow $p/tcp comment 'picket trap'; done"
 
 
 def test_advice_for_iptables(lab, picket):
     """iptables-nft keeps its rules in tables of these names."""
-    lab.victim.nft("table ip filter { chain INPUT { type filter hook input priority 0; tcp dport 79 drop; tcp dport 23 reject; }; }")
+    lab.victim.nft("table ip filter { chain INPUT { type filter hook input priority 0; "
+                   "tcp dport 79 drop; tcp dport 23 reject; }; }")
     rows = doctor(picket()).of("traps", "warning")
     assert "closes 2 of 54" in rows[0]["finding"] and "1 dropped, 1 rejected" in rows[0]["finding"]
     assert rows[0]["advice"].startswith("for p in 23 79; do iptables -I INPUT -p tcp --dport $p -j ACCEPT")
@@ -193,7 +196,8 @@ def test_probe_is_followed_to_the_score(lab, picket):
 
 
 def test_probe_that_gets_nowhere(lab, picket):
-    lab.victim.nft("table inet fw { chain pre { type filter hook prerouting priority -200; ip saddr 192.0.2.0/24 drop; }; }")
+    lab.victim.nft("table inet fw { chain pre { type filter hook prerouting priority -200; "
+                   "ip saddr 192.0.2.0/24 drop; }; }")
     daemon = picket()
     answer = daemon.ctl("doctor", "--probe", check=False)
     assert answer.code == 1 and "no rule of picket's queued it" in answer.rows[-1]["finding"]

@@ -22,7 +22,8 @@ def syn_behind_headers(headers, dport):
     segment = tcp(internet_checksum(src + dst + struct.pack("!II", 20, 6) + tcp(0)))
     chain = b"".join(bytes([60 if left else 6, 0, 1, 4, 0, 0, 0, 0]) for left in range(headers - 1, -1, -1))
     mac = [bytes.fromhex(MAC[who].replace(":", "")) for who in ("victim", "attacker")]
-    return (mac[0] + mac[1] + b"\x86\xdd" + struct.pack("!IHBB", 6 << 28, len(chain) + 20, 60 if headers else 6, 60) + src + dst +
+    return (mac[0] + mac[1] + b"\x86\xdd" + struct.pack("!IHBB", 6 << 28, len(chain) + 20, 60 if headers else 6, 60)
+            + src + dst +
             chain + segment)
 
 

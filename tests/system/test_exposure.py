@@ -52,7 +52,8 @@ def test_firewall_column(lab, picket):
     assert ports(rows, firewall="rejects") == {777}
     assert ports(rows, protocol="udp", firewall="open") == {53}
     assert daemon.ctl("sources").rows == []
-    assert len({(row["port"], row["firewall"]) for row in rows if row["protocol"] == "tcp"}) == 4, "IPv6 differs from IPv4"
+    assert len({(row["port"], row["firewall"]) for row in rows
+                if row["protocol"] == "tcp"}) == 4, "IPv6 differs from IPv4"
 
 
 @pytest.fixture
@@ -65,7 +66,8 @@ def anybodys_dir():
 
 def test_new_ports_are_told_and_accepted(lab, picket, anybodys_dir):
     note = anybodys_dir / "told"
-    daemon = picket('hook told { on = { "exposure" } command = { "/bin/sh", "-c", "echo \\"$PICKET_EVENT [$PICKET_SOURCE] $PICKET_REASON\\" >> %s" } '
+    daemon = picket('hook told { on = { "exposure" } command = { "/bin/sh", "-c", '
+                    '"echo \\"$PICKET_EVENT [$PICKET_SOURCE] $PICKET_REASON\\" >> %s" } '
                     'user = "%s" }' % (note, daemon_user()))
     assert all(row["new"] for row in daemon.ctl("exposure").rows)
     assert daemon.lines("exposed:") == [], "what was there before picket is no news"
@@ -77,7 +79,8 @@ def test_new_ports_are_told_and_accepted(lab, picket, anybodys_dir):
     assert late.poll() is None and len(fresh) == 1
     assert (fresh[0]["address"], fresh[0]["port"], fresh[0]["service"]) == ("10.77.0.2", 3306, "mysql")
     assert daemon.wait_line("exposed:").endswith("exposed: tcp 10.77.0.2:3306 mysql, uid 0")
-    wait_until(lambda: note.exists() and note.read_text() == "exposure [] tcp 10.77.0.2:3306 mysql, uid 0\n", 5, "the hook is told")
+    wait_until(lambda: note.exists() and note.read_text() == "exposure [] tcp 10.77.0.2:3306 mysql, uid 0\n", 5,
+               "the hook is told")
     assert [row["event"] for row in daemon.ctl("history").rows] == ["exposure"]
     daemon.ctl("exposure")
     assert len(daemon.lines("exposed:")) == 1, "told once"

@@ -17,8 +17,10 @@ pytestmark = pytest.mark.core
 def forged_syn6(source, target, sport, dport, sequence):
     """A whole Ethernet frame with a TCP SYN over IPv6."""
     src, dst = socket.inet_pton(socket.AF_INET6, source), socket.inet_pton(socket.AF_INET6, target)
+
     def tcp(checksum):
         return struct.pack("!HHIIBBHHH", sport, dport, sequence, 0, 0x50, 2, 1024, checksum, 0)
+
     checksum = internet_checksum(src + dst + struct.pack("!II", 20, 6) + tcp(0))
     mac = [bytes.fromhex(MAC[who].replace(":", "")) for who in ("victim", "attacker")]
     return mac[0] + mac[1] + b"\x86\xdd" + struct.pack("!IHBB", 6 << 28, 20, 6, 60) + src + dst + tcp(checksum)
@@ -37,7 +39,8 @@ def test_forged_in_a_working_clients_name(lab, picket, honest):
     """A thousand SYNs to a thousand ports in the name of the client, while it works: it loses nothing."""
     daemon = picket()
     time.sleep(0.5)             # the client is a customer by now
-    lab.attacker.run("hping3", "-q", "-S", "-a", CLIENT4, "-s", "2000", "-p", "++1", "-c", "1000", "-i", "u500", VICTIM4[0],
+    lab.attacker.run("hping3", "-q", "-S", "-a", CLIENT4, "-s", "2000", "-p", "++1", "-c", "1000", "-i", "u500",
+                     VICTIM4[0],
                      check=False, timeout=30)
     time.sleep(1.0)
     report = honest.check(at_least=30)
@@ -58,7 +61,8 @@ def test_forged_in_a_working_clients_name_v6(lab, picket, honest):
 def test_forged_stranger_never_escalates(lab, picket, honest):
     """However often an address is forged, it gets the short block at most, said to be suspected."""
     daemon = picket()
-    lab.attacker.run("hping3", "-q", "-S", "-a", "192.0.2.200", "-s", "2000", "-p", "++1", "-c", "600", "-i", "u500", VICTIM4[0],
+    lab.attacker.run("hping3", "-q", "-S", "-a", "192.0.2.200", "-s", "2000", "-p", "++1", "-c", "600", "-i", "u500",
+                     VICTIM4[0],
                      check=False, timeout=30)
     line = daemon.wait_blocked("192.0.2.200", grade="block")
     assert "suspected" in line
@@ -83,7 +87,8 @@ def test_forged_in_a_protected_name(lab, picket, honest, name):
 def test_scanner_behind_a_forged_crowd(lab, picket, honest):
     """A few thousand forged sources do not hide the one who really scans."""
     daemon = picket()
-    crowd = lab.attacker.popen("hping3", "-q", "-S", "--rand-source", "-p", "++1", "-c", "3000", "-i", "u300", VICTIM4[0])
+    crowd = lab.attacker.popen("hping3", "-q", "-S", "--rand-source", "-p", "++1", "-c", "3000", "-i", "u300",
+                               VICTIM4[0])
     time.sleep(0.3)
     scan = Scan(lab, "-sS", "-T4", "-p1-1000")
     daemon.wait_blocked(ATTACKER4)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The forged: every name that matters, forged into every scan whose sender can be forged.
 
-What runs goes on, what they used keeps working, however many packets come; a stranger gets the short block at most; and none of it
-hides the one who really scans.
+What runs goes on, what they used keeps working, however many packets come; a stranger gets the short block at most;
+and none of it hides the one who really scans.
 """
 import contextlib
 import itertools
@@ -29,7 +29,8 @@ INTERNAL4 = "172.30.0.2"
 
 
 class Asker:
-    """A program of ours that uses somebody's service all the while: a question each 50 ms, every one must be answered."""
+    """A program of ours that uses somebody's service all the while: a question each 50 ms, every one must be
+    answered."""
 
     def __init__(self, ask):
         self.asked, self.failed, self.ask = 0, [], ask
@@ -54,7 +55,8 @@ class Asker:
 
 @contextlib.contextmanager
 def own_etc(host, **files):
-    """Files below /etc that only this namespace sees (ip-netns(8)); where the machine has no such file there is nothing to lay over."""
+    """Files below /etc that only this namespace sees (ip-netns(8)); where the machine has no such file there is
+    nothing to lay over."""
     top = f"/etc/netns/{host.name}"
     os.makedirs(top)
     try:
@@ -82,10 +84,12 @@ def forge(lab, name, packets=PACKETS):
             time.sleep(0.05)
 
 
-@pytest.mark.skipif(not os.path.exists("/etc/resolv.conf") or not os.path.isdir("/etc/systemd"), reason="no /etc/resolv.conf or /etc/systemd")
+@pytest.mark.skipif(not os.path.exists("/etc/resolv.conf") or not os.path.isdir("/etc/systemd"),
+                    reason="no /etc/resolv.conf or /etc/systemd")
 @pytest.mark.parametrize("v6", [False, True], ids=["IPv4", "IPv6"])
 def test_names_that_matter(lab, picket, request, v6):
-    """A client's, the gateways', a resolver's, a time server's, an internal, our own, an allowed one: each into every scan."""
+    """A client's, the gateways', a resolver's, a time server's, an internal, our own, an allowed one: each into
+    every scan."""
     resolver, ntp = (RESOLVER6, NTP6) if v6 else (RESOLVER4, NTP4)
     client = CLIENT6 if v6 else CLIENT4
     victim = (VICTIM6 if v6 else VICTIM4)
@@ -101,7 +105,8 @@ def test_names_that_matter(lab, picket, request, v6):
     files.__enter__()
     request.addfinalizer(lambda: files.__exit__(None, None, None))
     daemon = picket(f'allow = {{ "{allowed}" }}')
-    workers = [laboratory.Honest(lab.client, "--source", source, "--address", victim[0]) for source in (client, gateways[1], allowed)]
+    workers = [laboratory.Honest(lab.client, "--source", source, "--address", victim[0])
+               for source in (client, gateways[1], allowed)]
     if inside:
         workers.append(laboratory.Honest(inside, "--address", victim[0]))
     askers = [Asker(answers(lab.victim, resolver, 53)), Asker(answers(lab.victim, ntp, 123)),
@@ -116,7 +121,8 @@ def test_names_that_matter(lab, picket, request, v6):
     time.sleep(0.5)
     rows = daemon.blocked()
     print(rows)
-    assert {row["source"] for row in rows} <= {client, f"{client.rpartition('::')[0]}::/64"}, "only the client's name may be under suspicion"
+    assert {row["source"] for row in rows} <= {client, f"{client.rpartition('::')[0]}::/64"}, \
+        "only the client's name may be under suspicion"
     assert all(row["grade"] == "block" for row in rows), "never a ban"
     assert daemon.lines(r"\bban \S+ for ") == []
     for name in names:
@@ -154,7 +160,8 @@ def test_a_strangers_name(lab, picket, honest, stranger):
     """Somebody who never used this host, but whose services we use: the short block at most, and our flows go on."""
     v6 = ":" in stranger
     lab.client.add_address(stranger)
-    lab.victim.batch(f"route add 2001:db8:5000::/64 via {CLIENT_GATEWAY6}" if v6 else f"route add {stranger}/32 via {CLIENT_GATEWAY4}")
+    lab.victim.batch(f"route add 2001:db8:5000::/64 via {CLIENT_GATEWAY6}"
+                     if v6 else f"route add {stranger}/32 via {CLIENT_GATEWAY4}")
     lab.services("tcp:8080:http", "tcp:443:http", "udp:53", f"bind:{stranger}", host=lab.client)
     daemon = picket()
     askers = [Asker(keeps_asking(lab.victim, stranger, 8080)), Asker(lambda: lab.victim.get(stranger, 443)),
@@ -170,7 +177,8 @@ def test_a_strangers_name(lab, picket, honest, stranger):
     assert row["source"] == source and row["grade"] == "block" and 0 < row["expires_in_s"] <= 600
     about = explained(daemon, stranger)
     assert about["confirmed"] == 0 and about["suspected"] >= 6.9 and about["grade"] == "block"
-    assert blocked_for(lab.client, (VICTIM6 if v6 else VICTIM4)[0], 80, source=stranger), "it is new here: kept out, for a while"
+    assert blocked_for(lab.client, (VICTIM6 if v6 else VICTIM4)[0], 80,
+                       source=stranger), "it is new here: kept out, for a while"
     for asker in askers:
         asker.check()
     assert daemon.lines(r"\bban ") == []
@@ -180,7 +188,8 @@ def test_a_strangers_name(lab, picket, honest, stranger):
 
 @needs("nmap")
 def test_real_scanner_in_a_forged_crowd(lab, picket, honest, wire):
-    """A hundred forged sources a second: the real one is blocked within 40 probes, sets are bounded, two traps are a ban."""
+    """A hundred forged sources a second: the real one is blocked within 40 probes, sets are bounded, two traps are a
+    ban."""
     daemon = picket()
     lab.attacker.add_address("203.0.113.67")
     ending = threading.Event()
@@ -190,7 +199,8 @@ def test_real_scanner_in_a_forged_crowd(lab, picket, honest, wire):
         with Forger(lab.attacker) as out:
             while not ending.wait(0.01):
                 n = next(numbers)
-                out.send([tcp(f"100.{64 + n // 60000 % 60}.{n // 250 % 240}.{n % 250 + 1}", VICTIM4[n % 4], 1024 + n % 60000,
+                out.send([tcp(f"100.{64 + n // 60000 % 60}.{n // 250 % 240}.{n % 250 + 1}", VICTIM4[n % 4],
+                              1024 + n % 60000,
                               (22, 23, 80, 445, 3389, 8080, 5900)[(n + k) % 7], SYN, n * 977) for k in range(6)], 0)
     thread = threading.Thread(target=crowd, daemon=True)
     thread.start()

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What somebody else takes out of picket's table is back within a second, told in one line; an admin in a panic wins."""
+"""What somebody else takes out of picket's table is back within a second, told in one line; an admin in a panic
+wins."""
 import re
 import time
 
@@ -22,12 +23,14 @@ def guarded(lab, picket):
 
 
 def element_left(lab):
-    found = re.search(re.escape(OTHER) + r"\S* timeout .*?expires (\S+)", lab.victim.run("nft", "list", "set", "inet", "picket", "hard4").stdout)
+    found = re.search(re.escape(OTHER) + r"\S* timeout .*?expires (\S+)",
+                      lab.victim.run("nft", "list", "set", "inet", "picket", "hard4").stdout)
     return found and found.group(1)
 
 
 @pytest.mark.core
-@pytest.mark.parametrize("command", ["delete element inet picket hard4 { %s }" % OTHER, "flush chain inet picket hard", "flush ruleset",
+@pytest.mark.parametrize("command", ["delete element inet picket hard4 { %s }" % OTHER, "flush chain inet picket hard",
+                                     "flush ruleset",
                                      "delete table inet picket"])
 def test_put_back_within_a_second(lab, guarded, command):
     lab.victim.run("nft", *command.split())

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The honest: whatever they do by mistake, out of habit or too late, nobody cuts them off and no request of theirs is lost.
+"""The honest: whatever they do by mistake, out of habit or too late, nobody cuts them off and no request of theirs
+is lost.
 
-Every test is a line of the table in picketd(8), "Forged sources": a person with an address of his own does what the line says,
-works all the while (a request every 50 ms, each counted), and what `explain` has against him afterwards adds up.  Tests share a
-laboratory with a daemon in its default configuration, as people share a server; those that change the host have one of their own.
-What takes hours is in tests/replay/honest_*.txt.
+Every test is a line of the table in picketd(8), "Forged sources": a person with an address of his own does what the
+line says, works all the while (a request every 50 ms, each counted), and what `explain` has against him afterwards
+adds up.  Tests share a laboratory with a daemon in its default configuration, as people share a server; those that
+change the host have one of their own. What takes hours is in tests/replay/honest_*.txt.
 """
 import contextlib
 import socket
@@ -14,7 +15,7 @@ import time
 
 from lab import MAC, VICTIM4, VICTIM6, stop_process, wait_until
 from senders import SYN, Forger, conntrack_forgets, explained, tcp, udp
-from town import ALERT, own_town, shared, town       # noqa: F401
+from town import ALERT
 
 # ---- clients that try what is not there
 
@@ -24,7 +25,8 @@ def test_retransmitted_syns(town):
     who = town.person().work()
     with Forger(town.lab.client) as out:
         for n in range(8):
-            out.send([tcp(who.v4, VICTIM4[0], 40000, 26, SYN, seq=77), tcp(who.v6, VICTIM6[0], 40000, 26, SYN, seq=77)], 0)
+            out.send([tcp(who.v4, VICTIM4[0], 40000, 26, SYN, seq=77), tcp(who.v6, VICTIM6[0], 40000, 26, SYN, seq=77)],
+                     0)
             time.sleep(0.1)
     assert town.unharmed(who, below=1.5) > 0, "the first one counts, and only that"
 
@@ -39,7 +41,8 @@ def test_removed_service(town):
 
 
 def test_mail_program_guesses(town):
-    """Encrypted and plain mail ports one after the other, greeting awaited, then the web server that tells the right ones."""
+    """Encrypted and plain mail ports one after the other, greeting awaited, then the web server that tells the right
+    ones."""
     who = town.person().work()
     for source, target in ((who.v4, VICTIM4[0]), (who.v6, VICTIM6[0])):
         for port in (993, 143, 995, 110, 465, 587, 25):
@@ -50,7 +53,8 @@ def test_mail_program_guesses(town):
                 s.settimeout(0.3)
                 if port in (993, 995, 465):
                     wire = ssl.MemoryBIO()
-                    hello = ssl.create_default_context().wrap_bio(ssl.MemoryBIO(), wire, server_hostname="mail.example.org")
+                    hello = ssl.create_default_context().wrap_bio(ssl.MemoryBIO(), wire,
+                                                                  server_hostname="mail.example.org")
                     with contextlib.suppress(ssl.SSLWantReadError):
                         hello.do_handshake()
                     s.sendall(wire.read())
@@ -71,7 +75,8 @@ def test_happy_eyeballs(town):
 
 
 def test_everything_trapped(own_town):
-    """The same where every unused port is a trap: handshakes weigh more, but a guess, a name's other addresses and an answer do not."""
+    """The same where every unused port is a trap: handshakes weigh more, but a guess, a name's other addresses and
+    an answer do not."""
     town = own_town('trap { tcp = { "all" }  udp = { "all" } }')
     mail, eyes, web, asked = (town.person().work() for _ in range(4))
     for port in (993, 143, 995, 110, 465, 587, 25):
@@ -119,13 +124,15 @@ def test_torrent_leftovers(town):
                 out.send([tcp(source, VICTIM4[0], 50000, 51413, SYN, seq=n),
                           udp(source, VICTIM4[0], 51413, 51413, b"d1:ad2:id20:")], 0.0001)
     town.unharmed(who, "100.64.0.1", "100.64.1.99", below=1.5)
-    assert all(row["score"] < 1.5 for row in town.daemon.ctl("sources").rows if row["source"].startswith("100.64.")), "a crowd"
+    assert all(row["score"] < 1.5 for row in town.daemon.ctl("sources").rows
+               if row["source"].startswith("100.64.")), "a crowd"
 
 
 def test_nat_of_a_hundred(town):
     """A hundred users behind one address work at once, and each has some program that tries something dead."""
     who = town.person().work()
-    strays = [lambda: who.tcp(443), lambda: who.tcp(993), lambda: who.datagram(443), lambda: who.tcp(8443), lambda: who.tcp(5228)]
+    strays = [lambda: who.tcp(443), lambda: who.tcp(993), lambda: who.datagram(443), lambda: who.tcp(8443),
+              lambda: who.tcp(5228)]
     failed = []
 
     def user(n):
@@ -259,7 +266,8 @@ def test_multi_port_service_after_a_failover(own_town):
     for port in DIRECTORY[:4]:
         who.tcp(port, moved)
     town.lab.services(*(f"tcp:{port}:silent" for port in DIRECTORY))
-    wait_until(lambda: all(who.tcp(port, moved) == "open" for port in DIRECTORY), 7.0, "all ports of the service answer")
+    wait_until(lambda: all(who.tcp(port, moved) == "open" for port in DIRECTORY), 7.0,
+               "all ports of the service answer")
     wait_until(lambda: explained(town.daemon, who.v4) is None or explained(town.daemon, who.v4)["score"] == 0, 7.0,
                lambda: f"taken back: {explained(town.daemon, who.v4)}")
     town.unharmed(who)

@@ -12,7 +12,7 @@ import pytest
 import lab as laboratory
 from lab import GATEWAY4, MAC, ONLINK_ATTACKER6, PYTHON, VICTIM4, VICTIM6
 from senders import SYN, Person, conntrack_forgets, explained, icmp, ip, tcp, udp
-from town import ALERT, chain, own_town, shared, town       # noqa: F401
+from town import ALERT, chain
 
 # ---- the local network
 
@@ -31,7 +31,8 @@ def neighbours(town):
 
 
 def test_busy_local_network(town):
-    """DHCP, mDNS, NetBIOS, SSDP, LLMNR, web service discovery, printers' SNMP: to all, to groups, and answers to us alone."""
+    """DHCP, mDNS, NetBIOS, SSDP, LLMNR, web service discovery, printers' SNMP: to all, to groups, and answers to us
+    alone."""
     who = town.person().work()
     everybody = "ff:ff:ff:ff:ff:ff"
     with neighbours(town) as send:
@@ -42,7 +43,8 @@ def test_busy_local_network(town):
                                              (50000, 5355, "224.0.0.252", "01:00:5e:00:00:fc"),
                                              (50000, 3702, "239.255.255.250", "01:00:5e:7f:ff:fa"),
                                              (137, 137, "10.77.0.255", everybody), (138, 138, "10.77.0.255", everybody),
-                                             (67, 68, "255.255.255.255", everybody), (68, 67, "255.255.255.255", everybody)):
+                                             (67, 68, "255.255.255.255", everybody),
+                                             (68, 67, "255.255.255.255", everybody)):
                 send(udp(host, group, sport, dport, b"\0" * 60), mac)
             for sport, dport in ((67, 68), (5353, 5353), (137, 137), (1900, 1900)):     # answers and unicast questions
                 send(udp(host, VICTIM4[0], sport, dport, b"\0" * 60))
@@ -55,11 +57,13 @@ def test_busy_local_network(town):
         for port in (137, 5355, 3702):
             send(udp(one, VICTIM4[0], 50000, port, b"\0" * 40))
     town.unharmed(who, "10.77.0.100", "10.77.0.120")
-    assert [row for row in town.daemon.ctl("sources").rows if row["source"].startswith("10.77.0.") and row["score"] >= ALERT] == []
+    assert [row for row in town.daemon.ctl("sources").rows if row["source"].startswith("10.77.0.")
+            and row["score"] >= ALERT] == []
 
 
 def test_neighbour_discovery_under_attack(own_town):
-    """One host of the link scans over IPv6 and is blocked: by its own address, and neither it nor its neighbours lose neighbour discovery."""
+    """One host of the link scans over IPv6 and is blocked: by its own address, and neither it nor its neighbours
+    lose neighbour discovery."""
     town = own_town()
     who = town.person().work()
     good = "2001:db8:77::70"
@@ -101,7 +105,8 @@ def test_neighbour_discovery_under_attack(own_town):
 
 
 def test_router_redundancy(town):
-    """VRRP advertisements to the group and, as keepalived can, to us alone; OSPF, PIM; an address that comes and goes."""
+    """VRRP advertisements to the group and, as keepalived can, to us alone; OSPF, PIM; an address that comes and
+    goes."""
     who = town.person().work()
     with neighbours(town) as send:
         for n in range(60):
@@ -129,7 +134,8 @@ def test_containers_and_router(own_town):
     town.lab.client.batch("route replace 172.30.0.0/24 via 10.77.0.1 dev eth0 onlink")
     town.lab.services("tcp:80:http", "tcp:23:http", "udp:53", "bind:172.30.0.2", host=inside)
     town.lab.victim.nft("""table ip published {
-        chain pre { type nat hook prerouting priority dstnat; iifname "eth0" tcp dport { 5900, 8088 } dnat to 172.30.0.2:80;
+        chain pre { type nat hook prerouting priority dstnat; iifname "eth0" tcp dport { 5900, 8088 } dnat to
+        172.30.0.2:80;
             iifname "eth0" udp dport 5300 dnat to 172.30.0.2:53; }
         chain post { type nat hook postrouting priority srcnat; oifname "eth0" ip saddr 172.30.0.0/24 masquerade; }
         }""")
@@ -141,7 +147,8 @@ def test_containers_and_router(own_town):
         assert who.host.get("172.30.0.2", port, source=who.v4), "forwarded, also to a port that is trapped here"
     for port in range(100, 130):
         assert who.tcp(port, "172.30.0.2", 0.3) == "refused", "what it refuses itself is not ours to judge"
-    with town.lab.client.socket(kind=socket.SOCK_DGRAM) as server:      # late answers to what containers asked, after NAT
+    # late answers to what containers asked, after NAT
+    with town.lab.client.socket(kind=socket.SOCK_DGRAM) as server:
         server.bind((who.v4, 53))
         server.settimeout(2)
         for _ in range(40):
@@ -163,8 +170,8 @@ def test_asymmetric_route(own_town):
                           f"rule add from {who.v4} lookup 100")
     town.lab.victim.batch("addr add 10.88.0.1/24 dev eth1", "link set eth1 up")
     mac = town.lab.victim.run("cat", "/sys/class/net/eth1/address").stdout.strip()
-    town.lab.client.batch("route add 10.77.0.0/24 dev eth1 table 100", *(f"neigh replace {a} lladdr {mac} dev eth1 nud permanent"
-                                                                        for a in VICTIM4))
+    town.lab.client.batch("route add 10.77.0.0/24 dev eth1 table 100",
+                          *(f"neigh replace {a} lladdr {mac} dev eth1 nud permanent" for a in VICTIM4))
     for host in (town.lab.victim, town.lab.client):
         host.sysctl(net__ipv4__conf__eth1__rp_filter=2)
         host.offloads_off("eth1")
@@ -177,7 +184,8 @@ def test_asymmetric_route(own_town):
 
 
 def test_conntrack_full(own_town):
-    """A table full of running connections refuses new ones whoever watches; nobody is blocked for it, and when there is room all is well.
+    """A table full of running connections refuses new ones whoever watches; nobody is blocked for it, and when there
+    is room all is well.
 
     The limit is the machine's, so the table of this host alone is filled."""
     with open("/proc/sys/net/netfilter/nf_conntrack_max") as f:
@@ -186,11 +194,14 @@ def test_conntrack_full(own_town):
         pytest.skip(f"nf_conntrack_max is {most}: too many to fill")
     town = own_town()
     who = town.person()
-    lines = [f"-I -p tcp -s 192.0.2.{n % 250 + 1} -d 10.77.0.1 --sport {1024 + n // 250 % 60000} --dport {80 + n // 15000000} "
-             "--state ESTABLISHED --timeout 600 -u SEEN_REPLY,ASSURED" for n in range(most)]
+    lines = [f"-I -p tcp -s 192.0.2.{n % 250 + 1} -d 10.77.0.1 --sport {1024 + n // 250 % 60000} "
+             f"--dport {80 + n // 15000000} --state ESTABLISHED --timeout 600 -u SEEN_REPLY,ASSURED"
+             for n in range(most)]
     town.lab.victim.run("conntrack", "-R", "-", input="\n".join(lines) + "\n", check=False, timeout=60)
+
     def held():
         return int(town.lab.victim.run("cat", "/proc/sys/net/netfilter/nf_conntrack_count").stdout)
+
     print("entries", held(), "of", most)
     assert held() >= most - 50
     results = {}
@@ -203,7 +214,8 @@ def test_conntrack_full(own_town):
             town.daemon.stop()
             chain(town.lab.victim, "usual", "input", "ct state established accept")
     print(results)
-    assert results["guarded"].count("open") >= results["alone"].count("open"), "no worse than any firewall that looks at states"
+    assert results["guarded"].count("open") >= results["alone"].count("open"), \
+        "no worse than any firewall that looks at states"
     town.daemon.start()
     conntrack_forgets(town.lab.victim)
     for _ in range(10):
@@ -240,7 +252,8 @@ def test_started_among_a_thousand_connections(lab, picket, worker_id):
     """picket is started, stopped and started while a thousand connections run: each goes on, nobody is suspected."""
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(4096, resource.getrlimit(resource.RLIMIT_NOFILE)[0]),) * 2)
     who = Person(lab)
-    many = lab.client.popen(PYTHON, "-c", MANY, who.v4, who.v6, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    many = lab.client.popen(PYTHON, "-c", MANY, who.v4, who.v6, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                            text=True)
 
     def all_answer():
         assert many.stdout.readline() == "1000\n"

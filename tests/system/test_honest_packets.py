@@ -10,7 +10,7 @@ import pytest
 
 from lab import PYTHON, VICTIM4, VICTIM6, stop_process
 from senders import ACK, FIN, PSH, RST, SYN, Forger, conntrack_forgets, icmp, sysctls, tcp, udp
-from town import ALERT, chain, own_town, shared, town       # noqa: F401
+from town import ALERT, chain
 
 # ---- late, lost and repeated packets
 
@@ -37,7 +37,8 @@ def test_late_packets_to_a_service(town):
     with Forger(town.lab.client) as out:
         for source, target in ((who.v4, VICTIM4[0]), (who.v6, VICTIM6[0])):
             for flags in (FIN | ACK, RST, RST | ACK, ACK, PSH | ACK, FIN | PSH | ACK):
-                out.send([tcp(source, target, 30000 + n, 80, flags, n, n, b"late" if flags & PSH else b"") for n in range(20)])
+                out.send([tcp(source, target, 30000 + n, 80, flags, n, n, b"late" if flags & PSH else b"")
+                          for n in range(20)])
     assert town.unharmed(who) == 0
     stop_process(service)
 
@@ -77,7 +78,8 @@ def test_late_packets_of_servers_that_we_called(town, port):
             town.lab.victim.run("nft", "delete", "table", "inet", "crash")
             conntrack_forgets(town.lab.victim)
             with Forger(town.lab.client) as out:        # whatever became of our sockets: these find none
-                out.send([tcp(source, (VICTIM6 if ":" in source else VICTIM4)[0], port, s.getpeername()[1] ^ 1, flags, 5, 5)
+                out.send([tcp(source, (VICTIM6 if ":" in source else VICTIM4)[0], port, s.getpeername()[1] ^ 1, flags,
+                              5, 5)
                           for s in accepted for flags in (FIN | ACK, ACK, PSH | ACK)])
             for s in accepted:
                 s.close()
@@ -86,7 +88,8 @@ def test_late_packets_of_servers_that_we_called(town, port):
 
 
 def test_late_answers_to_datagrams(town):
-    """Name and time servers that answer after conntrack forgot the question and the program is gone; low own ports as unbound's too."""
+    """Name and time servers that answer after conntrack forgot the question and the program is gone; low own ports
+    as unbound's too."""
     who = town.person().work()
     sysctls(town.lab.victim, nf_conntrack_udp_timeout=1, nf_conntrack_udp_timeout_stream=1)
     try:
@@ -117,7 +120,8 @@ def test_nat_rebinding(town):
     who = town.person().work()
     with Forger(town.lab.client) as out:
         for source, target in ((who.v4, VICTIM4[0]), (who.v6, VICTIM6[0])):
-            out.send([tcp(source, target, 20000 + n, 8080, PSH | ACK, n, n, b"GET / HTTP/1.1\r\n\r\n") for n in range(100)])
+            out.send([tcp(source, target, 20000 + n, 8080, PSH | ACK, n, n, b"GET / HTTP/1.1\r\n\r\n")
+                      for n in range(100)])
             out.send([tcp(source, target, 20000 + n, 22, ACK, n, n) for n in range(100)])
             for n in range(50):
                 assert who.datagram(53, payload=b"r", timeout=2.0, source=source) == b"answer:r"
@@ -141,19 +145,24 @@ def test_wireguard_roaming(town):
 
 @pytest.mark.parametrize("firewall", [False, True])
 def test_traceroutes(town, firewall):
-    """traceroute by datagrams, echo and SYN, and mtr, over ten hops and until hop 30; also where a firewall drops without a word."""
+    """traceroute by datagrams, echo and SYN, and mtr, over ten hops and until hop 30; also where a firewall drops
+    without a word."""
     people = [town.person().work() for _ in range(4)]
     if firewall:
-        chain(town.lab.victim, "firewall", "input", "ct state established,related accept", "tcp dport { 22, 80, 777, 8080 } accept",
+        chain(town.lab.victim, "firewall", "input", "ct state established,related accept",
+              "tcp dport { 22, 80, 777, 8080 } accept",
               "udp dport 53 accept", "icmpv6 type 133-137 accept", "drop")
     try:
         with Forger(town.lab.client) as out:
             for source, target in ((lambda p: p.v4, VICTIM4[0]), (lambda p: p.v6, VICTIM6[0])):
                 by_datagram, by_echo, by_syn, mtr = (source(p) for p in people)
                 kind = 128 if ":" in target else 8
-                arrived = [ttl for ttl in range(1, 21) for _ in range(3)]       # sent with 11 to 30 and ten hops behind them
-                out.send([udp(by_datagram, target, 45000, 33434 + 30 + n, b"\x40" * 32, ttl) for n, ttl in enumerate(arrived)])
-                out.send([icmp(by_echo, target, kind, 0, struct.pack("!HH", 7, n) + b"x" * 28, ttl) for n, ttl in enumerate(arrived)])
+                # sent with 11 to 30 and ten hops behind them
+                arrived = [ttl for ttl in range(1, 21) for _ in range(3)]
+                out.send([udp(by_datagram, target, 45000, 33434 + 30 + n, b"\x40" * 32, ttl) for n,
+                          ttl in enumerate(arrived)])
+                out.send([icmp(by_echo, target, kind, 0, struct.pack("!HH", 7, n) + b"x" * 28, ttl) for n,
+                          ttl in enumerate(arrived)])
                 out.send([tcp(by_syn, target, 45000 + n, 80, SYN, n, ttl=ttl) for n, ttl in enumerate(arrived)])
                 out.send([udp(mtr, target, 45001, 33000 + n, b"\0" * 36, 1 + n % 6) for n in range(60)])
                 out.send([tcp(mtr, target, 33000 + n, 80, SYN, n, ttl=1 + n % 6) for n in range(60)])

@@ -12,7 +12,8 @@ from picket import blocked_for
 @pytest.fixture
 def hooked(picket):
     """hooked(body, on=…, …) starts the daemon with one hook, a script that writes into the file this returns."""
-    def start(body, on=("block",), config="", arguments=("%{source}", "%{grade}", "%{reason}", "%{ports}", "%{duration}", "%{incident}"),
+    def start(body, on=("block",), config="", arguments=("%{source}", "%{grade}", "%{reason}", "%{ports}",
+                                                         "%{duration}", "%{incident}"),
               **options):
         daemon = picket.make()
         place = os.path.join(daemon.dir, "hook")
@@ -24,8 +25,12 @@ def hooked(picket):
         os.chmod(script, 0o755)
         options = {"user": "nobody", "timeout": "2s", **options}
         settings = "\n".join(f'{key} = "{value}"' for key, value in options.items())
-        quoted = lambda items: "{ " + ", ".join(f'"{i}"' for i in items) + " }"        # noqa: E731
-        daemon.write_config(f"hook test {{\non = {quoted(on)}\ncommand = {quoted((script, *arguments))}\n{settings}\n}}\n{config}")
+
+        def quoted(items):
+            return "{ " + ", ".join(f'"{i}"' for i in items) + " }"
+
+        daemon.write_config(f"hook test {{\non = {quoted(on)}\ncommand = {quoted((script, *arguments))}\n{settings}\n"
+                            f"}}\n{config}")
         daemon.start()
 
         def written(lines=1, timeout=5):
@@ -51,8 +56,10 @@ def scan(lab, daemon, source=ATTACKER4):
 
 @pytest.mark.core
 def test_what_a_hook_is_given(lab, hooked):
-    """Each value one argument, the same in a clean environment, as the hook's user, stdin empty, no shell in between."""
-    daemon = hooked('{ for a in "$@"; do echo "arg=$a"; done; env; echo "id=$(id -un)"; echo "in=$(wc -c)"; echo end; } > $OUT.tmp\n'
+    """Each value one argument, the same in a clean environment, as the hook's user, stdin empty, no shell in
+    between."""
+    daemon = hooked('{ for a in "$@"; do echo "arg=$a"; done; env; echo "id=$(id -un)"; echo "in=$(wc -c)"; '
+                    'echo end; } > $OUT.tmp\n'
                     'mv $OUT.tmp $OUT')
     scan(lab, daemon)
     lines = daemon.written(8).splitlines()
@@ -66,8 +73,8 @@ def test_what_a_hook_is_given(lab, hooked):
     assert environment["PICKET_SOURCE"] == ATTACKER4 and environment["PICKET_REASON"] == arguments[2]
     assert environment["PICKET_GRADE"] == "block" and environment["PICKET_PORTS"] == arguments[3]
     assert environment["id"] == "nobody" and environment["in"] == "0"
-    foreign = {name for name in environment if not name.startswith("PICKET_")} - {"PATH", "id", "in", "PWD", "OLDPWD", "SHLVL", "_",
-                                                                                 "HOME", "USER", "LOGNAME", "SHELL", "LANG"}
+    harmless = {"PATH", "id", "in", "PWD", "OLDPWD", "SHLVL", "_", "HOME", "USER", "LOGNAME", "SHELL", "LANG"}
+    foreign = {name for name in environment if not name.startswith("PICKET_")} - harmless
     assert foreign == set(), foreign
 
 

@@ -7,7 +7,8 @@ from picket import BUILD, ROOT
 
 
 def make(target, destdir, *settings):
-    subprocess.run(["make", "-s", f"BUILD={os.path.relpath(BUILD, ROOT)}", f"DESTDIR={destdir}", *settings, target], cwd=ROOT,
+    subprocess.run(["make", "-s", f"BUILD={os.path.relpath(BUILD, ROOT)}", f"DESTDIR={destdir}", *settings, target],
+                   cwd=ROOT,
                    check=True, capture_output=True, text=True)
 
 

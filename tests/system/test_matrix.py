@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The matrix of scans: every row of matrix_rows.py with real tools against the real daemon in its default configuration.
+"""The matrix of scans: every row of matrix_rows.py with real tools against the real daemon in its default
+configuration.
 
 PICKET_MATRIX_REPORT=FILE appends a line of what was measured for each row.
 """
@@ -44,13 +45,16 @@ def test_scan(lab, picket, wire, row):
         assert row.probes is None or result.probes <= row.probes
         assert result.wrong == [], "answered after the decision: " + "; ".join(map(str, result.wrong))
         assert set(result.learned) <= result.touched
-        assert row.over or any(not f.out for f in result.victim[result.deciding + 1:]), "nothing came after it: nothing is proved"
+        assert row.over or any(not f.out for f in result.victim[result.deciding
+                                                                + 1:]), "nothing came after it: nothing is proved"
 
 
 def check_one_of_many(daemon, frames, source, key, target):
-    """One source among several that scan at once: blocked within six probes, nothing answered afterwards.  Returns the probes."""
+    """One source among several that scan at once: blocked within six probes, nothing answered afterwards.  Returns
+    the probes."""
     own = [f for f in frames if source in (f.src, f.dst)]
-    event = wait_until(lambda: (decisions(daemon, key, ("block", "ban")) or [None])[0], 5, lambda: f"a block of {key}\n{daemon.log_text()}")
+    event = wait_until(lambda: (decisions(daemon, key, ("block", "ban")) or [None])[0], 5,
+                       lambda: f"a block of {key}\n{daemon.log_text()}")
     deciding = find_deciding(own, event["evidence"], [target])
     assert event["event"] == "block" and "SYN scan" in event["reason"], event["reason"]
     assert w.answered_after(own, deciding) == []
@@ -64,17 +68,20 @@ def test_two_sources_share_a_scan(lab, picket, wire):
     """Odd ports from one, even ones from the other."""
     sources = ["203.0.113.101", "203.0.113.102"]
     daemon, record = picket(), wire(lab.victim, *sources)
-    scans = [lab.attacker.popen("hping3", "-q", "-S", "-a", source, "-p", f"++{81 + 300 * n}", "-c", "100", "-i", "u10000", VICTIM4[0])
+    scans = [lab.attacker.popen("hping3", "-q", "-S", "-a", source, "-p", f"++{81 + 300 * n}", "-c", "100", "-i",
+                                "u10000", VICTIM4[0])
              for n, source in enumerate(sources)]
     for scan in scans:
         scan.wait(10)
-    note("shared-by-2                  " + str([check_one_of_many(daemon, record.frames(), s, s, VICTIM4[0]) for s in sources]))
+    note("shared-by-2                  " + str([check_one_of_many(daemon, record.frames(), s, s, VICTIM4[0])
+                                                for s in sources]))
 
 
 @pytest.mark.parametrize("family", [4, 6])
 @pytest.mark.parametrize("count", [10, 50])
 def test_many_sources_share_a_scan(lab, picket, wire, count, family):
-    """Port by port in turn; each of them is caught by its own share.  Fifty are within what may be blocked in a minute."""
+    """Port by port in turn; each of them is caught by its own share.  Fifty are within what may be blocked in a
+    minute."""
     sources = [f"203.0.113.{100 + n}" if family == 4 else f"2001:db8:{0xb00 + 0x100 * n:x}::5" for n in range(count)]
     target = (VICTIM4 if family == 4 else VICTIM6)[0]
     daemon, record = picket(), wire(lab.victim, *sources)
@@ -102,7 +109,8 @@ def test_rotating_through_the_nets_of_a_56(lab, picket, wire):
     """Each /64 is blocked for itself; eight of them make the /56 guilty, and from then on no other is answered."""
     daemon, record = picket(), wire(lab.victim, VICTIM6[0])
     nets = [f"2001:db8:5:{0x100 + n:x}" for n in range(40)]
-    send(lab, [frame(f"{net}::7", VICTIM6[0], 40000 + n, port) for net in nets for n, port in enumerate(CLOSED[:8])], 0.002)
+    send(lab, [frame(f"{net}::7", VICTIM6[0], 40000 + n, port) for net in nets for n, port in enumerate(CLOSED[:8])],
+         0.002)
     event = wait_until(lambda: decisions(daemon, "2001:db8:5:100::/56", ("block",)), 5, daemon.log_text)[0]
     frames = record.frames()
     note(f"one-56                       block  {event['reason']}")
@@ -116,7 +124,8 @@ def test_rotating_through_the_nets_of_a_56(lab, picket, wire):
 def test_handshake_that_a_decision_interrupts(lab, picket, wire, port, cookies):
     """A SYN before the decision is answered, the ACK after it is not heard.
 
-    The limit that the manual names: under SYN cookies that ACK finds a listener, and one that is bound to an address looks like a connection.
+    The limit that the manual names: under SYN cookies that ACK finds a listener, and one that is bound to an address
+    looks like a connection.
     """
     lab.victim.sysctl(net__ipv4__tcp_syncookies=cookies)
     lab.services("tcp:26:banner", f"bind:{VICTIM4[0]}")

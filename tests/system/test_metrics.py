@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""picketctl metrics: Prometheus' text format 0.0.4, read by a strict parser of our own, and by promtool where it is there."""
+"""picketctl metrics: Prometheus' text format 0.0.4, read by a strict parser of our own, and by promtool where it is
+there."""
 import os
 import re
 import shutil
@@ -35,7 +36,8 @@ def parse(text):
             match = SAMPLE.match(line)
             assert match, line
             name, labels, value = match.groups()
-            assert name in {current + part for part in PARTS.get(types[current], ("",))}, f"{line} stands under {current}"
+            assert name in {current + part for part in PARTS.get(types[current],
+                                                                 ("",))}, f"{line} stands under {current}"
             key = (name, tuple(sorted(re.findall(r'(\w+)="([^"]*)"', labels or ""))))
             assert key not in samples, f"twice: {line}"
             samples[key] = float(value.replace("+Inf", "inf"))
@@ -69,10 +71,13 @@ def scanned(lab, picket):
 def test_every_family_is_there(scanned):
     samples, types = parse(scanned.ctl("metrics", json_output=False).out)
     status = scanned.ctl("status").one
-    for family in ("picket_info", "picket_mode", "picket_uptime_seconds", "picket_sources", "picket_blocked", "picket_probes_total",
-                   "picket_evidence_total", "picket_decisions_total", "picket_evicted_total", "picket_queue_packets_total",
+    for family in ("picket_info", "picket_mode", "picket_uptime_seconds", "picket_sources", "picket_blocked",
+                   "picket_probes_total",
+                   "picket_evidence_total", "picket_decisions_total", "picket_evicted_total",
+                   "picket_queue_packets_total",
                    "picket_queue_overflows_total", "picket_queue_fail_open_total", "picket_packets_rejected_total",
-                   "picket_kernel_packets_total", "picket_kernel_refused_total", "picket_trap_hits_total", "picket_hooks_total",
+                   "picket_kernel_packets_total", "picket_kernel_refused_total", "picket_trap_hits_total",
+                   "picket_hooks_total",
                    "picket_events_lost_total", "picket_log_lines_left_out_total", "picket_control_requests_total",
                    "picket_judging_seconds", "picket_deciding_seconds"):
         assert family in types, family
@@ -80,8 +85,10 @@ def test_every_family_is_there(scanned):
     assert samples["picket_blocked", (("grade", "block"),)] == 1
     assert samples["picket_decisions_total", (("grade", "block"),)] == 1
     assert samples["picket_evidence_total", (("kind", "syn"),)] >= 3
-    assert {dict(labels)["kind"] for name, labels in samples if name == "picket_evidence_total"} == set(status["evidence_by_kind"])
-    assert {dict(labels)["reason"] for name, labels in samples if name == "picket_packets_rejected_total"} == set(status["rejected"])
+    assert {dict(labels)["kind"] for name, labels in samples
+            if name == "picket_evidence_total"} == set(status["evidence_by_kind"])
+    assert {dict(labels)["reason"] for name, labels in samples
+            if name == "picket_packets_rejected_total"} == set(status["rejected"])
     assert samples["picket_deciding_seconds_count", ()] == 1
     assert 0 < samples["picket_deciding_seconds_sum", ()] < 5
     assert samples["picket_judging_seconds_count", ()] >= samples["picket_deciding_seconds_count", ()]
@@ -117,6 +124,7 @@ def test_textfile(scanned, tmp_path):
 def test_nobody_answers(tmp_path):
     path = tmp_path / "picket.prom"
     path.write_text("old\n")
-    done = subprocess.run([PICKETCTL, "-s", str(tmp_path / "none.sock"), "metrics", "--textfile", str(path)], capture_output=True)
+    done = subprocess.run([PICKETCTL, "-s", str(tmp_path / "none.sock"), "metrics", "--textfile", str(path)],
+                          capture_output=True)
     assert done.returncode == 3
     assert path.read_text() == "old\n", "a file of a daemon that is gone must not look fresh"

@@ -2,7 +2,8 @@
 """The Debian package: built, judged by lintian, installed, upgraded, removed, purged, by the real dpkg.
 
 dpkg works on this machine's own system as the lower half of an overlay, in a mount namespace of its own: nothing of it
-reaches the machine. No service manager runs there, so whether the service starts is a matter of the virtual machine's test.
+reaches the machine. No service manager runs there, so whether the service starts is a matter of the virtual
+machine's test.
 """
 import os
 import re
@@ -26,7 +27,8 @@ class Machine:
         self.folder = str(folder)
         script = ('mount -t tmpfs tmpfs "$1" && mkdir "$1/upper" "$1/work" "$1/root" && '
                   'mount -t overlay overlay -o "lowerdir=/,upperdir=$1/upper,workdir=$1/work" "$1/root" && '
-                  'mount -t proc proc "$1/root/proc" && mount --rbind /dev "$1/root/dev" && echo ready && exec sleep 300')
+                  'mount -t proc proc "$1/root/proc" && mount --rbind /dev "$1/root/dev" && '
+                  'echo ready && exec sleep 300')
         self.holder = subprocess.Popen(
             ["unshare", "--mount", "--pid", "--net", "--fork", "--kill-child", "--propagation", "private",
              "sh", "-c", script, "sh", self.folder], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -58,7 +60,8 @@ class Machine:
     def run(self, *argv, status=0):
         enter = ["nsenter", f"--target={self.pid}", "--mount", "--pid", "--net", "chroot", f"{self.folder}/root"]
         clean = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C.UTF-8"}
-        done = subprocess.run(enter + list(argv), capture_output=True, text=True, timeout=120, stdin=subprocess.DEVNULL, env=clean)
+        done = subprocess.run(enter + list(argv), capture_output=True, text=True, timeout=120, stdin=subprocess.DEVNULL,
+                              env=clean)
         assert done.returncode == status, f"{argv}: exit {done.returncode}\n{done.stdout}{done.stderr}"
         return done.stdout + done.stderr
 
@@ -115,7 +118,8 @@ def newer(package, folder):
 
 
 def test_installs_upgrades_removes_purges_and_installs_again(machine, package, tmp_path_factory):
-    status = subprocess.run(["dpkg-query", "-W", "-f", "${db:Status-Status}", "picket"], capture_output=True, text=True).stdout
+    status = subprocess.run(["dpkg-query", "-W", "-f", "${db:Status-Status}", "picket"], capture_output=True,
+                            text=True).stdout
     if status == "installed":
         pytest.skip("picket is installed on this machine")
     machine.run("rm", "-rf", "/etc/picket", "/var/lib/picket")

@@ -99,13 +99,17 @@ def timed(packets, start=1_700_000_000.0, step=0.1):
 
 def syn_scan(ports=PORTS, source=SCANNER, destination=OURS):
     return [ip(source, destination) / scapy.TCP(sport=40000 + port % 7, dport=port, flags="S", seq=port * 7919,
-                                                 window=64240, options=[("MSS", 1460)]) for port in ports]
+                                                window=64240, options=[("MSS", 1460)]) for port in ports]
 
 
 def connection(port, source=CLIENT, destination=OURS, sport=50000, payload=b"hello\n", close=True):
     """A whole connection: handshake, data both ways, close."""
-    to = lambda flags, **more: ip(source, destination) / scapy.TCP(sport=sport, dport=port, flags=flags, **more)
-    fro = lambda flags, **more: ip(destination, source) / scapy.TCP(sport=port, dport=sport, flags=flags, **more)
+    def to(flags, **more):
+        return ip(source, destination) / scapy.TCP(sport=sport, dport=port, flags=flags, **more)
+
+    def fro(flags, **more):
+        return ip(destination, source) / scapy.TCP(sport=port, dport=sport, flags=flags, **more)
+
     packets = [to("S", seq=100), fro("SA", seq=500, ack=101), to("A", seq=101, ack=501)]
     if payload:
         packets += [to("PA", seq=101, ack=501) / payload, fro("PA", seq=501, ack=101 + len(payload)) / b"welcome\n"]

@@ -34,7 +34,8 @@ def closed_ports(lab, ports):
 
 @pytest.mark.core
 def test_sentry_killed_while_it_holds_packets(lab, picket, wire, honest):
-    """SIGKILL while packets wait for the verdict: every one of them passes, blocks stand, and a new start carries on."""
+    """SIGKILL while packets wait for the verdict: every one of them passes, blocks stand, and a new start carries
+    on."""
     lab.attacker.add_address(OTHER)
     daemon = picket()
     daemon.ctl("block", OTHER, "--for", "1h")
@@ -67,7 +68,8 @@ def test_sentry_killed_while_it_holds_packets(lab, picket, wire, honest):
 
 
 def test_sentry_that_hangs(lab, picket, wire):
-    """A sentry that stands still holds packets of whoever is in `seen`: it is ended like one that died, and they pass."""
+    """A sentry that stands still holds packets of whoever is in `seen`: it is ended like one that died, and they
+    pass."""
     daemon = picket()
     seen = wire(lab.victim, ATTACKER4)
     os.kill(daemon.sentry(), signal.SIGSTOP)
@@ -188,8 +190,10 @@ def test_control_socket_under_abuse(lab, picket, honest):
     for s in crowd[:10]:
         with contextlib.suppress(OSError):
             s.sendall(b'{"v":1,"cmd":"stat')
-    for garbage in (b"\0" * 4096 + b"\n", b"\xff\xfe\n" * 500, b"[" * 100000 + b"\n", b'{"v":1,"cmd":"list"', b"\n" * 5000,
-                    b'{"v":1,"cmd":"block","source":"%s"}\n' % (b"9" * 3000), b'{"v":99}\n', b'"x"\n', b"x" * (4 << 20)):
+    for garbage in (b"\0" * 4096 + b"\n", b"\xff\xfe\n" * 500, b"[" * 100000 + b"\n", b'{"v":1,"cmd":"list"',
+                    b"\n" * 5000,
+                    b'{"v":1,"cmd":"block","source":"%s"}\n' % (b"9" * 3000), b'{"v":99}\n', b'"x"\n',
+                    b"x" * (4 << 20)):
         with contextlib.suppress(OSError), daemon.raw() as s:
             s.sendall(garbage)
             s.settimeout(0.3)
@@ -223,7 +227,8 @@ def test_socket_answers_root_and_group_alone(lab, picket):
     daemon = picket()
     mode = os.stat(daemon.socket_path).st_mode & 0o777
     assert mode & 0o007 == 0, oct(mode)
-    stranger = lab.victim.run("setpriv", "--reuid=54321", "--regid=54321", "--clear-groups", PICKETCTL, "-s", daemon.socket_path,
+    stranger = lab.victim.run("setpriv", "--reuid=54321", "--regid=54321", "--clear-groups", PICKETCTL, "-s",
+                              daemon.socket_path,
                               "status", check=False)
     assert stranger.returncode != 0 and stranger.stdout == ""
 

@@ -45,8 +45,10 @@ def test_thousand_ports(lab, picket, wire, honest, family, kind, firewall):
 
 
 def test_synack_is_not_repeated(lab, picket, wire):
-    """A scanner that swallows its own kernel's resets leaves half-open connections behind: their SYN+ACK is not sent again."""
-    lab.attacker.nft("table inet quiet {\n chain out {\n type filter hook output priority 0;\n tcp flags rst drop\n }\n}")
+    """A scanner that swallows its own kernel's resets leaves half-open connections behind: their SYN+ACK is not sent
+    again."""
+    lab.attacker.nft("table inet quiet {\n chain out {\n type filter hook output priority 0;\n "
+                     "tcp flags rst drop\n }\n}")
     daemon = picket()
     outcome = run_scan(lab, daemon, wire, "-sS", "-T4", "-p1-200,777,8080", linger=3.5)
     check_outcome(outcome)

@@ -22,7 +22,8 @@ def visitors(lab):
 
 
 def serve(host, port, address="0.0.0.0", reuse=False, wait=3.0):
-    """Starts a real TCP service on the port, as one without SO_REUSEADDR would: again and again until it may.  (socket, seconds)"""
+    """Starts a real TCP service on the port, as one without SO_REUSEADDR would: again and again until it may.
+    (socket, seconds)"""
     started = time.monotonic()
     while True:
         s = host.socket(socket.AF_INET6 if ":" in address else socket.AF_INET)
@@ -56,7 +57,8 @@ def reached(host, service, address, port, source=None):
 @pytest.mark.parametrize("reuse", [False, True])
 @pytest.mark.parametrize("address, bind", [(VICTIM4[0], "0.0.0.0"), (VICTIM6[0], "::"), (VICTIM4[1], VICTIM4[1])])
 def test_real_service_wins(lab, picket, visitors, address, bind, reuse):
-    """A service that starts on a trapped port gets it within 3 s of a visit to the trap; when it stops, the trap is back."""
+    """A service that starts on a trapped port gets it within 3 s of a visit to the trap; when it stops, the trap is
+    back."""
     daemon = picket(TRAPS)
     six = ":" in address
     visitor = None if six else next(visitors)
@@ -66,7 +68,8 @@ def test_real_service_wins(lab, picket, visitors, address, bind, reuse):
     for _ in range(3):
         assert reached(lab.client, service, address, 2323)
     service.close()
-    wait_until(lambda: lab.attacker.connect(address, 2323, 0.5, source=None if six else visitor) == "open", 3, "the trap is back")
+    wait_until(lambda: lab.attacker.connect(address, 2323, 0.5, source=None if six else visitor) == "open", 3,
+               "the trap is back")
     if not six:
         wait_until(lambda: daemon.ctl("explain", visitor).out.count("trap"), 5,
                    lambda: f"its visit was seen: {daemon.ctl('explain', visitor).out}{daemon.ctl('status').out}")

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A server that people share: a laboratory, its services, a daemon in its default configuration, and the fixtures for them."""
+"""A server that people share: a laboratory, its services, a daemon in its default configuration, and the fixtures
+for them."""
 import time
 
 import pytest
@@ -44,8 +45,8 @@ class Town:
             for address in (person.v4, person.v6) if isinstance(person, Person) else (person,):
                 told = explained(self.daemon, address)
                 if told:
-                    print(address, told["grade"], told["score"], told["kind"], [(p["what"], p.get("port"), p["weight"])
-                                                                              for p in told["evidence"]])
+                    print(address, told["grade"], told["score"], told["kind"],
+                          [(p["what"], p.get("port"), p["weight"]) for p in told["evidence"]])
                     highest = max(highest, told["score"])
             if isinstance(person, Person):
                 if person.steady:
@@ -85,4 +86,5 @@ def own_town(worker_id):
 
 def chain(host, table, hook, *rules):
     """A firewall of the host's own: one chain in a table of its own."""
-    host.nft("\n".join([f"table inet {table} {{", f"chain only {{ type filter hook {hook} priority 0;", *rules, "}", "}"]))
+    host.nft("\n".join([f"table inet {table} {{", f"chain only {{ type filter hook {hook} priority 0;", *rules, "}",
+                        "}"]))

@@ -2,8 +2,8 @@
 """What went over one interface, in the order in which it went.
 
 A packet socket sees what comes in before any firewall and what goes out after it, with the kernel's own time stamps.
-Nobody reads while the test runs: the kernel keeps the packets in the socket's buffer, so that the recorder needs no thread,
-takes no CPU from what is observed, and loses nothing (and if it ever does, it says so).
+Nobody reads while the test runs: the kernel keeps the packets in the socket's buffer, so that the recorder needs no
+thread, takes no CPU from what is observed, and loses nothing (and if it ever does, it says so).
 """
 import ctypes
 import ipaddress
@@ -60,7 +60,8 @@ class Frame:
 
     def __str__(self):
         flags = "".join(c for bit, c in zip((1, 2, 4, 8, 16, 32), "FSRPAU") if self.flags & bit)
-        return (f"#{self.index} {self.at:.6f} {'out' if self.out else 'in '} {_NAMES.get(self.protocol, self.protocol)} "
+        return (f"#{self.index} {self.at:.6f} {'out' if self.out else 'in '} "
+                f"{_NAMES.get(self.protocol, self.protocol)} "
                 f"{self.src}:{self.sport} > {self.dst}:{self.dport} [{flags}]"
                 + (f" type {self.icmp_type} code {self.icmp_code}" if self.icmp_type >= 0 else ""))
 
@@ -165,7 +166,8 @@ class Wire:
 
 
 def _is_answer(f):
-    """A packet by which a scanner learns: SYN+ACK, RST, an ICMP error, a UDP or SCTP packet, an echo or timestamp reply."""
+    """A packet by which a scanner learns: SYN+ACK, RST, an ICMP error, a UDP or SCTP packet, an echo or timestamp
+    reply."""
     if f.protocol == TCP:
         return f.is_synack or bool(f.flags & RST)
     if f.protocol in (ICMP, ICMPV6):
@@ -176,7 +178,8 @@ def _is_answer(f):
 def deciding_index(frames, ports, protocols=(TCP, UDP, SCTP)):
     """The frame that tipped the score: of the ports that the decision names, the one first touched last.
 
-    A decision counts each port once, by the first probe of it, so the latest of those first probes is the deciding packet.
+    A decision counts each port once, by the first probe of it, so the latest of those first probes is the deciding
+    packet.
     """
     first = {}
     for f in frames:

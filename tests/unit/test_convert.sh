@@ -94,6 +94,7 @@ said mixed 'KILL_RUN_CMD: not carried over: it does not begin with the absolute 
 	echo 'TCP_PORTS="0,22,70000,abc,5-3,7-9, 80 ,22,1e3"'
 	echo 'TCP_PORTS="1"'
 	echo 'UDP_PORTS=""'
+	# shellcheck disable=SC2016  # literally so
 	printf '%s\n' 'PORT_BANNER="a\b \" }' 'BLOCK_TCP="1" # mode = off' 'KILL_RUN_CMD="/bin/x $TARGET$; rm -rf /"' garbage 'KILL_ROUTE=bare'
 	printf 'NEWER_OPTION="\001\033[2J\377"\r\n'
 } >"$work/bad.conf"
@@ -108,6 +109,7 @@ said bad ':6: KILL_RUN_CMD: not carried over: it needs a shell'
 said bad ':7: this line: not carried over'
 said bad ':9: NEWER_OPTION: not carried over'
 ! LC_ALL=C grep -q '[^[:print:][:space:]]' "$work/bad/picket.conf" "$work/bad.said" || wrong "bad: control bytes came through"
+# shellcheck disable=SC2016
 printf 'PORT_BANNER="${PATH}"\n' >"$work/env.conf"
 convert env -i /dev/null "$work/env.conf"
 taken env

@@ -16,7 +16,7 @@ BOOKKEEPING = re.compile(r"^/(var/lib/(dpkg|apt|systemd)|var/log|var/cache|var/t
                          r"|^/etc/\.pwd\.lock$|^/(etc|var)/\.updated$")
 FILES = "find / -xdev \\( -path /proc -o -path /sys -o -path /run -o -path /dev \\) -prune -o -print"
 PROCESSES = """for p in $(cat /sys/fs/cgroup/system.slice/picket.service/cgroup.procs); do
-	echo $(stat -c %U /proc/$p) $(sed -n 's/^CapEff:\\t/capabilities /p;s/^Seccomp:\\t/seccomp /p' /proc/$p/status)
+    echo $(stat -c %U /proc/$p) $(sed -n 's/^CapEff:\\t/capabilities /p;s/^Seccomp:\\t/seccomp /p' /proc/$p/status)
 done"""
 INDENT = "\n" + " " * 10
 
