@@ -40,9 +40,11 @@ static int watch_open(struct mnl_socket **out)
 		RTNLGRP_LINK,       RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR,
 		RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_ROUTE,  RTNLGRP_NEXTHOP, /* last: kernels before 5.3 don't have it */
 	};
-	struct mnl_socket *watch = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC | SOCK_NONBLOCK);
-	int error = watch && mnl_socket_bind(watch, 0, MNL_SOCKET_AUTOPID) == 0 ? 0 : -errno;
+	struct mnl_socket *watch;
+	int error = netlink_open(NETLINK_ROUTE, SOCK_NONBLOCK, 0, &watch);
 
+	if (error)
+		return error;
 	for (size_t i = 0; !error && i < sizeof(groups) / sizeof(groups[0]); i++) {
 		int group = groups[i];
 
@@ -50,13 +52,11 @@ static int watch_open(struct mnl_socket **out)
 		    group != RTNLGRP_NEXTHOP)
 			error = -errno;
 	}
-	if (error) {
-		if (watch)
-			mnl_socket_close(watch);
-		return error;
-	}
-	*out = watch;
-	return 0;
+	if (error)
+		mnl_socket_close(watch);
+	else
+		*out = watch;
+	return error;
 }
 
 int routes_open(struct routes **out)

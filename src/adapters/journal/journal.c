@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Log lines to stderr, the journal with fields, or syslog.  Promises never to fail or hold up its caller: whoever
- * floods the daemon meets a token bucket here, and the line that passes next says how many were left out. Everything
- * printed is made printable, so that no text from outside can forge a line or move a terminal's cursor.
+ * Writes log lines to stderr, to the journal with fields, or to syslog.  It never fails and never blocks its caller.
+ * Defends against a flood of lines by a token bucket: the next line that passes is preceded by the number of those
+ * that were suppressed.  Each line is made printable, so that no text from outside can forge a line or move a
+ * terminal's cursor.
  */
 #include "journal.h"
 
@@ -15,13 +16,14 @@
 #include <sys/uio.h>
 #include <sys/un.h>
 #include <syslog.h>
-#include <time.h>
 #include <unistd.h>
 
 #define SD_JOURNAL_SUPPRESS_LOCATION
 #include <systemd/sd-journal.h>
 
 #include <picket/describe.h>
+
+#include "clock.h"
 
 #define JOURNAL_SOCKET "/run/systemd/journal/socket"
 #define LINE_MAX_BYTES 2048
@@ -43,14 +45,6 @@ struct fields {
 	int count;
 };
 
-static int64_t now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 static bool journal_answers(void)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX, .sun_path = JOURNAL_SOCKET };
@@ -64,7 +58,7 @@ static bool journal_answers(void)
 	return answers;
 }
 
-/* As systemd says it (JOURNAL_STREAM): the same lines then go there with their fields. */
+/* systemd names the stream in JOURNAL_STREAM: lines then go to the journal itself, with their fields. */
 static bool stderr_is_journal(void)
 {
 	const char *stream = getenv("JOURNAL_STREAM");
@@ -86,12 +80,12 @@ struct journal *journal_open(const struct journal_options *options)
 	journal->to_stderr = options->to_stderr;
 	journal->verbose = options->verbose;
 	journal->tokens_m = JOURNAL_BURST * 1000;
-	journal->filled_ms = now_ms();
+	journal->filled_ms = clock_ms(CLOCK_MONOTONIC);
 	if (journal->to_stderr && stderr_is_journal())
 		journal->to_stderr = false;
 	if (!journal->to_stderr) {
 		journal->systemd = journal_answers();
-		/* Connects now: the sandbox may forbid it later. */
+		/* Connects now, since the sandbox may forbid it later. */
 		if (!journal->systemd)
 			openlog(journal->name, LOG_PID | LOG_NDELAY, LOG_DAEMON);
 	}
@@ -109,9 +103,9 @@ void journal_close(struct journal *journal)
 
 static bool may_pass(struct journal *journal)
 {
-	int64_t now = now_ms(), passed = now - journal->filled_ms;
+	int64_t now_ms = clock_ms(CLOCK_MONOTONIC), passed = now_ms - journal->filled_ms;
 
-	journal->filled_ms = now;
+	journal->filled_ms = now_ms;
 	if (passed > 0)
 		journal->tokens_m += passed > 60000 ? JOURNAL_BURST * 1000 : passed * JOURNAL_RATE;
 	if (journal->tokens_m > JOURNAL_BURST * 1000)
@@ -149,7 +143,7 @@ static void put_line(struct journal *journal, int priority, const char *line, st
 	int len;
 
 	if (journal->to_stderr) {
-		/* One write a line: three processes share the terminal. */
+		/* One write for each line, since three processes share the terminal. */
 		len = snprintf(message, sizeof(message), "%s: %s\n", journal->name, line);
 		if (len > 0 && write(STDERR_FILENO, message,
 				     (size_t)len < sizeof(message) ? (size_t)len : sizeof(message) - 1) < 0)
@@ -196,7 +190,7 @@ static void put(struct journal *journal, int priority, const char *text, struct 
 	put_line(journal, priority, line, fields);
 }
 
-static void log_words(struct journal *journal, int priority, const char *format, va_list args, const char *error)
+static void log_text(struct journal *journal, int priority, const char *format, va_list args, const char *error)
 {
 	char text[LINE_MAX_BYTES];
 	int len;
@@ -214,7 +208,7 @@ void journal_log(struct journal *journal, int priority, const char *format, ...)
 	va_list args;
 
 	va_start(args, format);
-	log_words(journal, priority, format, args, NULL);
+	log_text(journal, priority, format, args, NULL);
 	va_end(args);
 }
 
@@ -224,7 +218,7 @@ void journal_log_errno(struct journal *journal, int priority, int error, const c
 
 	va_start(args, format);
 	/* Adapters return -errno. */
-	log_words(journal, priority, format, args, strerror(error < 0 ? -error : error));
+	log_text(journal, priority, format, args, strerror(error < 0 ? -error : error));
 	va_end(args);
 }
 

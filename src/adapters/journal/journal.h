@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Where log lines go: stderr in the foreground; else the journal with fields where its socket is, else syslog.
- * Within a limit of JOURNAL_RATE lines a second (burst JOURNAL_BURST); the next line that passes says how many were
- * left out. Never fails its caller.
+ * The log.  Lines go to stderr in the foreground; else to systemd's journal, with fields, if its socket answers; else
+ * to syslog.  At most JOURNAL_RATE lines a second pass, after a burst of JOURNAL_BURST; the others are suppressed, and
+ * the next line that passes says how many.  No function fails.
  */
 #ifndef PICKET_JOURNAL_H
 #define PICKET_JOURNAL_H
