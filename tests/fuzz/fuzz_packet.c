@@ -4,18 +4,11 @@
  * Beyond memory errors it holds the parser to its header: results within the enum, outputs untouched on refusal,
  * and no IPv4 address out of an IPv6 packet.
  */
-#include <stdlib.h>
 #include <string.h>
 
 #include <picket/packet.h>
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void require(int condition)
-{
-	if (!condition)
-		abort();
-}
+#include "fuzz.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * libFuzzer over what a visitor of a trap says first.  The first byte is `final`.  What is final is never undecided,
+ * and what was decided stays so when more comes, for a visitor may send its message in any number of pieces.
+ */
+#include <picket/payload.h>
+
+#include "fuzz.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	enum trap_payload said, before = TRAP_PAYLOAD_UNDECIDED;
+
+	if (size == 0)
+		return 0;
+	require(trap_payload_classify(data + 1, size - 1, true) != TRAP_PAYLOAD_UNDECIDED);
+	for (size_t len = 1; len < size && len <= 64; len++) {
+		said = trap_payload_classify(data + 1, len, false);
+		require(said <= TRAP_PAYLOAD_INDUCED);
+		require(before == TRAP_PAYLOAD_UNDECIDED || said == before);
+		before = said;
+	}
+	return 0;
+}
