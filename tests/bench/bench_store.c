@@ -15,9 +15,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "store/store.h"
 
 #define NOW_MS   1800000000000LL
@@ -29,10 +29,7 @@
 
 static double now_s(void)
 {
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+	return (double)clock_ns(CLOCK_MONOTONIC) / 1e9;
 }
 
 static void die(const char *what, const char *why)
@@ -226,9 +223,9 @@ static void ask_everything(const char *directory, const char *path, uint32_t row
 	store_close(store);
 }
 
-static void count_block(void *context, const struct block_view *block)
+static void count_item(void *context, const void *item)
 {
-	(void)block;
+	(void)item;
 	++*(size_t *)context;
 }
 
@@ -251,7 +248,7 @@ static void restore_blocks(const char *directory)
 	written = now_s() - began;
 	began = now_s();
 	store = store_open(directory, NOW_MS);
-	store_each_block(store, NOW_MS, count_block, &blocks);
+	store_restore(store, STORE_BLOCKS, NOW_MS, count_item, &blocks);
 	printf("live blocks           %d written in %.2f s; opened and %zu given back in %.3f s\n", BLOCKS, written,
 	       blocks, now_s() - began);
 	store_close(store);

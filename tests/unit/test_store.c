@@ -2,7 +2,7 @@
 /*
  * Memory over restarts: what goes in comes back, in a file that people can read too.
  */
-#include "store_room.h"
+#include "store_fixture.h"
 
 #include "duration.h"
 
@@ -183,7 +183,7 @@ static void test_live_blocks_over_a_restart(void **state)
 	store_close(store);
 
 	store = open_well(f->directory);
-	assert_int_equal(store_each_block(store, NOW_MS, take_block, &blocks), 3);
+	assert_int_equal(store_restore(store, STORE_BLOCKS, NOW_MS, take_block, &blocks), 3);
 	view = find_block(&blocks, "192.0.2.1");
 	assert_non_null(view);
 	assert_int_equal(view->grade, GRADE_BLOCK);
@@ -207,7 +207,7 @@ static void test_live_blocks_over_a_restart(void **state)
 	store_close(store);
 }
 
-static void same_source(void *context, const struct source_view *source)
+static void same_source(void *context, const void *source)
 {
 	struct source_view wanted = some_source("198.51.100.7");
 
@@ -232,17 +232,17 @@ static void test_state_over_a_restart(void **state)
 
 	store = open_well(f->directory);
 	assert_int_equal(stats_of(store).rows, 1);
-	assert_int_equal(store_each_source(store, same_source, &sources), 2);
+	assert_int_equal(store_restore(store, STORE_SOURCES, NOW_MS, same_source, &sources), 2);
 	assert_int_equal(sources, 2);
-	assert_int_equal(store_each_served(store, count_served, &served), 1);
-	assert_int_equal(store_each_customer(store, NOW_MS, count_customer, &customers), 1);
-	assert_int_equal(store_each_customer(store, NOW_MS + 1000, count_customer, &customers), 0);
+	assert_int_equal(store_restore(store, STORE_SERVED, NOW_MS, count_item, &served), 1);
+	assert_int_equal(store_restore(store, STORE_CUSTOMERS, NOW_MS, count_item, &customers), 1);
+	assert_int_equal(store_restore(store, STORE_CUSTOMERS, NOW_MS + 1000, count_item, &customers), 0);
 	/* A save that never ends doesn't hold events up for ever. */
 	save(store, 9, false);
 	store_event(store, &event);
 	store_tick(store, NOW_MS + 121000);
 	assert_int_equal(stats_of(store).queued, 0);
-	assert_int_equal(store_each_source(store, same_source, &sources), 2);
+	assert_int_equal(store_restore(store, STORE_SOURCES, NOW_MS, same_source, &sources), 2);
 	store_close(store);
 }
 

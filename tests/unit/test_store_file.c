@@ -2,7 +2,7 @@
 /*
  * A file that is damaged, newer, foreign, a link or gone: told in words, and the store lives on.
  */
-#include "store_room.h"
+#include "store_fixture.h"
 
 static void make_truncated(const char *path)
 {
@@ -98,10 +98,10 @@ static void test_damage_while_running(void **state)
 	assert_int_equal(count_matching(f->directory, "picket.db.damaged-1800000000"), 1);
 	assert_true(store_wants_blocks(store));
 	store_save_blocks_begin(store);
-	store_save_block(store, &block);
+	store_save(store, STORE_BLOCKS, &block);
 	store_save_end(store);
 	assert_false(store_wants_blocks(store));
-	assert_int_equal(store_each_block(store, NOW_MS, take_block, &blocks), 1);
+	assert_int_equal(store_restore(store, STORE_BLOCKS, NOW_MS, take_block, &blocks), 1);
 	fill(store, 5);
 	assert_int_equal(stats_of(store).rows, 5);
 	store_close(store);
@@ -146,7 +146,7 @@ static void test_newer_and_foreign_files_are_left_alone(void **state)
 		assert_non_null(strstr(problem(store), cases[i].words));
 		fill(store, 10);
 		store_tick(store, NOW_MS + 60000);
-		assert_int_equal(store_each_block(store, NOW_MS, count_block, &count), 0);
+		assert_int_equal(store_restore(store, STORE_BLOCKS, NOW_MS, count_item, &count), 0);
 		store_close(store);
 		after = contents(f->path, &after_len);
 		assert_int_equal(before_len, after_len);

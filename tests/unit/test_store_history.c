@@ -2,7 +2,7 @@
 /*
  * Questions to the history: answered as a plain search would, whichever index they are answered from.
  */
-#include "store_room.h"
+#include "store_fixture.h"
 
 static bool matches(const struct event *event, const struct store_query *query)
 {

@@ -2,7 +2,7 @@
 /*
  * Rows by a foreign hand: passed over and counted, never handed on.
  */
-#include "store_room.h"
+#include "store_fixture.h"
 
 static void test_hostile_rows_are_passed_over(void **state)
 {
@@ -62,12 +62,12 @@ static void test_hostile_rows_are_passed_over(void **state)
 	for (size_t i = 0; i < sizeof(bad_blocks) / sizeof(bad_blocks[0]); i++) {
 		snprintf(sql, sizeof(sql), "%s UPDATE block SET %s", good, bad_blocks[i]);
 		by_hand(f->path, sql);
-		if (store_each_block(store, NOW_MS, count_block, &count) != 0)
+		if (store_restore(store, STORE_BLOCKS, NOW_MS, count_item, &count) != 0)
 			fail_msg("taken: %s", bad_blocks[i]);
 		assert_int_equal(stats_of(store).dropped, ++dropped);
 	}
 	by_hand(f->path, good);
-	assert_int_equal(store_each_block(store, NOW_MS, count_block, &count), 1);
+	assert_int_equal(store_restore(store, STORE_BLOCKS, NOW_MS, count_item, &count), 1);
 	by_hand(f->path, "CREATE TABLE kept AS SELECT * FROM source");
 	for (size_t i = 0; i < sizeof(bad_sources) / sizeof(bad_sources[0]); i++) {
 		snprintf(sql, sizeof(sql),
@@ -75,15 +75,15 @@ static void test_hostile_rows_are_passed_over(void **state)
 			 "UPDATE source SET %s",
 			 bad_sources[i]);
 		by_hand(f->path, sql);
-		if (store_each_source(store, count_source, &count) != 0)
+		if (store_restore(store, STORE_SOURCES, NOW_MS, count_item, &count) != 0)
 			fail_msg("taken: %s", bad_sources[i]);
 		assert_int_equal(stats_of(store).dropped, ++dropped);
 	}
 	by_hand(f->path, "INSERT INTO served VALUES(256, 1, 1), (6, 65536, 1), (6, 1, -1)");
-	assert_int_equal(store_each_served(store, count_served, &count), 1);
+	assert_int_equal(store_restore(store, STORE_SERVED, NOW_MS, count_item, &count), 1);
 	by_hand(f->path, "INSERT INTO customer SELECT source, source_key, 127, 6, 1, until_ms FROM customer UNION ALL"
 			 " SELECT source, source_key, 128, 6, 0, until_ms FROM customer");
-	assert_int_equal(store_each_customer(store, NOW_MS, count_customer, &count), 1);
+	assert_int_equal(store_restore(store, STORE_CUSTOMERS, NOW_MS, count_item, &count), 1);
 	store_close(store);
 }
 

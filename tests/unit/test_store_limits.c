@@ -3,7 +3,7 @@
  * Other programs, full and read-only disks, the sandbox: whatever the store lacks is told, bounded and made up for
  * later.
  */
-#include "store_room.h"
+#include "store_fixture.h"
 
 #include <sched.h>
 #include <sys/mount.h>
@@ -59,7 +59,7 @@ static void test_the_queue_is_bounded(void **state)
 	assert_true(store_wants_blocks(store));
 	store_save_blocks_begin(store);
 	store_save_end(store);
-	assert_int_equal(store_each_block(store, NOW_MS, count_block, &blocks), 0);
+	assert_int_equal(store_restore(store, STORE_BLOCKS, NOW_MS, count_item, &blocks), 0);
 	store_close(store);
 	remove_matching(missing, "*");
 	rmdir(missing);
@@ -209,7 +209,7 @@ static int read_only_disk(struct fixture *f)
 	store = store_open(f->directory, NOW_MS);
 	EXPECT(strstr(problem(store), "Read-only file system; history is not kept, blocking goes on"));
 	/* The blocks come back all the same. */
-	EXPECT(store_each_block(store, NOW_MS, count_block, &blocks) == 100);
+	EXPECT(store_restore(store, STORE_BLOCKS, NOW_MS, count_item, &blocks) == 100);
 	fill(store, 50);
 	EXPECT(stats_of(store).queued == 50);
 	EXPECT(mount("none", f->directory, NULL, MS_REMOUNT, "size=8m") == 0);

@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Packing and unpacking of rows.  Whoever can write the file can write any bytes here, and the engine indexes
- * tables by what comes out: nothing leaves this file unchecked.
+ * What the database's columns do not hold of an event or a source, as bytes: fixed order, big-endian, beginning with a
+ * format number, so that a row outlives compilers, machines and versions of picket.  One function walks the fields of
+ * each shape, whether it packs or unpacks.
+ *
+ * Whoever can write the file can write any bytes here, and the engine indexes tables by what comes out: lengths, enums
+ * and ranges are checked, and a row with bytes left over is refused.
  */
-#include "codec.h"
+#include "internal.h"
 
 #include <string.h>
 
@@ -21,130 +25,119 @@
 _Static_assert(28 + EVENT_PIECES_MAX * PIECE_LEN + 1 + EVENT_TEXT_MAX <= STORE_PACKED_MAX, "an event fits");
 _Static_assert(45 + EVENT_PIECES_MAX * PIECE_LEN + OLDER_MAX * 6 <= STORE_PACKED_MAX, "a source fits");
 
-static uint8_t *put_u8(uint8_t *at, unsigned value)
+/* Each step below gives a field its next value: its own when packing, the one that was packed when unpacking. */
+struct codec {
+	uint8_t *out; /* NULL: unpacking */
+	size_t len;
+	struct reader in;
+};
+
+static uint8_t u8(struct codec *codec, uint8_t value)
 {
-	*at = (uint8_t)value;
-	return at + 1;
+	if (!codec->out)
+		return reader_u8(&codec->in);
+	codec->out[codec->len++] = value;
+	return value;
 }
 
-static uint8_t *put_be16(uint8_t *at, unsigned value)
+static uint16_t be16(struct codec *codec, uint16_t value)
 {
-	return put_u8(put_u8(at, value >> 8 & 0xff), value & 0xff);
+	uint8_t high = u8(codec, (uint8_t)(value >> 8)), low = u8(codec, (uint8_t)value);
+
+	return (uint16_t)(high << 8 | low);
 }
 
-static uint8_t *put_be32(uint8_t *at, uint32_t value)
+static uint32_t be32(struct codec *codec, uint32_t value)
 {
-	return put_be16(put_be16(at, value >> 16), value & 0xffff);
+	uint32_t high = be16(codec, (uint16_t)(value >> 16)), low = be16(codec, (uint16_t)value);
+
+	return high << 16 | low;
 }
 
-static uint8_t *put_be64(uint8_t *at, int64_t value)
+static int64_t time_ms(struct codec *codec, int64_t value)
 {
-	return put_be32(put_be32(at, (uint32_t)((uint64_t)value >> 32)), (uint32_t)value);
+	uint64_t high = be32(codec, (uint32_t)((uint64_t)value >> 32)), low = be32(codec, (uint32_t)value);
+
+	return (int64_t)(high << 32 | low);
 }
 
-static int64_t read_be64(struct reader *r)
+static int32_t score(struct codec *codec, int32_t value)
 {
-	uint64_t high = reader_be32(r);
-
-	return (int64_t)(high << 32 | reader_be32(r));
+	return (int32_t)be32(codec, (uint32_t)value);
 }
 
-static uint8_t *put_pieces(uint8_t *at, const struct evidence *pieces, size_t count)
+static void format(struct codec *codec, uint8_t number)
 {
-	at = put_u8(at, (unsigned)count);
-	for (size_t i = 0; i < count; i++) {
-		at = put_be32(at, pieces[i].at_s);
-		at = put_be16(at, pieces[i].port);
-		at = put_be16(at, pieces[i].host_tag);
-		at = put_u8(at, pieces[i].weight);
-		at = put_u8(at, pieces[i].kind);
+	if (u8(codec, number) != number)
+		codec->in.failed = true;
+}
+
+static void walk_pieces(struct codec *codec, struct evidence *pieces, uint8_t *count)
+{
+	*count = u8(codec, *count);
+	if (*count > EVENT_PIECES_MAX) {
+		codec->in.failed = true;
+		return;
 	}
-	return at;
-}
-
-static bool read_pieces(struct reader *r, struct evidence *pieces, uint8_t *count)
-{
-	*count = reader_u8(r);
-	if (*count > EVENT_PIECES_MAX)
-		return false;
 	for (size_t i = 0; i < *count; i++) {
-		pieces[i].at_s = reader_be32(r);
-		pieces[i].port = reader_be16(r);
-		pieces[i].host_tag = reader_be16(r);
-		pieces[i].weight = reader_u8(r);
-		pieces[i].kind = reader_u8(r);
+		pieces[i].at_s = be32(codec, pieces[i].at_s);
+		pieces[i].port = be16(codec, pieces[i].port);
+		pieces[i].host_tag = be16(codec, pieces[i].host_tag);
+		pieces[i].weight = u8(codec, pieces[i].weight);
+		pieces[i].kind = u8(codec, pieces[i].kind);
 		if (pieces[i].kind >= EVIDENCE_KIND_COUNT)
-			return false;
+			codec->in.failed = true;
 	}
-	return true;
 }
 
-size_t store_pack_event(const struct event *event, uint8_t out[STORE_PACKED_MAX])
+static void walk_text(struct codec *codec, char text[EVENT_TEXT_MAX])
 {
-	size_t text_len = strnlen(event->text, sizeof(event->text));
-	uint8_t *at = put_u8(out, EVENT_FORMAT);
+	size_t len = u8(codec, (uint8_t)strnlen(text, EVENT_TEXT_MAX - 1));
 
-	at = put_be32(at, (uint32_t)event->confirmed_mn);
-	at = put_be32(at, (uint32_t)event->suspected_mn);
-	at = put_be32(at, (uint32_t)event->threshold_mn);
-	at = put_be32(at, event->kinds);
-	at = put_be32(at, event->probes);
-	at = put_be16(at, event->ports);
-	at = put_be16(at, event->hosts);
-	at = put_be16(at, event->sources);
-	at = put_pieces(at, event->pieces, event->piece_count);
-	at = put_u8(at, (unsigned)text_len);
-	memcpy(at, event->text, text_len);
-	return (size_t)(at - out) + text_len;
+	if (len >= EVENT_TEXT_MAX) {
+		codec->in.failed = true;
+		return;
+	}
+	for (size_t i = 0; i < len; i++)
+		text[i] = (char)u8(codec, (uint8_t)text[i]);
+	text[len] = '\0';
 }
 
-bool store_unpack_event(const void *data, size_t len, struct event *event)
+static void walk_event(struct codec *codec, struct event *event)
 {
-	struct reader r = reader_over(data, len);
-	size_t text_len;
-
-	if (reader_u8(&r) != EVENT_FORMAT)
-		return false;
-	event->confirmed_mn = (int32_t)reader_be32(&r);
-	event->suspected_mn = (int32_t)reader_be32(&r);
-	event->threshold_mn = (int32_t)reader_be32(&r);
-	event->kinds = reader_be32(&r);
-	event->probes = reader_be32(&r);
-	event->ports = reader_be16(&r);
-	event->hosts = reader_be16(&r);
-	event->sources = reader_be16(&r);
-	if (!read_pieces(&r, event->pieces, &event->piece_count))
-		return false;
-	text_len = reader_u8(&r);
-	if (text_len >= sizeof(event->text))
-		return false;
-	reader_bytes(&r, event->text, text_len);
-	event->text[text_len] = '\0';
-	return !r.failed && reader_left(&r) == 0;
+	format(codec, EVENT_FORMAT);
+	event->confirmed_mn = score(codec, event->confirmed_mn);
+	event->suspected_mn = score(codec, event->suspected_mn);
+	event->threshold_mn = score(codec, event->threshold_mn);
+	event->kinds = be32(codec, event->kinds);
+	event->probes = be32(codec, event->probes);
+	event->ports = be16(codec, event->ports);
+	event->hosts = be16(codec, event->hosts);
+	event->sources = be16(codec, event->sources);
+	walk_pieces(codec, event->pieces, &event->piece_count);
+	walk_text(codec, event->text);
 }
 
-size_t store_pack_source(const struct source_view *source, uint8_t out[STORE_PACKED_MAX])
+static void walk_source(struct codec *codec, struct source_view *source)
 {
-	uint8_t *at = put_u8(out, SOURCE_FORMAT);
-
-	at = put_u8(at, source->grade);
-	at = put_u8(at, source->tool);
-	at = put_u8(at, source->times);
-	at = put_be32(at, (uint32_t)source->confirmed_mn);
-	at = put_be32(at, (uint32_t)source->suspected_mn);
-	at = put_be32(at, (uint32_t)source->fast_mn);
-	at = put_be32(at, source->incident);
-	at = put_be32(at, source->kinds);
-	at = put_be32(at, source->probes);
-	at = put_be64(at, source->first_ms);
-	at = put_be64(at, source->last_ms);
-	at = put_pieces(at, source->pieces, source->piece_count);
+	format(codec, SOURCE_FORMAT);
+	source->grade = u8(codec, source->grade);
+	source->tool = u8(codec, source->tool);
+	source->times = u8(codec, source->times);
+	source->confirmed_mn = score(codec, source->confirmed_mn);
+	source->suspected_mn = score(codec, source->suspected_mn);
+	source->fast_mn = score(codec, source->fast_mn);
+	source->incident = be32(codec, source->incident);
+	source->kinds = be32(codec, source->kinds);
+	source->probes = be32(codec, source->probes);
+	source->first_ms = time_ms(codec, source->first_ms);
+	source->last_ms = time_ms(codec, source->last_ms);
+	walk_pieces(codec, source->pieces, &source->piece_count);
 	for (size_t i = 0; i < OLDER_MAX; i++) {
-		at = put_u8(at, source->older[i].kind);
-		at = put_u8(at, source->older[i].count);
-		at = put_be32(at, (uint32_t)source->older[i].weight_mn);
+		source->older[i].kind = u8(codec, source->older[i].kind);
+		source->older[i].count = u8(codec, source->older[i].count);
+		source->older[i].weight_mn = score(codec, source->older[i].weight_mn);
 	}
-	return (size_t)(at - out);
 }
 
 static bool score_is_sane(int32_t mn)
@@ -164,29 +157,36 @@ static bool source_is_sane(const struct source_view *source)
 	       score_is_sane(source->fast_mn);
 }
 
+size_t store_pack_event(const struct event *event, uint8_t out[STORE_PACKED_MAX])
+{
+	struct codec codec = { .out = out };
+	struct event copy = *event;
+
+	walk_event(&codec, &copy);
+	return codec.len;
+}
+
+bool store_unpack_event(const void *data, size_t len, struct event *event)
+{
+	struct codec codec = { .in = reader_over(data, len) };
+
+	walk_event(&codec, event);
+	return !codec.in.failed && reader_left(&codec.in) == 0;
+}
+
+size_t store_pack_source(const struct source_view *source, uint8_t out[STORE_PACKED_MAX])
+{
+	struct codec codec = { .out = out };
+	struct source_view copy = *source;
+
+	walk_source(&codec, &copy);
+	return codec.len;
+}
+
 bool store_unpack_source(const void *data, size_t len, struct source_view *source)
 {
-	struct reader r = reader_over(data, len);
+	struct codec codec = { .in = reader_over(data, len) };
 
-	if (reader_u8(&r) != SOURCE_FORMAT)
-		return false;
-	source->grade = reader_u8(&r);
-	source->tool = reader_u8(&r);
-	source->times = reader_u8(&r);
-	source->confirmed_mn = (int32_t)reader_be32(&r);
-	source->suspected_mn = (int32_t)reader_be32(&r);
-	source->fast_mn = (int32_t)reader_be32(&r);
-	source->incident = reader_be32(&r);
-	source->kinds = reader_be32(&r);
-	source->probes = reader_be32(&r);
-	source->first_ms = read_be64(&r);
-	source->last_ms = read_be64(&r);
-	if (!read_pieces(&r, source->pieces, &source->piece_count))
-		return false;
-	for (size_t i = 0; i < OLDER_MAX; i++) {
-		source->older[i].kind = reader_u8(&r);
-		source->older[i].count = reader_u8(&r);
-		source->older[i].weight_mn = (int32_t)reader_be32(&r);
-	}
-	return !r.failed && reader_left(&r) == 0 && source_is_sane(source);
+	walk_source(&codec, source);
+	return !codec.in.failed && reader_left(&codec.in) == 0 && source_is_sane(source);
 }

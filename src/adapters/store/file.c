@@ -10,6 +10,7 @@
  */
 #include "internal.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -19,13 +20,89 @@
 #include <unistd.h>
 
 #include "reader.h"
-#include "aside.h"
 
 #define HEADER_LEN            100
 #define HEADER_USER_VERSION   60
 #define HEADER_APPLICATION_ID 68
+#define MARK                  STORE_NAME ".damaged-"
+#define ASIDE_NAME_MAX        64
 /* Not SQLite's: the problem has been told already, the file is left alone. */
 #define REFUSED (-1)
+
+/* ---- a damaged file ---- */
+
+/* The database itself first: once it has its new name, a new one can be begun whatever becomes of the rest. */
+static const char *const parts[] = { "", "-wal", "-shm" };
+
+static bool ends_with(const char *name, const char *end)
+{
+	size_t len = strlen(name), end_len = strlen(end);
+
+	return len >= end_len && strcmp(name + len - end_len, end) == 0;
+}
+
+/* How many lie in the directory; -errno. */
+static int count(const char *directory)
+{
+	DIR *dir = opendir(directory);
+	const struct dirent *entry;
+	int found = 0;
+
+	if (!dir)
+		return -errno;
+	while ((entry = readdir(dir)))
+		found += strncmp(entry->d_name, MARK, strlen(MARK)) == 0 && !ends_with(entry->d_name, parts[1]) &&
+			 !ends_with(entry->d_name, parts[2]);
+	closedir(dir);
+	return found;
+}
+
+/* Two in one second: the next free name. */
+static int free_name(const char *directory, int64_t epoch_s, char name[ASIDE_NAME_MAX])
+{
+	char path[PATH_MAX];
+	struct stat info;
+
+	for (int i = 0; i <= STORE_DAMAGED_MAX; i++) {
+		snprintf(name, ASIDE_NAME_MAX, MARK "%lld", (long long)(epoch_s + i));
+		if (snprintf(path, sizeof(path), "%s/%s", directory, name) >= (int)sizeof(path))
+			return -ENAMETOOLONG;
+		if (lstat(path, &info) < 0)
+			return errno == ENOENT ? 0 : -errno;
+	}
+	return -EEXIST;
+}
+
+static int set_aside(const char *path, int64_t epoch_s, char name[ASIDE_NAME_MAX])
+{
+	char directory[PATH_MAX], from[PATH_MAX + 8], to[2 * PATH_MAX];
+	int result;
+
+	snprintf(directory, sizeof(directory), "%.*s", (int)(strrchr(path, '/') - path), path);
+	result = count(directory);
+	if (result >= STORE_DAMAGED_MAX)
+		return -EMFILE;
+	if (result >= 0)
+		result = free_name(directory, epoch_s, name);
+	for (size_t i = 0; result == 0 && i < sizeof(parts) / sizeof(parts[0]); i++) {
+		snprintf(from, sizeof(from), "%s%s", path, parts[i]);
+		snprintf(to, sizeof(to), "%s/%s%s", directory, name, parts[i]);
+		if (rename(from, to) < 0 && errno != ENOENT)
+			result = -errno;
+	}
+	return result;
+}
+
+static int64_t log_len(const char *path)
+{
+	char log[PATH_MAX + 8];
+	struct stat info;
+
+	snprintf(log, sizeof(log), "%s-wal", path);
+	return lstat(log, &info) == 0 ? info.st_size : 0;
+}
+
+/* ---- opening ---- */
 
 /* What the file looks like from outside. */
 struct look {
@@ -135,8 +212,7 @@ static int connect_to(struct store *store, bool immutable)
 			       NULL);
 }
 
-/* "ok" or damage. */
-static int quick_check(struct store *store, const char *sql)
+int store_quick_check(struct store *store, const char *sql)
 {
 	sqlite3_stmt *statement;
 	int result = sqlite3_prepare_v2(store->db, sql, -1, &statement, NULL);
@@ -154,44 +230,36 @@ static int quick_check(struct store *store, const char *sql)
 
 static int check(struct store *store, int64_t size)
 {
-	static const char *const live[] = {
-		"PRAGMA quick_check(block)",    "PRAGMA quick_check(source)", "PRAGMA quick_check(served)",
-		"PRAGMA quick_check(customer)", "PRAGMA quick_check(meta)",
-	};
-	int result = SQLITE_OK;
-
-	if (size < STORE_CHECK_BYTES)
-		return quick_check(store, "PRAGMA quick_check(1)");
-	for (size_t i = 0; result == SQLITE_OK && i < sizeof(live) / sizeof(live[0]); i++)
-		result = quick_check(store, live[i]);
-	return result;
+	return size < STORE_CHECK_BYTES ? store_quick_check(store, "PRAGMA quick_check(1)") : store_check_tables(store);
 }
 
 /* Whose it is once the log has been read too; a schema where there is none. */
 static int identify(struct store *store)
 {
 	int64_t application, version, tables;
-	int result = store_sql_integer(store, "SELECT count(*) FROM sqlite_schema", &tables);
+	int result = store_ask_number(store, "SELECT count(*) FROM sqlite_schema", &tables);
 
 	if (result == SQLITE_OK)
-		result = store_sql_integer(store, "PRAGMA application_id", &application);
+		result = store_ask_number(store, "PRAGMA application_id", &application);
 	if (result == SQLITE_OK)
-		result = store_sql_integer(store, "PRAGMA user_version", &version);
+		result = store_ask_number(store, "PRAGMA user_version", &version);
 	if (result != SQLITE_OK)
 		return result;
 	if (tables > 0 && (application != STORE_APPLICATION_ID || version > STORE_FORMAT))
 		return refuse_format(store, application, version);
+	if (tables > 0 && version == STORE_FORMAT)
+		return SQLITE_OK;
 	if (tables > 0)
-		return version == STORE_FORMAT ? SQLITE_OK : SQLITE_CORRUPT;
+		return version > 0 ? store_upgrade(store, version) : SQLITE_CORRUPT;
 	/* Before the first table: the file can shrink again, and readers disturb nobody. */
 	result = sqlite3_exec(store->db, "PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL", NULL, NULL,
 			      NULL);
-	return result == SQLITE_OK ? store_sql_create(store) : result;
+	return result == SQLITE_OK ? store_upgrade(store, 0) : result;
 }
 
 static int use(struct store *store, const struct look *look)
 {
-	int result = store_sql_settle(store);
+	int result = store_settle(store);
 
 	store->read_only = sqlite3_db_readonly(store->db, "main") == 1;
 	if (result == SQLITE_OK)
@@ -201,7 +269,7 @@ static int use(struct store *store, const struct look *look)
 	if (result == SQLITE_OK)
 		result = check(store, look->size);
 	if (result == SQLITE_OK)
-		result = store_sql_prepare(store);
+		result = store_prepare(store);
 	/* A statement that can't be prepared for: a schema that isn't ours. */
 	if (result == SQLITE_ERROR)
 		result = SQLITE_CORRUPT;
@@ -227,7 +295,7 @@ static int try_open(struct store *store, int *error)
 		return result;
 	/* The directory takes no log: read what is there, unless a log holds a part of it. */
 	store_file_close(store);
-	if (store_aside_log_len(store->path) > 0)
+	if (log_len(store->path) > 0)
 		return result;
 	result = connect_to(store, true);
 	return result == SQLITE_OK ? use(store, &look) : result;
@@ -259,21 +327,21 @@ static void judge(struct store *store, int result, int error, const char *aside)
 
 void store_file_open(struct store *store)
 {
-	char *real = realpath(store->directory, NULL), aside[STORE_ASIDE_NAME_MAX] = "";
+	char *real = realpath(store->directory, NULL), aside[ASIDE_NAME_MAX] = "";
 	int result = REFUSED, error = errno;
 
 	store->failing = true;
 	store->retry_ms = store->now_ms + STORE_RETRY_MS;
 	if (!real)
 		store_problem(store, false, "state directory: %s" STORE_CONSEQUENCE, strerror(error));
-	else if (snprintf(store->path, sizeof(store->path), "%s/" STORE_NAME, real) >= PATH_MAX - STORE_ASIDE_NAME_MAX)
+	else if (snprintf(store->path, sizeof(store->path), "%s/" STORE_NAME, real) >= PATH_MAX - ASIDE_NAME_MAX)
 		store_problem(store, false, "state directory: its path is too long" STORE_CONSEQUENCE);
 	else
 		result = try_open(store, &error);
 	free(real);
 	if (is_damage(result)) {
 		store_file_close(store);
-		error = -store_aside_put(store->path, store->now_ms / 1000, aside);
+		error = -set_aside(store->path, store->now_ms / 1000, aside);
 		result = error ? SQLITE_CANTOPEN : try_open(store, &error);
 		if (error == EMFILE) {
 			store_problem(store, false,
@@ -290,7 +358,7 @@ void store_file_open(struct store *store)
 
 void store_file_close(struct store *store)
 {
-	store_sql_finish(store);
+	store_finish(store);
 	/* Refused or failed files stay as they are: no log is taken over at closing. */
 	if (store->db && store->failing)
 		sqlite3_db_config(store->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
@@ -301,11 +369,11 @@ void store_file_close(struct store *store)
 
 void store_file_replace(struct store *store, const char *why)
 {
-	char aside[STORE_ASIDE_NAME_MAX] = "";
+	char aside[ASIDE_NAME_MAX] = "";
 
 	store->failing = true;
 	store_file_close(store);
-	if (store_aside_put(store->path, store->now_ms / 1000, aside) < 0) {
+	if (set_aside(store->path, store->now_ms / 1000, aside) < 0) {
 		store->retry_ms = store->now_ms + STORE_RETRY_MS;
 		store_problem(store, false, STORE_NAME " is damaged and cannot be set aside" STORE_CONSEQUENCE);
 		return;

@@ -1,294 +1,264 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Questions to the history, answered in pages by walking an index in the order of the answer, so that the size of the
- * table doesn't matter.  A prefix with few rows is sorted from its own index; one with many is walked through time by
- * stretches of 4.7 hours: however long it has been silent, a year has 1,900 of them.
+ * The history, the log of decisions, and the live blocks that its events begin and end.  Events gather in a queue of
+ * fixed size and go in one transaction, all of them or none, so that a failure costs nothing until the queue is full.
+ * The history is bounded by age and by rows: what is too much goes in small steps, so that no tick takes longer than
+ * TICK_US by much, and the file gives its room back once there is much of it.
  */
 #include "internal.h"
 
-#include <stdlib.h>
 #include <string.h>
 
-#include "codec.h"
+#include <picket/describe.h>
 
-/* A prefix with up to so many rows is sorted: some 10 ms. */
-#define SORT_MAX 20000
-/* As in the index: at_ms >> 24. */
-#define STRETCH_SHIFT 24
-/* Ten years of them: more is nobody's clock. */
-#define STRETCHES_MAX 20000
-/* Pages of nothing but bad rows: then the file is somebody's joke. */
-#define ROUNDS_MAX 100
+#include "clock.h"
+#include "writer.h"
 
-/* Where a row stands in time; rows of one millisecond by number. */
-struct place {
-	int64_t at_ms, row;
-};
+#define REASON_MAX   512
+#define STEP_ROWS    500
+#define TICK_ROWS    5000
+#define TICK_US      30000
+#define FREE_PAGES   2048 /* fewer are used again soon */
+#define BLOCKS_EVERY 3600 /* ticks: live blocks whose end was never heard of */
+#define LOOK_EVERY   10   /* ticks without anything to trim */
+#define DAY_MS       86400000LL
 
-/* The best rows found so far, in the order of the answer. */
-struct page {
-	struct place *places; /* limit */
-	size_t limit, count;
-	bool oldest_first;
-	int64_t since_ms;
-	struct place edge; /* answers lie beyond it */
-};
-
-static bool precedes(const struct page *page, const struct place *a, const struct place *b)
+/* A failure without a grade is that of an unblock: the block lives on. */
+static bool is_about_live(const struct event *event)
 {
-	bool earlier = a->at_ms != b->at_ms ? a->at_ms < b->at_ms : a->row < b->row;
-
-	return earlier == page->oldest_first;
+	return !event->observed && event->source.len > 0 &&
+	       (event->type == EVENT_BLOCK || event->type == EVENT_BAN || event->type == EVENT_UNBLOCK ||
+		event->type == EVENT_EXPIRE || (event->type == EVENT_FAILED && event->grade != GRADE_NONE));
 }
 
-/* False: the page is full of better ones, and whatever follows is no better. */
-static bool page_add(struct page *page, const struct place *place)
+static int put_event(struct store *store, const struct event *event)
 {
-	size_t at = page->count;
-
-	if (page->count == page->limit) {
-		if (!precedes(page, place, &page->places[page->count - 1]))
-			return false;
-		at--;
-	} else {
-		page->count++;
-	}
-	for (; at > 0 && precedes(page, place, &page->places[at - 1]); at--)
-		page->places[at] = page->places[at - 1];
-	page->places[at] = *place;
-	return true;
-}
-
-/* Nothing earlier is looked at: pages that go upwards begin where the last one ended. */
-static int64_t from_ms(const struct page *page)
-{
-	return page->oldest_first && page->edge.at_ms > page->since_ms ? page->edge.at_ms : page->since_ms;
-}
-
-/* Runs a statement whose first parameters are bound, for as many rows as the page may want. */
-static int collect(struct page *page, struct store_binder *query)
-{
+	char reason[REASON_MAX], ports[EVENT_PIECES_MAX * 6 + 1];
+	struct writer reason_writer = writer_over(reason, sizeof(reason));
+	struct writer ports_writer = writer_over(ports, sizeof(ports));
+	struct store_binder row = store_bind(store, STORE_PUT_EVENT);
+	struct store_source_text source;
+	uint8_t detail[STORE_PACKED_MAX];
 	int result;
 
-	query->next = 3;
-	store_bind_int(query, from_ms(page));
-	store_bind_int(query, page->edge.at_ms);
-	store_bind_int(query, page->edge.row);
-	store_bind_int(query, (int64_t)page->limit);
-	while ((result = sqlite3_step(query->statement)) == SQLITE_ROW) {
-		struct place place = {
-			.at_ms = sqlite3_column_int64(query->statement, 0),
-			.row = sqlite3_column_int64(query->statement, 1),
-		};
-		if (!page_add(page, &place)) {
-			result = SQLITE_DONE;
-			break;
-		}
+	describe_reason(&reason_writer, event, NULL);
+	describe_ports(&ports_writer, event);
+	store_bind_int(&row, event->at_ms);
+	store_bind_text(&row, store_type_name(event->type));
+	store_bind_source(&row, &event->source, &source);
+	store_bind_text(&row, store_grade_name(event->grade));
+	store_bind_int(&row, event->duration_ms);
+	store_bind_int(&row, event->incident);
+	store_bind_text(&row, store_tool_name(event->tool));
+	store_bind_int(&row, event->times);
+	store_bind_int(&row, event->observed);
+	store_bind_text(&row, reason);
+	store_bind_text(&row, ports);
+	store_bind_blob(&row, detail, store_pack_event(event, detail));
+	result = store_run(&row);
+	if (result == SQLITE_OK)
+		store->last_row = sqlite3_last_insert_rowid(store->db);
+	return result;
+}
+
+/* The first ports that were touched, each once: pieces are newest first. */
+static void first_ports(const struct event *event, uint16_t ports[4])
+{
+	size_t count = 0;
+
+	for (size_t i = event->piece_count; i-- > 0 && count < 4;) {
+		bool known = event->pieces[i].port == 0;
+		for (size_t k = 0; k < count; k++)
+			known |= ports[k] == event->pieces[i].port;
+		if (!known)
+			ports[count++] = event->pieces[i].port;
 	}
-	sqlite3_reset(query->statement);
-	return result == SQLITE_DONE ? SQLITE_OK : result;
 }
 
-static enum store_statement way(const struct page *page, enum store_statement newest_first)
+static int begin_block(struct store *store, const struct event *event)
 {
-	return newest_first + page->oldest_first;
+	struct block_view block = {
+		.source = event->source,
+		.grade = event->grade,
+		.times = event->times,
+		.tool = event->tool,
+		.incident = event->incident,
+		.kinds = event->kinds,
+		.since_ms = event->at_ms,
+		.until_ms = event->duration_ms > 0 ? event->at_ms + event->duration_ms : 0,
+	};
+	struct writer reason = writer_over(block.reason, sizeof(block.reason));
+	struct store_binder row;
+
+	/* A manual block's words come back as they were given. */
+	if (event->grade == GRADE_MANUAL && event->text[0])
+		writer_text(&reason, event->text);
+	else
+		describe_reason(&reason, event, NULL);
+	first_ports(event, block.ports);
+	row = store_bind(store, STORE_BEGIN_BLOCK);
+	return store_put_block(&row, &block);
 }
 
-static int collect_exact(struct store *store, struct page *page, const struct prefix *source)
+static int end_block(struct store *store, const struct event *event)
 {
-	struct store_binder query = store_bind(store, way(page, STORE_BY_SOURCE));
+	struct store_binder row = store_bind(store, STORE_END_BLOCK);
 
-	store_bind_blob(&query, source->addr.b, sizeof(source->addr.b));
-	store_bind_int(&query, source->len);
-	return collect(page, &query);
+	store_bind_blob(&row, event->source.addr.b, sizeof(event->source.addr.b));
+	store_bind_int(&row, event->source.len);
+	return store_run(&row);
 }
 
-/* A query of one number; SQLITE_DONE where there is none. */
-static int number(struct store_binder *query, int64_t *out)
+static int put(struct store *store, const struct event *event)
 {
-	int result = sqlite3_step(query->statement);
+	int result = put_event(store, event);
 
-	if (result == SQLITE_ROW)
-		*out = sqlite3_column_int64(query->statement, 0);
-	sqlite3_reset(query->statement);
-	return result == SQLITE_ROW ? SQLITE_OK : result;
+	if (result != SQLITE_OK || !is_about_live(event))
+		return result;
+	if (event->type == EVENT_BLOCK || event->type == EVENT_BAN)
+		return begin_block(store, event);
+	return end_block(store, event);
 }
 
-/* Begins with the range of addresses first to last. */
-static struct store_binder bind_range(struct store *store, enum store_statement which, const struct addr *first,
-				      const struct addr *last)
+void store_flush(struct store *store)
+{
+	int64_t last_row = store->last_row;
+	int result;
+
+	if (store->queued == 0 || store->failing || store->waiting || store->saving != STORE_IDLE)
+		return;
+	if (store->wal_stuck) {
+		/* The log is as long as it may get: is the reader gone? */
+		int logged = 0, taken = 0;
+		sqlite3_wal_checkpoint_v2(store->db, NULL, SQLITE_CHECKPOINT_PASSIVE, &logged, &taken);
+		store->wal_stuck = taken < logged;
+		if (store->wal_stuck)
+			return;
+	}
+	result = store_run_plain(store, STORE_BEGIN);
+	for (size_t i = 0; result == SQLITE_OK && i < store->queued; i++)
+		result = put(store, &store->queue[i]);
+	if (result == SQLITE_OK)
+		result = store_run_plain(store, STORE_COMMIT);
+	if (result != SQLITE_OK) {
+		store->last_row = last_row;
+		store_failed(store, result, "cannot write");
+		return;
+	}
+	if (store->first_row == 0)
+		store->first_row = store->last_row - (int64_t)store->queued + 1;
+	store->stats.written += store->queued;
+	store->queued = 0;
+}
+
+void store_event(struct store *store, const struct event *event)
+{
+	if (store->queued == STORE_QUEUE_MAX || !event_is_valid(event)) {
+		store->stats.dropped++;
+		/* What begins or ends here is missing from the live blocks from now on. */
+		store->blocks_stale |= event_is_valid(event) && is_about_live(event);
+		return;
+	}
+	store->queue[store->queued++] = *event;
+	if (store->queued >= STORE_QUEUE_MAX / 2)
+		store_flush(store);
+}
+
+/* ---- trimming ---- */
+
+static int first_integer(struct store *store, enum store_statement which, int64_t *out)
 {
 	struct store_binder query = store_bind(store, which);
+	int result = store_number(&query, out);
 
-	store_bind_blob(&query, first->b, sizeof(first->b));
-	store_bind_blob(&query, last->b, sizeof(last->b));
-	return query;
-}
-
-static int collect_stretches(struct store *store, struct page *page, const struct addr *first, const struct addr *last)
-{
-	bool up = page->oldest_first;
-	int64_t stretch = (up ? from_ms(page) : page->edge.at_ms) >> STRETCH_SHIFT;
-	int64_t oldest = page->since_ms >> STRETCH_SHIFT;
-	int result = SQLITE_OK;
-
-	for (int i = 0; i < STRETCHES_MAX && page->count < page->limit; i++, stretch += up ? 1 : -1) {
-		struct store_binder query = store_bind(store, way(page, STORE_NEXT_STRETCH));
-
-		store_bind_int(&query, stretch);
-		result = number(&query, &stretch);
-		if (result != SQLITE_OK || stretch < oldest)
-			break;
-		query = bind_range(store, way(page, STORE_BY_STRETCH), first, last);
-		store_bind_int(&query, stretch);
-		result = collect(page, &query);
-		if (result != SQLITE_OK)
-			break;
-	}
+	if (result == SQLITE_DONE)
+		*out = 0;
 	return result == SQLITE_DONE ? SQLITE_OK : result;
 }
 
-/* Every source with an address of the range: all that lie in the prefix, and those that begin where it does. */
-static int collect_range(struct store *store, struct page *page, const struct prefix *within)
+int store_read_extent(struct store *store)
 {
-	const struct addr *first = &within->addr;
-	struct addr last = within->addr;
-	struct store_binder query;
-	int64_t rows = 0;
+	int result = first_integer(store, STORE_FIRST_ROW, &store->first_row);
+
+	if (result == SQLITE_OK)
+		result = first_integer(store, STORE_LAST_ROW, &store->last_row);
+	/* Numbers that no history of ours reaches: rows would be numbered at random from there. */
+	if (result == SQLITE_OK && (store->first_row < 0 || store->last_row > INT64_MAX / 2))
+		result = SQLITE_CORRUPT;
+	return result;
+}
+
+static int trim_step(struct store *store, enum store_statement which, int64_t rows, bool *more)
+{
+	struct store_binder trim = store_bind(store, which);
+	int64_t gone;
 	int result;
 
-	for (unsigned bit = within->len; bit < 128; bit++)
-		last.b[bit / 8] |= (uint8_t)(0x80 >> bit % 8);
-	query = bind_range(store, STORE_COUNT_RANGE, first, &last);
-	store_bind_int(&query, SORT_MAX + 1);
-	result = number(&query, &rows);
+	if (which == STORE_TRIM_AGE)
+		store_bind_int(&trim, store->now_ms - STORE_HISTORY_DAYS * DAY_MS);
+	store_bind_int(&trim, rows);
+	result = store_run(&trim);
 	if (result != SQLITE_OK)
 		return result;
-	if (rows > SORT_MAX)
-		return collect_stretches(store, page, first, &last);
-	query = bind_range(store, way(page, STORE_BY_RANGE), first, &last);
-	return collect(page, &query);
+	gone = sqlite3_changes64(store->db);
+	store->stats.trimmed += (uint64_t)gone;
+	*more = gone == STEP_ROWS;
+	return gone > 0 ? store_read_extent(store) : SQLITE_OK;
 }
 
-static int collect_page(struct store *store, struct page *page, const struct prefix *within)
+static int64_t rows_too_many(const struct store *store)
 {
-	bool host = within->len == 128;
-	int result;
+	int64_t rows = store->last_row > 0 ? store->last_row - store->first_row + 1 : 0;
 
-	page->count = 0;
-	if (within->len == 0) {
-		struct store_binder query = store_bind(store, way(page, STORE_BY_TIME));
-		return collect(page, &query);
+	return rows > STORE_HISTORY_ROWS ? rows - STORE_HISTORY_ROWS : 0;
+}
+
+static int trim_history(struct store *store)
+{
+	int64_t end_us = clock_us(CLOCK_MONOTONIC) + TICK_US;
+	int result = SQLITE_OK;
+	bool more = true;
+
+	for (int rows = 0; result == SQLITE_OK && more && rows < TICK_ROWS && clock_us(CLOCK_MONOTONIC) < end_us;
+	     rows += STEP_ROWS) {
+		int64_t too_many = rows_too_many(store);
+		if (too_many > 0)
+			result = trim_step(store, STORE_TRIM_ROWS, too_many < STEP_ROWS ? too_many : STEP_ROWS, &more);
+		else
+			result = trim_step(store, STORE_TRIM_AGE, STEP_ROWS, &more);
 	}
-	result = host ? collect_exact(store, page, within) : collect_range(store, page, within);
-	/* The prefixes it lies in, one seek each; those that begin where it does are in the range already. */
-	for (unsigned len = 1; result == SQLITE_OK && len < within->len; len++) {
-		struct prefix outer = prefix_of(&within->addr, len);
-		if (host || !addr_equal(&outer.addr, &within->addr))
-			result = collect_exact(store, page, &outer);
-	}
+	store->trimming = more;
 	return result;
 }
 
-/* 1: handed on; 0: gone or bad; else an error of SQLite's. */
-static int fetch(struct store *store, int64_t number, store_event_fn *each, void *context)
+static int give_back(struct store *store)
 {
-	struct store_binder query = store_bind(store, STORE_FETCH);
-	struct store_row row = { .statement = query.statement };
-	struct event event;
-	const void *detail;
-	size_t detail_len;
-	int result;
+	int64_t free_pages;
+	int result = first_integer(store, STORE_FREE_PAGES, &free_pages);
 
-	store_bind_int(&query, number);
-	result = sqlite3_step(query.statement);
-	if (result != SQLITE_ROW) {
-		sqlite3_reset(query.statement);
-		return result == SQLITE_DONE ? 0 : result;
-	}
-	memset(&event, 0, sizeof(event));
-	event.at_ms = store_row_int(&row, 0, INT64_MAX);
-	event.type = store_row_name(&row, store_type_name, EVENT_TYPE_COUNT);
-	event.source = store_row_source(&row);
-	event.grade = store_row_name(&row, store_grade_name, GRADE_COUNT);
-	event.duration_ms = store_row_int(&row, 0, INT64_MAX);
-	event.incident = (uint32_t)store_row_int(&row, 0, UINT32_MAX);
-	event.tool = store_row_name(&row, store_tool_name, TOOL_COUNT);
-	event.times = (uint8_t)store_row_int(&row, 0, UINT8_MAX);
-	event.observed = (uint8_t)store_row_int(&row, 0, 1);
-	detail = store_row_blob(&row, &detail_len);
-	row.bad |= !store_unpack_event(detail, detail_len, &event) || !event_is_valid(&event);
-	sqlite3_reset(query.statement);
-	if (row.bad) {
-		store->stats.dropped++;
-		return 0;
-	}
-	each(context, number, &event);
-	return 1;
+	if (result != SQLITE_OK || free_pages < FREE_PAGES)
+		return result;
+	store->trimming = true;
+	return store_run_plain(store, STORE_VACUUM);
 }
 
-/* The row named may be gone: then what was next to it in number says where it stood. */
-static int find_edge(struct store *store, const struct store_query *query, struct place *edge)
+void store_trim(struct store *store)
 {
-	struct store_binder lookup;
-	int result;
+	unsigned tick = store->ticks++;
+	int result = SQLITE_OK;
 
-	*edge = query->oldest_first ? (struct place){ -1, -1 } : (struct place){ INT64_MAX, INT64_MAX };
-	if (query->before_row == 0)
-		return SQLITE_OK;
-	lookup = store_bind(store, STORE_EDGE);
-	store_bind_int(&lookup, query->before_row);
-	edge->row = query->before_row;
-	result = number(&lookup, &edge->at_ms);
-	if (result == SQLITE_DONE)
-		*edge = (struct place){ -1, -1 };
-	return result == SQLITE_DONE ? SQLITE_OK : result;
-}
-
-/* Bad rows leave holes in a page: filled from the next one. */
-static int answer(struct store *store, const struct store_query *query, struct page *page, store_event_fn *each,
-		  void *context, size_t *given)
-{
-	size_t wanted = page->limit;
-	int result = find_edge(store, query, &page->edge);
-
-	for (int round = 0; result == SQLITE_OK && round < ROUNDS_MAX && *given < wanted; round++) {
-		page->limit = wanted - *given;
-		result = collect_page(store, page, &query->within);
-		if (result != SQLITE_OK || page->count == 0)
-			break;
-		for (size_t i = 0; result == SQLITE_OK && i < page->count; i++) {
-			int fetched = fetch(store, page->places[i].row, each, context);
-			if (fetched == 1)
-				++*given;
-			else
-				result = fetched;
-		}
-		page->edge = page->places[page->count - 1];
-		if (page->count < page->limit)
-			break;
+	if (store->failing || store->waiting || store->wal_stuck)
+		return;
+	if (tick % BLOCKS_EVERY == 0) {
+		struct store_binder trim = store_bind(store, STORE_TRIM_BLOCKS);
+		store_bind_int(&trim, store->now_ms);
+		result = store_run(&trim);
 	}
-	return result;
-}
-
-size_t store_history(struct store *store, const struct store_query *query, store_event_fn *each, void *context)
-{
-	struct page page = { .oldest_first = query->oldest_first, .since_ms = query->since_ms };
-	size_t given = 0;
-	int result;
-
-	if (!prefix_is_valid(&query->within) || query->before_row < 0)
-		return 0;
-	store_flush(store);
-	page.limit = query->limit > 0 && query->limit < STORE_PAGE_MAX ? query->limit : STORE_PAGE_MAX;
-	page.places = calloc(page.limit, sizeof(page.places[0]));
-	if (!page.places || !store->db) {
-		free(page.places);
-		return 0;
+	if (result == SQLITE_OK && (store->trimming || tick % LOOK_EVERY == 0)) {
+		result = trim_history(store);
+		if (result == SQLITE_OK)
+			result = give_back(store);
 	}
-	result = answer(store, query, &page, each, context, &given);
-	free(page.places);
 	if (result != SQLITE_OK)
-		store_failed(store, result, "cannot read");
-	return given;
+		store_failed(store, result, "cannot trim");
 }

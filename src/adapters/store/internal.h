@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The store's own room: what its parts share.  store.c owns health and time; store_file.c the file on the disk;
- * store_sql.c schema and statements; store_write.c events; store_save.c and store_load.c state; store_history.c
- * questions; store_trim.c what goes again.
+ * What the parts of the store share.  store.c owns health and time; file.c the file on the disk; sql.c the connection;
+ * tables.c schema, statements, save and restore; history.c events in and trimming; query.c questions; codec.c packing.
  */
 #ifndef PICKET_STORE_INTERNAL_H
 #define PICKET_STORE_INTERNAL_H
@@ -25,9 +24,8 @@
 #define STORE_DAMAGED_MAX      4            /* damaged files kept; more would fill the disk */
 #define STORE_WAL_PAGES        1000         /* checkpoint from there on */
 #define STORE_WAL_PAGES_MAX    65536        /* 256 MiB: a reader that never ends stops the writing, not the disk */
-#define STORE_SOURCES_MAX      4194304
-#define STORE_SERVED_MAX       262144
-#define STORE_CUSTOMERS_MAX    1048576
+#define STORE_PACKED_MAX       512          /* bytes of a packed event or source */
+#define STORE_VERBS            3            /* statements that every table has */
 
 enum store_statement {
 	STORE_BEGIN,
@@ -37,18 +35,6 @@ enum store_statement {
 	STORE_PUT_EVENT,
 	STORE_BEGIN_BLOCK,
 	STORE_END_BLOCK,
-	STORE_PUT_BLOCK,
-	STORE_PUT_SOURCE,
-	STORE_PUT_SERVED,
-	STORE_PUT_CUSTOMER,
-	STORE_CLEAR_SOURCES,
-	STORE_CLEAR_SERVED,
-	STORE_CLEAR_CUSTOMERS,
-	STORE_CLEAR_BLOCKS,
-	STORE_EACH_BLOCK,
-	STORE_EACH_SOURCE,
-	STORE_EACH_SERVED,
-	STORE_EACH_CUSTOMER,
 	STORE_FIRST_ROW,
 	STORE_LAST_ROW,
 	STORE_TRIM_AGE,
@@ -70,10 +56,11 @@ enum store_statement {
 	STORE_BY_STRETCH_UP,
 	STORE_NEXT_STRETCH,
 	STORE_NEXT_STRETCH_UP,
-	STORE_STATEMENT_COUNT
+	STORE_OF_TABLES, /* from here on, STORE_VERBS for each table */
+	STORE_STATEMENT_COUNT = STORE_OF_TABLES + STORE_VERBS * STORE_TABLE_COUNT
 };
 
-enum store_saving { STORE_IDLE, STORE_SAVES_MEMORY, STORE_SAVES_BLOCKS, STORE_SAVE_FAILED };
+enum store_saving { STORE_IDLE, STORE_SAVES_BLOCKS, STORE_SAVES_THE_REST, STORE_SAVE_FAILED };
 
 struct store {
 	char *directory;
@@ -106,23 +93,21 @@ void store_problem(struct store *store, bool notice, const char *format, ...) __
 void store_failed(struct store *store, int result, const char *doing);
 bool store_can_write(const struct store *store);
 
-/* ---- store_file.c ---- */
+/* ---- file.c ---- */
 /* Opens or creates the file.  Whatever comes of it is in db, read_only, failing and the problem. */
 void store_file_open(struct store *store);
 void store_file_close(struct store *store);
 /* The open file is damaged: sets it aside and begins a new one. */
 void store_file_replace(struct store *store, const char *why);
-/* The file was removed or replaced behind our back. */
+/* The file was removed or replaced by another program. */
 bool store_file_is_gone(struct store *store);
+/* Runs a PRAGMA quick_check: SQLITE_OK, SQLITE_CORRUPT or another error. */
+int store_quick_check(struct store *store, const char *sql);
 
-/* ---- store_sql.c ---- */
-/* Settings of a connection; schema where there is none; every statement.  An SQLite result. */
-int store_sql_settle(struct store *store);
-int store_sql_prepare(struct store *store);
-void store_sql_finish(struct store *store);
-/* A pragma or query of one integer. */
-int store_sql_integer(struct store *store, const char *sql, int64_t *out);
-int store_sql_create(struct store *store);
+/* ---- sql.c: functions that return an int return an SQLite result ---- */
+/* The settings of a connection. */
+int store_settle(struct store *store);
+void store_finish(struct store *store);
 
 /* A statement, reset, its parameters bound in order. */
 struct store_binder {
@@ -133,14 +118,18 @@ struct store_binder store_bind(struct store *store, enum store_statement which);
 void store_bind_int(struct store_binder *binder, int64_t value);
 void store_bind_text(struct store_binder *binder, const char *text);             /* must live until the step */
 void store_bind_blob(struct store_binder *binder, const void *data, size_t len); /* the same */
-/* source text, key and length, in this order; nobody has an empty text and key. */
+/* Source text, key and length, in this order; text and key are empty when there is no source. */
 struct store_source_text {
 	char text[PREFIX_TEXT_MAX];
 };
-void store_bind_source(struct store_binder *binder, const struct prefix *source, struct store_source_text *room);
+void store_bind_source(struct store_binder *binder, const struct prefix *source, struct store_source_text *buffer);
 /* Runs it to its end: SQLITE_OK or the error. */
 int store_run(struct store_binder *binder);
 int store_run_plain(struct store *store, enum store_statement which);
+/* A query of one integer; SQLITE_DONE when there is no row. */
+int store_number(struct store_binder *query, int64_t *out);
+/* The same for a pragma or query that is not prepared; no row is SQLITE_CORRUPT. */
+int store_ask_number(struct store *store, const char *sql, int64_t *out);
 
 /* Columns of a row, in order; anything of the wrong type or out of range sets `bad`. */
 struct store_row {
@@ -159,16 +148,30 @@ const char *store_type_name(unsigned type);
 const char *store_grade_name(unsigned grade);
 const char *store_tool_name(unsigned tool);
 
-/* ---- store_write.c ---- */
+/* ---- tables.c: functions that return an int return an SQLite result ---- */
+/* Brings an open file from a format (0: empty) to STORE_FORMAT. */
+int store_upgrade(struct store *store, int64_t format);
+/* Prepares every statement: a file with another schema is found out here. */
+int store_prepare(struct store *store);
+/* Looks for damage in all tables but the history. */
+int store_check_tables(struct store *store);
+/* Binds a struct block_view to STORE_BEGIN_BLOCK or a statement with the same columns, and runs it. */
+int store_put_block(struct store_binder *row, const void *item);
+void store_save_abandon(struct store *store);
+
+/* ---- history.c ---- */
 /* Commits what is queued. */
 void store_flush(struct store *store);
-/* ---- store_save.c ---- */
-/* how: STORE_BEGIN_BLOCK keeps what a standing block began with, STORE_PUT_BLOCK replaces it. */
-int store_put_block(struct store *store, enum store_statement how, const struct block_view *block);
-void store_save_abandon(struct store *store);
-/* ---- store_trim.c ---- */
 void store_trim(struct store *store);
 /* Reads first_row and last_row; SQLITE_CORRUPT when they make no sense. */
 int store_read_extent(struct store *store);
+
+/* ---- codec.c ---- */
+size_t store_pack_event(const struct event *event, uint8_t out[STORE_PACKED_MAX]);
+/* Adds scores, kinds, counts, pieces and text to what the columns said.  False: a bad row, *event is not valid. */
+bool store_unpack_event(const void *data, size_t len, struct event *event);
+/* All but the prefix. */
+size_t store_pack_source(const struct source_view *source, uint8_t out[STORE_PACKED_MAX]);
+bool store_unpack_source(const void *data, size_t len, struct source_view *source);
 
 #endif

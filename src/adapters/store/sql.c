@@ -1,127 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The schema and every statement, in one table, prepared once at opening: a file whose schema isn't ours is found
- * out there. The file may have been written by anyone who took the keeper over: no triggers, views or functions of
- * its schema are run, no file is attached, and no value is larger than STORE_VALUE_MAX.
+ * SQLite as the store uses it: the settings of a connection, values into statements, and values out of rows, which are
+ * checked as they are read: type, length, range.  The file may have been written by an attacker who took the keeper
+ * over: no triggers, views or functions of its schema are run, no file is attached, and no value is larger than
+ * VALUE_MAX.
  */
 #include "internal.h"
 
-#include <stdio.h>
+#include <string.h>
 
-#define STORE_VALUE_MAX (256 * 1024)
+#define VALUE_MAX (256 * 1024)
 
-#define STRETCH "at_ms >> 24"
-
-/* STRICT: a column holds what it says.  An event about nobody has an empty source and key: found by time alone. */
-static const char schema[] =
-	"CREATE TABLE event(row INTEGER PRIMARY KEY, at_ms INTEGER NOT NULL, type TEXT NOT NULL, source TEXT NOT NULL,"
-	" source_key BLOB NOT NULL, len INTEGER NOT NULL, grade TEXT NOT NULL, duration_ms INTEGER NOT NULL,"
-	" incident INTEGER NOT NULL, tool TEXT NOT NULL, times INTEGER NOT NULL, observed INTEGER NOT NULL,"
-	" reason TEXT NOT NULL, ports TEXT NOT NULL, detail BLOB NOT NULL) STRICT;"
-	"CREATE INDEX event_time ON event(at_ms);"
-	"CREATE INDEX event_source ON event(source_key, len, at_ms);"
-	/* A wide prefix: by stretches of 4.7 hours, so that one silent for a year is found in 1,900 steps. */
-	"CREATE INDEX event_stretch ON event(" STRETCH ", source_key, len, at_ms);"
-	"CREATE TABLE block(source TEXT NOT NULL, source_key BLOB NOT NULL, len INTEGER NOT NULL, grade TEXT NOT NULL,"
-	" times INTEGER NOT NULL, tool TEXT NOT NULL, incident INTEGER NOT NULL, kinds INTEGER NOT NULL,"
-	" since_ms INTEGER NOT NULL, until_ms INTEGER NOT NULL, ports TEXT NOT NULL, reason TEXT NOT NULL,"
-	" PRIMARY KEY(source_key, len)) STRICT;"
-	"CREATE TABLE source(source TEXT NOT NULL, source_key BLOB NOT NULL, len INTEGER NOT NULL, grade TEXT NOT NULL,"
-	" view BLOB NOT NULL) STRICT;"
-	"CREATE TABLE served(protocol INTEGER NOT NULL, port INTEGER NOT NULL, last_ms INTEGER NOT NULL) STRICT;"
-	"CREATE TABLE customer(source TEXT NOT NULL, source_key BLOB NOT NULL, len INTEGER NOT NULL,"
-	" protocol INTEGER NOT NULL, port INTEGER NOT NULL, until_ms INTEGER NOT NULL) STRICT;"
-	"CREATE TABLE meta(name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT;"
-	/* For whoever looks with a shell of their own. */
-	"CREATE VIEW history AS SELECT row, datetime(at_ms / 1000, 'unixepoch') AS at_utc, type, source, grade,"
-	" duration_ms / 1000 AS duration_s, incident, tool, ports, reason, observed FROM event;"
-	"CREATE VIEW live AS SELECT source, grade, datetime(since_ms / 1000, 'unixepoch') AS since_utc,"
-	" CASE until_ms WHEN 0 THEN 'unblocked' ELSE datetime(until_ms / 1000, 'unixepoch') END AS until_utc,"
-	" times, tool, incident, ports, reason FROM block;";
-
-/* Pages of history: parameters 1 to 3 by path, 4 since, 5 and 6 the last row seen (time, row), 7 how many. */
-#define HISTORY(index, where, before, order)                                                                           \
-	"SELECT at_ms, row FROM event INDEXED BY " index " WHERE " where "at_ms >= ?4 AND at_ms " before "= ?5 AND "   \
-	"(at_ms, row) " before " (?5, ?6) ORDER BY at_ms " order ", row " order " LIMIT ?7"
-#define BOTH_WAYS(which, index, where)                                                                                 \
-	[which] = HISTORY(index, where, "<", "DESC"), [which##_UP] = HISTORY(index, where, ">", "ASC")
-#define BLOCK_COLUMNS "source, source_key, len, grade, times, tool, incident, kinds, since_ms, until_ms, ports, reason"
-#define NEXT_STRETCH(before, order)                                                                                    \
-	"SELECT " STRETCH " FROM event INDEXED BY event_stretch WHERE " STRETCH " " before "= ? "                      \
-	"ORDER BY " STRETCH " " order " LIMIT 1"
-
-static const char *const statements[STORE_STATEMENT_COUNT] = {
-	[STORE_BEGIN] = "BEGIN IMMEDIATE",
-	[STORE_COMMIT] = "COMMIT",
-	[STORE_ROLLBACK] = "ROLLBACK",
-	[STORE_TOUCH] = "INSERT OR REPLACE INTO meta(name, value) VALUES('tried_ms', ?)",
-	[STORE_PUT_EVENT] =
-		"INSERT INTO event(at_ms, type, source, source_key, len, grade, duration_ms, incident, tool, times,"
-		" observed, reason, ports, detail) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-	/* While it stands, a block keeps its beginning and its first reason. */
-	[STORE_BEGIN_BLOCK] =
-		"INSERT INTO block(" BLOCK_COLUMNS ")"
-		" VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT(source_key, len) DO UPDATE SET"
-		" since_ms = iif(until_ms = 0 OR until_ms > excluded.since_ms, since_ms, excluded.since_ms),"
-		" reason = iif(until_ms = 0 OR until_ms > excluded.since_ms, reason, excluded.reason),"
-		" grade = excluded.grade, times = excluded.times, tool = excluded.tool, incident = excluded.incident,"
-		" kinds = excluded.kinds, until_ms = excluded.until_ms, ports = excluded.ports",
-	[STORE_PUT_BLOCK] =
-		"INSERT OR REPLACE INTO block(" BLOCK_COLUMNS ") VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-	[STORE_END_BLOCK] = "DELETE FROM block WHERE source_key = ? AND len = ?",
-	[STORE_PUT_SOURCE] = "INSERT INTO source(source, source_key, len, grade, view) VALUES(?, ?, ?, ?, ?)",
-	[STORE_PUT_SERVED] = "INSERT INTO served(protocol, port, last_ms) VALUES(?, ?, ?)",
-	[STORE_PUT_CUSTOMER] =
-		"INSERT INTO customer(source, source_key, len, protocol, port, until_ms) VALUES(?, ?, ?, ?, ?, ?)",
-	[STORE_CLEAR_SOURCES] = "DELETE FROM source",
-	[STORE_CLEAR_SERVED] = "DELETE FROM served",
-	[STORE_CLEAR_CUSTOMERS] = "DELETE FROM customer",
-	[STORE_CLEAR_BLOCKS] = "DELETE FROM block",
-	[STORE_EACH_BLOCK] = "SELECT " BLOCK_COLUMNS " FROM block WHERE until_ms = 0 OR until_ms > ? LIMIT ?",
-	[STORE_EACH_SOURCE] = "SELECT source_key, len, view FROM source LIMIT ?",
-	[STORE_EACH_SERVED] = "SELECT protocol, port, last_ms FROM served LIMIT ?",
-	[STORE_EACH_CUSTOMER] =
-		"SELECT source_key, len, protocol, port, until_ms FROM customer WHERE until_ms > ? LIMIT ?",
-	[STORE_FIRST_ROW] = "SELECT row FROM event ORDER BY row LIMIT 1",
-	[STORE_LAST_ROW] = "SELECT row FROM event ORDER BY row DESC LIMIT 1",
-	[STORE_TRIM_AGE] = "DELETE FROM event WHERE row IN (SELECT row FROM event INDEXED BY event_time WHERE at_ms < ?"
-			   " ORDER BY at_ms LIMIT ?)",
-	[STORE_TRIM_ROWS] = "DELETE FROM event WHERE row IN (SELECT row FROM event ORDER BY row LIMIT ?)",
-	[STORE_TRIM_BLOCKS] = "DELETE FROM block WHERE until_ms > 0 AND until_ms < ?",
-	[STORE_FREE_PAGES] = "PRAGMA freelist_count",
-	[STORE_VACUUM] = "PRAGMA incremental_vacuum(256)",
-	[STORE_EDGE] = "SELECT at_ms FROM event WHERE row <= ? ORDER BY row DESC LIMIT 1",
-	[STORE_FETCH] =
-		"SELECT at_ms, type, source_key, len, grade, duration_ms, incident, tool, times, observed, detail"
-		" FROM event WHERE row = ?",
-	[STORE_COUNT_RANGE] = "SELECT count(*) FROM (SELECT 1 FROM event INDEXED BY event_source"
-			      " WHERE source_key BETWEEN ? AND ? LIMIT ?)",
-	BOTH_WAYS(STORE_BY_TIME, "event_time", ""),
-	BOTH_WAYS(STORE_BY_SOURCE, "event_source", "source_key = ?1 AND len = ?2 AND "),
-	BOTH_WAYS(STORE_BY_RANGE, "event_source", "source_key BETWEEN ?1 AND ?2 AND "),
-	BOTH_WAYS(STORE_BY_STRETCH, "event_stretch", "source_key BETWEEN ?1 AND ?2 AND " STRETCH " = ?3 AND "),
-	[STORE_NEXT_STRETCH] = NEXT_STRETCH("<", "DESC"),
-	[STORE_NEXT_STRETCH_UP] = NEXT_STRETCH(">", "ASC"),
-};
-
-int store_sql_integer(struct store *store, const char *sql, int64_t *out)
-{
-	sqlite3_stmt *statement;
-	int result = sqlite3_prepare_v2(store->db, sql, -1, &statement, NULL);
-
-	if (result != SQLITE_OK)
-		return result;
-	result = sqlite3_step(statement);
-	if (result == SQLITE_ROW) {
-		*out = sqlite3_column_int64(statement, 0);
-		sqlite3_finalize(statement);
-		return SQLITE_OK;
-	}
-	sqlite3_finalize(statement);
-	return result == SQLITE_DONE ? SQLITE_CORRUPT : result;
-}
-
-int store_sql_settle(struct store *store)
+int store_settle(struct store *store)
 {
 	static const struct {
 		int option, value;
@@ -136,7 +26,7 @@ int store_sql_settle(struct store *store)
 	for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++)
 		sqlite3_db_config(store->db, options[i].option, options[i].value, NULL);
 	sqlite3_extended_result_codes(store->db, 1);
-	sqlite3_limit(store->db, SQLITE_LIMIT_LENGTH, STORE_VALUE_MAX);
+	sqlite3_limit(store->db, SQLITE_LIMIT_LENGTH, VALUE_MAX);
 	sqlite3_limit(store->db, SQLITE_LIMIT_ATTACHED, 0);
 	sqlite3_busy_timeout(store->db, STORE_BUSY_MS);
 	/* FULL: a commit has reached the disk. With one a second that is cheap, and a power cut takes no block back. */
@@ -147,39 +37,163 @@ int store_sql_settle(struct store *store)
 			    NULL, NULL, NULL);
 }
 
-/* All in one transaction, so that a file is either empty or whole. */
-int store_sql_create(struct store *store)
-{
-	char numbers[128];
-	int result = store_can_write(store) ? SQLITE_OK : SQLITE_READONLY;
-
-	snprintf(numbers, sizeof(numbers), "PRAGMA application_id = %d; PRAGMA user_version = %d; COMMIT",
-		 STORE_APPLICATION_ID, STORE_FORMAT);
-	if (result == SQLITE_OK)
-		result = sqlite3_exec(store->db, "BEGIN IMMEDIATE", NULL, NULL, NULL);
-	if (result == SQLITE_OK)
-		result = sqlite3_exec(store->db, schema, NULL, NULL, NULL);
-	if (result == SQLITE_OK)
-		result = sqlite3_exec(store->db, numbers, NULL, NULL, NULL);
-	if (result != SQLITE_OK && !sqlite3_get_autocommit(store->db))
-		sqlite3_exec(store->db, "ROLLBACK", NULL, NULL, NULL);
-	return result;
-}
-
-int store_sql_prepare(struct store *store)
-{
-	int result = SQLITE_OK;
-
-	for (size_t i = 0; result == SQLITE_OK && i < STORE_STATEMENT_COUNT; i++)
-		result = sqlite3_prepare_v3(store->db, statements[i], -1, SQLITE_PREPARE_PERSISTENT,
-					    &store->statements[i], NULL);
-	return result;
-}
-
-void store_sql_finish(struct store *store)
+void store_finish(struct store *store)
 {
 	for (size_t i = 0; i < STORE_STATEMENT_COUNT; i++) {
 		sqlite3_finalize(store->statements[i]);
 		store->statements[i] = NULL;
 	}
+}
+
+struct store_binder store_bind(struct store *store, enum store_statement which)
+{
+	sqlite3_reset(store->statements[which]);
+	return (struct store_binder){ .statement = store->statements[which] };
+}
+
+void store_bind_int(struct store_binder *binder, int64_t value)
+{
+	sqlite3_bind_int64(binder->statement, ++binder->next, value);
+}
+
+void store_bind_text(struct store_binder *binder, const char *text)
+{
+	sqlite3_bind_text(binder->statement, ++binder->next, text, -1, SQLITE_STATIC);
+}
+
+void store_bind_blob(struct store_binder *binder, const void *data, size_t len)
+{
+	sqlite3_bind_blob(binder->statement, ++binder->next, data, (int)len, SQLITE_STATIC);
+}
+
+void store_bind_source(struct store_binder *binder, const struct prefix *source, struct store_source_text *buffer)
+{
+	bool none = source->len == 0;
+
+	store_bind_text(binder, none ? "" : prefix_format(source, buffer->text));
+	/* A pointer and no length: an empty blob, not NULL. */
+	store_bind_blob(binder, source->addr.b, none ? 0 : sizeof(source->addr.b));
+	store_bind_int(binder, source->len);
+}
+
+int store_run(struct store_binder *binder)
+{
+	int result;
+
+	do {
+		result = sqlite3_step(binder->statement);
+	} while (result == SQLITE_ROW);
+	sqlite3_reset(binder->statement);
+	return result == SQLITE_DONE ? SQLITE_OK : result;
+}
+
+int store_number(struct store_binder *query, int64_t *out)
+{
+	int result = sqlite3_step(query->statement);
+
+	if (result == SQLITE_ROW)
+		*out = sqlite3_column_int64(query->statement, 0);
+	sqlite3_reset(query->statement);
+	return result == SQLITE_ROW ? SQLITE_OK : result;
+}
+
+int store_ask_number(struct store *store, const char *sql, int64_t *out)
+{
+	struct store_binder query = { .next = 0 };
+	int result = sqlite3_prepare_v2(store->db, sql, -1, &query.statement, NULL);
+
+	if (result == SQLITE_OK)
+		result = store_number(&query, out);
+	sqlite3_finalize(query.statement);
+	return result == SQLITE_DONE ? SQLITE_CORRUPT : result;
+}
+
+int store_run_plain(struct store *store, enum store_statement which)
+{
+	struct store_binder binder = store_bind(store, which);
+
+	return store_run(&binder);
+}
+
+int64_t store_row_int(struct store_row *row, int64_t min, int64_t max)
+{
+	int column = row->next++;
+	int64_t value = sqlite3_column_int64(row->statement, column);
+
+	if (sqlite3_column_type(row->statement, column) == SQLITE_INTEGER && value >= min && value <= max)
+		return value;
+	row->bad = true;
+	return min;
+}
+
+const void *store_row_blob(struct store_row *row, size_t *len)
+{
+	int column = row->next++;
+	const void *data = sqlite3_column_blob(row->statement, column);
+
+	*len = data ? (size_t)sqlite3_column_bytes(row->statement, column) : 0;
+	return data;
+}
+
+void store_row_text(struct store_row *row, char *out, size_t size)
+{
+	int column = row->next++;
+	const unsigned char *text = sqlite3_column_text(row->statement, column);
+	size_t len = text ? (size_t)sqlite3_column_bytes(row->statement, column) : 0;
+
+	memset(out, 0, size);
+	if (!text || len >= size) {
+		row->bad = true;
+		return;
+	}
+	for (size_t i = 0; i < len; i++) {
+		if (text[i] < 0x20 || text[i] > 0x7e)
+			row->bad = true;
+	}
+	if (!row->bad)
+		memcpy(out, text, len);
+}
+
+uint8_t store_row_name(struct store_row *row, const char *(*name)(unsigned), unsigned count)
+{
+	char text[16];
+
+	store_row_text(row, text, sizeof(text));
+	for (unsigned i = 0; i < count; i++)
+		if (strcmp(name(i), text) == 0)
+			return (uint8_t)i;
+	row->bad = true;
+	return 0;
+}
+
+struct prefix store_row_source(struct store_row *row)
+{
+	struct prefix source = { .len = 0 };
+	size_t len;
+	const void *key = store_row_blob(row, &len);
+
+	if (len == sizeof(source.addr.b))
+		memcpy(source.addr.b, key, len);
+	else if (len != 0)
+		row->bad = true;
+	source.len = (uint8_t)store_row_int(row, 0, 128);
+	/* A source has a key, and no source has none. */
+	if (!prefix_is_valid(&source) || (source.len == 0) != (len == 0))
+		row->bad = true;
+	return source;
+}
+
+const char *store_type_name(unsigned type)
+{
+	return event_type_name((enum event_type)type);
+}
+
+const char *store_grade_name(unsigned grade)
+{
+	return grade_name((enum grade)grade);
+}
+
+const char *store_tool_name(unsigned tool)
+{
+	return evidence_tool_name((enum evidence_tool)tool);
 }

@@ -119,36 +119,33 @@ static void sender_added(struct sender *sender)
 		sender_flush(sender);
 }
 
-static void send_block(void *context, const struct block_view *block)
+static void send_block(void *context, const void *item)
 {
 	struct sender *sender = context;
 
-	sender->page.blocks.items[sender->count] = *block;
+	sender->page.blocks.items[sender->count] = *(const struct block_view *)item;
 	sender_added(sender);
 }
 
-static void send_source(void *context, const struct source_view *source)
+static void send_source(void *context, const void *item)
 {
 	struct sender *sender = context;
 
-	sender->page.sources.items[sender->count] = *source;
+	sender->page.sources.items[sender->count] = *(const struct source_view *)item;
 	sender_added(sender);
 }
 
-static void send_served(void *context, const struct store_served *served)
+static void send_served(void *context, const void *item)
 {
 	struct sender *sender = context;
 
-	sender->page.served.items[sender->count] = (struct served_view){
-		.last_ms = served->last_ms,
-		.port = served->port,
-		.protocol = served->protocol,
-	};
+	sender->page.served.items[sender->count] = *(const struct served_view *)item;
 	sender_added(sender);
 }
 
-static void send_customer(void *context, const struct store_customer *customer)
+static void send_customer(void *context, const void *item)
 {
+	const struct store_customer *customer = item;
 	struct sender *sender = context;
 
 	sender->page.customers.items[sender->count] = (struct nft_customer){
@@ -170,13 +167,13 @@ void memory_restore(struct memory *memory, int sentry_fd, int64_t now_ms)
 	sender->fd = sentry_fd;
 	sender->now_ms = now_ms;
 	sender_begin(sender, WIRE_MEMORY_SOURCES, WIRE_SOURCE_BATCH);
-	store_each_source(memory->store, send_source, sender);
+	store_restore(memory->store, STORE_SOURCES, now_ms, send_source, sender);
 	sender_begin(sender, WIRE_MEMORY_BLOCKS, WIRE_BLOCK_BATCH);
-	store_each_block(memory->store, now_ms, send_block, sender);
+	store_restore(memory->store, STORE_BLOCKS, now_ms, send_block, sender);
 	sender_begin(sender, WIRE_MEMORY_SERVED, WIRE_SERVED_BATCH);
-	store_each_served(memory->store, send_served, sender);
+	store_restore(memory->store, STORE_SERVED, now_ms, send_served, sender);
 	sender_begin(sender, WIRE_MEMORY_CUSTOMERS, WIRE_CUSTOMER_BATCH);
-	store_each_customer(memory->store, now_ms, send_customer, sender);
+	store_restore(memory->store, STORE_CUSTOMERS, now_ms, send_customer, sender);
 	sender_flush(sender);
 	if (!sender->error)
 		sender->error = wire_send_patiently(sentry_fd, WIRE_MEMORY_END, &nothing, MEMORY_PATIENCE_MS);
@@ -205,26 +202,23 @@ static void save_page(struct memory *memory, const struct wire_message *message,
 	switch ((enum wire_type)message->header.type) {
 	case WIRE_MEMORY_BLOCKS:
 		for (uint32_t i = 0; memory->phase == PHASE_BLOCKS && i < count && i < WIRE_BLOCK_BATCH; i++)
-			store_save_block(memory->store, &message->body.blocks.items[i]);
+			store_save(memory->store, STORE_BLOCKS, &message->body.blocks.items[i]);
 		break;
 	case WIRE_MEMORY_SOURCES:
 		for (uint32_t i = 0; i < count && i < WIRE_SOURCE_BATCH; i++)
-			store_save_source(memory->store, &message->body.sources.items[i]);
+			store_save(memory->store, STORE_SOURCES, &message->body.sources.items[i]);
 		break;
 	case WIRE_MEMORY_SERVED:
-		for (uint32_t i = 0; i < count && i < WIRE_SERVED_BATCH; i++) {
-			const struct served_view *item = &message->body.served.items[i];
-
-			store_save_served(memory->store,
-					  &(struct store_served){ item->last_ms, item->port, item->protocol });
-		}
+		for (uint32_t i = 0; i < count && i < WIRE_SERVED_BATCH; i++)
+			store_save(memory->store, STORE_SERVED, &message->body.served.items[i]);
 		break;
 	default:
 		for (uint32_t i = 0; i < count && i < WIRE_CUSTOMER_BATCH; i++) {
 			const struct nft_customer *item = &message->body.customers.items[i];
 
-			store_save_customer(memory->store, &(struct store_customer){ item->addr, now_ms + item->left_ms,
-										     item->port, item->protocol });
+			store_save(memory->store, STORE_CUSTOMERS,
+				   &(struct store_customer){ item->addr, now_ms + item->left_ms, item->port,
+							     item->protocol });
 		}
 		break;
 	}

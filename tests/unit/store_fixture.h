@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What the tests of the store share: a directory of their own each, events and state to put in, and hands of
- * another program.
+ * What the tests of the store share: a directory for each test, events and state to put in, and what another program
+ * would do to the file.
  */
-#ifndef PICKET_TEST_STORE_ROOM_H
-#define PICKET_TEST_STORE_ROOM_H
+#ifndef PICKET_TEST_STORE_FIXTURE_H
+#define PICKET_TEST_STORE_FIXTURE_H
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -174,38 +174,18 @@ struct blocks {
 	struct block_view views[64];
 };
 
-static inline void take_block(void *context, const struct block_view *block)
+static inline void take_block(void *context, const void *block)
 {
 	struct blocks *blocks = context;
 
 	assert_true(blocks->count < 64);
-	blocks->views[blocks->count++] = *block;
+	blocks->views[blocks->count++] = *(const struct block_view *)block;
 }
 
-static inline void count_row(void *context, const void *row)
+static inline void count_item(void *context, const void *item)
 {
-	(void)row;
+	(void)item;
 	++*(size_t *)context;
-}
-
-static inline void count_source(void *context, const struct source_view *source)
-{
-	count_row(context, source);
-}
-
-static inline void count_served(void *context, const struct store_served *served)
-{
-	count_row(context, served);
-}
-
-static inline void count_customer(void *context, const struct store_customer *customer)
-{
-	count_row(context, customer);
-}
-
-static inline void count_block(void *context, const struct block_view *block)
-{
-	count_row(context, block);
 }
 
 static inline struct source_view some_source(const char *text)
@@ -239,7 +219,7 @@ static inline struct source_view some_source(const char *text)
 
 static inline void save(struct store *store, size_t sources, bool to_the_end)
 {
-	const struct store_served served = { .last_ms = NOW_MS, .port = 443, .protocol = 6 };
+	const struct served_view served = { .last_ms = NOW_MS, .port = 443, .protocol = 6 };
 	const struct store_customer customer = {
 		.addr = prefix("203.0.113.5").addr,
 		.until_ms = NOW_MS + 1000,
@@ -250,9 +230,9 @@ static inline void save(struct store *store, size_t sources, bool to_the_end)
 
 	store_save_begin(store);
 	for (size_t i = 0; i < sources; i++)
-		store_save_source(store, &source);
-	store_save_served(store, &served);
-	store_save_customer(store, &customer);
+		store_save(store, STORE_SOURCES, &source);
+	store_save(store, STORE_SERVED, &served);
+	store_save(store, STORE_CUSTOMERS, &customer);
 	if (to_the_end)
 		store_save_end(store);
 }
