@@ -198,7 +198,7 @@ static void list_options(struct writer *w, const cfg_t *cfg)
 }
 
 /* libconfuse's own words, which the program never has translated, and ours. */
-static void take_error(cfg_t *cfg, const char *format, va_list args)
+__attribute__((format(printf, 2, 0))) static void take_error(cfg_t *cfg, const char *format, va_list args)
 {
 	struct config_reader *reader = reader_of(cfg);
 	char told[256], name[sizeof(reader->stopped_word)] = "", words[512];

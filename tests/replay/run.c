@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * run [--report] FILE...: plays scenarios against the engine.  Prints PASS or FAIL for each, with the line of every
- * expectation that did not hold; exit 1 when one failed, 2 when nothing could be run. --report prints instead what
- * each
- * source came to and how far that is from the thresholds: the table that weights are chosen from.
+ * expectation that did not hold; exit 1 when one failed, 2 when nothing could be run.  --report prints instead what
+ * each source came to and how far that is from the thresholds: the table that weights are chosen from.
  */
 #include <stdio.h>
 #include <string.h>

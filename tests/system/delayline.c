@@ -2,8 +2,7 @@
 /*
  * A delay line: what comes in on one interface leaves by another a fixed time later, and the other way round.
  * The laboratory needs it because over a bare veth a scan of a thousand ports is over before any reaction from user
- * space
- * could count, and netem is not in every kernel.
+ * space could count, and netem is not in every kernel.
  *
  *     delayline IFACE IFACE MICROSECONDS
  *

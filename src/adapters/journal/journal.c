@@ -190,7 +190,8 @@ static void put(struct journal *journal, int priority, const char *text, struct 
 	put_line(journal, priority, line, fields);
 }
 
-static void log_text(struct journal *journal, int priority, const char *format, va_list args, const char *error)
+__attribute__((format(printf, 3, 0))) static void log_text(struct journal *journal, int priority, const char *format,
+							   va_list args, const char *error)
 {
 	char text[LINE_MAX_BYTES];
 	int len;

@@ -180,7 +180,7 @@ static int allow_with_arguments(scmp_filter_ctx filter, const struct profile *pr
 	}
 	for (size_t i = 0; result == 0 && i < profile->family_count; i++)
 		result = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1,
-					  SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)profile->families[i]));
+					  SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)profile->families[i], 0));
 	/* Other families get an error, not the end: libraries probe. */
 	for (int family = 0; result == 0 && family < AF_MAX; family++) {
 		bool known = false;
@@ -188,7 +188,7 @@ static int allow_with_arguments(scmp_filter_ctx filter, const struct profile *pr
 			known |= profile->families[i] == family;
 		if (!known)
 			result = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EAFNOSUPPORT), SCMP_SYS(socket), 1,
-						  SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)family));
+						  SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)family, 0));
 	}
 	return result;
 }

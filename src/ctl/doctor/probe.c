@@ -148,8 +148,8 @@ static void tell_answer(const struct pursuit *pursuit, bool trapped)
 static enum ctl_exit conclude(const struct pursuit *pursuit)
 {
 	static const char *const reasons[] = {
-		"no rule of picket's queued it: is it paused, is the interface guarded, does another rule drop it "
-		"first?",
+		("no rule of picket's queued it: is it paused, is the interface guarded, does another rule drop it "
+		 "first?"),
 		"a rule queued it and nobody read it: the sentry hangs (systemctl restart picket)",
 		"it was read and weighed nothing: the mode, the allow list or protect_auto say why (picketctl explain)",
 	};
