@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The configuration as the supervisor sends it: taken whole or not at all. The first one brings the sentry to life;
- * a later one
- * loses no score and no block.
+ * The configuration as the supervisor sends it: in force as a whole or not at all.  The first one brings the sentry to
+ * life; a later one loses no score and no block.
  */
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -42,51 +42,99 @@ static int trap_reopen(struct sentry *sentry)
 	if (sentry->trap)
 		trap_close(sentry->trap);
 	sentry->trap = trap;
-	sentry->rules.trap_port_v4 = ports[0];
-	sentry->rules.trap_port_v6 = ports[1];
-	sentry->rules.trap_udp_v4 = ports[2];
-	sentry->rules.trap_udp_v6 = ports[3];
+	enforcer_set_trap_ports(sentry->enforcer, ports);
 	return 0;
 }
 
-/* The rules as loaded are the configured ones, with what only the running sentry knows kept. */
-static void take_rules(struct sentry *sentry)
+/* An allow entry frees all the blocks that it covers, before the packets of the next turn. */
+static void allow_configured(struct sentry *sentry, const struct prefix *item)
 {
-	struct nft_rules had = sentry->rules;
+	uint32_t cursor = 0;
 
-	sentry->rules = sentry->config.rules;
-	sentry->rules.queue = had.queue ? had.queue : sentry->config.rules.queue;
-	sentry->rules.trap_port_v4 = had.trap_port_v4;
-	sentry->rules.trap_port_v6 = had.trap_port_v6;
-	sentry->rules.trap_udp_v4 = had.trap_udp_v4;
-	sentry->rules.trap_udp_v6 = had.trap_udp_v6;
-	if (sentry->config.rules.interface_count == 0) {
-		memcpy(sentry->rules.interfaces, had.interfaces, sizeof(had.interfaces));
-		sentry->rules.interface_count = had.interface_count;
-	}
+	engine_allow(sentry->engine, item, 0, ALLOW_CONFIG, sentry->now_ms, &sentry->actions);
+	if (sentry->actions.count == 0)
+		return;
+	do {
+		sentry_act(sentry);
+		cursor = engine_unblock_within(sentry->engine, item, "allowed", cursor, sentry->now_ms,
+					       &sentry->actions);
+	} while (cursor != 0);
+	sentry_act(sentry);
 }
 
-/* The first configuration: engine, table, traps, the world, and only then the rules. */
-static int begin(struct sentry *sentry)
+/* Only the difference: a reload of a long list beside many blocks must not hold up a packet. */
+static void configure_allow(struct sentry *sentry)
 {
+	struct prefix *had = calloc(ENGINE_ALLOW_MAX, sizeof(*had));
+	struct prefix *next = sentry->next_allow;
+	size_t count;
+
+	if (!had)
+		return;
+	enforcer_allow_sort(next, sentry->next_allow_count);
+	count = enforcer_allow_list(sentry->engine, ALLOW_CONFIG, had, ENGINE_ALLOW_MAX);
+	for (size_t i = 0; i < count; i++)
+		if (!enforcer_allow_has(next, sentry->next_allow_count, &had[i]))
+			engine_disallow(sentry->engine, &had[i]);
+	for (size_t i = 0; i < sentry->next_allow_count; i++)
+		if (!enforcer_allow_has(had, count, &next[i]))
+			allow_configured(sentry, &next[i]);
+	free(had);
+}
+
+static enum nft_mode mode_of(const struct engine_config *config)
+{
+	return config->observe ? NFT_OBSERVE : NFT_BLOCK;
+}
+
+static void configure_rules(struct sentry *sentry)
+{
+	sentry->config.rules.mode = mode_of(&sentry->config.engine);
+	enforcer_configure(sentry->enforcer, &sentry->config.rules);
+}
+
+int sentry_set_mode(struct sentry *sentry, enum nft_mode mode)
+{
+	sentry->config.engine.observe = mode == NFT_OBSERVE;
+	engine_configure(sentry->engine, &sentry->config.engine);
+	return enforcer_set_mode(sentry->enforcer, mode, sentry->now_ms);
+}
+
+/* The engine and the kernel side, both or none. */
+static int open_engine(struct sentry *sentry)
+{
+	struct enforcer_listener listener = sentry_listener(sentry);
+	struct engine *engine;
 	struct hash_key key;
 	int error;
 
 	if (getentropy(&key, sizeof(key)) < 0)
 		return -errno;
-	sentry->engine = engine_new(&sentry->config.engine, &key, sentry_now_ms(sentry));
-	if (!sentry->engine)
+	engine = engine_new(&sentry->config.engine, &key, sentry->now_ms);
+	if (!engine)
 		return -ENOMEM;
-	error = nft_open(sentry->config.table, &sentry->nft);
+	error = enforcer_open(sentry->config.table, engine, &listener, &sentry->enforcer);
+	if (error)
+		engine_free(engine);
+	else
+		sentry->engine = engine;
+	return error;
+}
+
+/* The first configuration: engine, traps, the world, and only then the rules. */
+static int begin(struct sentry *sentry)
+{
+	int error = open_engine(sentry);
+
 	if (!error)
 		error = trap_reopen(sentry);
 	if (error)
 		return error;
-	take_rules(sentry);
-	sentry_allow_configure(sentry);
+	configure_rules(sentry);
+	configure_allow(sentry);
 	/* Before the table is there: what is protected and served must be known when the first packet is judged. */
 	sentry_world_listeners(sentry);
-	error = sentry_rules_load(sentry);
+	error = enforcer_load(sentry->enforcer, sentry->now_ms);
 	if (error)
 		return error;
 	sentry_world_routes(sentry);
@@ -103,11 +151,11 @@ static int change(struct sentry *sentry, const struct wire_config *had)
 	if (error)
 		return error;
 	engine_configure(sentry->engine, &sentry->config.engine);
-	take_rules(sentry);
-	sentry_allow_configure(sentry);
-	sentry_allow_sync(sentry);
+	configure_rules(sentry);
+	configure_allow(sentry);
+	enforcer_allow_sync(sentry->enforcer);
 	sentry->routes_stale = true;
-	return sentry_rules_apply(sentry);
+	return enforcer_apply(sentry->enforcer, sentry->now_ms);
 }
 
 static void config_end(struct sentry *sentry, uint32_t id)
@@ -133,7 +181,7 @@ static void config_end(struct sentry *sentry, uint32_t id)
 	if (error && first)
 		event_base_loopbreak(sentry->base);
 	else if (first)
-		sentry->ready_by_ms = sentry_now_ms(sentry) + SENTRY_MEMORY_MS;
+		sentry->ready_by_ms = sentry->now_ms + SENTRY_RESTORE_MS;
 }
 
 static bool config_is_valid(const struct wire_config *config)

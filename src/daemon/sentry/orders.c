@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Questions and orders from the keeper, which holds the control socket and no privilege: every field is checked here.
- * A question is answered with one page; whoever wants more asks on with the cursor, so that no answer holds up the
- * queue.
+ * A question is answered with one page, and with the cursor for the next, so that no answer holds up the queue; an
+ * order that ends many blocks goes on in the turns to come.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -11,7 +11,7 @@
 #include "duration.h"
 #include "internal.h"
 
-#define SLICE 50 /* calls of the engine, each of which lifts some twenty blocks, in one turn */
+#define SLICE 50 /* calls of the engine in one turn, each of which lifts some twenty blocks */
 
 static void reply(struct sentry *sentry, enum wire_type type, uint32_t id, const void *body)
 {
@@ -35,42 +35,88 @@ static void copy_ranges(struct port_range out[WIRE_RANGES_MAX], const struct por
 	memcpy(out, ports, (count < WIRE_RANGES_MAX ? count : WIRE_RANGES_MAX) * sizeof(*ports));
 }
 
+static void fill_rules(struct wire_status *status, const struct nft_rules *rules)
+{
+	status->mode = rules->mode;
+	status->interface_count = (uint32_t)rules->interface_count;
+	memcpy(status->interfaces, rules->interfaces, sizeof(status->interfaces));
+	status->traps_tcp = ports_total(rules->trap_tcp, rules->trap_tcp_count);
+	status->traps_udp = ports_total(rules->trap_udp, rules->trap_udp_count);
+	copy_ranges(status->trap_tcp, rules->trap_tcp, rules->trap_tcp_count);
+	copy_ranges(status->trap_udp, rules->trap_udp, rules->trap_udp_count);
+	status->queue_number = rules->queue;
+}
+
 static void ask_status(struct sentry *sentry, uint32_t id)
 {
 	struct wire_status *status = &sentry->out.body.status;
+	struct enforcer_status kernel;
 	uint64_t queued, read;
 
 	memset(status, 0, sizeof(*status));
 	engine_status(sentry->engine, &status->engine);
 	nfqueue_read_stats(sentry->start->queue, &status->queue);
-	nft_read_counters(sentry->nft, &status->kernel);
+	enforcer_read_status(sentry->enforcer, &kernel);
+	fill_rules(status, enforcer_rules(sentry->enforcer));
+	status->kernel = kernel.counters;
+	status->kernel_refused = kernel.refused;
+	status->paused_until_ms = kernel.paused_until_ms;
+	status->native_queue = kernel.native_queue;
+	status->healing = kernel.failing;
 	if (sentry->trap)
 		trap_read_stats(sentry->trap, &status->trap);
 	memcpy(status->rejected, sentry->rejected, sizeof(status->rejected));
 	status->events_lost = sentry->events_lost;
-	status->kernel_refused = sentry->kernel_refused;
 	queued = status->kernel.queued_closed + status->kernel.queued_served + status->kernel.queued_trapped -
 		 sentry->queued_before_load;
 	read = status->queue.packets - sentry->packets_before_load;
 	status->fail_open = queued > read ? queued - read : 0;
-	status->started_ms = sentry->started_ms;
-	status->now_ms = sentry_now_ms(sentry);
-	status->paused_until_ms = sentry->paused_until_ms;
-	status->mode = sentry->rules.mode;
-	status->native_queue = nft_queue_is_native(sentry->nft);
-	status->interface_count = (uint32_t)sentry->rules.interface_count;
-	memcpy(status->interfaces, sentry->rules.interfaces, sizeof(status->interfaces));
-	status->traps_tcp = ports_total(sentry->rules.trap_tcp, sentry->rules.trap_tcp_count);
-	status->traps_udp = ports_total(sentry->rules.trap_udp, sentry->rules.trap_udp_count);
-	copy_ranges(status->trap_tcp, sentry->rules.trap_tcp, sentry->rules.trap_tcp_count);
-	copy_ranges(status->trap_udp, sentry->rules.trap_udp, sentry->rules.trap_udp_count);
+	status->started_ms = sentry->wall_start_ms;
+	status->now_ms = sentry->now_ms;
 	memcpy(status->table, sentry->config.table, sizeof(status->table));
-	status->queue_number = sentry->rules.queue;
-	status->healing = sentry->heal_failed;
 	status->probe_packets = sentry->probe_packets;
 	status->judging = sentry->judging;
 	status->deciding = sentry->deciding;
 	reply(sentry, WIRE_STATUS, id, status);
+}
+
+/* Every page begins with `next` and `count`. */
+_Static_assert(offsetof(struct wire_blocks, count) == offsetof(struct wire_sources, count) &&
+		       offsetof(struct wire_blocks, count) == offsetof(struct wire_allows, count) &&
+		       offsetof(struct wire_blocks, count) == offsetof(struct wire_protects, count) &&
+		       offsetof(struct wire_blocks, count) == offsetof(struct wire_served, count),
+	       "pages begin alike");
+
+uint32_t sentry_page(struct sentry *sentry, enum wire_type type, uint32_t cursor)
+{
+	const struct engine *engine = sentry->engine;
+	struct wire_blocks *blocks = &sentry->out.body.blocks;
+	uint32_t next = 0;
+	size_t count = 0;
+
+	memset(&sentry->out.body, 0, wire_body_len(type));
+	switch (type) {
+	case WIRE_BLOCKS:
+	case WIRE_MEMORY_BLOCKS: next = engine_blocks(engine, cursor, blocks->items, WIRE_BLOCK_BATCH, &count); break;
+	case WIRE_SOURCES:
+	case WIRE_MEMORY_SOURCES:
+		next = engine_sources(engine, cursor, sentry->now_ms, sentry->out.body.sources.items, WIRE_SOURCE_BATCH,
+				      &count);
+		break;
+	case WIRE_ALLOWS:
+		next = engine_allows(engine, cursor, sentry->out.body.allows.items, WIRE_ALLOW_BATCH, &count);
+		break;
+	case WIRE_PROTECTS:
+		next = engine_protects(engine, cursor, sentry->out.body.protects.items, WIRE_PROTECT_BATCH, &count);
+		break;
+	case WIRE_MEMORY_SERVED:
+		next = engine_services(engine, cursor, sentry->out.body.served.items, WIRE_SERVED_BATCH, &count);
+		break;
+	default: return 0; /* no page: empty */
+	}
+	blocks->next = next;
+	blocks->count = (uint32_t)count;
+	return next;
 }
 
 static void ask_page(struct sentry *sentry, uint32_t id, enum wire_type answer, uint32_t cursor)
@@ -84,7 +130,7 @@ static void ask_explain(struct sentry *sentry, uint32_t id, const struct wire_or
 	struct explain_view *explain = &sentry->out.body.explain;
 
 	memset(explain, 0, sizeof(*explain));
-	engine_explain(sentry->engine, &order->source.addr, sentry_now_ms(sentry), explain);
+	engine_explain(sentry->engine, &order->source.addr, sentry->now_ms, explain);
 	reply(sentry, WIRE_EXPLAIN, id, explain);
 }
 
@@ -93,120 +139,179 @@ static void ask_explain(struct sentry *sentry, uint32_t id, const struct wire_or
 static void order_block(struct sentry *sentry, uint32_t id, const struct wire_order *order)
 {
 	enum engine_result code = engine_block(sentry->engine, &order->source, order->duration_ms, order->force != 0,
-					       order->reason, sentry_now_ms(sentry), &sentry->actions);
-	int error = code == ENGINE_OK ? sentry_act_first_error(sentry) : 0;
+					       order->reason, sentry->now_ms, &sentry->actions);
+	int error = code == ENGINE_OK ? sentry_act(sentry).error : 0;
+	enum nft_mode mode = enforcer_mode(sentry->enforcer);
 	const char *text = "";
 
 	if (error == -EEXIST)
 		text = "it overlaps a range that is blocked already: unblock that first";
 	else if (error)
 		text = "the kernel refused it";
-	else if (code == ENGINE_OK && sentry->rules.mode == NFT_OBSERVE)
+	else if (code == ENGINE_OK && mode == NFT_OBSERVE)
 		text = "observe mode: it takes effect when the mode is block";
-	else if (code == ENGINE_OK && sentry->rules.mode == NFT_PAUSED)
+	else if (code == ENGINE_OK && mode == NFT_PAUSED)
 		text = "paused: it takes effect on resume";
 	result(sentry, id, code, error, 1, text);
 }
 
-/* The kernel first, all at once; the engine and the history follow in slices, so that no packet waits. */
-static void unblock_slice(struct sentry *sentry)
+static struct acted acted_sum(struct acted a, struct acted b)
 {
-	for (unsigned i = 0; i < SLICE && sentry->unblocking_all; i++) {
-		sentry->unblocking_all = engine_unblock_within(sentry->engine, NULL, "", 0, sentry_now_ms(sentry),
-							       &sentry->actions) != 0;
-		sentry_act_tell(sentry);
-	}
+	return (struct acted){ a.error ? a.error : b.error, a.lifted + b.lifted, a.kept + b.kept };
 }
 
+static struct acted lift_slice(struct sentry *sentry, struct sentry_lift *lift)
+{
+	struct acted sum = { 0 };
+
+	for (unsigned i = 0; i < SLICE; i++) {
+		lift->cursor = engine_unblock_within(sentry->engine, lift->all ? NULL : &lift->within, lift->text,
+						     lift->cursor, sentry->now_ms, &sentry->actions);
+		sum = acted_sum(sum, sentry_act(sentry));
+		if (lift->cursor == 0)
+			break;
+	}
+	return sum;
+}
+
+/* How many blocks the lift has still to do with. */
+static uint32_t count_left(struct sentry *sentry, const struct sentry_lift *lift)
+{
+	struct block_view page[WIRE_BLOCK_BATCH];
+	uint32_t cursor = lift->cursor, left = 0;
+	size_t count;
+
+	while (cursor != 0) {
+		cursor = engine_blocks(sentry->engine, cursor, page, WIRE_BLOCK_BATCH, &count);
+		for (size_t i = 0; i < count; i++)
+			left += lift->all || prefix_covers(&lift->within, &page[i].source);
+	}
+	return left;
+}
+
+static struct acted lift_blocks(struct sentry *sentry, const struct prefix *within, const char *text, uint32_t *left)
+{
+	struct sentry_lift lift = { .all = !within, .text = text };
+	struct acted acted;
+
+	if (within)
+		lift.within = *within;
+	acted = lift_slice(sentry, &lift);
+	*left = count_left(sentry, &lift);
+	if (*left)
+		sentry->lifts[sentry->lift_count++] = lift;
+	return acted;
+}
+
+void sentry_lift_tick(struct sentry *sentry)
+{
+	if (sentry->lift_count == 0)
+		return;
+	lift_slice(sentry, &sentry->lifts[0]);
+	if (sentry->lifts[0].cursor == 0)
+		memmove(&sentry->lifts[0], &sentry->lifts[1], --sentry->lift_count * sizeof(sentry->lifts[0]));
+}
+
+/* Is there room for an order that may take more than one turn?  If not, it is refused. */
+static bool may_lift(struct sentry *sentry, uint32_t id)
+{
+	if (sentry->lift_count < SENTRY_LIFTS_MAX)
+		return true;
+	result(sentry, id, ENGINE_FULL, 0, 0, "many blocks are being lifted already: try again");
+	return false;
+}
+
+/* The kernel first, all at once; engine and history follow in slices. */
 static void order_unblock_all(struct sentry *sentry, uint32_t id)
 {
-	struct engine_status status;
+	struct acted acted;
+	uint32_t left;
 	int error;
 
-	engine_status(sentry->engine, &status);
-	error = nft_flush(sentry->nft, NFT_SOFT);
-	if (!error)
-		error = nft_flush(sentry->nft, NFT_HARD);
-	if (error && error != -ENOENT) {
+	if (!may_lift(sentry, id))
+		return;
+	error = enforcer_flush(sentry->enforcer, sentry->now_ms);
+	if (error) {
 		result(sentry, id, ENGINE_OK, error, 0, "the kernel did not let them go");
 		return;
 	}
-	sentry->unblocking_all = true;
-	unblock_slice(sentry);
-	result(sentry, id, ENGINE_OK, 0, status.blocks + status.bans + status.manuals, "");
+	acted = lift_blocks(sentry, NULL, "", &left);
+	result(sentry, id, ENGINE_OK, acted.error, acted.lifted + left,
+	       acted.error ? "the kernel did not let all of them go" : "");
 }
 
-/* A wider block may stand around it; whoever wants it open must know which. */
+/* A wider block may stand around it: an admin who wants it open must know which. */
 static void still_covered(struct sentry *sentry, const struct prefix *source, enum engine_result code,
 			  char text[WIRE_TEXT_MAX])
 {
 	struct explain_view view;
 	char name[PREFIX_TEXT_MAX];
 
-	text[0] = '\0';
-	engine_explain(sentry->engine, &source->addr, sentry_now_ms(sentry), &view);
+	engine_explain(sentry->engine, &source->addr, sentry->now_ms, &view);
 	if (view.block.grade != GRADE_NONE && prefix_covers(&view.block.source, source))
 		snprintf(text, WIRE_TEXT_MAX, "%s %s, which is blocked: unblock that, or allow the address",
 			 code == ENGINE_OK ? "it still lies in" : "it is blocked only as a part of",
 			 prefix_format(&view.block.source, name));
 }
 
-static void order_unblock(struct sentry *sentry, uint32_t id, const struct wire_order *order)
+/* What an admin must know of blocks that should be over. */
+static void tell_lifted(const struct acted *acted, uint32_t left, char text[WIRE_TEXT_MAX])
 {
-	char text[WIRE_TEXT_MAX];
-	enum engine_result code =
-		engine_unblock(sentry->engine, &order->source, sentry_now_ms(sentry), &sentry->actions);
-
-	sentry_act(sentry);
-	still_covered(sentry, &order->source, code, text);
-	result(sentry, id, code, 0, code == ENGINE_OK, text);
+	if (acted->kept)
+		snprintf(text, WIRE_TEXT_MAX,
+			 "the kernel did not let go of %u of %u blocks and is asked again each second", acted->kept,
+			 acted->kept + acted->lifted + left);
+	else if (left)
+		snprintf(text, WIRE_TEXT_MAX, "more blocks in it are being lifted");
 }
 
-/* How many were freed; sets allowing_more when there are more than one turn takes. */
-static uint32_t allow_slice(struct sentry *sentry, enum engine_result *code)
+static void order_unblock(struct sentry *sentry, uint32_t id, const struct wire_order *order)
 {
-	uint32_t freed = 0;
+	char text[WIRE_TEXT_MAX] = "";
+	enum engine_result code;
+	struct acted acted;
+	uint32_t left = 0;
+	bool inside;
 
-	for (unsigned i = 0; i < SLICE; i++) {
-		*code = engine_allow(sentry->engine, &sentry->allowing, sentry->allowing_until_ms, ALLOW_ADMIN,
-				     sentry_now_ms(sentry), &sentry->actions);
-		sentry->allowing_more = *code == ENGINE_OK && sentry->actions.count > 0;
-		if (!sentry->allowing_more)
-			break;
-		for (size_t n = 0; n < sentry->actions.count; n++)
-			freed += sentry->actions.items[n].type == ACTION_EVENT;
-		sentry_act(sentry);
-	}
-	return freed;
+	if (!may_lift(sentry, id))
+		return;
+	code = engine_unblock(sentry->engine, &order->source, sentry->now_ms, &sentry->actions);
+	/* A net that is not blocked itself: what is blocked inside it is meant, of which one call lifts a part. */
+	inside = code == ENGINE_OK && !prefix_equal(&sentry->actions.items[0].source, &order->source) &&
+		 prefix_covers(&order->source, &sentry->actions.items[0].source);
+	acted = sentry_act(sentry);
+	if (inside)
+		acted = acted_sum(acted, lift_blocks(sentry, &order->source, "", &left));
+	if (!acted.kept)
+		still_covered(sentry, &order->source, code, text);
+	tell_lifted(&acted, left, text);
+	result(sentry, id, code, acted.kept ? acted.error : 0, acted.lifted + left, text);
 }
 
 static void order_allow(struct sentry *sentry, uint32_t id, const struct wire_order *order)
 {
+	int64_t until_ms = order->duration_ms ? sentry->now_ms + order->duration_ms : 0;
+	char text[WIRE_TEXT_MAX] = "";
 	enum engine_result code;
-	uint32_t freed;
+	struct acted acted;
+	uint32_t left = 0;
 
-	sentry->allowing = order->source;
-	sentry->allowing_until_ms = order->duration_ms ? sentry_now_ms(sentry) + order->duration_ms : 0;
-	freed = allow_slice(sentry, &code);
-	sentry_allow_sync(sentry);
-	result(sentry, id, code, 0, freed, sentry->allowing_more ? "more blocks in it are being lifted" : "");
-}
-
-void sentry_orders_go_on(struct sentry *sentry)
-{
-	enum engine_result code;
-
-	if (sentry->unblocking_all)
-		unblock_slice(sentry);
-	if (sentry->allowing_more)
-		allow_slice(sentry, &code);
+	if (!may_lift(sentry, id))
+		return;
+	code = engine_allow(sentry->engine, &order->source, until_ms, ALLOW_ADMIN, sentry->now_ms, &sentry->actions);
+	acted = sentry_act(sentry);
+	if (acted.lifted)
+		acted = acted_sum(acted, lift_blocks(sentry, &order->source, "allowed", &left));
+	enforcer_allow_sync(sentry->enforcer);
+	tell_lifted(&acted, left, text);
+	result(sentry, id, code, 0, acted.lifted + left, text);
 }
 
 static void order_disallow(struct sentry *sentry, uint32_t id, const struct wire_order *order)
 {
 	enum engine_result code = engine_disallow(sentry->engine, &order->source);
 
-	sentry_allow_sync(sentry);
+	enforcer_allow_sync(sentry->enforcer);
 	result(sentry, id, code, 0, code == ENGINE_OK, "");
 }
 
@@ -218,9 +323,7 @@ static void order_mode(struct sentry *sentry, uint32_t id, const struct wire_ord
 		result(sentry, id, ENGINE_INVALID, 0, 0, "mode is observe or block");
 		return;
 	}
-	sentry->config.engine.observe = order->value == NFT_OBSERVE;
-	engine_configure(sentry->engine, &sentry->config.engine);
-	error = sentry_rules_apply(sentry);
+	error = sentry_set_mode(sentry, (enum nft_mode)order->value);
 	sentry_notice(sentry, EVENT_NOTICE, "mode is now %s, by an admin",
 		      order->value == NFT_OBSERVE ? "observe" : "block");
 	result(sentry, id, ENGINE_OK, error, 0, error ? "the kernel refused the new rules" : "");
@@ -229,7 +332,8 @@ static void order_mode(struct sentry *sentry, uint32_t id, const struct wire_ord
 static void order_pause(struct sentry *sentry, uint32_t id, const struct wire_order *order)
 {
 	char text[DURATION_TEXT_MAX];
-	int error = sentry_pause(sentry, order->duration_ms ? sentry_now_ms(sentry) + order->duration_ms : 0);
+	int error = enforcer_pause(sentry->enforcer, order->duration_ms ? sentry->now_ms + order->duration_ms : 0,
+				   sentry->now_ms);
 
 	sentry_notice(sentry, EVENT_NOTICE, "paused by an admin%s%s: nothing of picket touches a packet",
 		      order->duration_ms ? " for " : "",
@@ -239,12 +343,13 @@ static void order_pause(struct sentry *sentry, uint32_t id, const struct wire_or
 
 static void order_resume(struct sentry *sentry, uint32_t id)
 {
-	if (!sentry->paused) {
+	int error;
+
+	if (enforcer_mode(sentry->enforcer) != NFT_PAUSED) {
 		result(sentry, id, ENGINE_NOT_FOUND, 0, 0, "not paused");
 		return;
 	}
-	int error = sentry_resume(sentry);
-
+	error = enforcer_resume(sentry->enforcer, sentry->now_ms);
 	result(sentry, id, ENGINE_OK, error, 0, error ? "the kernel refused the rules" : "");
 }
 
@@ -258,8 +363,7 @@ static void order_protect(struct sentry *sentry, const struct wire_protect *body
 	for (uint32_t i = 0; i < body->count; i++) {
 		struct prefix host = prefix_host(&body->items[i]);
 
-		engine_protect(sentry->engine, &host, (enum protect_why)body->why, sentry_now_ms(sentry),
-			       &sentry->actions);
+		engine_protect(sentry->engine, &host, (enum protect_why)body->why, sentry->now_ms, &sentry->actions);
 		sentry_act(sentry);
 	}
 }
@@ -314,7 +418,7 @@ void sentry_order(struct sentry *sentry, const struct wire_message *message)
 	case WIRE_MEMORY_SOURCES:
 	case WIRE_MEMORY_SERVED:
 	case WIRE_MEMORY_CUSTOMERS:
-	case WIRE_MEMORY_END: sentry_remembered(sentry, message); break;
-	default: break; /* not the keeper's to say */
+	case WIRE_MEMORY_END: sentry_restore(sentry, message); break;
+	default: break; /* not for the keeper to send */
 	}
 }

@@ -1,18 +1,20 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Sensing: a packet from the queue or a visit to a trap becomes a probe, the engine judges it, and what it decided is
- * carried out before the verdict is given. So the packet that tips the score is dropped with its source already in
+ * carried out before the verdict is given.  So the packet that tips the score is dropped with its source already in
  * the kernel's set.
- * Defends by: packets that make no sense are counted by name and pass (the stack will reject them itself), but for
- * those that hide
- * what they are behind a chain of headers: they are dropped.
+ *
+ * Packets that make no sense are counted by name and pass, because the host's own stack rejects them; only those that
+ * hide what they are behind a chain of headers are dropped.
  */
 #include "internal.h"
 
+#include "clock.h"
+
 #define READ_BATCH 64 /* packets a turn of the loop: other work is never far away */
 
-/* A chain of headers so long that it hides what is behind it: no honest stack builds one, but ours would walk to
- * its end and answer. */
+/* The chain of headers is so long that it hides what follows: no honest stack builds one, but ours would walk to its
+ * end and answer. */
 static bool hides_behind_headers(enum packet_result result)
 {
 	return result == PACKET_EXTENSION_LIMIT || result == PACKET_CUT;
@@ -26,13 +28,13 @@ static void silence_traps(struct sentry *sentry, const struct actions *actions)
 			trap_silence(sentry->trap, &actions->items[i].source);
 }
 
-/* While the doctor tries every trap, it must be neither blocked nor told of as a scan. */
+/* While the doctor tries every trap, it must neither be blocked nor reported as a scan. */
 static bool is_doctors(struct sentry *sentry, const struct packet *packet)
 {
 	struct prefix net;
 	const char *why;
 
-	if (!sentry->probe_until_ms || sentry_now_ms(sentry) >= sentry->probe_until_ms) {
+	if (!sentry->probe_until_ms || sentry->now_ms >= sentry->probe_until_ms) {
 		sentry->probe_until_ms = 0;
 		return false;
 	}
@@ -44,12 +46,12 @@ void sentry_probe_window(struct sentry *sentry, int64_t duration_ms)
 {
 	if (duration_ms > WIRE_PROBE_MS_MAX)
 		duration_ms = WIRE_PROBE_MS_MAX;
-	sentry->probe_until_ms = sentry_now_ms(sentry) + duration_ms;
+	sentry->probe_until_ms = sentry->now_ms + duration_ms;
 }
 
 static void measure(struct sentry *sentry, int64_t started_ns, bool changed)
 {
-	int64_t took_ns = latency_now_ns() - started_ns;
+	int64_t took_ns = clock_ns(CLOCK_MONOTONIC) - started_ns;
 
 	latency_add(&sentry->judging, took_ns);
 	if (changed)
@@ -68,23 +70,26 @@ static bool judge(void *context, const struct nfqueue_packet *packet)
 {
 	struct sentry *sentry = context;
 	struct probe probe = { .port_state = (uint8_t)packet->number };
-	int64_t started_ns = latency_now_ns();
+	int64_t started_ns = clock_ns(CLOCK_MONOTONIC);
 	enum packet_result result = packet_parse(packet->data, packet->copied, packet->checksum_ready, &probe.packet);
+	enum verdict verdict;
+	bool pass, changed;
 
 	sentry->rejected[result]++;
-	bool pass = !hides_behind_headers(result) || sentry->rules.mode != NFT_BLOCK;
-
-	if (!packet_is_set(result) || packet->number >= PROBE_PORT_COUNT || !sentry->engine)
+	if (!sentry->engine)
+		return true;
+	pass = !hides_behind_headers(result) || enforcer_mode(sentry->enforcer) != NFT_BLOCK;
+	if (!packet_is_set(result) || packet->number >= PROBE_PORT_COUNT)
 		return pass;
 	if (is_doctors(sentry, &probe.packet)) {
 		sentry->probe_packets++;
 		return true;
 	}
 	probe.packet_result = (uint8_t)result;
-	enum verdict verdict = engine_probe(sentry->engine, &probe, sentry_now_ms(sentry), &sentry->actions);
+	verdict = engine_probe(sentry->engine, &probe, sentry->now_ms, &sentry->actions);
 	if (verdict == VERDICT_DROP)
 		silence_traps(sentry, &sentry->actions);
-	bool changed = changes_sets(&sentry->actions);
+	changed = changes_sets(&sentry->actions);
 	sentry_act(sentry);
 	measure(sentry, started_ns, changed);
 	return pass && verdict == VERDICT_ACCEPT;
@@ -102,9 +107,10 @@ bool sentry_trap_hit(void *context, const struct probe *probe)
 {
 	struct sentry *sentry = context;
 
+	sentry_begin_turn(sentry);
 	if (is_doctors(sentry, &probe->packet))
 		return true;
-	enum verdict verdict = engine_probe(sentry->engine, probe, sentry_now_ms(sentry), &sentry->actions);
+	enum verdict verdict = engine_probe(sentry->engine, probe, sentry->now_ms, &sentry->actions);
 
 	sentry_act(sentry);
 	return verdict == VERDICT_DROP;

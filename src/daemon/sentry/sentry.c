@@ -1,47 +1,78 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The sentry: senses, decides, blocks. Runs as the unprivileged user with CAP_NET_ADMIN alone, because the kernel
- * asks it of whoever
- * sends a verdict or an nftables message. Never waits for a disk, a name lookup or another process. When its
- * supervisor is gone it
- * lets everything that it holds pass, and ends; the table stays, so what is blocked stays blocked.
+ * The sentry: senses, decides, blocks.  It runs as the unprivileged user with CAP_NET_ADMIN alone, which the kernel
+ * asks of every process that sends a verdict or an nftables message.  It never waits for a disk, a name lookup or
+ * another process.  When its supervisor is gone it lets everything pass that it holds, and ends; the table stays, so
+ * what is blocked stays blocked.
  */
-#include "sentry.h"
+#include "sentry/sentry.h"
 
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <time.h>
 
-#include "sandbox/sandbox.h"
+#include "clock.h"
 #include "internal.h"
+#include "sandbox/sandbox.h"
 
-static int64_t clock_ms(clockid_t which)
-{
-	struct timespec time;
-
-	clock_gettime(which, &time);
-	return (int64_t)time.tv_sec * 1000 + time.tv_nsec / 1000000;
-}
+#define EXPIRY_PAGES 32 /* of ENGINE_ACTIONS_MAX, in one tick: the rest comes with the next */
 
 /* Wall time that never jumps: what is 24 hours old must not depend on the day a time server was found. */
-int64_t sentry_now_ms(const struct sentry *sentry)
+void sentry_begin_turn(struct sentry *sentry)
 {
-	return sentry->wall_start_ms + clock_ms(CLOCK_BOOTTIME) - sentry->boot_start_ms;
+	sentry->now_ms = sentry->wall_start_ms + clock_ms(CLOCK_BOOTTIME) - sentry->boot_start_ms;
 }
+
+/* What comes round once a second or more seldom. */
+static void tick_second(struct sentry *sentry)
+{
+	wire_send(sentry->start->supervisor_fd, WIRE_BEAT, 0, &(struct wire_empty){ 0 });
+	if (sentry->routes_stale)
+		sentry_world_routes(sentry);
+	if (sentry->now_ms >= sentry->next_listeners_ms) {
+		sentry->next_listeners_ms = sentry->now_ms + 5000;
+		sentry_world_listeners(sentry);
+	}
+	if (sentry->now_ms >= sentry->next_customers_ms)
+		sentry_world_customers(sentry);
+}
+
+static void tick(struct sentry *sentry)
+{
+	size_t count = ENGINE_ACTIONS_MAX;
+
+	if (!sentry->engine)
+		return;
+	for (unsigned i = 0; i < EXPIRY_PAGES && count == ENGINE_ACTIONS_MAX; i++) {
+		engine_tick(sentry->engine, sentry->now_ms, &sentry->actions);
+		count = sentry->actions.count;
+		sentry_act(sentry);
+	}
+	enforcer_tick(sentry->enforcer, sentry->now_ms);
+	sentry_lift_tick(sentry);
+	sentry_save_tick(sentry);
+	if (sentry->now_ms >= sentry->next_second_ms) {
+		sentry->next_second_ms = sentry->now_ms + 1000;
+		tick_second(sentry);
+	}
+}
+
+/* ---- the callbacks of the loop ---- */
 
 static void on_queue(evutil_socket_t fd, short what, void *context)
 {
 	(void)fd, (void)what;
+	sentry_begin_turn(context);
 	sentry_read_queue(context);
 }
 
 static void on_tick(evutil_socket_t fd, short what, void *context)
 {
 	(void)fd, (void)what;
-	sentry_tick(context);
+	sentry_begin_turn(context);
+	tick(context);
 }
 
 static void on_routes(evutil_socket_t fd, short what, void *context)
@@ -55,8 +86,10 @@ static void on_routes(evutil_socket_t fd, short what, void *context)
 
 static void on_watch(evutil_socket_t fd, short what, void *context)
 {
+	struct sentry *sentry = context;
+
 	(void)fd, (void)what;
-	sentry_watch(context);
+	enforcer_watch(sentry->enforcer);
 }
 
 static void on_end(evutil_socket_t fd, short what, void *context)
@@ -83,6 +116,7 @@ static void on_keeper(evutil_socket_t fd, short what, void *context)
 	int got = wire_receive(fd, &sentry->in);
 
 	(void)what;
+	sentry_begin_turn(sentry);
 	if (got == 1)
 		sentry_order(sentry, &sentry->in);
 	else if (got == -EPIPE)
@@ -96,15 +130,15 @@ static void on_supervisor(evutil_socket_t fd, short what, void *context)
 	int got;
 
 	(void)what;
+	sentry_begin_turn(sentry);
 	while ((got = wire_receive(fd, &sentry->in)) == 1)
 		sentry_config_message(sentry, &sentry->in);
 	if (got == -EPIPE)
 		event_base_loopbreak(sentry->base);
-	/* The kernel's notifications can be had once the first configuration has opened its side, and only then is
-	 * there an engine for
-	 * what the keeper has to say: it begins with what was remembered. */
-	if (!began && sentry->nft &&
-	    (!listen_to(sentry, nft_watch_fd(sentry->nft), on_watch) ||
+	/* The first configuration opens the kernel side, which has notifications, and the engine, for which the keeper
+	 * has messages: what is to be restored comes first. */
+	if (!began && sentry->engine &&
+	    (!listen_to(sentry, enforcer_watch_fd(sentry->enforcer), on_watch) ||
 	     !listen_to(sentry, sentry->start->keeper_fd, on_keeper)))
 		event_base_loopbreak(sentry->base);
 }
@@ -140,7 +174,6 @@ static int open_senses(struct sentry *sentry)
 
 	if (!error)
 		error = routes_open(&sentry->routes);
-
 	if (!error)
 		error = listeners_open(&sentry->listeners);
 	sentry->next_allow = calloc(ENGINE_ALLOW_MAX, sizeof(*sentry->next_allow));
@@ -184,7 +217,7 @@ int sentry_run(const struct sentry_start *start)
 	if (!sentry)
 		return 1;
 	sentry->start = start;
-	sentry->wall_start_ms = sentry->started_ms = clock_ms(CLOCK_REALTIME);
+	sentry->wall_start_ms = clock_ms(CLOCK_REALTIME);
 	sentry->boot_start_ms = clock_ms(CLOCK_BOOTTIME);
 	error = open_senses(sentry);
 	if (error) {
@@ -199,7 +232,7 @@ int sentry_run(const struct sentry_start *start)
 	event_base_dispatch(sentry->base);
 	/* Nothing that is held here is lost: it passes. */
 	nfqueue_accept_all(start->queue);
-	if (sentry->engine && sentry->nft)
-		sentry_memory_stop(sentry);
+	sentry_begin_turn(sentry);
+	sentry_save_at_once(sentry);
 	return 0;
 }

@@ -1,21 +1,25 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The world around: own addresses, gateways, on-link prefixes and guarded interfaces by rtnetlink; services by
- * sock_diag; IPv6
- * customers from the kernel's set. Each look replaces what the last one said, so that nothing is kept alive that is
- * gone.
+ * sock_diag; IPv6 customers from the kernel's set.  Each look replaces what the last one said, so that nothing is kept
+ * that is gone.
  */
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "clock.h"
 #include "internal.h"
+
+#define LISTENERS_MAX       4096
+#define CUSTOMERS_EVERY_MS  600000
+#define CUSTOMERS_LONG_MS   50 /* a reading that holds up the queue for longer comes half as often */
+#define CUSTOMERS_SELDOM_MS (24 * 3600 * 1000)
 
 static void protect_all(struct sentry *sentry, const struct prefix *items, size_t count, enum protect_why why)
 {
 	engine_protect_clear(sentry->engine, why);
 	for (size_t i = 0; i < count; i++) {
-		engine_protect(sentry->engine, &items[i], why, sentry_now_ms(sentry), &sentry->actions);
+		engine_protect(sentry->engine, &items[i], why, sentry->now_ms, &sentry->actions);
 		sentry_act(sentry);
 	}
 }
@@ -23,7 +27,6 @@ static void protect_all(struct sentry *sentry, const struct prefix *items, size_
 void sentry_world_routes(struct sentry *sentry)
 {
 	struct routes_view *view = calloc(1, sizeof(*view));
-	struct nft_rules *rules = &sentry->rules;
 
 	sentry->routes_stale = false;
 	if (!view || routes_dump(sentry->routes, view) < 0) {
@@ -34,14 +37,7 @@ void sentry_world_routes(struct sentry *sentry)
 	protect_all(sentry, view->own, view->own_count, PROTECT_OWN);
 	protect_all(sentry, view->gateways, view->gateway_count, PROTECT_GATEWAY);
 	protect_all(sentry, view->onlink, view->onlink_count, PROTECT_ONLINK);
-
-	if (sentry->config.rules.interface_count == 0 &&
-	    (view->interface_count != rules->interface_count ||
-	     memcmp(view->interfaces, rules->interfaces, sizeof(rules->interfaces)) != 0)) {
-		memcpy(rules->interfaces, view->interfaces, sizeof(rules->interfaces));
-		rules->interface_count = view->interface_count;
-		sentry_rules_apply(sentry);
-	}
+	enforcer_set_interfaces(sentry->enforcer, view->interfaces, view->interface_count, sentry->now_ms);
 	free(view);
 }
 
@@ -53,15 +49,14 @@ static bool bit_set(uint8_t *bits, uint16_t port)
 	return was;
 }
 
-/* A TCP listener is a service at once; a UDP socket once it is there at two looks, for a resolver's query port
- * comes and goes. */
+/* A TCP listener is a service at once; a UDP socket only when it is there at two looks, because a resolver's query
+ * port comes and goes. */
 void sentry_world_listeners(struct sentry *sentry)
 {
-	struct listener *found = calloc(SENTRY_LISTENERS_MAX, sizeof(*found));
+	struct listener *found = calloc(LISTENERS_MAX, sizeof(*found));
 	size_t dropped = 0;
 	uint8_t now_udp[sizeof(sentry->udp_seen)] = { 0 };
-	int64_t now_ms = sentry_now_ms(sentry);
-	int count = found ? listeners_dump(sentry->listeners, found, SENTRY_LISTENERS_MAX, &dropped) : -1;
+	int count = found ? listeners_dump(sentry->listeners, found, LISTENERS_MAX, &dropped) : -1;
 
 	for (int i = 0; i < count; i++) {
 		const struct listener *item = &found[i];
@@ -73,40 +68,21 @@ void sentry_world_listeners(struct sentry *sentry)
 			if (!(sentry->udp_seen[item->port / 8] & (1u << (item->port % 8))))
 				continue;
 		}
-		engine_served(sentry->engine, item->protocol, item->port, now_ms);
+		engine_served(sentry->engine, item->protocol, item->port, sentry->now_ms);
 	}
 	if (count >= 0)
 		memcpy(sentry->udp_seen, now_udp, sizeof(now_udp));
 	free(found);
 }
 
-#define CUSTOMERS_EVERY_MS  600000
-#define CUSTOMERS_LONG_MS   50 /* a reading that holds up the queue for longer comes half as often */
-#define CUSTOMERS_SELDOM_MS (24 * 3600 * 1000)
-
-static int64_t monotonic_ms(void)
-{
-	struct timespec time;
-
-	clock_gettime(CLOCK_MONOTONIC, &time);
-	return (int64_t)time.tv_sec * 1000 + time.tv_nsec / 1000000;
-}
-
 void sentry_world_customers(struct sentry *sentry)
 {
-	int64_t began_ms = monotonic_ms();
-	enum { MOST = 16384 };
-	struct nft_customer *found = calloc(MOST, sizeof(*found));
-	int count = found ? nft_read_customers_v6(sentry->nft, found, MOST) : -1;
-	int64_t now_ms = sentry_now_ms(sentry);
+	int64_t began_ms = clock_ms(CLOCK_MONOTONIC);
 
-	for (int i = 0; i < count; i++)
-		if (!addr_is_v4(&found[i].addr))
-			engine_customer(sentry->engine, &found[i].addr, now_ms);
-	free(found);
-	if (monotonic_ms() - began_ms <= CUSTOMERS_LONG_MS || !sentry->customers_every_ms)
+	enforcer_learn_customers(sentry->enforcer, sentry->now_ms);
+	if (clock_ms(CLOCK_MONOTONIC) - began_ms <= CUSTOMERS_LONG_MS || !sentry->customers_every_ms)
 		sentry->customers_every_ms = CUSTOMERS_EVERY_MS;
 	else if (sentry->customers_every_ms < CUSTOMERS_SELDOM_MS)
 		sentry->customers_every_ms *= 2;
-	sentry->next_customers_ms = now_ms + sentry->customers_every_ms;
+	sentry->next_customers_ms = sentry->now_ms + sentry->customers_every_ms;
 }

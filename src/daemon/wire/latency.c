@@ -5,19 +5,9 @@
  */
 #include "latency.h"
 
-#include <time.h>
-
 const uint32_t latency_bounds_us[LATENCY_BUCKETS - 1] = {
 	5, 10, 25, 50, 100, 250, 500, 1000, 5000, 10000, 50000,
 };
-
-int64_t latency_now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
-}
 
 void latency_add(struct latency *latency, int64_t ns)
 {

@@ -17,7 +17,6 @@ struct latency {
 /* Upper bounds of all buckets but the last. */
 extern const uint32_t latency_bounds_us[LATENCY_BUCKETS - 1];
 
-int64_t latency_now_ns(void); /* monotonic */
 void latency_add(struct latency *latency, int64_t ns);
 
 #endif

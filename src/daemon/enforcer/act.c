@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Actions into kernel sets.  A decision counts from the kernel's acknowledgement, an end as much as a beginning: each
+ * action gets its own answer, and a deletion that was refused is tried again until the element is gone.  Defends
+ * against a block that stands in the kernel while every tool says that the source is free.
+ */
+#include "internal.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define AGAIN_MAX 64 /* refused deletions that are tried again in one second */
+
+struct nft_element enforcer_element(enum grade grade, const struct prefix *source, int64_t timeout_ms)
+{
+	return (struct nft_element){
+		.list = grade == GRADE_BLOCK ? NFT_SOFT : NFT_HARD,
+		.source = *source,
+		.timeout_ms = timeout_ms,
+	};
+}
+
+/* Returns whether another element of the same source is still to be deleted. */
+static bool forget_undeleted(struct enforcer *enforcer, const struct nft_element *element)
+{
+	struct nft_element *list = enforcer->undeleted;
+	size_t kept = 0;
+	bool other = false;
+
+	for (size_t i = 0; i < enforcer->undeleted_count; i++) {
+		bool same_source = prefix_equal(&list[i].source, &element->source);
+
+		if (same_source && list[i].list == element->list)
+			continue;
+		other |= same_source;
+		list[kept++] = list[i];
+	}
+	enforcer->undeleted_count = kept;
+	return other;
+}
+
+/* In one transaction.  A table or a set that is gone holds no element any more. */
+static int delete_together(struct enforcer *enforcer, const struct nft_element *elements, size_t count)
+{
+	int error = count ? nft_delete(enforcer->nft, elements, count) : 0;
+
+	return error == -ENOENT ? 0 : error;
+}
+
+/* Where there is no room, the block stands in the engine as in the kernel, and an admin may try again. */
+static void note_deletion(struct enforcer *enforcer, const struct nft_element *element, int error)
+{
+	forget_undeleted(enforcer, element);
+	if (error && enforcer->undeleted_count < ENFORCER_UNDELETED_MAX)
+		enforcer->undeleted[enforcer->undeleted_count++] = *element;
+}
+
+void enforcer_delete(struct enforcer *enforcer, const struct nft_element *elements, size_t count, int *errors)
+{
+	int together = delete_together(enforcer, elements, count);
+	size_t end;
+
+	/* Refused perhaps because of one element alone: source by source, for a source can stand in two sets. */
+	for (size_t i = 0; i < count; i = end) {
+		int error = together;
+
+		for (end = i + 1; end < count && prefix_equal(&elements[end].source, &elements[i].source);)
+			end++;
+		if (together && end - i < count)
+			error = delete_together(enforcer, &elements[i], end - i);
+		for (size_t k = i; k < end; k++) {
+			note_deletion(enforcer, &elements[k], error);
+			if (errors)
+				errors[k] = error;
+		}
+	}
+}
+
+/* All deletions from `from` up to the next addition, together: an admin's word may lift a hundred thousand blocks.
+ * Returns where the next addition is. */
+static size_t delete_run(struct enforcer *enforcer, const struct actions *actions, size_t from,
+			 int errors[ENGINE_ACTIONS_MAX])
+{
+	struct nft_element elements[ENGINE_ACTIONS_MAX];
+	int answers[ENGINE_ACTIONS_MAX];
+	size_t places[ENGINE_ACTIONS_MAX], count = 0, i;
+
+	for (i = from; i < actions->count && actions->items[i].type != ACTION_ADD; i++) {
+		const struct action *action = &actions->items[i];
+
+		if (action->type != ACTION_DELETE)
+			continue;
+		places[count] = i;
+		elements[count++] = enforcer_element(action->grade, &action->source, 0);
+	}
+	if (count)
+		enforcer_delete(enforcer, elements, count, answers);
+	for (size_t k = 0; k < count; k++)
+		errors[places[k]] = answers[k];
+	return i;
+}
+
+/* When the whole table has gone under us, it is put back first. */
+static int add(struct enforcer *enforcer, const struct action *action, int64_t now_ms)
+{
+	const struct nft_element element = enforcer_element(action->grade, &action->source, action->duration_ms);
+	int error = nft_add(enforcer->nft, &element, 1);
+
+	if (error == -ENOENT) {
+		enforcer_reconcile(enforcer, now_ms);
+		error = nft_add(enforcer->nft, &element, 1);
+	}
+	if (error)
+		enforcer->refused++;
+	else
+		forget_undeleted(enforcer, &element);
+	return error;
+}
+
+/* The answer to the last order before the event on its source. */
+static int error_before(const struct actions *actions, size_t event, const int errors[ENGINE_ACTIONS_MAX])
+{
+	for (size_t i = event; i-- > 0;)
+		if (actions->items[i].type != ACTION_EVENT &&
+		    prefix_equal(&actions->items[i].source, &actions->items[event].event.source))
+			return errors[i];
+	return 0;
+}
+
+void enforcer_act(struct enforcer *enforcer, const struct actions *actions, int64_t now_ms,
+		  int errors[ENGINE_ACTIONS_MAX])
+{
+	size_t deleted = 0; /* deletions before this place are done */
+
+	for (size_t i = 0; i < actions->count; i++) {
+		switch (actions->items[i].type) {
+		case ACTION_ADD: errors[i] = add(enforcer, &actions->items[i], now_ms); break;
+		case ACTION_DELETE:
+			if (i >= deleted)
+				deleted = delete_run(enforcer, actions, i, errors);
+			break;
+		case ACTION_EVENT: errors[i] = error_before(actions, i, errors); break;
+		}
+	}
+}
+
+void enforcer_delete_again(struct enforcer *enforcer)
+{
+	size_t tries = enforcer->undeleted_count < AGAIN_MAX ? enforcer->undeleted_count : AGAIN_MAX;
+
+	/* Each time the oldest; what is refused again goes to the end. */
+	for (; tries > 0 && enforcer->undeleted_count > 0; tries--) {
+		const struct nft_element element = enforcer->undeleted[0];
+
+		if (delete_together(enforcer, &element, 1) != 0)
+			note_deletion(enforcer, &element, -EAGAIN);
+		else if (!forget_undeleted(enforcer, &element))
+			enforcer->listener.freed(enforcer->listener.context, &element.source);
+	}
+}
+
+int enforcer_restore(struct enforcer *enforcer, const struct block_view *blocks, size_t count, int64_t now_ms)
+{
+	struct nft_element elements[ENFORCER_BLOCKS_PAGE];
+	int error = 0;
+
+	for (size_t done = 0; done < count && !error;) {
+		size_t filled = 0;
+
+		for (; done < count && filled < ENFORCER_BLOCKS_PAGE; done++)
+			elements[filled++] =
+				enforcer_element((enum grade)blocks[done].grade, &blocks[done].source,
+						 blocks[done].until_ms ? blocks[done].until_ms - now_ms : 0);
+		error = nft_ensure(enforcer->nft, elements, filled);
+		if (error)
+			enforcer->refused += filled;
+	}
+	return error;
+}
+
+int enforcer_flush(struct enforcer *enforcer, int64_t now_ms)
+{
+	int error = nft_flush(enforcer->nft, NFT_SOFT);
+
+	if (error && error != -ENOENT)
+		return error;
+	error = nft_flush(enforcer->nft, NFT_HARD);
+	if (error && error != -ENOENT) {
+		/* Half of it is done: what the engine holds goes back, as far as the kernel takes it. */
+		if (enforcer_put_blocks(enforcer, now_ms) != 0)
+			enforcer->reconcile_due = true;
+		return error;
+	}
+	enforcer->undeleted_count = 0;
+	return 0;
+}

@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The enforcer as a whole: opening, the rules that should stand, mode and pause, what comes round with time.
+ */
+#include "internal.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define LEARNED_MAX 16384 /* customers that are read in one go */
+
+int enforcer_open(const char *table, struct engine *engine, const struct enforcer_listener *listener,
+		  struct enforcer **out)
+{
+	struct enforcer *enforcer = calloc(1, sizeof(*enforcer));
+	int error;
+
+	if (!enforcer)
+		return -ENOMEM;
+	enforcer->engine = engine;
+	enforcer->listener = *listener;
+	error = nft_open(table, &enforcer->nft);
+	if (error) {
+		free(enforcer);
+		return error;
+	}
+	*out = enforcer;
+	return 0;
+}
+
+void enforcer_close(struct enforcer *enforcer)
+{
+	if (!enforcer)
+		return;
+	nft_close(enforcer->nft);
+	free(enforcer->allowed);
+	free(enforcer);
+}
+
+void enforcer_notice(struct enforcer *enforcer, enum event_type type, const char *format, ...)
+{
+	char text[EVENT_TEXT_MAX];
+	va_list arguments;
+
+	va_start(arguments, format);
+	vsnprintf(text, sizeof(text), format, arguments);
+	va_end(arguments);
+	enforcer->listener.notice(enforcer->listener.context, type, text);
+}
+
+/* ---- what should stand ---- */
+
+static bool is_paused(const struct enforcer *enforcer)
+{
+	return enforcer->rules.mode == NFT_PAUSED && enforcer->resumed_mode != NFT_PAUSED;
+}
+
+static void take_mode(struct enforcer *enforcer, enum nft_mode mode, bool paused)
+{
+	enforcer->resumed_mode = mode;
+	enforcer->rules.mode = paused ? NFT_PAUSED : mode;
+}
+
+static void take_interfaces(struct nft_rules *rules, const char names[NFT_INTERFACES_MAX][16], size_t count)
+{
+	memcpy(rules->interfaces, names, sizeof(rules->interfaces));
+	rules->interface_count = count;
+}
+
+void enforcer_configure(struct enforcer *enforcer, const struct nft_rules *rules)
+{
+	struct nft_rules *now = &enforcer->rules;
+	uint16_t queue = now->queue ? now->queue : rules->queue;
+	uint16_t ports[] = { now->trap_port_v4, now->trap_port_v6, now->trap_udp_v4, now->trap_udp_v6 };
+	char names[NFT_INTERFACES_MAX][16];
+	size_t count = now->interface_count;
+	bool paused = is_paused(enforcer);
+
+	memcpy(names, now->interfaces, sizeof(names));
+	*now = *rules;
+	now->queue = queue;
+	enforcer_set_trap_ports(enforcer, ports);
+	enforcer->interfaces_found = rules->interface_count == 0;
+	if (enforcer->interfaces_found)
+		take_interfaces(now, names, count);
+	take_mode(enforcer, rules->mode, paused);
+}
+
+void enforcer_set_trap_ports(struct enforcer *enforcer, const uint16_t ports[4])
+{
+	enforcer->rules.trap_port_v4 = ports[0];
+	enforcer->rules.trap_port_v6 = ports[1];
+	enforcer->rules.trap_udp_v4 = ports[2];
+	enforcer->rules.trap_udp_v6 = ports[3];
+}
+
+void enforcer_set_interfaces(struct enforcer *enforcer, const char names[NFT_INTERFACES_MAX][16], size_t count,
+			     int64_t now_ms)
+{
+	struct nft_rules *rules = &enforcer->rules;
+	int error;
+
+	if (!enforcer->interfaces_found ||
+	    (count == rules->interface_count && memcmp(names, rules->interfaces, sizeof(rules->interfaces)) == 0))
+		return;
+	take_interfaces(rules, names, count);
+	error = enforcer_apply(enforcer, now_ms);
+	if (error)
+		enforcer_notice(enforcer, EVENT_FAILED, "the kernel refused the rules for other interfaces: %s",
+				strerror(-error));
+}
+
+const struct nft_rules *enforcer_rules(const struct enforcer *enforcer)
+{
+	return &enforcer->rules;
+}
+
+enum nft_mode enforcer_mode(const struct enforcer *enforcer)
+{
+	return enforcer->rules.mode;
+}
+
+int enforcer_set_mode(struct enforcer *enforcer, enum nft_mode mode, int64_t now_ms)
+{
+	take_mode(enforcer, mode, is_paused(enforcer));
+	return enforcer_apply(enforcer, now_ms);
+}
+
+int enforcer_pause(struct enforcer *enforcer, int64_t until_ms, int64_t now_ms)
+{
+	take_mode(enforcer, enforcer->resumed_mode, true);
+	enforcer->paused_until_ms = until_ms;
+	return enforcer_apply(enforcer, now_ms);
+}
+
+int enforcer_resume(struct enforcer *enforcer, int64_t now_ms)
+{
+	int error;
+
+	take_mode(enforcer, enforcer->resumed_mode, false);
+	enforcer->paused_until_ms = 0;
+	error = enforcer_apply(enforcer, now_ms);
+	if (error) {
+		enforcer->reconcile_failed = true; /* tried again each second */
+		enforcer_notice(enforcer, EVENT_FAILED, "cannot resume yet: %s; trying again each second",
+				strerror(-error));
+	} else {
+		enforcer_notice(enforcer, EVENT_NOTICE, "resumed: picket is on guard again");
+	}
+	return error;
+}
+
+/* ---- the loop ---- */
+
+int enforcer_watch_fd(const struct enforcer *enforcer)
+{
+	return nft_watch_fd(enforcer->nft);
+}
+
+static void tick_second(struct enforcer *enforcer, int64_t now_ms)
+{
+	struct engine_status status;
+
+	engine_status(enforcer->engine, &status);
+	if (status.allow != enforcer->allow_entries) /* the time of one is over */
+		enforcer_allow_sync(enforcer);
+	enforcer_watch(enforcer); /* what was lost during a large transaction of our own makes no descriptor readable */
+	if (is_paused(enforcer) && enforcer->paused_until_ms && now_ms >= enforcer->paused_until_ms)
+		enforcer_resume(enforcer, now_ms);
+	else if (enforcer->reconcile_failed)
+		enforcer_reconcile(enforcer, now_ms);
+	enforcer_delete_again(enforcer);
+}
+
+void enforcer_tick(struct enforcer *enforcer, int64_t now_ms)
+{
+	if (enforcer->reconcile_due) {
+		nft_watch_read(enforcer->nft); /* what has come meanwhile is about the same change */
+		enforcer->reconcile_due = false;
+		enforcer_reconcile(enforcer, now_ms);
+	}
+	if (now_ms >= enforcer->next_second_ms) {
+		enforcer->next_second_ms = now_ms + 1000;
+		tick_second(enforcer, now_ms);
+	}
+}
+
+void enforcer_read_status(struct enforcer *enforcer, struct enforcer_status *out)
+{
+	*out = (struct enforcer_status){
+		.refused = enforcer->refused,
+		.paused_until_ms = enforcer->paused_until_ms,
+		.undeleted = (uint32_t)enforcer->undeleted_count,
+		.failing = enforcer->reconcile_failed,
+		.native_queue = nft_queue_is_native(enforcer->nft),
+	};
+	if (nft_read_counters(enforcer->nft, &out->counters) < 0)
+		memset(&out->counters, 0, sizeof(out->counters));
+}
+
+/* ---- customers ---- */
+
+int enforcer_read_customers(struct enforcer *enforcer, struct nft_customer *out, size_t max)
+{
+	return nft_read_customers(enforcer->nft, out, max);
+}
+
+int enforcer_add_customers(struct enforcer *enforcer, const struct nft_customer *customers, size_t count)
+{
+	return nft_add_customers(enforcer->nft, customers, count);
+}
+
+void enforcer_learn_customers(struct enforcer *enforcer, int64_t now_ms)
+{
+	struct nft_customer *found = calloc(LEARNED_MAX, sizeof(*found));
+	int count = found ? nft_read_customers_v6(enforcer->nft, found, LEARNED_MAX) : -ENOMEM;
+
+	for (int i = 0; i < count; i++)
+		if (!addr_is_v4(&found[i].addr))
+			engine_customer(enforcer->engine, &found[i].addr, now_ms);
+	free(found);
+}

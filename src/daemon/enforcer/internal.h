@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The enforcer's state, for its own files alone.
+ *
+ *   enforcer.c   opening, mode and pause, the loop, status
+ *   load.c       the table: taken over or fresh, rules, blocks that are found in it
+ *   act.c        the engine's actions, refusals, deletions that are tried again
+ *   allow.c      the mirror of the allow list
+ *   reconcile.c  what happens when others change the table
+ */
+#ifndef PICKET_ENFORCER_INTERNAL_H
+#define PICKET_ENFORCER_INTERNAL_H
+
+#include "enforcer.h"
+
+#define ENFORCER_UNDELETED_MAX  1024
+#define ENFORCER_RECONCILES_MAX 2 /* within ENFORCER_RECONCILE_SPAN; after that picket stays out */
+#define ENFORCER_RECONCILE_SPAN 60000
+#define ENFORCER_STAY_OUT_MS    600000
+#define ENFORCER_BLOCKS_PAGE    64
+
+struct enforcer {
+	struct nft *nft;
+	struct engine *engine;
+	struct enforcer_listener listener;
+
+	struct nft_rules rules;     /* as they should stand; rules.mode is the one place of the mode in force */
+	enum nft_mode resumed_mode; /* the mode without a pause */
+	int64_t paused_until_ms;    /* 0: until resumed */
+	bool interfaces_found;      /* none are configured: rules.interfaces are those that the host has */
+
+	struct prefix *allowed; /* what stands in the kernel's allow sets, sorted; ENGINE_ALLOW_MAX */
+	size_t allowed_count;
+	uint32_t allow_entries; /* of the engine, when last synchronised */
+
+	int64_t reconciled_ms[ENFORCER_RECONCILES_MAX]; /* newest first */
+	bool reconcile_due;    /* something of ours was touched: to be put back at the next tick */
+	bool reconcile_failed; /* it could not be put back: tried again each second */
+
+	struct nft_element undeleted[ENFORCER_UNDELETED_MAX]; /* refused deletions, the oldest first */
+	size_t undeleted_count;
+
+	uint64_t refused;
+	int64_t next_second_ms;
+};
+
+void enforcer_notice(struct enforcer *enforcer, enum event_type type, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/* act.c */
+struct nft_element enforcer_element(enum grade grade, const struct prefix *source, int64_t timeout_ms);
+/* Deletes the elements in one transaction, or if the kernel refuses that, source by source; what it still refuses is
+ * tried again each second.  errors (or NULL) has the kernel's answer to each. */
+void enforcer_delete(struct enforcer *enforcer, const struct nft_element *elements, size_t count, int *errors);
+void enforcer_delete_again(struct enforcer *enforcer);
+
+/* load.c */
+MUST_CHECK int enforcer_put_blocks(struct enforcer *enforcer, int64_t now_ms); /* all that the engine holds */
+
+/* reconcile.c */
+void enforcer_reconcile(struct enforcer *enforcer, int64_t now_ms);
+
+#endif

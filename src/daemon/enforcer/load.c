@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The table as a whole: taken over, loaded anew, given new rules.  A standing one is taken over with its rules at
+ * work until the new ones replace them; a fresh one gets no rules at first, then the allow list and the blocks, and
+ * only then the rules, so that nothing on the list is ever touched and no block is forgotten.
+ */
+#include "internal.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define LOAD_BATCH  16384 /* elements in one transaction */
+#define REFUSED_MAX 4096  /* elements in the kernel that the engine does not take over */
+
+int enforcer_put_blocks(struct enforcer *enforcer, int64_t now_ms)
+{
+	struct nft_element *batch = calloc(LOAD_BATCH, sizeof(*batch));
+	struct block_view page[ENFORCER_BLOCKS_PAGE];
+	uint32_t cursor = 0;
+	size_t filled = 0, count;
+	int error = batch ? 0 : -ENOMEM;
+
+	do {
+		if (error)
+			break;
+		cursor = engine_blocks(enforcer->engine, cursor, page, ENFORCER_BLOCKS_PAGE, &count);
+		for (size_t i = 0; i < count; i++)
+			if (page[i].until_ms == 0 || page[i].until_ms > now_ms)
+				batch[filled++] = enforcer_element((enum grade)page[i].grade, &page[i].source,
+								   page[i].until_ms ? page[i].until_ms - now_ms : 0);
+		if (filled + ENFORCER_BLOCKS_PAGE > LOAD_BATCH || (cursor == 0 && filled)) {
+			error = nft_ensure(enforcer->nft, batch, filled);
+			filled = 0;
+		}
+	} while (cursor != 0);
+	free(batch);
+	return error;
+}
+
+/* The lists as they should be, then the rules. */
+static int fill_and_arm(struct enforcer *enforcer, int64_t now_ms)
+{
+	int error;
+
+	enforcer->listener.loaded(enforcer->listener.context);
+	enforcer_allow_sync(enforcer);
+	error = enforcer_put_blocks(enforcer, now_ms);
+	if (error)
+		enforcer_notice(enforcer, EVENT_FAILED, "some blocks could not be put back: %s", strerror(-error));
+	return nft_rules_replace(enforcer->nft, &enforcer->rules);
+}
+
+static void take_allowed(void *context, enum nft_list list, const struct prefix *source, int64_t left_ms)
+{
+	struct enforcer *enforcer = context;
+
+	(void)left_ms;
+	if (list == NFT_ALLOW && enforcer->allowed_count < ENGINE_ALLOW_MAX)
+		enforcer->allowed[enforcer->allowed_count++] = *source;
+}
+
+/* The mirror of the allow list then holds what stands in the kernel. */
+static int take_over(struct enforcer *enforcer)
+{
+	struct prefix *allowed = calloc(ENGINE_ALLOW_MAX, sizeof(*allowed));
+	int taken;
+
+	if (!allowed)
+		return -ENOMEM;
+	free(enforcer->allowed);
+	enforcer->allowed = allowed;
+	enforcer->allowed_count = 0;
+	taken = nft_take_over(enforcer->nft, false, take_allowed, enforcer);
+	enforcer_allow_sort(enforcer->allowed, enforcer->allowed_count);
+	return taken;
+}
+
+int enforcer_load(struct enforcer *enforcer, int64_t now_ms)
+{
+	struct nft_rules *braked;
+	int error;
+
+	if (take_over(enforcer) == 1 && fill_and_arm(enforcer, now_ms) == 0)
+		return 0;
+	braked = malloc(sizeof(*braked));
+	if (!braked)
+		return -ENOMEM;
+	*braked = enforcer->rules;
+	braked->mode = NFT_PAUSED;
+	error = nft_load(enforcer->nft, braked, NULL, NULL);
+	free(braked);
+	if (error)
+		return error;
+	enforcer->allowed_count = 0;
+	return fill_and_arm(enforcer, now_ms);
+}
+
+int enforcer_apply(struct enforcer *enforcer, int64_t now_ms)
+{
+	int error = nft_rules_replace(enforcer->nft, &enforcer->rules);
+
+	return error == -ENOENT ? enforcer_load(enforcer, now_ms) : error;
+}
+
+/* ---- blocks that are found in the kernel ---- */
+
+struct adoption {
+	struct enforcer *enforcer;
+	int64_t now_ms;
+	int count;
+	size_t refused_count;
+	struct nft_element refused[REFUSED_MAX];
+};
+
+/* What was restored says more of a block than the kernel can. */
+static bool is_known(const struct adoption *adoption, const struct prefix *source)
+{
+	struct explain_view view;
+
+	engine_explain(adoption->enforcer->engine, &source->addr, adoption->now_ms, &view);
+	return view.block.grade != GRADE_NONE && prefix_equal(&view.block.source, source);
+}
+
+static void adopt(void *context, enum nft_list list, const struct prefix *source, int64_t left_ms)
+{
+	struct adoption *adoption = context;
+	/* Only an admin blocks for good, or whole nets. */
+	bool manual = list == NFT_HARD && (left_ms == 0 || source->len < 48);
+	struct block_view block = {
+		.source = *source,
+		.grade = list == NFT_SOFT ? GRADE_BLOCK
+			 : manual         ? GRADE_MANUAL
+					  : GRADE_BAN,
+		.times = 1,
+		.since_ms = adoption->now_ms,
+		.until_ms = left_ms ? adoption->now_ms + left_ms : 0,
+		.reason = "found in the kernel at start",
+	};
+
+	if (is_known(adoption, source))
+		return;
+	if (engine_restore_block(adoption->enforcer->engine, &block, adoption->now_ms) == ENGINE_OK)
+		adoption->count++;
+	else if (adoption->refused_count < REFUSED_MAX)
+		adoption->refused[adoption->refused_count++] = (struct nft_element){ .list = list, .source = *source };
+}
+
+int enforcer_adopt(struct enforcer *enforcer, int64_t now_ms)
+{
+	struct adoption *adoption = calloc(1, sizeof(*adoption));
+	int result;
+
+	if (!adoption)
+		return -ENOMEM;
+	adoption->enforcer = enforcer;
+	adoption->now_ms = now_ms;
+	result = nft_read_blocks(enforcer->nft, adopt, adoption);
+	if (result == 0) {
+		/* Allowed or protected meanwhile: what the engine does not hold must not stand in the kernel. */
+		enforcer_delete(enforcer, adoption->refused, adoption->refused_count, NULL);
+		result = adoption->count;
+	}
+	free(adoption);
+	return result;
+}

@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Save and restore: what an earlier run knew comes from the keeper at the start; what this one knows goes to it every
+ * ten minutes, a few pages in each turn so that no packet waits for it, and at a stop in one go, within a time limit.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "clock.h"
+#include "internal.h"
+
+#define ADOPT_BESIDE_MAX 20000 /* restored blocks, up to which those in the kernel are read as well */
+#define SAVE_EVERY_MS    600000
+#define PAGES_A_TICK     16
+#define CUSTOMERS_MAX    65536 /* that are saved */
+#define CUSTOMERS_REST   12000 /* times as long as reading them took: 50 ms every ten minutes */
+#define STOP_PATIENCE_MS 500   /* for the keeper to read on, at a stop */
+
+/* ---- restore ---- */
+
+static void restore_blocks(struct sentry *sentry, const struct wire_blocks *page)
+{
+	struct block_view taken[WIRE_BLOCK_BATCH];
+	size_t count = 0;
+
+	for (uint32_t i = 0; i < page->count && i < WIRE_BLOCK_BATCH; i++) {
+		taken[count] = page->items[i];
+		if (engine_restore_block(sentry->engine, &taken[count], sentry->now_ms) == ENGINE_OK)
+			count++;
+	}
+	sentry->restored += (uint32_t)count;
+	if (enforcer_restore(sentry->enforcer, taken, count, sentry->now_ms) < 0)
+		return; /* counted there; the same refusal for each of a thousand pages is not told a thousand times */
+}
+
+/* What the page has no valid count for is left out. */
+static void restore_others(struct sentry *sentry, const struct wire_message *message)
+{
+	const struct wire_sources *sources = &message->body.sources;
+	const struct wire_served *served = &message->body.served;
+	const struct wire_customers *customers = &message->body.customers;
+
+	switch ((enum wire_type)message->header.type) {
+	case WIRE_MEMORY_SOURCES:
+		for (uint32_t i = 0; i < sources->count && i < WIRE_SOURCE_BATCH; i++)
+			engine_restore_source(sentry->engine, &sources->items[i], sentry->now_ms);
+		break;
+	case WIRE_MEMORY_SERVED:
+		for (uint32_t i = 0; i < served->count && i < WIRE_SERVED_BATCH; i++)
+			engine_restore_served(sentry->engine, &served->items[i], sentry->now_ms);
+		break;
+	default:
+		if (customers->count <= WIRE_CUSTOMER_BATCH &&
+		    enforcer_add_customers(sentry->enforcer, customers->items, customers->count) < 0)
+			return; /* they are learned anew with their next visit */
+		break;
+	}
+}
+
+/*
+ * What stands in the kernel and was not restored (after a crash within the last second, or without anything to restore
+ * at all) is taken over too.  The kernel takes seconds to tell a long list (4.6 for 100,000); then what was restored
+ * has to do, and the rest ends by itself.
+ */
+static void ready(struct sentry *sentry)
+{
+	int adopted = 0;
+
+	if (!sentry->ready_by_ms)
+		return;
+	sentry->ready_by_ms = 0;
+	if (sentry->restored < ADOPT_BESIDE_MAX)
+		adopted = enforcer_adopt(sentry->enforcer, sentry->now_ms);
+	if (adopted > 0)
+		sentry_notice(sentry, EVENT_NOTICE, "%u blocks found in the kernel carry on", (unsigned)adopted);
+	wire_send(sentry->start->supervisor_fd, WIRE_READY, 0, &(struct wire_empty){ 0 });
+}
+
+void sentry_restore(struct sentry *sentry, const struct wire_message *message)
+{
+	switch ((enum wire_type)message->header.type) {
+	case WIRE_MEMORY_BLOCKS: restore_blocks(sentry, &message->body.blocks); break;
+	case WIRE_MEMORY_END:
+		if (sentry->restored)
+			sentry_notice(sentry, EVENT_NOTICE, "%u blocks of an earlier run carry on", sentry->restored);
+		sentry->next_save_ms = sentry->now_ms + SAVE_EVERY_MS;
+		ready(sentry);
+		break;
+	default: restore_others(sentry, message); break;
+	}
+}
+
+/* ---- save ---- */
+
+/* The kernel's list is read once, when its turn comes, and then sent by pages. */
+static void read_customers(struct sentry *sentry)
+{
+	int64_t began_ms = clock_ms(CLOCK_MONOTONIC);
+	int count;
+
+	/* Packets wait while it is read: a list that takes long is read seldom, and else the last reading is sent. */
+	if (sentry->now_ms < sentry->next_customer_read_ms &&
+	    !(sentry->saving_at_once && sentry->customer_read_took_ms <= 1000))
+		return;
+	count = enforcer_read_customers(sentry->enforcer, sentry->customers, CUSTOMERS_MAX);
+	sentry->customer_count = count > 0 ? (uint32_t)count : 0;
+	sentry->customer_read_took_ms = clock_ms(CLOCK_MONOTONIC) - began_ms;
+	sentry->next_customer_read_ms = sentry->now_ms + sentry->customer_read_took_ms * CUSTOMERS_REST;
+}
+
+static uint32_t customers_page(struct sentry *sentry, uint32_t cursor)
+{
+	struct wire_customers *page = &sentry->out.body.customers;
+	uint32_t left;
+
+	if (cursor == 0)
+		read_customers(sentry);
+	left = sentry->customer_count - cursor;
+	memset(page, 0, sizeof(*page));
+	page->count = left < WIRE_CUSTOMER_BATCH ? left : WIRE_CUSTOMER_BATCH;
+	memcpy(page->items, sentry->customers + cursor, page->count * sizeof(page->items[0]));
+	return page->count < left ? cursor + page->count : 0;
+}
+
+static const enum wire_type parts[] = {
+	WIRE_MEMORY_BEGIN,  WIRE_MEMORY_BLOCKS,    WIRE_MEMORY_SOURCES,
+	WIRE_MEMORY_SERVED, WIRE_MEMORY_CUSTOMERS, WIRE_MEMORY_END,
+};
+
+#define PARTS (sizeof(parts) / sizeof(parts[0]))
+
+/* Sends the next page of the part under way.  False: the keeper does not read just now. */
+static bool save_page(struct sentry *sentry)
+{
+	enum wire_type type = parts[sentry->save_part];
+	uint32_t next;
+
+	next = type == WIRE_MEMORY_CUSTOMERS ? customers_page(sentry, sentry->save_cursor)
+					     : sentry_page(sentry, type, sentry->save_cursor);
+	if (wire_send_patiently(sentry->start->keeper_fd, type, &sentry->out.body,
+				sentry->saving_at_once ? STOP_PATIENCE_MS : 0) < 0)
+		return false;
+	sentry->save_cursor = next;
+	sentry->save_part += next == 0;
+	return true;
+}
+
+/* True when all parts are sent. */
+static bool save_pages(struct sentry *sentry, unsigned pages)
+{
+	while (pages-- > 0 && sentry->save_part < PARTS)
+		if (!save_page(sentry))
+			return false;
+	return sentry->save_part == PARTS;
+}
+
+/* From the beginning. */
+static bool begin_save(struct sentry *sentry)
+{
+	sentry->save_part = 0;
+	sentry->save_cursor = 0;
+	if (!sentry->customers)
+		sentry->customers = calloc(CUSTOMERS_MAX, sizeof(*sentry->customers));
+	return sentry->customers != NULL;
+}
+
+void sentry_save_tick(struct sentry *sentry)
+{
+	if (sentry->ready_by_ms && sentry->now_ms >= sentry->ready_by_ms)
+		ready(sentry);
+	if (!sentry->next_save_ms || sentry->now_ms < sentry->next_save_ms)
+		return;
+	if ((!sentry->customers && !begin_save(sentry)) || !save_pages(sentry, PAGES_A_TICK))
+		return;
+	begin_save(sentry);
+	sentry->next_save_ms = sentry->now_ms + SAVE_EVERY_MS;
+}
+
+void sentry_save_at_once(struct sentry *sentry)
+{
+	/* Before all is restored, what is on the disk is better. */
+	if (!sentry->next_save_ms || !begin_save(sentry))
+		return;
+	sentry->saving_at_once = true;
+	save_pages(sentry, UINT32_MAX);
+}
