@@ -1,0 +1,858 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The enforcer over a fake kernel: what it does when the kernel refuses, forgets, or is changed by others.  The clock
+ * is the test's; the nft_* functions below take the place of the adapter, so that no privilege is needed.
+ */
+#include "core.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+#include "enforcer/enforcer.h"
+
+#define ELEMENTS_MAX 512
+#define NOTICES_MAX  16
+
+/* The kernel as the enforcer sees it. */
+struct nft {
+	bool present; /* the table stands */
+	struct nft_rules rules;
+	struct nft_element elements[ELEMENTS_MAX];
+	size_t count;
+	/* what it refuses, as -errno; 0: nothing */
+	int add_error, delete_error, hard_flush_error, rules_error, load_error, unload_error;
+	struct prefix stuck; /* a transaction that deletes it is refused; len 0: none */
+	enum nft_change change;
+	int check;
+	unsigned loads, replaced, deletions, changed; /* `changed`: elements that came or went by nft_add, nft_delete */
+	enum nft_mode loaded_mode;
+};
+
+/* The address of the fake is its table's name. */
+int nft_open(const char *table, struct nft **out)
+{
+	void *fake = NULL;
+
+	if (sscanf(table, "%p", &fake) != 1)
+		return -EINVAL;
+	*out = fake;
+	return 0;
+}
+
+void nft_close(struct nft *nft)
+{
+	(void)nft;
+}
+
+static size_t place_of(const struct nft *nft, enum nft_list list, const struct prefix *source)
+{
+	size_t i = 0;
+
+	while (i < nft->count && (nft->elements[i].list != list || !prefix_equal(&nft->elements[i].source, source)))
+		i++;
+	return i;
+}
+
+static int put(struct nft *nft, const struct nft_element *elements, size_t count, bool renew)
+{
+	if (!nft->present)
+		return -ENOENT;
+	if (nft->add_error)
+		return nft->add_error;
+	for (size_t i = 0; i < count; i++) {
+		size_t at = place_of(nft, elements[i].list, &elements[i].source);
+
+		if (at < nft->count && !renew)
+			continue;
+		nft->elements[at] = elements[i];
+		nft->count += at == nft->count;
+		assert_true(nft->count < ELEMENTS_MAX);
+	}
+	return 0;
+}
+
+int nft_add(struct nft *nft, const struct nft_element *elements, size_t count)
+{
+	nft->changed += (unsigned)count;
+	return put(nft, elements, count, true);
+}
+
+int nft_ensure(struct nft *nft, const struct nft_element *elements, size_t count)
+{
+	return put(nft, elements, count, false);
+}
+
+int nft_delete(struct nft *nft, const struct nft_element *elements, size_t count)
+{
+	nft->deletions++;
+	nft->changed += (unsigned)count;
+	if (!nft->present)
+		return -ENOENT;
+	if (nft->delete_error)
+		return nft->delete_error;
+	for (size_t i = 0; i < count; i++)
+		if (nft->stuck.len && prefix_equal(&nft->stuck, &elements[i].source))
+			return -EBUSY;
+	for (size_t i = 0; i < count; i++) {
+		size_t at = place_of(nft, elements[i].list, &elements[i].source);
+
+		if (at < nft->count)
+			nft->elements[at] = nft->elements[--nft->count];
+	}
+	return 0;
+}
+
+int nft_flush(struct nft *nft, enum nft_list list)
+{
+	if (!nft->present)
+		return -ENOENT;
+	if (list == NFT_HARD && nft->hard_flush_error)
+		return nft->hard_flush_error;
+	for (size_t i = nft->count; i-- > 0;)
+		if (nft->elements[i].list == list)
+			nft->elements[i] = nft->elements[--nft->count];
+	return 0;
+}
+
+static void tell(struct nft *nft, bool allow, nft_adopt_fn *adopt, void *context)
+{
+	for (size_t i = 0; i < nft->count; i++)
+		if ((nft->elements[i].list == NFT_ALLOW) == allow)
+			adopt(context, nft->elements[i].list, &nft->elements[i].source, nft->elements[i].timeout_ms);
+}
+
+int nft_take_over(struct nft *nft, bool blocks, nft_adopt_fn *adopt, void *context)
+{
+	assert_false(blocks);
+	if (!nft->present)
+		return 0;
+	tell(nft, true, adopt, context);
+	return 1;
+}
+
+int nft_read_blocks(struct nft *nft, nft_adopt_fn *adopt, void *context)
+{
+	if (!nft->present)
+		return -ENOENT;
+	tell(nft, false, adopt, context);
+	return 0;
+}
+
+int nft_load(struct nft *nft, const struct nft_rules *rules, nft_adopt_fn *adopt, void *context)
+{
+	(void)adopt, (void)context;
+	if (nft->load_error)
+		return nft->load_error;
+	nft->loads++;
+	nft->loaded_mode = rules->mode;
+	nft_flush(nft, NFT_ALLOW);
+	nft->present = true;
+	nft->rules = *rules;
+	return 0;
+}
+
+int nft_rules_replace(struct nft *nft, const struct nft_rules *rules)
+{
+	if (!nft->present || nft->rules_error)
+		return nft->present ? nft->rules_error : -ENOENT;
+	nft->replaced++;
+	nft->rules = *rules;
+	return 0;
+}
+
+int nft_unload(struct nft *nft)
+{
+	if (!nft->unload_error) {
+		nft->present = false;
+		nft->count = 0;
+	}
+	return nft->unload_error;
+}
+
+bool nft_queue_is_native(const struct nft *nft)
+{
+	(void)nft;
+	return true;
+}
+
+int nft_read_counters(struct nft *nft, struct nft_counters *out)
+{
+	*out = (struct nft_counters){ .queued_closed = 7 };
+	return nft->present ? 0 : -ENOENT;
+}
+
+int nft_read_customers(struct nft *nft, struct nft_customer *out, size_t max)
+{
+	(void)nft, (void)out, (void)max;
+	return 0;
+}
+
+int nft_read_customers_v6(struct nft *nft, struct nft_customer *out, size_t max)
+{
+	(void)nft, (void)out, (void)max;
+	return 0;
+}
+
+int nft_add_customers(struct nft *nft, const struct nft_customer *customers, size_t count)
+{
+	(void)nft, (void)customers, (void)count;
+	return 0;
+}
+
+int nft_watch_fd(const struct nft *nft)
+{
+	(void)nft;
+	return -1;
+}
+
+enum nft_change nft_watch_read(struct nft *nft)
+{
+	enum nft_change change = nft->change;
+
+	nft->change = NFT_CHANGE_NONE;
+	return change;
+}
+
+int nft_check(struct nft *nft)
+{
+	return nft->check;
+}
+
+/* ---- the enforcer with its engine, and what it said ---- */
+
+struct guard {
+	struct core core;
+	struct enforcer *enforcer;
+	struct nft kernel;
+	struct nft_rules rules;
+	int errors[ENGINE_ACTIONS_MAX];
+	char notices[NOTICES_MAX][EVENT_TEXT_MAX];
+	unsigned notice_count, failures, loaded;
+	struct prefix freed;
+	unsigned freed_count;
+};
+
+static void on_notice(void *context, enum event_type type, const char *text)
+{
+	struct guard *guard = context;
+
+	assert_true(guard->notice_count < NOTICES_MAX);
+	snprintf(guard->notices[guard->notice_count++], EVENT_TEXT_MAX, "%s", text);
+	guard->failures += type == EVENT_FAILED;
+}
+
+static void on_loaded(void *context)
+{
+	struct guard *guard = context;
+
+	guard->loaded++;
+}
+
+static void on_freed(void *context, const struct prefix *source)
+{
+	struct guard *guard = context;
+
+	guard->freed = *source;
+	guard->freed_count++;
+}
+
+/* Not loaded yet. */
+static struct guard *guard_new(enum nft_mode mode)
+{
+	struct guard *guard = calloc(1, sizeof(*guard));
+	struct enforcer_listener listener = { guard, on_notice, on_loaded, on_freed };
+	char name[NFT_TABLE_NAME_MAX];
+
+	assert_non_null(guard);
+	guard->core = core_new(NULL);
+	guard->rules.mode = mode;
+	guard->rules.queue = 100;
+	snprintf(name, sizeof(name), "%p", (void *)&guard->kernel);
+	assert_int_equal(enforcer_open(name, guard->core.engine, &listener, &guard->enforcer), 0);
+	enforcer_configure(guard->enforcer, &guard->rules);
+	return guard;
+}
+
+static struct guard *guard_loaded(void)
+{
+	struct guard *guard = guard_new(NFT_BLOCK);
+
+	assert_int_equal(enforcer_load(guard->enforcer, guard->core.now_ms), 0);
+	enforcer_tick(guard->enforcer, guard->core.now_ms);
+	guard->kernel.changed = guard->kernel.deletions = 0;
+	return guard;
+}
+
+static void guard_free(struct guard *guard)
+{
+	enforcer_close(guard->enforcer);
+	core_free(&guard->core);
+	free(guard);
+}
+
+static void act(struct guard *guard)
+{
+	enforcer_act(guard->enforcer, guard->core.actions, guard->core.now_ms, guard->errors);
+}
+
+static void block(struct guard *guard, const char *source, int64_t duration_ms)
+{
+	struct prefix prefix = core_prefix(source);
+
+	assert_int_equal(engine_block(guard->core.engine, &prefix, duration_ms, true, "", guard->core.now_ms,
+				      guard->core.actions),
+			 ENGINE_OK);
+	act(guard);
+}
+
+static void unblock(struct guard *guard, const char *source)
+{
+	struct prefix prefix = core_prefix(source);
+
+	assert_int_equal(engine_unblock(guard->core.engine, &prefix, guard->core.now_ms, guard->core.actions),
+			 ENGINE_OK);
+	act(guard);
+}
+
+static const struct nft_element *element(const struct guard *guard, enum nft_list list, const char *source)
+{
+	struct prefix prefix = core_prefix(source);
+	size_t at = place_of(&guard->kernel, list, &prefix);
+
+	return at < guard->kernel.count ? &guard->kernel.elements[at] : NULL;
+}
+
+static void tick(struct guard *guard, int64_t after_ms)
+{
+	guard->core.now_ms += after_ms;
+	enforcer_tick(guard->enforcer, guard->core.now_ms);
+}
+
+/* Another program took the table away, and the kernel said so. */
+static void remove_table(struct guard *guard)
+{
+	guard->kernel.present = false;
+	guard->kernel.count = 0;
+	guard->kernel.change = NFT_CHANGE_FOREIGN;
+	enforcer_watch(guard->enforcer);
+}
+
+static bool was_told(const struct guard *guard, const char *words)
+{
+	return guard->notice_count && strstr(guard->notices[guard->notice_count - 1], words);
+}
+
+static struct enforcer_status status_of(struct guard *guard)
+{
+	struct enforcer_status status;
+
+	enforcer_read_status(guard->enforcer, &status);
+	return status;
+}
+
+/* ---- refusals ---- */
+
+static void a_refused_addition_is_told_to_its_event(void **state)
+{
+	static const int reasons[] = { -ENFILE, -EEXIST, -ENOBUFS };
+	struct guard *guard = guard_loaded();
+
+	(void)state;
+	for (unsigned i = 0; i < 3; i++) {
+		guard->kernel.add_error = reasons[i];
+		block(guard, "198.51.100.7", 60000);
+		assert_int_equal(guard->core.actions->items[0].type, ACTION_ADD);
+		assert_int_equal(guard->core.actions->items[1].type, ACTION_EVENT);
+		assert_int_equal(guard->errors[0], reasons[i]);
+		assert_int_equal(guard->errors[1], reasons[i]);
+		assert_int_equal(status_of(guard).refused, i + 1);
+	}
+	guard->kernel.add_error = 0;
+	block(guard, "198.51.100.7", 60000);
+	assert_int_equal(guard->errors[0], 0);
+	assert_int_equal(guard->errors[1], 0);
+	assert_int_equal(element(guard, NFT_HARD, "198.51.100.7")->timeout_ms, 60000);
+	guard_free(guard);
+}
+
+static void one_refused_deletion_does_not_spoil_the_others(void **state)
+{
+	struct guard *guard = guard_loaded();
+	char source[32];
+	unsigned refused = 0;
+
+	(void)state;
+	for (int i = 1; i <= 5; i++) {
+		snprintf(source, sizeof(source), "198.51.100.%d", i);
+		block(guard, source, 0);
+	}
+	guard->kernel.stuck = core_prefix("198.51.100.3");
+	unblock(guard, "198.51.100.0/24");
+	for (size_t i = 0; i < guard->core.actions->count; i++) {
+		const struct action *action = &guard->core.actions->items[i];
+		bool stuck = prefix_equal(&action->source, &guard->kernel.stuck);
+
+		assert_int_equal(guard->errors[i], stuck ? -EBUSY : 0);
+		refused += stuck;
+	}
+	assert_int_equal(refused, 2); /* the deletion and its event */
+	assert_int_equal(guard->kernel.count, 1);
+	assert_non_null(element(guard, NFT_HARD, "198.51.100.3"));
+	assert_int_equal(status_of(guard).undeleted, 1);
+	guard_free(guard);
+}
+
+static void a_refused_deletion_is_tried_again_each_second(void **state)
+{
+	struct guard *guard = guard_loaded();
+	struct prefix source = core_prefix("198.51.100.7");
+
+	(void)state;
+	block(guard, "198.51.100.7", 0);
+	guard->kernel.delete_error = -ENOMEM;
+	unblock(guard, "198.51.100.7");
+	assert_int_equal(guard->errors[0], -ENOMEM);
+	assert_int_equal(guard->errors[1], -ENOMEM);
+	engine_unblock_failed(guard->core.engine, &source, guard->core.now_ms);
+	assert_int_equal(core_explain(&guard->core, "198.51.100.7").block.grade, GRADE_MANUAL);
+	guard->kernel.deletions = 0;
+	for (int i = 0; i < 30; i++)
+		tick(guard, 100);
+	assert_int_equal(guard->kernel.deletions, 3);
+	assert_int_equal(guard->freed_count, 0);
+	guard->kernel.delete_error = 0;
+	tick(guard, 1000);
+	assert_int_equal(guard->freed_count, 1);
+	assert_true(prefix_equal(&guard->freed, &source));
+	assert_null(element(guard, NFT_HARD, "198.51.100.7"));
+	assert_int_equal(status_of(guard).undeleted, 0);
+	tick(guard, 1000);
+	assert_int_equal(guard->freed_count, 1);
+	assert_int_equal(guard->notice_count, 0);
+	guard_free(guard);
+}
+
+/* A source may stand in the soft set and in the hard one: it is free when both have let go. */
+static void both_elements_of_a_source_share_one_fate(void **state)
+{
+	struct guard *guard = guard_loaded();
+
+	(void)state;
+	core_scan(&guard->core, "198.51.100.7");
+	act(guard);
+	assert_non_null(element(guard, NFT_SOFT, "198.51.100.7"));
+	block(guard, "198.51.100.7", 0);
+	assert_non_null(element(guard, NFT_HARD, "198.51.100.7"));
+	block(guard, "198.51.100.8", 0);
+	guard->kernel.stuck = core_prefix("198.51.100.7");
+	unblock(guard, "198.51.100.7");
+	assert_int_equal(guard->core.actions->count, 3);
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(guard->errors[i], -EBUSY);
+	assert_int_equal(status_of(guard).undeleted, 2);
+	guard->kernel.stuck.len = 0;
+	tick(guard, 1000);
+	assert_int_equal(guard->freed_count, 1);
+	assert_int_equal(guard->kernel.count, 1);
+	guard_free(guard);
+}
+
+static void what_is_blocked_anew_is_not_deleted(void **state)
+{
+	struct guard *guard = guard_loaded();
+
+	(void)state;
+	block(guard, "198.51.100.7", 0);
+	guard->kernel.delete_error = -ENOMEM;
+	unblock(guard, "198.51.100.7");
+	guard->kernel.delete_error = 0;
+	block(guard, "198.51.100.7", 60000);
+	tick(guard, 5000);
+	assert_non_null(element(guard, NFT_HARD, "198.51.100.7"));
+	assert_int_equal(guard->freed_count, 0);
+	guard_free(guard);
+}
+
+static void a_flush_is_whole_or_nothing(void **state)
+{
+	struct guard *guard = guard_loaded();
+
+	(void)state;
+	core_scan(&guard->core, "198.51.100.7");
+	act(guard);
+	block(guard, "198.51.100.8", 0);
+	guard->kernel.hard_flush_error = -EPERM;
+	assert_int_equal(enforcer_flush(guard->enforcer, guard->core.now_ms), -EPERM);
+	assert_non_null(element(guard, NFT_SOFT, "198.51.100.7"));
+	assert_non_null(element(guard, NFT_HARD, "198.51.100.8"));
+	guard->kernel.hard_flush_error = 0;
+	assert_int_equal(enforcer_flush(guard->enforcer, guard->core.now_ms), 0);
+	assert_int_equal(guard->kernel.count, 0);
+	guard->kernel.present = false;
+	assert_int_equal(enforcer_flush(guard->enforcer, guard->core.now_ms), 0);
+	guard_free(guard);
+}
+
+/* ---- others meddle ---- */
+
+static void a_table_that_went_in_the_middle_is_put_back_first(void **state)
+{
+	struct guard *guard = guard_loaded();
+
+	(void)state;
+	block(guard, "198.51.100.7", 60000);
+	guard->kernel.present = false;
+	guard->kernel.count = 0;
+	guard->core.now_ms += 10000;
+	block(guard, "198.51.100.8", 0);
+	assert_int_equal(guard->errors[0], 0);
+	assert_true(guard->kernel.present);
+	assert_int_equal(guard->kernel.loads, 2);
+	assert_int_equal(guard->kernel.rules.mode, NFT_BLOCK);
+	assert_int_equal(element(guard, NFT_HARD, "198.51.100.7")->timeout_ms, 50000);
+	assert_non_null(element(guard, NFT_HARD, "198.51.100.8"));
+	assert_true(was_told(guard, "changed by somebody else: put back, with all blocks"));
+	/* A deletion has nothing to do there, and does not fail. */
+	guard->kernel.present = false;
+	guard->kernel.count = 0;
+	unblock(guard, "198.51.100.7");
+	assert_int_equal(guard->errors[0], 0);
+	assert_int_equal(status_of(guard).undeleted, 0);
+	guard_free(guard);
+}
+
+static void a_third_removal_within_a_minute_is_respected(void **state)
+{
+	struct guard *guard = guard_loaded();
+
+	(void)state;
+	block(guard, "198.51.100.7", 0);
+	for (int i = 0; i < 2; i++) {
+		tick(guard, 10000);
+		remove_table(guard);
+		assert_false(guard->kernel.present); /* many notifications are one change: not before the next tick */
+		tick(guard, 100);
+		assert_true(guard->kernel.present);
+		assert_non_null(element(guard, NFT_HARD, "198.51.100.7"));
+	}
+	remove_table(guard);
+	tick(guard, 100);
+	assert_false(guard->kernel.present);
+	assert_true(was_told(guard, "3 times within a minute: staying out for 10m"));
+	assert_int_equal(enforcer_mode(guard->enforcer), NFT_PAUSED);
+	assert_int_equal(guard->notice_count, 3);
+	tick(guard, 599900);
+	assert_false(guard->kernel.present);
+	tick(guard, 1000);
+	assert_true(guard->kernel.present);
+	assert_int_equal(guard->kernel.rules.mode, NFT_BLOCK);
+	assert_non_null(element(guard, NFT_HARD, "198.51.100.7"));
+	assert_true(was_told(guard, "resumed: picket is on guard again"));
+	guard_free(guard);
+}
+
+static void removals_further_apart_are_all_put_back(void **state)
+{
+	struct guard *guard = guard_loaded();
+
+	(void)state;
+	for (int i = 0; i < 6; i++) {
+		tick(guard, 31000);
+		remove_table(guard);
+		tick(guard, 100);
+		assert_true(guard->kernel.present);
+	}
+	assert_int_equal(enforcer_mode(guard->enforcer), NFT_BLOCK);
+	guard_free(guard);
+}
+
+static void a_lost_notification_is_looked_into(void **state)
+{
+	static const struct {
+		int check;
+		bool put_back;
+	} cases[] = { { 1, false }, { 0, true }, { -EINTR, true } };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct guard *guard = guard_loaded();
+		unsigned replaced = guard->kernel.replaced;
+
+		guard->kernel.change = NFT_CHANGE_LOST;
+		guard->kernel.check = cases[i].check;
+		enforcer_watch(guard->enforcer);
+		tick(guard, 100);
+		assert_int_equal(guard->kernel.replaced > replaced, cases[i].put_back);
+		assert_int_equal(was_told(guard, "put back"), cases[i].put_back);
+		/* Without a wake-up it is found within a second. */
+		guard->kernel.change = NFT_CHANGE_LOST;
+		tick(guard, 1000);
+		tick(guard, 100);
+		assert_int_equal(guard->notice_count, cases[i].put_back ? 2 : 0);
+		guard_free(guard);
+	}
+}
+
+static void what_cannot_be_put_back_is_told_once_and_tried_each_second(void **state)
+{
+	struct guard *guard = guard_loaded();
+
+	(void)state;
+	guard->kernel.load_error = -ENOMEM;
+	remove_table(guard);
+	tick(guard, 100);
+	assert_true(was_told(guard, "cannot be put back"));
+	assert_true(status_of(guard).failing);
+	for (int i = 0; i < 5; i++)
+		tick(guard, 1000);
+	assert_int_equal(guard->notice_count, 1);
+	guard->kernel.load_error = 0;
+	tick(guard, 1000);
+	assert_true(guard->kernel.present);
+	assert_false(status_of(guard).failing);
+	assert_true(was_told(guard, "put back, with all blocks"));
+	guard_free(guard);
+}
+
+/* ---- mode and pause ---- */
+
+static void a_pause_keeps_the_sets_and_ends_by_the_clock(void **state)
+{
+	struct guard *guard = guard_loaded();
+	int64_t until_ms = guard->core.now_ms + 60000;
+
+	(void)state;
+	block(guard, "198.51.100.7", 0);
+	assert_int_equal(enforcer_pause(guard->enforcer, until_ms, guard->core.now_ms), 0);
+	assert_int_equal(guard->kernel.rules.mode, NFT_PAUSED);
+	assert_int_equal(status_of(guard).paused_until_ms, until_ms);
+	assert_non_null(element(guard, NFT_HARD, "198.51.100.7"));
+	remove_table(guard); /* nothing of ours is wanted there now */
+	tick(guard, 59000);
+	assert_false(guard->kernel.present);
+	assert_int_equal(guard->notice_count, 0);
+	/* The mode that is chosen meanwhile is that of the time after. */
+	assert_int_equal(enforcer_set_mode(guard->enforcer, NFT_OBSERVE, guard->core.now_ms), 0);
+	assert_int_equal(enforcer_mode(guard->enforcer), NFT_PAUSED);
+	guard->rules.mode = NFT_BLOCK;
+	guard->rules.reverse_path = true;
+	enforcer_configure(guard->enforcer, &guard->rules);
+	assert_int_equal(enforcer_mode(guard->enforcer), NFT_PAUSED);
+	tick(guard, 1000);
+	assert_int_equal(guard->kernel.rules.mode, NFT_BLOCK);
+	assert_true(guard->kernel.rules.reverse_path);
+	assert_int_equal(status_of(guard).paused_until_ms, 0);
+	assert_true(was_told(guard, "resumed"));
+	guard_free(guard);
+}
+
+static void a_resume_that_fails_is_tried_each_second(void **state)
+{
+	struct guard *guard = guard_loaded();
+
+	(void)state;
+	assert_int_equal(enforcer_pause(guard->enforcer, 0, guard->core.now_ms), 0);
+	tick(guard, 86400000);
+	assert_int_equal(enforcer_mode(guard->enforcer), NFT_PAUSED);
+	guard->kernel.rules_error = guard->kernel.load_error = -ENOBUFS;
+	assert_int_equal(enforcer_resume(guard->enforcer, guard->core.now_ms), -ENOBUFS);
+	assert_true(was_told(guard, "cannot resume yet"));
+	tick(guard, 1000);
+	guard->kernel.rules_error = guard->kernel.load_error = 0;
+	tick(guard, 1000);
+	assert_int_equal(guard->kernel.rules.mode, NFT_BLOCK);
+	assert_int_equal(guard->failures, 1);
+	guard_free(guard);
+}
+
+static void a_change_of_mode_and_of_interfaces_is_applied(void **state)
+{
+	static const char found[NFT_INTERFACES_MAX][16] = { "eth0" };
+	struct guard *guard = guard_loaded();
+	const uint16_t ports[4] = { 1, 2, 3, 4 };
+
+	(void)state;
+	assert_int_equal(enforcer_set_mode(guard->enforcer, NFT_OBSERVE, guard->core.now_ms), 0);
+	assert_int_equal(guard->kernel.rules.mode, NFT_OBSERVE);
+	enforcer_set_trap_ports(guard->enforcer, ports);
+	enforcer_set_interfaces(guard->enforcer, found, 1, guard->core.now_ms);
+	assert_string_equal(guard->kernel.rules.interfaces[0], "eth0");
+	assert_int_equal(guard->kernel.rules.trap_udp_v6, 4);
+	unsigned replaced = guard->kernel.replaced;
+	enforcer_set_interfaces(guard->enforcer, found, 1, guard->core.now_ms);
+	assert_int_equal(guard->kernel.replaced, replaced);
+	/* A reload keeps what was found and where the traps listen, and the queue that is open. */
+	guard->rules.queue = 200;
+	enforcer_configure(guard->enforcer, &guard->rules);
+	assert_int_equal(enforcer_apply(guard->enforcer, guard->core.now_ms), 0);
+	assert_int_equal(guard->kernel.rules.queue, 100);
+	assert_int_equal(guard->kernel.rules.interface_count, 1);
+	assert_int_equal(guard->kernel.rules.trap_port_v4, 1);
+	assert_int_equal(guard->kernel.rules.mode, NFT_BLOCK);
+	/* What is configured is not overruled. */
+	strcpy(guard->rules.interfaces[0], "wan0");
+	guard->rules.interface_count = 1;
+	enforcer_configure(guard->enforcer, &guard->rules);
+	enforcer_set_interfaces(guard->enforcer, found, 1, guard->core.now_ms);
+	assert_string_equal(enforcer_rules(guard->enforcer)->interfaces[0], "wan0");
+	guard_free(guard);
+}
+
+/* ---- the allow list ---- */
+
+static void allow(struct guard *guard, const char *source, int64_t until_ms)
+{
+	struct prefix prefix = core_prefix(source);
+
+	assert_int_equal(engine_allow(guard->core.engine, &prefix, until_ms, ALLOW_ADMIN, guard->core.now_ms,
+				      guard->core.actions),
+			 ENGINE_OK);
+}
+
+static void the_allow_mirror_moves_by_the_difference(void **state)
+{
+	struct guard *guard = guard_loaded();
+	struct prefix gone = core_prefix("203.0.113.5");
+
+	(void)state;
+	allow(guard, "203.0.113.5", 0);
+	allow(guard, "203.0.113.0/28", 0);
+	allow(guard, "2001:db8::/48", guard->core.now_ms + 60000);
+	enforcer_allow_sync(guard->enforcer);
+	assert_int_equal(guard->kernel.changed, 3);
+	enforcer_allow_sync(guard->enforcer);
+	assert_int_equal(guard->kernel.changed, 3);
+	engine_disallow(guard->core.engine, &gone);
+	allow(guard, "198.51.100.0/24", 0);
+	enforcer_allow_sync(guard->enforcer);
+	assert_int_equal(guard->kernel.changed, 5);
+	assert_null(element(guard, NFT_ALLOW, "203.0.113.5"));
+	assert_non_null(element(guard, NFT_ALLOW, "203.0.113.0/28"));
+	assert_non_null(element(guard, NFT_ALLOW, "198.51.100.0/24"));
+	/* The time of one is over: the kernel hears of it within a second. */
+	engine_tick(guard->core.engine, guard->core.now_ms + 60001, guard->core.actions);
+	tick(guard, 60001);
+	assert_null(element(guard, NFT_ALLOW, "2001:db8::/48"));
+	assert_int_equal(guard->kernel.changed, 6);
+	/* A refusal is told; the mirror stays as it was, so that the next look tries again. */
+	guard->kernel.add_error = -ENFILE;
+	allow(guard, "198.51.100.77", 0);
+	enforcer_allow_sync(guard->enforcer);
+	assert_true(was_told(guard, "did not take the allow list"));
+	guard->kernel.add_error = 0;
+	tick(guard, 1000);
+	assert_non_null(element(guard, NFT_ALLOW, "198.51.100.77"));
+	/* A fresh table has none of it. */
+	remove_table(guard);
+	tick(guard, 100);
+	assert_non_null(element(guard, NFT_ALLOW, "198.51.100.77"));
+	assert_non_null(element(guard, NFT_ALLOW, "203.0.113.0/28"));
+	guard_free(guard);
+}
+
+/* ---- the start ---- */
+
+static void stands_in_kernel(struct guard *guard, enum nft_list list, const char *source, int64_t left_ms)
+{
+	guard->kernel.present = true;
+	guard->kernel.elements[guard->kernel.count++] =
+		(struct nft_element){ .list = list, .source = core_prefix(source), .timeout_ms = left_ms };
+}
+
+static void a_fresh_table_gets_its_rules_last(void **state)
+{
+	struct guard *guard = guard_new(NFT_OBSERVE);
+
+	(void)state;
+	allow(guard, "203.0.113.5", 0);
+	assert_int_equal(enforcer_load(guard->enforcer, guard->core.now_ms), 0);
+	assert_int_equal(guard->kernel.loads, 1);
+	assert_int_equal(guard->kernel.loaded_mode, NFT_PAUSED);
+	assert_int_equal(guard->kernel.rules.mode, NFT_OBSERVE);
+	assert_int_equal(guard->kernel.replaced, 1);
+	assert_int_equal(guard->loaded, 1);
+	assert_non_null(element(guard, NFT_ALLOW, "203.0.113.5"));
+	guard_free(guard);
+}
+
+static void a_standing_table_is_taken_over_and_loaded_once(void **state)
+{
+	struct guard *guard = guard_new(NFT_BLOCK);
+	struct block_view known = { .source = core_prefix("198.51.100.1"),
+				    .grade = GRADE_BAN,
+				    .times = 3,
+				    .since_ms = guard->core.now_ms - 1000,
+				    .until_ms = guard->core.now_ms + 50000,
+				    .reason = "restored" };
+
+	(void)state;
+	stands_in_kernel(guard, NFT_ALLOW, "203.0.113.9", 0);
+	stands_in_kernel(guard, NFT_HARD, "198.51.100.1", 50000);
+	stands_in_kernel(guard, NFT_SOFT, "198.51.100.2", 30000);
+	stands_in_kernel(guard, NFT_HARD, "198.51.100.3", 0);
+	stands_in_kernel(guard, NFT_HARD, "203.0.113.5", 70000);
+	allow(guard, "203.0.113.5", 0);
+	assert_int_equal(enforcer_load(guard->enforcer, guard->core.now_ms), 0);
+	assert_int_equal(guard->kernel.loads, 0);
+	assert_int_equal(guard->kernel.replaced, 1);
+	assert_null(element(guard, NFT_ALLOW, "203.0.113.9"));
+	assert_non_null(element(guard, NFT_ALLOW, "203.0.113.5"));
+	assert_int_equal(engine_restore_block(guard->core.engine, &known, guard->core.now_ms), ENGINE_OK);
+	assert_int_equal(enforcer_restore(guard->enforcer, &known, 1, guard->core.now_ms), 0);
+
+	/* What is allowed by now must go; the kernel refuses at first. */
+	guard->kernel.stuck = core_prefix("203.0.113.5");
+	assert_int_equal(enforcer_adopt(guard->enforcer, guard->core.now_ms), 2);
+	assert_int_equal(guard->kernel.replaced, 1);
+	assert_int_equal(core_explain(&guard->core, "198.51.100.1").block.times, 3);
+	assert_int_equal(core_explain(&guard->core, "198.51.100.2").block.grade, GRADE_BLOCK);
+	assert_int_equal(core_explain(&guard->core, "198.51.100.2").block.until_ms, guard->core.now_ms + 30000);
+	assert_int_equal(core_explain(&guard->core, "198.51.100.3").block.grade, GRADE_MANUAL);
+	assert_int_equal(core_explain(&guard->core, "203.0.113.5").block.grade, GRADE_NONE);
+	assert_int_equal(status_of(guard).undeleted, 1);
+	guard->kernel.stuck.len = 0;
+	tick(guard, 1000);
+	assert_null(element(guard, NFT_HARD, "203.0.113.5"));
+	guard_free(guard);
+}
+
+static void a_load_that_fails_says_why(void **state)
+{
+	struct guard *guard = guard_new(NFT_BLOCK);
+
+	(void)state;
+	guard->kernel.load_error = -EBUSY;
+	assert_int_equal(enforcer_load(guard->enforcer, guard->core.now_ms), -EBUSY);
+	assert_int_equal(enforcer_adopt(guard->enforcer, guard->core.now_ms), -ENOENT);
+	/* Rules that the standing table does not take: it is replaced by a fresh one. */
+	guard->kernel.load_error = 0;
+	assert_int_equal(enforcer_apply(guard->enforcer, guard->core.now_ms), 0);
+	assert_true(guard->kernel.present);
+	guard_free(guard);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_refused_addition_is_told_to_its_event),
+		cmocka_unit_test(one_refused_deletion_does_not_spoil_the_others),
+		cmocka_unit_test(a_refused_deletion_is_tried_again_each_second),
+		cmocka_unit_test(both_elements_of_a_source_share_one_fate),
+		cmocka_unit_test(what_is_blocked_anew_is_not_deleted),
+		cmocka_unit_test(a_flush_is_whole_or_nothing),
+		cmocka_unit_test(a_table_that_went_in_the_middle_is_put_back_first),
+		cmocka_unit_test(a_third_removal_within_a_minute_is_respected),
+		cmocka_unit_test(removals_further_apart_are_all_put_back),
+		cmocka_unit_test(a_lost_notification_is_looked_into),
+		cmocka_unit_test(what_cannot_be_put_back_is_told_once_and_tried_each_second),
+		cmocka_unit_test(a_pause_keeps_the_sets_and_ends_by_the_clock),
+		cmocka_unit_test(a_resume_that_fails_is_tried_each_second),
+		cmocka_unit_test(a_change_of_mode_and_of_interfaces_is_applied),
+		cmocka_unit_test(the_allow_mirror_moves_by_the_difference),
+		cmocka_unit_test(a_fresh_table_gets_its_rules_last),
+		cmocka_unit_test(a_standing_table_is_taken_over_and_loaded_once),
+		cmocka_unit_test(a_load_that_fails_says_why),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
