@@ -66,7 +66,7 @@ static void fill(void)
 	event.sources = 1;
 	store_event(place.store, &event);
 	store_save_begin(place.store);
-	store_save_source(place.store, &source);
+	store_save(place.store, STORE_SOURCES, &source);
 	store_save_end(place.store);
 	store_tick(place.store, NOW_MS);
 }
@@ -91,15 +91,19 @@ static void look_event(void *context, int64_t row, const struct event *event)
 	require(event_is_valid(event));
 }
 
-static void look_block(void *context, const struct block_view *block)
+static void look_block(void *context, const void *item)
 {
+	const struct block_view *block = item;
+
 	(void)context;
 	require(block->source.len <= 128 && block->grade < GRADE_COUNT);
 	require(memchr(block->reason, 0, sizeof(block->reason)) != NULL);
 }
 
-static void look_source(void *context, const struct source_view *source)
+static void look_source(void *context, const void *item)
 {
+	const struct source_view *source = item;
+
 	(void)context;
 	require(source->source.len <= 128 && source->grade < GRADE_COUNT);
 	require(source->piece_count <= EVENT_PIECES_MAX);
@@ -126,7 +130,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	require(sqlite3_step(update) == SQLITE_DONE);
 	sqlite3_reset(update);
 	store_history(place.store, &query, look_event, NULL);
-	store_each_block(place.store, NOW_MS, look_block, NULL);
-	store_each_source(place.store, look_source, NULL);
+	store_restore(place.store, STORE_BLOCKS, NOW_MS, look_block, NULL);
+	store_restore(place.store, STORE_SOURCES, NOW_MS, look_source, NULL);
 	return 0;
 }

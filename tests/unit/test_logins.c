@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Files below a root of the test's own, and whom logins_read() finds in them.
+ * Files below a root of the test's own, and the addresses that logins_read() finds in them.  It reads fixed paths, so
+ * it runs in a child that has changed its root: as root, or in a user namespace.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -8,15 +9,21 @@
 #include <stdint.h>
 #include <ftw.h>
 #include <limits.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 #include <utmpx.h>
 #include <cmocka.h>
 
 #include "host/logins.h"
+#include "sandbox/sandbox.h"
+
+#define ALL           64
+#define NOT_PERMITTED 77
 
 static int make_root(void **state)
 {
@@ -71,8 +78,8 @@ static void put_text(const char *root, const char *path, const char *text)
 	put(root, path, text, strlen(text));
 }
 
-/* "KIND ADDR" for each, in order, for a comparison that reads well. */
-static const char *names(const char *root, char *out, size_t size)
+/* "KIND ADDR" for each of at most max entries, in order, for a comparison that reads well. */
+static void write_names(int fd, size_t max)
 {
 	static const char kinds[] = {
 		[LOGINS_SESSION] = 'S',
@@ -81,16 +88,53 @@ static const char *names(const char *root, char *out, size_t size)
 		[LOGINS_DHCP] = 'D',
 	};
 	struct logins_entry list[64];
-	size_t count = logins_read(root, list, 64), at = 0;
+	size_t count = logins_read(list, max);
 
-	out[0] = '\0';
 	for (size_t i = 0; i < count; i++) {
 		char text[ADDR_TEXT_MAX];
 
-		at += (size_t)snprintf(out + at, size - at, "%s%c %s", i ? ", " : "", kinds[list[i].kind],
-				       addr_format(&list[i].addr, text));
+		dprintf(fd, "%s%c %s", i ? ", " : "", kinds[list[i].kind], addr_format(&list[i].addr, text));
 	}
+}
+
+/* What a child with that root finds. */
+static const char *names_in(const char *root, void (*confine)(void), size_t max, char *out, size_t size)
+{
+	int fds[2], status;
+	size_t len = 0;
+	ssize_t got;
+	pid_t pid;
+
+	assert_int_equal(pipe(fds), 0);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		if (geteuid() != 0 && unshare(CLONE_NEWUSER) != 0)
+			_exit(NOT_PERMITTED);
+		if (chroot(root) != 0 || chdir("/") != 0)
+			_exit(NOT_PERMITTED);
+		if (confine)
+			confine();
+		write_names(fds[1], max);
+		_exit(0);
+	}
+	close(fds[1]);
+	while ((got = read(fds[0], out + len, size - 1 - len)) > 0)
+		len += (size_t)got;
+	out[len] = '\0';
+	close(fds[0]);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	if (WIFEXITED(status) && WEXITSTATUS(status) == NOT_PERMITTED) {
+		print_message("SKIPPED: no root of its own permitted here\n");
+		skip();
+	}
+	assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
 	return out;
+}
+
+static const char *names(const char *root, size_t max, char *out, size_t size)
+{
+	return names_in(root, NULL, max, out, size);
 }
 
 static void test_text_files(void **state)
@@ -149,7 +193,7 @@ static void test_text_files(void **state)
 		char got[1024], full[PATH_MAX];
 
 		put_text(*state, cases[i].path, cases[i].text);
-		names(*state, got, sizeof(got));
+		names(*state, ALL, got, sizeof(got));
 		if (strcmp(got, cases[i].expected) != 0)
 			fail_msg("%s: \"%s\", expected \"%s\"", cases[i].path, got, cases[i].expected);
 		snprintf(full, sizeof(full), "%s%s", (const char *)*state, cases[i].path);
@@ -179,22 +223,23 @@ static void test_utmp(void **state)
 	records[6].ut_type = USER_PROCESS; /* cut off below: half a record */
 	memcpy(records[6].ut_addr_v6, (const uint8_t[]){ 198, 51, 100, 11 }, 4);
 	put(*state, "/run/utmp", records, sizeof(records) - sizeof(records[0]) / 2);
-	assert_string_equal(names(*state, got, sizeof(got)), "S 198.51.100.7, S 2001:db8::77, S 198.51.100.10");
+	assert_string_equal(names(*state, ALL, got, sizeof(got)), "S 198.51.100.7, S 2001:db8::77, S 198.51.100.10");
 }
 
 static void test_nothing_there(void **state)
 {
-	struct logins_entry entry;
+	char got[1024], path[PATH_MAX];
 
-	assert_int_equal(logins_read(*state, &entry, 1), 0);
-	assert_int_equal(logins_read("/nonexistent", &entry, 1), 0);
+	assert_string_equal(names(*state, ALL, got, sizeof(got)), "");
+	snprintf(path, sizeof(path), "%s/run", (const char *)*state);
+	assert_int_equal(mkdir(path, 0755), 0);
+	assert_string_equal(names(*state, ALL, got, sizeof(got)), "");
 }
 
 /* A FIFO, an endless line, binary rubbish, a directory in a file's place, more entries than there is room for. */
 static void test_hostile_files(void **state)
 {
 	static char rubbish[400 * 1024];
-	struct logins_entry list[3];
 	char path[PATH_MAX], got[1024];
 	uint32_t x = 88172645u;
 
@@ -215,10 +260,35 @@ static void test_hostile_files(void **state)
 	memcpy(rubbish, "server", 6);
 	memcpy(rubbish + 2000, "192.0.2.2\nserver 192.0.2.3\n", 27);
 	put(*state, "/etc/ntpsec/ntp.conf", rubbish, sizeof(rubbish));
-	assert_string_equal(names(*state, got, sizeof(got)), "S 192.0.2.1, N 192.0.2.3");
+	assert_string_equal(names(*state, ALL, got, sizeof(got)), "S 192.0.2.1, N 192.0.2.3");
 	put_text(*state, "/etc/chrony/chrony.conf", "server 192.0.2.4\nserver 192.0.2.5\nserver 192.0.2.6\n");
-	assert_int_equal(logins_read(*state, list, 3), 3);
-	assert_int_equal(list[0].kind, LOGINS_SESSION);
+	assert_string_equal(names(*state, 3, got, sizeof(got)), "S 192.0.2.1, N 192.0.2.4, N 192.0.2.5");
+}
+
+/* As the keeper does: no privilege, seccomp, and Landlock. */
+static void confine_as_keeper(void)
+{
+	const char *const readable[] = { "/etc", "/run", "/var/run", "/var/lib", NULL }, *const writable[] = { NULL };
+	int abi;
+
+	if (geteuid() != 0 || sandbox_drop(65534, 65534, false) != 0)
+		_exit(NOT_PERMITTED);
+	if (sandbox_landlock(writable, readable, &abi) != 0 || sandbox_seccomp(SANDBOX_KEEPER) != 0)
+		_exit(1);
+}
+
+static void test_inside_the_sandbox(void **state)
+{
+	struct utmpx record = { .ut_type = USER_PROCESS, .ut_host = "198.51.100.10" };
+	char got[1024];
+
+	assert_int_equal(chmod(*state, 0755), 0);
+	put_text(*state, "/run/systemd/sessions/3", "STATE=active\nREMOTE_HOST=198.51.100.7\n");
+	put_text(*state, "/run/systemd/sessions/c4", "STATE=closing\nREMOTE_HOST=198.51.100.8\n");
+	put_text(*state, "/etc/resolv.conf", "nameserver 192.0.2.1\n");
+	put(*state, "/run/utmp", &record, sizeof(record));
+	assert_string_equal(names_in(*state, confine_as_keeper, ALL, got, sizeof(got)),
+			    "S 198.51.100.10, S 198.51.100.7, R 192.0.2.1");
 }
 
 int main(void)
@@ -228,6 +298,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_utmp, make_root, remove_root),
 		cmocka_unit_test_setup_teardown(test_nothing_there, make_root, remove_root),
 		cmocka_unit_test_setup_teardown(test_hostile_files, make_root, remove_root),
+		cmocka_unit_test_setup_teardown(test_inside_the_sandbox, make_root, remove_root),
 	};
 
 	return cmocka_run_group_tests_name("logins", tests, NULL, NULL);

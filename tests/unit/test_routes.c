@@ -18,7 +18,7 @@
 #include <linux/rtnetlink.h>
 
 #include "host/routes.h"
-#include "host/routes_gather.h"
+#include "host/internal.h"
 
 /* 2,000 */
 #define MANY_ADDRESSES                                                                                                 \

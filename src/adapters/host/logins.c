@@ -1,85 +1,70 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Who must never be cut off, read from the host's own files by one table: which file, which lines, what they name.
+ * Addresses that must never be cut off.  Remote hosts of sessions come from sd-login and utmp, everything else from the
+ * host's own files by one table: which file, which lines, what they name.
  *
- * Addresses alone: a name is never looked up, that can hang on the way to a block.  A mere TCP peer of sshd is in
- * none of these files; only who has authenticated is.
- * Limits: FILE_MAX bytes a file, FILES_MAX files a directory, regular files alone (a FIFO would hang), LINE_MAX_LEN
- * bytes a line; what is longer is passed over.
+ * A name is never looked up, since a lookup can hang on the way to a block.  A mere TCP peer of sshd is in none of
+ * these sources; only one that has authenticated is.
+ * Limits: FILE_MAX bytes of a file, FILES_MAX files of a directory and sessions, LINE_MAX_LEN bytes of a line; what is
+ * longer is passed over.
  */
 #include "logins.h"
 
 #include <dirent.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/stat.h>
-#include <unistd.h>
+#include <systemd/sd-login.h>
 #include <utmpx.h>
+
+#include "file.h"
 
 #define FILE_MAX     (256 * 1024)
 #define FILES_MAX    1024
 #define LINE_MAX_LEN 1024
 
-enum line_effect {
-	LINE_TAKE,    /* the addresses on it */
-	LINE_RESTART, /* what the file said so far is out of date (a later lease follows) */
-	LINE_VOID     /* the file names nobody (a session that is closing) */
-};
-
-/* A line that begins with the word, after blanks; a blank follows it unless it ends in '='. */
+/* A line that begins with the word, after blanks; a blank follows it unless it ends in '='.  It names addresses, or
+ * begins a later lease: what the file said so far is out of date. */
 struct line_rule {
 	const char *word;
-	enum line_effect effect;
 	enum logins_kind kind;
+	bool restart;
 };
 
-#define RULES_END                                                                                                      \
-	{                                                                                                              \
-		NULL, LINE_TAKE, LOGINS_SESSION                                                                        \
-	}
-
-static const struct line_rule session_rules[] = {
-	{ "REMOTE_HOST=", LINE_TAKE, LOGINS_SESSION },
-	{ "STATE=closing", LINE_VOID, LOGINS_SESSION },
-	RULES_END,
-};
 static const struct line_rule resolv_rules[] = {
-	{ "nameserver", LINE_TAKE, LOGINS_RESOLVER },
-	RULES_END,
+	{ "nameserver", LOGINS_RESOLVER, false },
+	{ 0 },
 };
 static const struct line_rule networkd_rules[] = {
-	{ "SERVER_ADDRESS=", LINE_TAKE, LOGINS_DHCP },
-	{ "ROUTER=", LINE_TAKE, LOGINS_DHCP },
-	{ "DNS=", LINE_TAKE, LOGINS_RESOLVER },
-	{ "NTP=", LINE_TAKE, LOGINS_NTP },
-	RULES_END,
+	{ "SERVER_ADDRESS=", LOGINS_DHCP, false },
+	{ "ROUTER=", LOGINS_DHCP, false },
+	{ "DNS=", LOGINS_RESOLVER, false },
+	{ "NTP=", LOGINS_NTP, false },
+	{ 0 },
 };
 static const struct line_rule dhclient_rules[] = {
-	{ "lease", LINE_RESTART, LOGINS_DHCP },
-	{ "lease6", LINE_RESTART, LOGINS_DHCP },
-	{ "option dhcp-server-identifier", LINE_TAKE, LOGINS_DHCP },
-	{ "option domain-name-servers", LINE_TAKE, LOGINS_RESOLVER },
-	{ "option dhcp6.name-servers", LINE_TAKE, LOGINS_RESOLVER },
-	{ "option ntp-servers", LINE_TAKE, LOGINS_NTP },
-	{ "option dhcp6.sntp-servers", LINE_TAKE, LOGINS_NTP },
-	RULES_END,
+	{ "lease", LOGINS_DHCP, true },
+	{ "lease6", LOGINS_DHCP, true },
+	{ "option dhcp-server-identifier", LOGINS_DHCP, false },
+	{ "option domain-name-servers", LOGINS_RESOLVER, false },
+	{ "option dhcp6.name-servers", LOGINS_RESOLVER, false },
+	{ "option ntp-servers", LOGINS_NTP, false },
+	{ "option dhcp6.sntp-servers", LOGINS_NTP, false },
+	{ 0 },
 };
 static const struct line_rule ntp_rules[] = {
-	{ "server", LINE_TAKE, LOGINS_NTP },
-	{ "pool", LINE_TAKE, LOGINS_NTP },
-	{ "peer", LINE_TAKE, LOGINS_NTP },
-	RULES_END,
+	{ "server", LOGINS_NTP, false },
+	{ "pool", LOGINS_NTP, false },
+	{ "peer", LOGINS_NTP, false },
+	{ 0 },
 };
 static const struct line_rule timesyncd_rules[] = {
-	{ "NTP=", LINE_TAKE, LOGINS_NTP },
-	{ "FallbackNTP=", LINE_TAKE, LOGINS_NTP },
-	RULES_END,
+	{ "NTP=", LOGINS_NTP, false },
+	{ "FallbackNTP=", LOGINS_NTP, false },
+	{ 0 },
 };
 
 static const struct {
@@ -87,8 +72,6 @@ static const struct {
 	const char *suffix; /* NULL: a file; else a directory, and its files that end so */
 	const struct line_rule *rules;
 } sources[] = {
-	/* sessions first: when the caller's room is short, they matter most (utmp comes before these) */
-	{ "/run/systemd/sessions", "", session_rules },
 	{ "/etc/resolv.conf", NULL, resolv_rules },
 	{ "/run/systemd/resolve/resolv.conf", NULL, resolv_rules },
 	{ "/run/NetworkManager/no-stub-resolv.conf", NULL, resolv_rules },
@@ -121,33 +104,6 @@ static void gather(struct gathering *g, const struct addr *addr, enum logins_kin
 			return;
 	if (g->count < g->max)
 		g->out[g->count++] = (struct logins_entry){ .addr = *addr, .kind = kind };
-}
-
-/* Returns the bytes read, with a NUL behind them; 0 when there is nothing to read. */
-static size_t read_file(const char *root, const char *path, char *buffer)
-{
-	char full[PATH_MAX];
-	struct stat st;
-	size_t len = 0;
-	int fd, path_len = snprintf(full, sizeof(full), "%s%s", root, path);
-
-	if (path_len < 0 || (size_t)path_len >= sizeof(full))
-		return 0;
-	fd = open(full, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	if (fd < 0)
-		return 0;
-	while (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && len < FILE_MAX) {
-		ssize_t n = read(fd, buffer + len, FILE_MAX - len);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			break;
-		len += (size_t)n;
-	}
-	close(fd);
-	buffer[len] = '\0';
-	return len;
 }
 
 /* "192.0.2.1", "192.0.2.1:53", "fe80::1%eth0", "[2001:db8::1]:853#name", each perhaps in quotes. */
@@ -189,8 +145,7 @@ static char *match_rule(const struct line_rule *rule, char *line)
 	return NULL;
 }
 
-/* Returns false when the rest of the file is of no interest. */
-static bool gather_line(struct gathering *g, char *line, const struct line_rule *rules, size_t before)
+static void gather_line(struct gathering *g, char *line, const struct line_rule *rules, size_t before)
 {
 	line += strspn(line, " \t");
 	for (const struct line_rule *rule = rules; rule->word; rule++) {
@@ -198,27 +153,27 @@ static bool gather_line(struct gathering *g, char *line, const struct line_rule 
 
 		if (!value)
 			continue;
-		if (rule->effect == LINE_TAKE)
-			gather_tokens(g, value, rule->kind);
-		else
+		if (rule->restart)
 			g->count = before;
-		return rule->effect != LINE_VOID;
+		else
+			gather_tokens(g, value, rule->kind);
+		return;
 	}
-	return true;
 }
 
-static void gather_file(struct gathering *g, const char *root, const char *path, const struct line_rule *rules)
+static void gather_file(struct gathering *g, const char *path, const struct line_rule *rules)
 {
-	size_t before = g->count, len = read_file(root, path, g->buffer);
-	char *line = g->buffer, *end = g->buffer + len;
+	ssize_t len = file_read(path, g->buffer, FILE_MAX + 1);
+	char *line = g->buffer, *end = g->buffer + (len > 0 ? len : 0);
+	size_t before = g->count;
 
 	while (line < end) {
 		char *newline = memchr(line, '\n', (size_t)(end - line));
 		char *stop = newline ? newline : end;
 
 		*stop = '\0';
-		if (stop - line <= LINE_MAX_LEN && !gather_line(g, line, rules, before))
-			return;
+		if (stop - line <= LINE_MAX_LEN)
+			gather_line(g, line, rules, before);
 		line = stop + 1;
 	}
 }
@@ -230,33 +185,49 @@ static bool ends_with(const char *name, const char *suffix)
 	return name_len >= suffix_len && strcmp(name + name_len - suffix_len, suffix) == 0;
 }
 
-static void gather_directory(struct gathering *g, const char *root, const char *path, const char *suffix,
-			     const struct line_rule *rules)
+static void gather_directory(struct gathering *g, const char *path, const char *suffix, const struct line_rule *rules)
 {
-	char full[PATH_MAX];
-	int len = snprintf(full, sizeof(full), "%s%s", root, path);
-	DIR *directory = len > 0 && (size_t)len < sizeof(full) ? opendir(full) : NULL;
+	DIR *directory = opendir(path);
 	struct dirent *entry;
+	char file[PATH_MAX];
 
 	if (!directory)
 		return;
 	for (unsigned files = 0; files < FILES_MAX && (entry = readdir(directory)); files++) {
 		if (entry->d_name[0] == '.' || !ends_with(entry->d_name, suffix))
 			continue;
-		len = snprintf(full, sizeof(full), "%s/%s", path, entry->d_name);
-		if (len > 0 && (size_t)len < sizeof(full))
-			gather_file(g, root, full, rules);
+		if (snprintf(file, sizeof(file), "%s/%s", path, entry->d_name) < (int)sizeof(file))
+			gather_file(g, file, rules);
 	}
 	closedir(directory);
 }
 
-/* utmp(5): a user's login with the host it came from, as an address (IPv4: the first word alone) or, from programs
- * that don't fill that in, as text. */
-static void gather_utmp(struct gathering *g, const char *root, const char *path)
+/* logind's sessions.  One that is closing protects no longer. */
+static void gather_sessions(struct gathering *g)
 {
-	size_t len = read_file(root, path, g->buffer);
+	char **sessions = NULL;
+	int count = sd_get_sessions(&sessions);
 
-	for (size_t at = 0; len - at >= sizeof(struct utmpx); at += sizeof(struct utmpx)) {
+	for (int i = 0; i < count; i++) {
+		char *state = NULL, *host = NULL;
+
+		if (i < FILES_MAX && (sd_session_get_state(sessions[i], &state) < 0 || strcmp(state, "closing") != 0) &&
+		    sd_session_get_remote_host(sessions[i], &host) >= 0)
+			gather_tokens(g, host, LOGINS_SESSION);
+		free(state);
+		free(host);
+		free(sessions[i]);
+	}
+	free(sessions);
+}
+
+/* utmp(5): a user's login with the host that it came from, as an address (IPv4: the first word alone) or, from programs
+ * that do not fill that in, as text. */
+static void gather_utmp(struct gathering *g)
+{
+	ssize_t len = file_read("/run/utmp", g->buffer, FILE_MAX + 1);
+
+	for (ssize_t at = 0; len - at >= (ssize_t)sizeof(struct utmpx); at += (ssize_t)sizeof(struct utmpx)) {
 		struct utmpx record;
 		struct addr addr;
 		char host[sizeof(record.ut_host) + 1];
@@ -276,18 +247,20 @@ static void gather_utmp(struct gathering *g, const char *root, const char *path)
 	}
 }
 
-size_t logins_read(const char *root, struct logins_entry *out, size_t max)
+size_t logins_read(struct logins_entry *out, size_t max)
 {
 	struct gathering g = { .out = out, .max = max, .buffer = malloc(FILE_MAX + 1) };
 
 	if (!g.buffer)
 		return 0;
-	gather_utmp(&g, root, "/run/utmp");
+	/* Sessions first: they matter most where max is small. */
+	gather_utmp(&g);
+	gather_sessions(&g);
 	for (size_t i = 0; i < sizeof(sources) / sizeof(sources[0]); i++) {
 		if (sources[i].suffix)
-			gather_directory(&g, root, sources[i].path, sources[i].suffix, sources[i].rules);
+			gather_directory(&g, sources[i].path, sources[i].suffix, sources[i].rules);
 		else
-			gather_file(&g, root, sources[i].path, sources[i].rules);
+			gather_file(&g, sources[i].path, sources[i].rules);
 	}
 	free(g.buffer);
 	return g.count;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Who must never be cut off, as the host's files tell it: remote hosts of sessions (logind, utmp), resolvers,
+ * Addresses that must never be cut off, as this host tells them: remote hosts of sessions (logind, utmp), resolvers,
  * NTP servers and DHCP servers (resolv.conf, systemd-resolved, -timesyncd, -networkd, chrony, ntp, dhclient).
- * Addresses alone: names are not looked up (a lookup can hang).
+ * Addresses alone: names are not looked up, since a lookup can hang.
  */
 #ifndef PICKET_LOGINS_H
 #define PICKET_LOGINS_H
@@ -20,8 +20,7 @@ struct logins_entry {
 	enum logins_kind kind;
 };
 
-/* Reads the files below root ("" for the real ones) anew; at most max entries, no duplicates. Missing files are no
- * error. Returns the count. */
-size_t logins_read(const char *root, struct logins_entry *out, size_t max);
+/* Looks everywhere anew; at most max entries, no duplicates.  Missing files are no error.  Returns the count. */
+size_t logins_read(struct logins_entry *out, size_t max);
 
 #endif

@@ -20,7 +20,7 @@
 #include <linux/rtnetlink.h>
 
 #include "netlink.h"
-#include "routes_gather.h"
+#include "internal.h"
 
 #define DUMP_TRIES_MAX 3
 #define DRAIN_MAX      256 /* datagrams a call */

@@ -3,7 +3,7 @@
  * What rtnetlink's messages say of our addresses, prefixes, gateways and default routes.  Bounds-checks every
  * attribute and nested list; keeps ROUTES_MAX entries of a kind, without duplicates, and counts what is beyond.
  */
-#include "routes_gather.h"
+#include "internal.h"
 
 #include <stdbool.h>
 #include <string.h>

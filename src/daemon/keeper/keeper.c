@@ -215,7 +215,7 @@ static int confine(struct keeper *keeper)
 {
 	const struct keeper_start *start = keeper->start;
 	const char *const writable[] = { start->state_dir, NULL };
-	/* What logins_read() looks at, and the local time zone. */
+	/* What logins_read() and sd-login look at, and the local time zone. */
 	const char *const readable[] = { "/etc", "/run", "/var/run", "/var/lib", "/usr/share/zoneinfo", NULL };
 	int abi = 0, result = sandbox_drop(start->uid, start->gid, false);
 
@@ -261,7 +261,7 @@ static int set_up(struct keeper *keeper)
 	keeper->names = read_services(keeper->journal);
 	keeper->history = history_new();
 	keeper->memory = memory_open(start->state_dir, keeper->journal, keeper_now_ms());
-	keeper->protect = protect_new("", start->state_dir, keeper->journal);
+	keeper->protect = protect_new(start->state_dir, keeper->journal);
 	keeper->base = options.base = event_base_new();
 	if (!keeper->history || !keeper->memory || !keeper->protect || !keeper->base ||
 	    control_open(&options, &keeper->control) < 0)

@@ -44,7 +44,6 @@ static const enum protect_why why_of[] = {
 #define KIND_COUNT (sizeof(why_of) / sizeof(why_of[0]))
 
 struct protect {
-	const char *root;
 	struct journal *journal;
 	char file[PATH_MAX], temporary[PATH_MAX];
 	bool complained;
@@ -193,7 +192,7 @@ static bool same(const struct address_list *a, const struct address_list *b)
 
 void protect_refresh(struct protect *protect, int sentry_fd, int64_t now_s, bool everything)
 {
-	size_t found = logins_read(protect->root, protect->found, LOGINS_MAX);
+	size_t found = logins_read(protect->found, LOGINS_MAX);
 	bool changed = false;
 
 	forget_old(protect, now_s, &changed);
@@ -212,13 +211,12 @@ void protect_refresh(struct protect *protect, int sentry_fd, int64_t now_s, bool
 	}
 }
 
-struct protect *protect_new(const char *root, const char *state_dir, struct journal *journal)
+struct protect *protect_new(const char *state_dir, struct journal *journal)
 {
 	struct protect *protect = calloc(1, sizeof(*protect));
 
 	if (!protect)
 		return NULL;
-	protect->root = root;
 	protect->journal = journal;
 	if (snprintf(protect->file, sizeof(protect->file), "%s/logins", state_dir) >= (int)sizeof(protect->file) ||
 	    snprintf(protect->temporary, sizeof(protect->temporary), "%s/logins.new", state_dir) >=

@@ -13,8 +13,8 @@
 struct protect;
 struct journal;
 
-/* Reads what was remembered in state_dir/logins.  root: "" but for tests.  NULL when out of memory. */
-struct protect *protect_new(const char *root, const char *state_dir, struct journal *journal);
+/* Reads what was remembered in state_dir/logins.  NULL when out of memory. */
+struct protect *protect_new(const char *state_dir, struct journal *journal);
 void protect_free(struct protect *protect);
 /* Looks again and tells the sentry what has changed; all of it when everything is true. */
 void protect_refresh(struct protect *protect, int sentry_fd, int64_t now_s, bool everything);

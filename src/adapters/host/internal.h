@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Within routes alone: rtnetlink messages in, the view out, apart from the sockets that carry them.
+ * What routes.c and routes_gather.c share: rtnetlink messages go in, the view comes out.  They are apart so that hostile
+ * messages can be tried without a socket.
  */
-#ifndef PICKET_ROUTES_GATHER_H
-#define PICKET_ROUTES_GATHER_H
+#ifndef PICKET_HOST_INTERNAL_H
+#define PICKET_HOST_INTERNAL_H
 
 #include <linux/netlink.h>
 
