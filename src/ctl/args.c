@@ -1,38 +1,48 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The command line: options may stand anywhere, "--" ends them, and each command takes only its own.
- * Pure but for the environment's PICKET_SOCKET: a mistake is one line that says what was expected.
+ * The command line, read by getopt_long(3) from one table: options may stand anywhere, "--" ends them, and each
+ * command takes only its own.  Options are never abbreviated, so that a new one cannot make an old script ambiguous.
+ * Pure but for the environment's PICKET_SOCKET; a mistake is one line that says what was expected.
  */
 #include "ctl.h"
 
 #include <errno.h>
+#include <getopt.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
+#define LONG_FIRST 256 /* getopt's values of long options begin here: row 0 */
+
 static const struct {
 	char letter; /* 0: none */
-	bool value;
-	const char *name;
+	bool value, repeated;
+	const char *name; /* with its dashes */
 } options[CTL_OPTION_COUNT] = {
-	[CTL_OPTION_SOCKET] = { 's', true, "--socket" },   [CTL_OPTION_JSON] = { 'j', false, "--json" },
-	[CTL_OPTION_HELP] = { 'h', false, "--help" },      [CTL_OPTION_VERSION] = { 'V', false, "--version" },
-	[CTL_OPTION_FOR] = { 0, true, "--for" },           [CTL_OPTION_REASON] = { 0, true, "--reason" },
-	[CTL_OPTION_FORCE] = { 0, false, "--force" },      [CTL_OPTION_ALL] = { 0, false, "--all" },
-	[CTL_OPTION_SAVE] = { 0, false, "--save" },        [CTL_OPTION_SINCE] = { 0, true, "--since" },
-	[CTL_OPTION_FOLLOW] = { 'f', false, "--follow" },  [CTL_OPTION_LIMIT] = { 'n', true, "--limit" },
-	[CTL_OPTION_ACCEPT] = { 0, false, "--accept" },    [CTL_OPTION_PROBE] = { 0, false, "--probe" },
-	[CTL_OPTION_TEXTFILE] = { 0, true, "--textfile" },
+	[CTL_OPTION_SOCKET] = { 's', true, false, "--socket" },
+	[CTL_OPTION_JSON] = { 'j', false, false, "--json" },
+	[CTL_OPTION_HELP] = { 'h', false, false, "--help" },
+	[CTL_OPTION_VERSION] = { 'V', false, false, "--version" },
+	[CTL_OPTION_FOR] = { 0, true, false, "--for" },
+	[CTL_OPTION_REASON] = { 0, true, false, "--reason" },
+	[CTL_OPTION_FORCE] = { 0, false, false, "--force" },
+	[CTL_OPTION_ALL] = { 0, false, false, "--all" },
+	[CTL_OPTION_SAVE] = { 0, false, false, "--save" },
+	[CTL_OPTION_SINCE] = { 0, true, false, "--since" },
+	[CTL_OPTION_FOLLOW] = { 'f', false, false, "--follow" },
+	[CTL_OPTION_LIMIT] = { 'n', true, false, "--limit" },
+	[CTL_OPTION_ACCEPT] = { 0, false, false, "--accept" },
+	[CTL_OPTION_PROBE] = { 0, false, false, "--probe" },
+	[CTL_OPTION_TEXTFILE] = { 0, true, false, "--textfile" },
+	[CTL_OPTION_CONFIG] = { 'c', true, false, "--config" },
+	[CTL_OPTION_LOCAL] = { 0, true, true, "--local" },
+	[CTL_OPTION_OPEN] = { 0, true, true, "--open" },
+	[CTL_OPTION_SPEED] = { 0, true, false, "--speed" },
 };
 
 const char *ctl_option_name(enum ctl_option option)
 {
 	return options[option].name;
-}
-
-bool ctl_given(const struct ctl_args *args, enum ctl_option option)
-{
-	return args->given & 1u << option;
 }
 
 __attribute__((format(printf, 2, 3))) static int wrong(char error[CTL_ERROR_MAX], const char *format, ...)
@@ -47,54 +57,16 @@ __attribute__((format(printf, 2, 3))) static int wrong(char error[CTL_ERROR_MAX]
 
 static int take_option(struct ctl_args *out, unsigned option, const char *value, char *error)
 {
-	if (options[option].value && !value)
-		return wrong(error, "%s needs a value", options[option].name);
-	if (!options[option].value && value)
-		return wrong(error, "%s takes no value", options[option].name);
-	if (options[option].value && out->given & 1u << option)
+	if (options[option].repeated) {
+		if (out->repeated_count == CTL_REPEATED_MAX)
+			return wrong(error, "%s is given too often", options[option].name);
+		out->repeated[out->repeated_count].option = option;
+		out->repeated[out->repeated_count++].value = value;
+	} else if (value && out->given & 1u << option) {
 		return wrong(error, "%s is given twice", options[option].name);
+	}
 	out->given |= 1u << option;
 	out->values[option] = value;
-	return 0;
-}
-
-/* "--name", "--name=value" or "--name value". */
-static int take_long(int argc, char **argv, int *at, struct ctl_args *out, char *error)
-{
-	const char *text = argv[*at], *equals = strchr(text, '=');
-	size_t len = equals ? (size_t)(equals - text) : strlen(text);
-
-	for (unsigned i = 0; i < CTL_OPTION_COUNT; i++) {
-		if (strlen(options[i].name) != len || strncmp(options[i].name, text, len) != 0)
-			continue;
-		if (equals)
-			return take_option(out, i, equals + 1, error);
-		if (options[i].value && *at + 1 < argc)
-			return take_option(out, i, argv[++*at], error);
-		return take_option(out, i, NULL, error);
-	}
-	return wrong(error, "unknown option %.*s", (int)(len < 40 ? len : 40), text);
-}
-
-/* "-j", "-jf", "-sPATH" or "-s PATH". */
-static int take_short(int argc, char **argv, int *at, struct ctl_args *out, char *error)
-{
-	for (const char *letter = argv[*at] + 1; *letter; letter++) {
-		unsigned i = 0;
-
-		while (i < CTL_OPTION_COUNT && options[i].letter != *letter)
-			i++;
-		if (i == CTL_OPTION_COUNT)
-			return wrong(error, "unknown option -%c", *letter >= 0x20 && *letter < 0x7f ? *letter : '?');
-		if (!options[i].value) {
-			if (take_option(out, i, NULL, error) < 0)
-				return -EINVAL;
-			continue;
-		}
-		if (letter[1])
-			return take_option(out, i, letter + 1, error);
-		return take_option(out, i, *at + 1 < argc ? argv[++*at] : NULL, error);
-	}
 	return 0;
 }
 
@@ -108,6 +80,56 @@ static int take_word(struct ctl_args *out, const char *word, char *error)
 		return wrong(error, "%s: too many arguments: expected %s", out->command->name, out->command->syntax);
 	out->words[out->word_count++] = word;
 	return 0;
+}
+
+/* The table as getopt_long() wants it: long options, and letters in order of arguments, missing values told apart. */
+static void fill_getopt(struct option longs[CTL_OPTION_COUNT + 1], char letters[2 * CTL_OPTION_COUNT + 3])
+{
+	*letters++ = '-';
+	*letters++ = ':';
+	for (int i = 0; i < CTL_OPTION_COUNT; i++) {
+		longs[i] = (struct option){ .name = options[i].name + 2,
+					    .has_arg = options[i].value ? required_argument : no_argument,
+					    .val = LONG_FIRST + i };
+		if (options[i].letter)
+			*letters++ = options[i].letter;
+		if (options[i].letter && options[i].value)
+			*letters++ = ':';
+	}
+	*letters = '\0';
+	longs[CTL_OPTION_COUNT] = (struct option){ .name = NULL };
+}
+
+/* The row of a letter or of a long option's value, CTL_OPTION_COUNT: none. */
+static unsigned row_of(int code)
+{
+	unsigned row = 0;
+
+	if (code >= LONG_FIRST)
+		return (unsigned)(code - LONG_FIRST);
+	while (row < CTL_OPTION_COUNT && (code == 0 || options[row].letter != code))
+		row++;
+	return row;
+}
+
+/* One answer of getopt_long(); text: the argument that it looked at. */
+static int take(struct ctl_args *out, int code, const char *text, char *error)
+{
+	int name_len = (int)strcspn(text, "=");
+	unsigned row;
+
+	if (code == 1)
+		return take_word(out, optarg, error);
+	row = row_of(code == ':' || code == '?' ? optopt : code);
+	if (code == ':')
+		return wrong(error, "%s needs a value", options[row].name);
+	if (code == '?' && row < CTL_OPTION_COUNT)
+		return wrong(error, "%s takes no value", options[row].name);
+	if (code == '?' && optopt)
+		return wrong(error, "unknown option -%c", optopt >= 0x20 && optopt < 0x7f ? optopt : '?');
+	if (code == '?' || (code >= LONG_FIRST && (size_t)name_len != strlen(options[row].name)))
+		return wrong(error, "unknown option %.*s", name_len < 40 ? name_len : 40, text);
+	return take_option(out, row, optarg, error);
 }
 
 static int check(const struct ctl_args *args, char *error)
@@ -133,28 +155,26 @@ static int check(const struct ctl_args *args, char *error)
 int ctl_args_parse(int argc, char **argv, struct ctl_args *out, char error[CTL_ERROR_MAX])
 {
 	const char *environment = getenv("PICKET_SOCKET");
-	bool only_words = false;
+	struct option longs[CTL_OPTION_COUNT + 1];
+	char letters[2 * CTL_OPTION_COUNT + 3];
 	int result = 0;
 
-	memset(out, 0, sizeof(*out));
-	for (int at = 1; at < argc && result == 0; at++) {
-		if (!only_words && strcmp(argv[at], "--") == 0)
-			only_words = true;
-		else if (!only_words && strncmp(argv[at], "--", 2) == 0)
-			result = take_long(argc, argv, &at, out, error);
-		else if (!only_words && argv[at][0] == '-' && argv[at][1])
-			result = take_short(argc, argv, &at, out, error);
-		else
-			result = take_word(out, argv[at], error);
-		if (result == 0 && out->command && out->command->raw) {
-			out->rest = at + 1;
+	*out = (struct ctl_args){ .socket = environment && *environment ? environment : CTL_SOCKET };
+	fill_getopt(longs, letters);
+	opterr = 0;
+	optind = 0; /* GNU: begin anew */
+	while (result == 0) {
+		int at = optind ? optind : 1, code = getopt_long(argc, argv, letters, longs, NULL);
+
+		if (code < 0)
 			break;
-		}
+		result = take(out, code, argv[at], error);
 	}
-	if (result == 0 && !(out->command && out->command->raw))
+	while (result == 0 && optind < argc) /* behind "--" */
+		result = take_word(out, argv[optind++], error);
+	if (result == 0)
 		result = check(out, error);
-	out->socket = out->values[CTL_OPTION_SOCKET] ? out->values[CTL_OPTION_SOCKET]
-		      : environment && *environment  ? environment
-						     : CTL_SOCKET;
+	if (out->values[CTL_OPTION_SOCKET])
+		out->socket = out->values[CTL_OPTION_SOCKET];
 	return result;
 }

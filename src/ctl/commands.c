@@ -9,7 +9,10 @@
 #include <string.h>
 
 #include "addr.h"
+#include "doctor/doctor.h"
 #include "duration.h"
+#include "metrics/metrics.h"
+#include "replay/replay.h"
 
 #define LIMIT_ALL    65536
 #define EVENTS_SHOWN 20
@@ -26,7 +29,7 @@ static json_t *named(const char *command)
 	return json_pack("{s:s}", "cmd", command);
 }
 
-/* Each of these adds one field, and hands on NULL. */
+/* Each of these adds one field to a request; of NULL it makes NULL. */
 
 static json_t *with_source(json_t *request, const char *text, char error[CTL_ERROR_MAX])
 {
@@ -131,43 +134,49 @@ static json_t *build_unblock(const struct ctl_args *args, char error[CTL_ERROR_M
 	return args->word_count == 1 ? with_source(request, args->words[0], error) : request;
 }
 
+/* `allow` is one command with several actions, whose answers are shown each in their own way. */
+static const struct action {
+	const char *name, *command;
+	unsigned options;
+	bool source;
+	const struct ctl_shape *shape;
+} actions[] = {
+	{ "add", "allow-add", CTL_BIT(FOR) | CTL_BIT(SAVE), true, &shape_allow },
+	{ "del", "allow-del", CTL_BIT(SAVE), true, &shape_allow },
+	{ "list", "allow-list", 0, false, &shape_allow_list },
+	{ "check", "allow-check", 0, true, &shape_allow_check },
+};
+
+static const struct action *find_action(const char *name)
+{
+	for (size_t i = 0; i < sizeof(actions) / sizeof(actions[0]); i++)
+		if (strcmp(name, actions[i].name) == 0)
+			return &actions[i];
+	return NULL;
+}
+
 static json_t *build_allow(const struct ctl_args *args, char error[CTL_ERROR_MAX])
 {
-	static const struct {
-		const char *name, *command;
-		unsigned options;
-		bool source;
-	} actions[] = {
-		{ "add", "allow-add", CTL_BIT(FOR) | CTL_BIT(SAVE), true },
-		{ "del", "allow-del", CTL_BIT(SAVE), true },
-		{ "list", "allow-list", 0, false },
-		{ "check", "allow-check", 0, true },
-	};
+	const struct action *action = find_action(args->words[0]);
+	const unsigned both = CTL_BIT(FOR) | CTL_BIT(SAVE);
 	json_t *request;
 
-	for (size_t i = 0; i < sizeof(actions) / sizeof(actions[0]); i++) {
-		if (strcmp(args->words[0], actions[i].name) != 0)
-			continue;
-		if (args->given & (CTL_BIT(FOR) | CTL_BIT(SAVE)) & ~actions[i].options) {
-			snprintf(error, CTL_ERROR_MAX, "allow %s takes no %s", actions[i].name,
-				 args->given & ~actions[i].options & CTL_BIT(FOR) ? "--for" : "--save");
-			return NULL;
-		}
-		if (args->word_count != 1 + actions[i].source) {
-			snprintf(error, CTL_ERROR_MAX, "allow %s: expected %s", actions[i].name,
-				 actions[i].source ? "one ADDR[/LEN]" : "nothing more");
-			return NULL;
-		}
-		if ((args->given & (CTL_BIT(FOR) | CTL_BIT(SAVE))) == (CTL_BIT(FOR) | CTL_BIT(SAVE))) {
-			snprintf(error, CTL_ERROR_MAX,
-				 "allow add: what is saved holds for good: --for or --save, not both");
-			return NULL;
-		}
-		request = with_seconds(named(actions[i].command), args, CTL_OPTION_FOR, "for_s", error);
+	if (!action)
+		return refuse(NULL, error, "allow", args->words[0], "expected add, del, list or check");
+	if (args->given & both & ~action->options)
+		snprintf(error, CTL_ERROR_MAX, "allow %s takes no %s", action->name,
+			 args->given & ~action->options & CTL_BIT(FOR) ? "--for" : "--save");
+	else if (args->word_count != 1 + action->source)
+		snprintf(error, CTL_ERROR_MAX, "allow %s: expected %s", action->name,
+			 action->source ? "one ADDR[/LEN]" : "nothing more");
+	else if ((args->given & both) == both)
+		snprintf(error, CTL_ERROR_MAX, "allow add: what is saved holds for good: --for or --save, not both");
+	else {
+		request = with_seconds(named(action->command), args, CTL_OPTION_FOR, "for_s", error);
 		set_flag(request, args, CTL_OPTION_SAVE, "save");
-		return request && actions[i].source ? with_source(request, args->words[1], error) : request;
+		return request && action->source ? with_source(request, args->words[1], error) : request;
 	}
-	return refuse(NULL, error, "allow", args->words[0], "expected add, del, list or check");
+	return NULL;
 }
 
 static json_t *build_mode(const struct ctl_args *args, char error[CTL_ERROR_MAX])
@@ -331,10 +340,18 @@ const struct ctl_command ctl_commands[] = {
 	  .options = CTL_BIT(TEXTFILE),
 	  .run = run_metrics },
 	{ .name = "replay",
-	  .syntax = "FILE.pcap [-c CONF] [--local CIDR] [--open PORTS] [--speed max|real]",
+	  .syntax = REPLAY_SYNTAX,
 	  .summary = "what picket would have decided on a capture, without a daemon",
-	  .details = "The real engine in the capture's own time. --local names our addresses, --open our ports.",
-	  .raw = true },
+	  .details = "The real engine in the capture's own time. --local names our addresses, --open our ports.\n"
+		     "  -c CONF        thresholds, traps and allow list from this file (default: the built-in ones)\n"
+		     "  --local CIDR   addresses that are ours; may be repeated (default: learned from the capture)\n"
+		     "  --open PORTS   ports that real services have, like 22,80,8000-8010,53/udp, or none (default: "
+		     "those that answered)\n"
+		     "  --speed real   as slowly as it was captured (default: max)",
+	  .options = CTL_BIT(CONFIG) | CTL_BIT(LOCAL) | CTL_BIT(OPEN) | CTL_BIT(SPEED),
+	  .words_min = 1,
+	  .words_max = 1,
+	  .run = run_replay },
 	{ .name = "version",
 	  .syntax = "",
 	  .summary = "version of picketctl, and of picketd where it runs",
@@ -355,4 +372,11 @@ const struct ctl_command *ctl_command_find(const char *name)
 		if (strcmp(command->name, name) == 0)
 			return command;
 	return NULL;
+}
+
+const struct ctl_shape *ctl_command_shape(const struct ctl_args *args)
+{
+	const struct action *action = args->command->build == build_allow ? find_action(args->words[0]) : NULL;
+
+	return action ? action->shape : args->command->shape;
 }

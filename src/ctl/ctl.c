@@ -1,31 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * picketctl from the outside: exit codes, help, and the few commands that run by themselves.
+ * picketctl from the outside: exit codes, help, and which command runs.
  */
 #include "ctl.h"
 
-#include <stdarg.h>
-#include <string.h>
-
-#include "replay/replay.h"
-
-#define REPLAY_ARGS_MAX 256
-
-enum ctl_exit ctl_complain(enum ctl_exit status, const char *format, ...)
-{
-	char text[1024];
-	va_list args;
-
-	va_start(args, format);
-	vsnprintf(text, sizeof(text), format, args);
-	va_end(args);
-	fputs("picketctl: ", stderr);
-	print_clean(stderr, text);
-	fputc('\n', stderr);
-	return status;
-}
-
-void ctl_help_all(FILE *out)
+static void help_all(FILE *out)
 {
 	fputs("usage: picketctl [-s SOCKET] [-j|--json] COMMAND\n\n", out);
 	for (const struct ctl_command *command = ctl_commands; command->name; command++)
@@ -39,7 +18,7 @@ void ctl_help_all(FILE *out)
 	      out);
 }
 
-void ctl_help_command(FILE *out, const struct ctl_command *command)
+static void help_command(FILE *out, const struct ctl_command *command)
 {
 	fprintf(out, "usage: picketctl %s%s%s\n\n%s.\n", command->name, *command->syntax ? " " : "", command->syntax,
 		command->summary);
@@ -52,13 +31,13 @@ enum ctl_exit run_help(const struct ctl_args *args)
 	const struct ctl_command *command;
 
 	if (args->word_count == 0) {
-		ctl_help_all(stdout);
+		help_all(stdout);
 		return CTL_DONE;
 	}
 	command = ctl_command_find(args->words[0]);
 	if (!command)
 		return ctl_complain(CTL_USAGE, "unknown command '%.40s'", args->words[0]);
-	ctl_help_command(stdout, command);
+	help_command(stdout, command);
 	return CTL_DONE;
 }
 
@@ -71,12 +50,7 @@ enum ctl_exit run_version(const struct ctl_args *args)
 	ctl_fetch(args, "version", true, &answer);
 	daemon = json_words(answer, "version", NULL);
 	if (ctl_given(args, CTL_OPTION_JSON)) {
-		json_t *object = json_pack("{s:s, s:s?}", "picketctl", PICKET_VERSION, "picketd", daemon);
-
-		if (object)
-			json_dumpf(object, stdout, JSON_COMPACT | JSON_ENSURE_ASCII);
-		fputc('\n', stdout);
-		json_decref(object);
+		ctl_print_json(json_pack("{s:s, s:s?}", "picketctl", PICKET_VERSION, "picketd", daemon));
 	} else {
 		printf("picketctl %s\n", PICKET_VERSION);
 		if (daemon)
@@ -86,27 +60,6 @@ enum ctl_exit run_version(const struct ctl_args *args)
 	}
 	json_decref(answer);
 	return CTL_DONE;
-}
-
-static int run_replay(int argc, char **argv, const struct ctl_args *args)
-{
-	char *rest[REPLAY_ARGS_MAX + 2];
-	static char json[] = "--json";
-	int count = 0;
-
-	if (argc - args->rest > REPLAY_ARGS_MAX)
-		return ctl_complain(CTL_USAGE, "replay: too many arguments");
-	if (ctl_given(args, CTL_OPTION_JSON))
-		rest[count++] = json;
-	for (int i = args->rest; i < argc; i++) {
-		if (strcmp(argv[i], "-h") == 0 || strcmp(argv[i], "--help") == 0) {
-			ctl_help_command(stdout, args->command);
-			return CTL_DONE;
-		}
-		rest[count++] = argv[i];
-	}
-	rest[count] = NULL;
-	return ctl_replay(count, rest);
 }
 
 static enum ctl_exit run_command(const struct ctl_args *args)
@@ -120,12 +73,7 @@ static enum ctl_exit run_command(const struct ctl_args *args)
 	request = command->build(args, error);
 	if (!request)
 		return ctl_complain(CTL_USAGE, "%s", error);
-	/* `allow` is one command with answers of three shapes. */
-	if (command->shape == &shape_allow && strcmp(args->words[0], "list") == 0)
-		return ctl_ask(args, request, &shape_allow_list);
-	if (command->shape == &shape_allow && strcmp(args->words[0], "check") == 0)
-		return ctl_ask(args, request, &shape_allow_check);
-	return ctl_ask(args, request, command->shape);
+	return ctl_show(args, request, ctl_command_shape(args));
 }
 
 int ctl_main(int argc, char **argv)
@@ -141,13 +89,11 @@ int ctl_main(int argc, char **argv)
 			fputs("`picketctl help` lists the commands\n", stderr);
 		return CTL_USAGE;
 	}
-	if (args.command && args.command->raw)
-		return run_replay(argc, argv, &args);
 	if (ctl_given(&args, CTL_OPTION_HELP)) {
 		if (args.command)
-			ctl_help_command(stdout, args.command);
+			help_command(stdout, args.command);
 		else
-			ctl_help_all(stdout);
+			help_all(stdout);
 		return CTL_DONE;
 	}
 	if (ctl_given(&args, CTL_OPTION_VERSION))

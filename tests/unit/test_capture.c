@@ -15,7 +15,7 @@
 
 #include <cmocka.h>
 
-#include "replay/capture.h"
+#include "replay/internal.h"
 
 #define FILE_MAX 4096
 

@@ -102,6 +102,13 @@ static void test_refused(void **state)
 		"picketctl status extra",
 		"picketctl --nonsense status",
 		"picketctl -x status",
+		"picketctl --js status",
+		"picketctl block 192.0.2.1 --forc",
+		"picketctl status -- --json",
+		"picketctl status -c /x",
+		"picketctl replay",
+		"picketctl replay a b",
+		"picketctl replay a --for 1h",
 		"picketctl status --for 1h",
 		"picketctl block",
 		"picketctl block nonsense",
@@ -147,8 +154,8 @@ static void test_refused(void **state)
 
 static void test_around(void **state)
 {
-	char line[] = "picketctl -j replay -c /x file.pcap --local 192.0.2.0/24", help[] = "picketctl block -h",
-	     *argv[ARGS_MAX];
+	char line[] = "picketctl -j replay -c /x file.pcap --local 192.0.2.0/24 --open 22 --local 2001:db8::/32",
+	     help[] = "picketctl block -h", *argv[ARGS_MAX];
 	char error[CTL_ERROR_MAX];
 	struct ctl_args args;
 	int argc = split(line, argv);
@@ -156,8 +163,16 @@ static void test_around(void **state)
 	(void)state;
 	unsetenv("PICKET_SOCKET");
 	assert_int_equal(ctl_args_parse(argc, argv, &args, error), 0);
-	assert_true(args.command->raw && ctl_given(&args, CTL_OPTION_JSON));
-	assert_string_equal(argv[args.rest], "-c");
+	assert_string_equal(args.command->name, "replay");
+	assert_true(ctl_given(&args, CTL_OPTION_JSON));
+	assert_string_equal(args.values[CTL_OPTION_CONFIG], "/x");
+	assert_int_equal(args.word_count, 1);
+	assert_string_equal(args.words[0], "file.pcap");
+	assert_int_equal(args.repeated_count, 3);
+	assert_int_equal(args.repeated[1].option, CTL_OPTION_OPEN);
+	assert_string_equal(args.repeated[1].value, "22");
+	assert_int_equal(args.repeated[2].option, CTL_OPTION_LOCAL);
+	assert_string_equal(args.repeated[2].value, "2001:db8::/32");
 	assert_string_equal(args.socket, CTL_SOCKET);
 	setenv("PICKET_SOCKET", "/elsewhere", 1);
 	argc = split(help, argv);
@@ -173,7 +188,7 @@ static void test_every_command_is_whole(void **state)
 	(void)state;
 	for (const struct ctl_command *command = ctl_commands; command->name; command++) {
 		assert_true(command->summary && command->syntax && command->details);
-		assert_int_equal(!!command->build + !!command->run + command->raw, 1);
+		assert_int_equal(!!command->build + !!command->run, 1);
 		assert_true(!command->build == !command->shape);
 		assert_ptr_equal(ctl_command_find(command->name), command);
 	}

@@ -12,7 +12,7 @@
 #include <string.h>
 
 #include <picket/packet.h>
-#include "doctor/inject_packet.h"
+#include "doctor/internal.h"
 #include "wire/latency.h"
 #include "wire/wire.h"
 

@@ -1,10 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What the daemon says of itself: mode, losses, full tables, hooks that fail.
+ * The daemon itself: what it says of its mode, losses, full tables and failing hooks, and, as the kernel tells, whether
+ * each of its three processes has what its job needs and nothing else.
  */
-#include <string.h>
+#include "internal.h"
 
-#include "doctor.h"
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "procfs.h"
+
+#define CHILDREN_MAX      64
+#define CAP_NET_ADMIN_BIT (1ull << 12)
 
 void doctor_mode(struct doctor *d)
 {
@@ -18,7 +27,7 @@ void doctor_mode(struct doctor *d)
 			    "picketctl mode block; and mode = block in picket.conf, when you trust what you see",
 			    "observe mode");
 	else
-		doctor_find(d, SEVERITY_OK, NULL, NULL, "mode is %s", mode);
+		doctor_ok(d, "mode is %s", mode);
 }
 
 void doctor_queue(struct doctor *d)
@@ -33,8 +42,7 @@ void doctor_queue(struct doctor *d)
 			    "picketctl status; raise CPUWeight in a drop-in of picket.service if it goes on",
 			    "the queue overflowed %lld times, and about %lld packets passed unjudged", lost, open);
 	else
-		doctor_find(d, SEVERITY_OK, NULL, NULL, "%lld packets judged, none lost",
-			    doctor_count(d, "queue", "packets"));
+		doctor_ok(d, "%lld packets judged, none lost", doctor_count(d, "queue", "packets"));
 	if (over > 0)
 		doctor_find(d, SEVERITY_NOTE,
 			    "a flood: above the fair limits packets pass without being judged, others' are "
@@ -54,19 +62,19 @@ void doctor_kernel(struct doctor *d)
 			    "journalctl -u picket | grep 'failed to'", "the kernel refused %lld elements",
 			    doctor_count(d, "kernel", "refused"));
 	else
-		doctor_find(d, SEVERITY_OK, NULL, NULL, "the kernel took every block");
+		doctor_ok(d, "the kernel took every block");
 }
 
 void doctor_storm(struct doctor *d)
 {
-	if (json_is_true(json_object_get(json_object_get(d->status, "storm"), "active")))
+	if (json_flag(json_object_get(d->status, "storm"), "active"))
 		doctor_find(d, SEVERITY_WARNING,
 			    "probably forged sources; bans are not held back. See \"Forged sources\" in "
 			    "picketd(8)",
 			    NULL, "a storm: more suspects than storm_rate allows, the rest are alerts alone");
 	else
-		doctor_find(d, SEVERITY_OK, NULL, NULL, "no storm; %lld blocks were held back since the start",
-			    doctor_count(d, "totals", "spared_storm"));
+		doctor_ok(d, "no storm; %lld blocks were held back since the start",
+			  doctor_count(d, "totals", "spared_storm"));
 }
 
 void doctor_tables(struct doctor *d)
@@ -83,7 +91,7 @@ void doctor_tables(struct doctor *d)
 			    "set score { max_sources } in picket.conf to twice as many, then: systemctl restart picket",
 			    "%lld of at most %lld sources are watched", sources, max);
 	else
-		doctor_find(d, SEVERITY_OK, NULL, NULL, "%lld of at most %lld sources are watched", sources, max);
+		doctor_ok(d, "%lld of at most %lld sources are watched", sources, max);
 }
 
 void doctor_records(struct doctor *d)
@@ -94,8 +102,8 @@ void doctor_records(struct doctor *d)
 		doctor_find(d, SEVERITY_WARNING, "the keeper had no time; blocking itself went on", NULL,
 			    "%lld events were not kept", lost);
 	else
-		doctor_find(d, SEVERITY_OK, NULL, NULL, "every event was kept; %lld log lines were left out",
-			    doctor_count(d, "events", "log_left_out"));
+		doctor_ok(d, "every event was kept; %lld log lines were left out",
+			  doctor_count(d, "events", "log_left_out"));
 	if (wire > 0)
 		doctor_find(d, SEVERITY_PROBLEM, "a fault, or a process of picket that somebody has taken over",
 			    "systemctl restart picket; and please report it",
@@ -115,6 +123,65 @@ void doctor_hooks(struct doctor *d)
 			    "journalctl -u picket | grep 'hook '",
 			    "%lld hooks failed, ran out of time or found no place", bad);
 	else
-		doctor_find(d, SEVERITY_OK, NULL, NULL, "%lld hooks ran, none failed",
-			    doctor_count(d, "hooks", "started"));
+		doctor_ok(d, "%lld hooks ran, none failed", doctor_count(d, "hooks", "started"));
+}
+
+/* ---- the sandbox ---- */
+
+/* The process that listens on the control socket. */
+static pid_t supervisor_of(const char *path)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	struct ucred peer = { 0 };
+	socklen_t len = sizeof(peer);
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
+	if (fd < 0 || connect(fd, (const struct sockaddr *)&address, sizeof(address)) < 0 ||
+	    getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) < 0)
+		peer.pid = 0;
+	if (fd >= 0)
+		close(fd);
+	return peer.pid;
+}
+
+static void look_at_process(struct doctor *d, const struct procfs_status *process, uint64_t wanted,
+			    const char *wanted_words)
+{
+	static const char advice[] = "sandbox = true in picket.conf, then: systemctl restart picket";
+
+	if (process->uid == 0)
+		doctor_find(d, SEVERITY_PROBLEM, "whoever takes it over has the machine", advice,
+			    "%s (process %ld) runs as root", process->name, (long)process->pid);
+	else if (process->cap_effective != wanted)
+		doctor_find(d, SEVERITY_PROBLEM, "it should hold no other", NULL,
+			    "%s (process %ld) has capabilities 0x%llx, expected %s", process->name, (long)process->pid,
+			    (unsigned long long)process->cap_effective, wanted_words);
+	else if (process->seccomp != 2 || !process->no_new_privs)
+		doctor_find(d, SEVERITY_WARNING, "a fault in it would be worth more to an attacker", advice,
+			    "%s (process %ld) runs without its system call filter", process->name, (long)process->pid);
+	else
+		doctor_ok(d, "%s (process %ld): uid %u, %s, system calls filtered", process->name, (long)process->pid,
+			  process->uid, wanted_words);
+}
+
+void doctor_sandbox(struct doctor *d)
+{
+	struct procfs_status children[CHILDREN_MAX];
+	pid_t supervisor = supervisor_of(d->args->socket);
+	int count = supervisor > 0 ? procfs_children(supervisor, children, CHILDREN_MAX) : 0;
+	bool sentry = false, keeper = false;
+
+	for (int i = 0; i < count && i < CHILDREN_MAX; i++) {
+		if (strcmp(children[i].name, "picket-sentry") == 0) {
+			look_at_process(d, &children[i], CAP_NET_ADMIN_BIT, "CAP_NET_ADMIN alone");
+			sentry = true;
+		} else if (strcmp(children[i].name, "picket-keeper") == 0) {
+			look_at_process(d, &children[i], 0, "no capability");
+			keeper = true;
+		}
+	}
+	if (!sentry || !keeper)
+		doctor_find(d, SEVERITY_NOTE, "another pid namespace, or /proc is mounted with hidepid", NULL,
+			    "picket's processes cannot be seen from here");
 }

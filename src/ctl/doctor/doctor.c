@@ -3,9 +3,8 @@
  * `doctor`: a table of checks.  Every finding says how bad it is, what it means and what to do; a check that cannot be
  * made says so, it does not pass.
  */
-#include "doctor.h"
+#include "internal.h"
 
-#include <errno.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -45,12 +44,17 @@ static const char *const severity_names[SEVERITY_COUNT] = { "ok", "note", "warni
 
 long long doctor_count(const struct doctor *doctor, const char *section, const char *key)
 {
-	return (long long)json_whole(json_object_get(doctor->status, section), key);
+	return json_count(doctor->status, section, key);
 }
 
 const char *doctor_word(const struct doctor *doctor, const char *section, const char *key)
 {
 	return json_words(json_object_get(doctor->status, section), key, "?");
+}
+
+bool doctor_mode_is(const struct doctor *doctor, const char *mode)
+{
+	return strcmp(json_words(doctor->status, "mode", "?"), mode) == 0;
 }
 
 void doctor_find(struct doctor *doctor, enum severity severity, const char *meaning, const char *advice,
@@ -85,8 +89,8 @@ static enum ctl_exit begin(struct doctor *doctor)
 	doctor->check = "daemon";
 	result = ctl_fetch(doctor->args, "status", false, &doctor->status);
 	if (result == CTL_DONE)
-		doctor_find(doctor, SEVERITY_OK, NULL, NULL, "picketd %s answers on %s",
-			    json_words(doctor->status, "version", "?"), doctor->args->socket);
+		doctor_ok(doctor, "picketd %s answers on %s", json_words(doctor->status, "version", "?"),
+			  doctor->args->socket);
 	else
 		doctor_find(doctor, SEVERITY_PROBLEM,
 			    "what is blocked stays so as long as its table stands; nobody new is "
@@ -125,9 +129,7 @@ enum ctl_exit run_doctor(const struct ctl_args *args)
 	sum_up(&doctor);
 	json_decref(doctor.status);
 	free(doctor.host);
-	if (fflush(stdout) != 0 || ferror(stdout))
-		return ctl_complain(CTL_FAILED, "cannot write: %s", strerror(errno));
-	if (result != CTL_DONE)
-		return result;
-	return doctor.counts[SEVERITY_PROBLEM] ? CTL_FAILED : CTL_DONE;
+	if (result == CTL_DONE && doctor.counts[SEVERITY_PROBLEM])
+		result = CTL_FAILED;
+	return ctl_flush(result);
 }

@@ -3,17 +3,16 @@
  * `exposure`: what listens, as the daemon saw it, and what only root can add: which program it is, and whether the
  * host's own firewall lets a stranger through to it.
  */
-#include <errno.h>
+#include "internal.h"
+
 #include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include <picket/packet.h>
-#include "ctl.h"
 #include "procfs.h"
-#include "reach.h"
-#include "render/table.h"
+#include "render/render.h"
 
 #define ROWS_MAX REACH_PORTS_MAX
 
@@ -117,22 +116,21 @@ static void show_table(const struct ctl_args *args, json_t **rows, const struct 
 	for (size_t i = 0; i < exposed->count; i++) {
 		const json_t *row = rows[i];
 		const char *address = json_words(row, "address", "?");
-		bool is_new = json_is_true(json_object_get(row, "new"));
+		bool is_new = json_flag(row, "new");
 		char place[96];
 
 		snprintf(place, sizeof(place), strchr(address, ':') ? "[%.60s]:%lld" : "%.60s:%lld", address,
 			 (long long)json_whole(row, "port"));
 		fresh += is_new;
-		table_row(table,
-			  (const char *const[]){
-				  json_words(row, "protocol", "?"),
-				  place,
-				  json_words(row, "service", "-"),
-				  json_words(row, "user", "?"),
-				  json_words(row, "program", "-"),
-				  json_words(row, "firewall", "?"),
-				  is_new ? json_is_true(json_object_get(row, "passing")) ? "passing" : "new" : "",
-			  });
+		table_row(table, (const char *const[]){
+					 json_words(row, "protocol", "?"),
+					 place,
+					 json_words(row, "service", "-"),
+					 json_words(row, "user", "?"),
+					 json_words(row, "program", "-"),
+					 json_words(row, "firewall", "?"),
+					 is_new ? json_flag(row, "passing") ? "passing" : "new" : "",
+				 });
 	}
 	table_free(table);
 	if (exposed->count == 0)
@@ -188,8 +186,7 @@ enum ctl_exit run_exposure(const struct ctl_args *args)
 		if (exposed->count > 0)
 			ask_firewall(args, exposed);
 		show(args, exposed);
-		if (fflush(stdout) != 0 || ferror(stdout))
-			status = ctl_complain(CTL_FAILED, "cannot write: %s", strerror(errno));
+		status = ctl_flush(status);
 	}
 	json_decref(exposed->rows);
 	free(exposed);

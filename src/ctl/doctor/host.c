@@ -3,6 +3,8 @@
  * The host around picket: what the kernel can, how full conntrack is, whether the clock can be trusted and the disk
  * written.
  */
+#include "internal.h"
+
 #include <errno.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -11,7 +13,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "doctor.h"
 #include "file.h"
 #include "procfs.h"
 
@@ -47,8 +48,7 @@ void doctor_conntrack(struct doctor *d)
 			    "net.netfilter.nf_conntrack_max)))",
 			    "conntrack's table is nearly full: %lld of %lld", (long long)count, (long long)max);
 	else
-		doctor_find(d, SEVERITY_OK, NULL, NULL, "conntrack is on, %lld of at most %lld flows", (long long)count,
-			    (long long)max);
+		doctor_ok(d, "conntrack is on, %lld of at most %lld flows", (long long)count, (long long)max);
 }
 
 void doctor_clock(struct doctor *d)
@@ -67,7 +67,7 @@ void doctor_clock(struct doctor *d)
 	else if (result < 0)
 		doctor_find(d, SEVERITY_NOTE, NULL, NULL, "the state of the clock cannot be read: %s", strerror(errno));
 	else
-		doctor_find(d, SEVERITY_OK, NULL, NULL, "the clock is synchronised");
+		doctor_ok(d, "the clock is synchronised");
 }
 
 void doctor_disk(struct doctor *d)
@@ -78,7 +78,7 @@ void doctor_disk(struct doctor *d)
 	char advice[320];
 
 	snprintf(advice, sizeof(advice), "ls -ld %.200s; df -h %.80s", dir, dir);
-	if (!json_is_true(json_object_get(state, "writable")))
+	if (!json_flag(state, "writable"))
 		doctor_find(d, SEVERITY_PROBLEM, "history and blocks are forgotten at the next restart", advice,
 			    "%.200s cannot be written by picket", dir);
 	else if (json_is_integer(free_bytes) && left < FREE_NOTHING)
@@ -88,7 +88,7 @@ void doctor_disk(struct doctor *d)
 		doctor_find(d, SEVERITY_WARNING, "history may soon not be kept", advice, "%.200s: %lld MiB are left",
 			    dir, left / MIB);
 	else
-		doctor_find(d, SEVERITY_OK, NULL, NULL, "%.200s can be written, %lld MiB are left", dir, left / MIB);
+		doctor_ok(d, "%.200s can be written, %lld MiB are left", dir, left / MIB);
 }
 
 void doctor_features(struct doctor *d)
@@ -112,9 +112,8 @@ void doctor_features(struct doctor *d)
 			    "again",
 			    "stop picket before you save: systemctl stop picket; nft list ruleset > FILE",
 			    "kernel %s has no native queue expression", kernel.release);
-	doctor_find(d, SEVERITY_OK, NULL, NULL, "kernel %s: Landlock ABI %ld%s%s", kernel.release,
-		    landlock < 0 ? 0 : landlock, d->status ? ", queue by " : "",
-		    d->status ? doctor_word(d, "sensors", "queue") : "");
+	doctor_ok(d, "kernel %s: Landlock ABI %ld%s%s", kernel.release, landlock < 0 ? 0 : landlock,
+		  d->status ? ", queue by " : "", d->status ? doctor_word(d, "sensors", "queue") : "");
 }
 
 static int64_t reverse_path_of(const char *interface)
@@ -151,8 +150,8 @@ void doctor_reverse_path(struct doctor *d)
 			    "%lld packets came by another way than answers take: no evidence",
 			    doctor_count(d, "kernel", "way_back"));
 	else
-		doctor_find(d, SEVERITY_OK, NULL, NULL, "the reverse path filter is %s",
-			    strict     ? "strict"
-			    : all == 2 ? "loose"
-				       : "off or by interface");
+		doctor_ok(d, "the reverse path filter is %s",
+			  strict     ? "strict"
+			  : all == 2 ? "loose"
+				     : "off or by interface");
 }

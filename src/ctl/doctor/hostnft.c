@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Two dumps, chains and rules.  Of a rule only its expressions' names and verdicts matter.  What is reached by a
- * verdict map's elements is not followed: the chain itself is listed, the way to it is not.
+ * The host's other firewall rules: which chains are hooked where, and whether they, or chains they jump to, drop,
+ * reject, proxy, queue or switch conntrack off.  Everything that nf_tables holds is seen, the rules of iptables-nft, ufw
+ * and firewalld among them.
+ *
+ * Two dumps, chains and rules.  Of a rule only its expressions' names and verdicts matter.  The elements of a verdict
+ * map are not followed: a chain that only they reach is listed, the way to it is not.
  */
-#include "hostnft.h"
+#include "internal.h"
 
 #include <errno.h>
 #include <libnftnl/chain.h>
@@ -103,21 +107,29 @@ static unsigned verdict_does(struct hostnft *host, int from, const struct nftnl_
 	}
 }
 
-/* An extension of iptables, by nft_compat. */
-static unsigned target_does(const struct nftnl_expr *expr)
-{
-	static const struct {
-		const char *name;
-		unsigned does;
-	} targets[] = {
-		{ "DROP", HOSTNFT_DROPS },     { "REJECT", HOSTNFT_REJECTS },   { "TPROXY", HOSTNFT_PROXIES },
-		{ "NFQUEUE", HOSTNFT_QUEUES }, { "NOTRACK", HOSTNFT_UNTRACKS }, { "CT", HOSTNFT_UNTRACKS },
-	};
-	const char *name = nftnl_expr_get_str(expr, NFTNL_EXPR_TG_NAME);
+struct meaning {
+	const char *name;
+	unsigned does;
+};
 
-	for (size_t i = 0; name && i < sizeof(targets) / sizeof(targets[0]); i++)
-		if (strcmp(name, targets[i].name) == 0)
-			return targets[i].does;
+static const struct meaning expressions[] = {
+	{ "reject", HOSTNFT_REJECTS },
+	{ "tproxy", HOSTNFT_PROXIES },
+	{ "notrack", HOSTNFT_UNTRACKS },
+	{ "queue", HOSTNFT_QUEUES },
+};
+
+/* Extensions of iptables, by nft_compat. */
+static const struct meaning targets[] = {
+	{ "DROP", HOSTNFT_DROPS },     { "REJECT", HOSTNFT_REJECTS },   { "TPROXY", HOSTNFT_PROXIES },
+	{ "NFQUEUE", HOSTNFT_QUEUES }, { "NOTRACK", HOSTNFT_UNTRACKS }, { "CT", HOSTNFT_UNTRACKS },
+};
+
+static unsigned named(const struct meaning *meanings, size_t count, const char *name)
+{
+	for (size_t i = 0; name && i < count; i++)
+		if (strcmp(name, meanings[i].name) == 0)
+			return meanings[i].does;
 	return 0;
 }
 
@@ -137,15 +149,10 @@ static int on_expr(struct nftnl_expr *expr, void *context)
 	if (strcmp(name, "immediate") == 0)
 		does = verdict_does(reading->host, reading->chain, expr);
 	else if (strcmp(name, "target") == 0)
-		does = target_does(expr);
-	else if (strcmp(name, "reject") == 0)
-		does = HOSTNFT_REJECTS;
-	else if (strcmp(name, "tproxy") == 0)
-		does = HOSTNFT_PROXIES;
-	else if (strcmp(name, "notrack") == 0)
-		does = HOSTNFT_UNTRACKS;
-	else if (strcmp(name, "queue") == 0)
-		does = HOSTNFT_QUEUES;
+		does = named(targets, sizeof(targets) / sizeof(targets[0]),
+			     nftnl_expr_get_str(expr, NFTNL_EXPR_TG_NAME));
+	else
+		does = named(expressions, sizeof(expressions) / sizeof(expressions[0]), name);
 	reading->host->chains[reading->chain].does |= does;
 	return 0;
 }
@@ -165,16 +172,14 @@ static int on_rule(const struct nlmsghdr *message, void *context)
 			table && chain
 				? find(reading.host, (uint8_t)nftnl_rule_get_u32(rule, NFTNL_RULE_FAMILY), table, chain)
 				: -1;
-		if (reading.chain >= 0) {
-			reading.host->chains[reading.chain].rules++;
+		if (reading.chain >= 0)
 			nftnl_expr_foreach(rule, on_expr, &reading);
-		}
 	}
 	nftnl_rule_free(rule);
 	return MNL_CB_OK;
 }
 
-/* What a chain does is done by whoever jumps to it; nf_tables allows no loops. */
+/* What a chain does counts for each chain that jumps to it, too; nf_tables allows no loops. */
 static void follow_jumps(struct hostnft *host)
 {
 	bool changed = true;

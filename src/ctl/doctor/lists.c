@@ -3,12 +3,11 @@
  * Who is never blocked: an allow list so wide that nobody is ever blocked, a protected set that lacks what the host
  * lives on, and the admin who is asking.
  */
+#include "internal.h"
+
 #include <string.h>
 
-#include "addr.h"
-#include "doctor.h"
 #include "file.h"
-#include "procfs.h"
 
 /* Whoever may do anything: the internet's half, or all of it. */
 static void look_at_entry(struct doctor *d, const char *source, unsigned *wide)
@@ -45,7 +44,7 @@ void doctor_allow(struct doctor *d)
 	for (size_t i = 0; i < json_array_size(list); i++)
 		look_at_entry(d, json_words(json_array_get(list, i), "source", ""), &wide);
 	if (wide == 0)
-		doctor_find(d, SEVERITY_OK, NULL, NULL, "%zu entries, none of them too wide", json_array_size(list));
+		doctor_ok(d, "%zu entries, none of them too wide", json_array_size(list));
 	json_decref(list);
 }
 
@@ -95,10 +94,10 @@ void doctor_protected(struct doctor *d)
 	if (resolvers == 0)
 		doctor_find(d, SEVERITY_NOTE, "answers of resolvers to our own questions pass in any case", NULL,
 			    "no resolver is known but perhaps one on this host itself");
-	doctor_find(d, SEVERITY_OK, NULL, NULL,
-		    "%zu addresses are protected: %zu our own, %zu gateways, %zu resolvers, %zu of "
-		    "logged in admins",
-		    count, own, gateways, resolvers, count_why(d, "login"));
+	doctor_ok(d,
+		  "%zu addresses are protected: %zu our own, %zu gateways, %zu resolvers, %zu of "
+		  "logged in admins",
+		  count, own, gateways, resolvers, count_why(d, "login"));
 }
 
 void doctor_you(struct doctor *d)
@@ -108,7 +107,7 @@ void doctor_you(struct doctor *d)
 	const json_t *row;
 
 	if (!ctl_caller(caller)) {
-		doctor_find(d, SEVERITY_OK, NULL, NULL, "you are logged in at this machine, not over SSH");
+		doctor_ok(d, "you are logged in at this machine, not over SSH");
 		return;
 	}
 	request = json_pack("{s:s, s:s}", "cmd", "allow-check", "source", caller);
@@ -120,11 +119,11 @@ void doctor_you(struct doctor *d)
 		return;
 	}
 	row = json_array_get(answer, 0);
-	if (json_is_true(json_object_get(row, "allowed")))
-		doctor_find(d, SEVERITY_OK, NULL, NULL, "%s, where you are logged in from, is allowed", caller);
+	if (json_flag(row, "allowed"))
+		doctor_ok(d, "%s, where you are logged in from, is allowed", caller);
 	else if (json_is_string(json_object_get(row, "protected_why")))
-		doctor_find(d, SEVERITY_OK, NULL, NULL, "%s, where you are logged in from, is protected (%s)", caller,
-			    json_words(row, "protected_why", "?"));
+		doctor_ok(d, "%s, where you are logged in from, is protected (%s)", caller,
+			  json_words(row, "protected_why", "?"));
 	else {
 		snprintf(advice, sizeof(advice), "picketctl allow add %.50s --save", caller);
 		doctor_find(d, SEVERITY_WARNING,

@@ -1,19 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * `doctor --probe`: one SYN from an address that nobody has, to a trapped or closed port, followed through the kernel
- * to the score.  It is judged like anybody's: one piece of evidence, far from any threshold, gone within days.
+ * to the score.  It is judged like any other: one piece of evidence, far from any threshold, gone within days.
  */
+#include "internal.h"
+
 #include <errno.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <picket/packet.h>
-#include "doctor.h"
-#include "inject.h"
-#include "reach.h"
+#include "clock.h"
 
 #define PATIENCE_MS 2000
 #define LOOK_MS     10
@@ -30,14 +29,6 @@ struct pursuit {
 	double score;
 	bool queued, read, scored;
 };
-
-static int64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
-}
 
 __attribute__((format(printf, 4, 5))) static void step(const struct pursuit *pursuit, const char *name, int64_t at_ns,
 						       const char *format, ...)
@@ -69,7 +60,7 @@ static json_t *explain(const struct pursuit *pursuit)
 /* An address of which nothing is known yet. */
 static bool choose_source(struct pursuit *pursuit)
 {
-	unsigned n = (unsigned)(now_ns() / 1000) % 250;
+	unsigned n = (unsigned)(clock_ns(CLOCK_MONOTONIC) / 1000) % 250;
 
 	for (int i = 0; i < ATTEMPTS; i++) {
 		json_t *row;
@@ -105,7 +96,7 @@ static void look(struct pursuit *pursuit)
 	bool scored = piece != NULL;
 
 	if (ctl_fetch(pursuit->args, "status", true, &status) == CTL_DONE) {
-		int64_t at_ns = now_ns();
+		int64_t at_ns = clock_ns(CLOCK_MONOTONIC);
 
 		if (!pursuit->queued &&
 		    (scored || sum(status, "kernel", queued) > sum(pursuit->before, "kernel", queued)))
@@ -141,8 +132,9 @@ static void tell_answer(const struct pursuit *pursuit, bool trapped)
 	};
 	enum inject_answer answer = pursuit->probe.answer;
 
-	step(pursuit, "answer", pursuit->probe.answered_ns ? pursuit->probe.answered_ns : now_ns(), "%s%s",
-	     words[answer], trapped && answer != INJECT_ANSWERED ? " (picketctl doctor tells how to open it)" : "");
+	step(pursuit, "answer", pursuit->probe.answered_ns ? pursuit->probe.answered_ns : clock_ns(CLOCK_MONOTONIC),
+	     "%s%s", words[answer],
+	     trapped && answer != INJECT_ANSWERED ? " (picketctl doctor tells how to open it)" : "");
 }
 
 static enum ctl_exit conclude(const struct pursuit *pursuit)
@@ -155,10 +147,10 @@ static enum ctl_exit conclude(const struct pursuit *pursuit)
 	};
 
 	if (pursuit->scored) {
-		step(pursuit, "end", now_ns(), "the whole way works, from the wire to the score");
+		step(pursuit, "end", clock_ns(CLOCK_MONOTONIC), "the whole way works, from the wire to the score");
 		return CTL_DONE;
 	}
-	step(pursuit, "end", now_ns(), "%s", reasons[pursuit->read ? 2 : pursuit->queued ? 1 : 0]);
+	step(pursuit, "end", clock_ns(CLOCK_MONOTONIC), "%s", reasons[pursuit->read ? 2 : pursuit->queued ? 1 : 0]);
 	return CTL_FAILED;
 }
 
@@ -168,7 +160,7 @@ static enum ctl_exit pursue(struct pursuit *pursuit, struct inject *inject, cons
 	bool answered;
 	int error;
 
-	pursuit->sent_ns = now_ns();
+	pursuit->sent_ns = clock_ns(CLOCK_MONOTONIC);
 	error = inject_send(inject, &pursuit->probe);
 	if (error)
 		return ctl_complain(CTL_FAILED, "the kernel did not take the packet: %s", strerror(-error));
@@ -205,7 +197,7 @@ enum ctl_exit doctor_probe(const struct ctl_args *args)
 
 	if (trapped > 0 && trapped < 65536)
 		pursuit.probe.port = (uint16_t)trapped;
-	pursuit.probe.from_port = (uint16_t)(20000 + (unsigned)getpid() % 20000);
+	pursuit.probe.from_port = inject_port();
 	error = inject_way(0, &pursuit.probe.to, interface);
 	if (!error)
 		error = inject_open(interface, &inject);

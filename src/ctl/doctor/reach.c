@@ -1,16 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The daemon is told first: for some seconds it counts what comes from the probes' addresses instead of judging it, so
- * that looking after a host is no scan of it.  Each port is tried from another address, and what stays silent twice.
+ * that looking after a host is no scan of it.  Each port is tried from another address, and what stays silent is tried
+ * twice.
  */
-#include "reach.h"
+#include "internal.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-#include <picket/packet.h>
 
 #define AT_ONCE  64
 #define WAIT_MS  300
@@ -22,7 +21,6 @@
 struct way {
 	struct inject *inject;
 	struct addr own;
-	int64_t sent_ns[AT_ONCE];
 };
 
 static int open_way(struct way *way, bool v6, char why[CTL_ERROR_MAX])
@@ -49,7 +47,7 @@ static void fill_probe(const struct reach_port *port, const struct way *way, siz
 	*out = (struct inject_probe){
 		.from = inject_source((unsigned)(number % SOURCES) + 1, port->v6),
 		.to = addr_is_unspecified(&port->to) ? way->own : port->to,
-		.from_port = (uint16_t)(20000 + (unsigned)getpid() % 20000 + number / SOURCES),
+		.from_port = (uint16_t)(inject_port() + number / SOURCES),
 		.port = port->port,
 		.protocol = port->protocol,
 	};

@@ -1,16 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Everybody else's rules: what comes before ours and takes packets away, what blinds conntrack, what proxies; our own
- * table; and rulesets saved while picket was running.
+ * The rules of others: what comes before ours and takes packets away, what blinds conntrack, what proxies; our own
+ * table; rulesets saved while picket was running; and how this host's firewall (ufw, firewalld, iptables or plain nft,
+ * whichever is at work) is told to let ports in.
  */
+#include "internal.h"
+
 #include <linux/netfilter.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "doctor.h"
 #include "file.h"
-#include "procfs.h"
+#include "writer.h"
 
 #define PRIORITY_TRAP  (-90)
 #define PRIORITY_WATCH (-10)
@@ -27,23 +29,32 @@ static bool is_ours(const struct doctor *d, const struct hostnft_chain *chain)
 	       strcmp(chain->table, doctor_word(d, "sensors", "table")) == 0;
 }
 
+static bool closes(const struct hostnft_chain *chain)
+{
+	return chain->policy_drop || chain->does & HOSTNFT_CLOSES;
+}
+
+static bool look_without_root(struct doctor *d)
+{
+	if (!d->host)
+		doctor_find(d, SEVERITY_NOTE, NULL, "sudo picketctl doctor",
+			    "not looked at: reading the rules takes root");
+	return !d->host;
+}
+
 /* ---- ours ---- */
 
 void doctor_table(struct doctor *d)
 {
 	static const char *const chains[] = { "watch", "hard", "soft" };
-	bool blocks = strcmp(json_words(d->status, "mode", ""), "block") == 0;
-	size_t missing = 0, wanted = strcmp(json_words(d->status, "mode", ""), "paused") == 0 ? 0 : blocks ? 3 : 1;
+	size_t missing = 0, wanted = doctor_mode_is(d, "paused") ? 0 : doctor_mode_is(d, "block") ? 3 : 1;
 
-	if (json_is_true(json_object_get(json_object_get(d->status, "sensors"), "healing")))
+	if (json_flag(json_object_get(d->status, "sensors"), "healing"))
 		doctor_find(d, SEVERITY_PROBLEM,
 			    "somebody removed picket's rules, and the kernel does not take them again",
 			    "journalctl -u picket -n 50", "the table is not complete");
-	if (!d->host) {
-		doctor_find(d, SEVERITY_NOTE, NULL, "sudo picketctl doctor",
-			    "not looked at: reading the rules takes root");
+	if (look_without_root(d))
 		return;
-	}
 	for (size_t i = 0; i < wanted; i++) {
 		bool found = false;
 
@@ -59,11 +70,10 @@ void doctor_table(struct doctor *d)
 				    doctor_word(d, "sensors", "table"));
 	}
 	if (missing == 0)
-		doctor_find(d, SEVERITY_OK, NULL, NULL, "table inet %s is in place",
-			    doctor_word(d, "sensors", "table"));
+		doctor_ok(d, "table inet %s is in place", doctor_word(d, "sensors", "table"));
 }
 
-/* ---- others' ---- */
+/* ---- those of others ---- */
 
 static bool is_before_watch(const struct hostnft_chain *chain)
 {
@@ -74,7 +84,6 @@ static bool is_before_watch(const struct hostnft_chain *chain)
 static void look_at(struct doctor *d, const struct hostnft_chain *chain)
 {
 	const char *family = hostnft_family(chain->family);
-	bool closes = chain->policy_drop || chain->does & (HOSTNFT_DROPS | HOSTNFT_REJECTS);
 
 	if (chain->does & HOSTNFT_UNTRACKS && chain->hook != NF_INET_FORWARD)
 		doctor_find(d, SEVERITY_WARNING,
@@ -91,7 +100,7 @@ static void look_at(struct doctor *d, const struct hostnft_chain *chain)
 			    "leave its ports out of trap { tcp } in picket.conf",
 			    "chain %s %s %s (priority %d) is a transparent proxy", family, chain->table, chain->name,
 			    chain->priority);
-	if (closes && is_before_watch(chain))
+	if (closes(chain) && is_before_watch(chain))
 		doctor_find(d, SEVERITY_NOTE,
 			    "what it drops picket never sees, so scanning those ports tells nothing about the "
 			    "scanner",
@@ -111,11 +120,8 @@ void doctor_foreign(struct doctor *d)
 {
 	unsigned before = d->counts[SEVERITY_NOTE] + d->counts[SEVERITY_WARNING], looked = 0;
 
-	if (!d->host) {
-		doctor_find(d, SEVERITY_NOTE, NULL, "sudo picketctl doctor",
-			    "not looked at: reading the rules takes root");
+	if (look_without_root(d))
 		return;
-	}
 	for (size_t i = 0; i < d->host->count; i++) {
 		const struct hostnft_chain *chain = &d->host->chains[i];
 
@@ -128,7 +134,7 @@ void doctor_foreign(struct doctor *d)
 		doctor_find(d, SEVERITY_NOTE, NULL, NULL, "%llu chains and jumps were too many to be looked at",
 			    (unsigned long long)d->host->dropped);
 	if (before == d->counts[SEVERITY_NOTE] + d->counts[SEVERITY_WARNING])
-		doctor_find(d, SEVERITY_OK, NULL, NULL, "%u chains of others, none in picket's way", looked);
+		doctor_ok(d, "%u chains of others, none in picket's way", looked);
 }
 
 void doctor_legacy(struct doctor *d)
@@ -154,7 +160,7 @@ void doctor_legacy(struct doctor *d)
 			    "iptables-legacy has tables (%s): %s", i ? "IPv6" : "IPv4", names);
 	}
 	if (!found && (read || geteuid() == 0))
-		doctor_find(d, SEVERITY_OK, NULL, NULL, "no tables of iptables-legacy");
+		doctor_ok(d, "no tables of iptables-legacy");
 	else if (!found)
 		doctor_find(d, SEVERITY_NOTE, NULL, "sudo picketctl doctor", "not looked at: it takes root");
 }
@@ -207,5 +213,91 @@ void doctor_saved(struct doctor *d)
 		look_at_file(d, files[i], text, &found);
 	free(text);
 	if (!found)
-		doctor_find(d, SEVERITY_OK, NULL, NULL, "no saved ruleset holds picket's table");
+		doctor_ok(d, "no saved ruleset holds picket's table");
+}
+
+/* ---- opening a port ---- */
+
+static bool ufw_is_on(void)
+{
+	char text[8192];
+
+	return file_read("/etc/ufw/ufw.conf", text, sizeof(text)) > 0 &&
+	       (strncmp(text, "ENABLED=yes", 11) == 0 || strstr(text, "\nENABLED=yes"));
+}
+
+/* A chain of others that closes ports; one with such a policy is preferred. */
+static const struct hostnft_chain *closing_chain(const struct doctor *d)
+{
+	const struct hostnft_chain *found = NULL;
+
+	for (size_t i = 0; d->host && i < d->host->count; i++) {
+		const struct hostnft_chain *chain = &d->host->chains[i];
+
+		if (is_ours(d, chain) || !chain->base || chain->hook != NF_INET_LOCAL_IN ||
+		    chain->family == NFPROTO_IPV6)
+			continue;
+		if (closes(chain) && (!found || chain->policy_drop))
+			found = chain;
+	}
+	return found;
+}
+
+static bool has_table(const struct doctor *d, const char *name)
+{
+	for (size_t i = 0; d->host && i < d->host->count; i++)
+		if (strcmp(d->host->chains[i].table, name) == 0)
+			return true;
+	return false;
+}
+
+/* "23 79 101", or "23, 79, 101-104" */
+static void write_ports(struct writer *w, const uint16_t *ports, size_t count, bool as_set)
+{
+	for (size_t i = 0; i < count; i++) {
+		size_t last = i;
+
+		while (as_set && last + 1 < count && ports[last + 1] == ports[last] + 1)
+			last++;
+		writer_format(w, "%s%u", i ? as_set ? ", " : " " : "", ports[i]);
+		if (last > i)
+			writer_format(w, "-%u", ports[last]);
+		i = last;
+	}
+}
+
+const char *doctor_open_ports(const struct doctor *d, const char *protocol, const uint16_t *ports, size_t count,
+			      char out[FIREWALL_ADVICE_MAX])
+{
+	const struct hostnft_chain *chain = closing_chain(d);
+	struct writer w = writer_over(out, FIREWALL_ADVICE_MAX);
+	bool iptables = chain && chain->family != NFPROTO_INET && strcmp(chain->name, "INPUT") == 0;
+
+	if (ufw_is_on() || has_table(d, "firewalld") || iptables) {
+		writer_text(&w, "for p in ");
+		write_ports(&w, ports, count, false);
+		writer_text(&w, "; do ");
+		if (ufw_is_on())
+			writer_format(&w, "ufw allow $p/%s comment 'picket trap'; done", protocol);
+		else if (has_table(d, "firewalld"))
+			writer_format(&w, "firewall-cmd --permanent --add-port=$p/%s; done; firewall-cmd --reload",
+				      protocol);
+		else
+			writer_format(&w,
+				      "iptables -I INPUT -p %s --dport $p -j ACCEPT; ip6tables -I INPUT -p %s --dport "
+				      "$p -j "
+				      "ACCEPT; done",
+				      protocol, protocol);
+		return out;
+	}
+	if (chain)
+		writer_format(&w, "nft insert rule %s %s %s %s dport '{ ", hostnft_family(chain->family), chain->table,
+			      chain->name, protocol);
+	else
+		writer_format(
+			&w, "open these %s ports in the firewall (the provider's, if this host has none): ", protocol);
+	write_ports(&w, ports, count, true);
+	if (chain)
+		writer_text(&w, " }' accept");
+	return out;
 }

@@ -4,12 +4,12 @@
  * back.  A trap behind a closed firewall confirms nobody: half-open probes of it are still seen, bans need handshakes.
  * Limit: TRIED_MAX ports of each protocol, spread evenly over what is trapped.
  */
+#include "internal.h"
+
 #include <string.h>
 #include <unistd.h>
 
 #include <picket/packet.h>
-#include "doctor.h"
-#include "reach.h"
 
 #define TRIED_MAX 128
 
@@ -76,8 +76,7 @@ static void tell_tcp(struct doctor *d, const struct reach_port *ports, size_t co
 	if (closed)
 		tell_closed(d, ports, count, closed, total);
 	else if (count)
-		doctor_find(d, SEVERITY_OK, NULL, NULL,
-			    "%zu TCP traps were tried, of %lld: all answer through the host's firewall", count, total);
+		doctor_ok(d, "%zu TCP traps were tried, of %lld: all answer through the host's firewall", count, total);
 }
 
 /* UDP traps never send: what arrived is counted, for all of them together. */
@@ -93,8 +92,7 @@ static void tell_udp(struct doctor *d, const json_t *after, size_t count, long l
 			    "none of %zu UDP traps that were tried could be reached: the host's firewall closes them",
 			    count);
 	else
-		doctor_find(d, SEVERITY_OK, NULL, NULL, "%zu UDP traps were tried, of %lld: datagrams arrive", count,
-			    total);
+		doctor_ok(d, "%zu UDP traps were tried, of %lld: datagrams arrive", count, total);
 }
 
 static void tell_reader(struct doctor *d, const json_t *after, size_t tried)
@@ -103,8 +101,7 @@ static void tell_reader(struct doctor *d, const json_t *after, size_t tried)
 			 doctor_count(d, "sensors", "probe_packets");
 
 	if (seen > 0)
-		doctor_find(d, SEVERITY_OK, NULL, NULL,
-			    "the queue's reader is alive: it saw %lld packets of %zu probes", seen, tried);
+		doctor_ok(d, "the queue's reader is alive: it saw %lld packets of %zu probes", seen, tried);
 	else
 		doctor_find(d, SEVERITY_PROBLEM,
 			    "nothing that was sent reached picket: rules before picket's take it away, or the "
@@ -137,7 +134,7 @@ static bool sources_are_allowed(const struct doctor *d)
 {
 	json_t *answer = NULL, *request = json_pack("{s:s, s:s}", "cmd", "allow-check", "source", "192.0.2.1");
 	bool allowed = request && ctl_collect(d->args, request, &answer) == CTL_DONE &&
-		       json_is_true(json_object_get(json_array_get(answer, 0), "allowed"));
+		       json_flag(json_array_get(answer, 0), "allowed");
 
 	json_decref(answer);
 	return allowed;
@@ -161,7 +158,7 @@ void doctor_traps(struct doctor *d)
 	if (doctor_count(d, "traps", "crowded") > 0)
 		doctor_find(d, SEVERITY_NOTE, "a flood: traps hold 1,024 connections at most, the oldest gives way",
 			    NULL, "%lld trap connections were closed early", doctor_count(d, "traps", "crowded"));
-	if (strcmp(json_words(d->status, "mode", ""), "paused") == 0) {
+	if (doctor_mode_is(d, "paused")) {
 		doctor_find(d, SEVERITY_NOTE, NULL, "picketctl resume", "not tried: picket is paused");
 		return;
 	}

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * `metrics`: the daemon's counters in Prometheus' text format 0.0.4, to stdout, or into a file for node_exporter's
- * textfile collector, which must never see half of one: it is written beside its place and renamed.
+ * textfile collector, which must never see half of one.
+ * Every series is a row of a table.  Names are a promise to dashboards and alerts: rows are added, never renamed.  No
+ * label holds a source's address: a scan must not be able to fill a time series database.
  */
 #include "metrics.h"
 
@@ -9,38 +11,162 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#include "ctl.h"
+#include "file.h"
+
+/* One counter of `status`, or all of one section.  What is called ..._total is a counter, all else a gauge. */
+struct metric {
+	const char *name, *help;   /* NULL: one more series of the row above */
+	const char *section, *key; /* key NULL: every counter of the section, its name as the label's value */
+	const char *label, *value; /* label="value" */
+};
+
+/* clang-format off */
+#define ONE(name, help, section, key)                 { name, help, section, key, NULL, NULL }
+#define FIRST(name, help, section, key, label, value) { name, help, section, key, label, value }
+#define AND(section, key, value)                      { NULL, NULL, section, key, NULL, value }
+#define EACH(name, help, section, label)              { name, help, section, NULL, label, NULL }
+/* clang-format on */
+
+static const struct metric metrics[] = {
+	ONE("picket_sources", "Watched sources.", "counts", "sources"),
+	ONE("picket_sources_max", "Room for sources.", "counts", "sources_max"),
+	ONE("picket_sources_confirmed", "Watched sources with confirmed evidence.", "counts", "confirmed_sources"),
+	FIRST("picket_blocked", "Blocked sources by grade.", "counts", "blocks", "grade", "block"),
+	AND("counts", "bans", "ban"),
+	AND("counts", "manuals", "manual"),
+	ONE("picket_blocked_max", "Room for blocks of all grades.", "counts", "blocks_max"),
+	ONE("picket_allowed", "Entries of the allow list.", "counts", "allow"),
+	ONE("picket_protected", "Protected addresses.", "counts", "protected_count"),
+	ONE("picket_probes_total", "Probes that the engine judged.", "totals", "probes"),
+	ONE("picket_probes_duplicate_total", "Probes that added no evidence.", "totals", "duplicates"),
+	ONE("picket_probes_turned_away_total", "Probes of new sources without room.", "totals", "turned_away"),
+	EACH("picket_evidence_total", "Pieces of evidence by kind.", "evidence_by_kind", "kind"),
+	FIRST("picket_decisions_total", "Decisions by grade.", "totals", "alerts", "grade", "alert"),
+	AND("totals", "blocks_total", "block"),
+	AND("totals", "bans_total", "ban"),
+	ONE("picket_expiries_total", "Blocks that ran out.", "totals", "expiries"),
+	FIRST("picket_spared_total", "Blocks that a safeguard held back.", "totals", "spared_allowed", "by", "allow"),
+	AND("totals", "spared_protected", "protected"),
+	AND("totals", "spared_storm", "storm"),
+	AND("totals", "spared_decoy", "decoy"),
+	ONE("picket_evicted_total", "Sources that gave way in a full table.", "totals", "evicted"),
+	FIRST("picket_table_full_total", "Entries for which a table had no room.", "totals", "blocks_full", "table",
+	      "blocks"),
+	AND("totals", "allow_full", "allow"),
+	AND("totals", "protect_full", "protected"),
+	ONE("picket_storm_active", "1 while more suspects come than storm_rate allows.", "storm", "active"),
+	ONE("picket_storm_tokens", "Blocks on suspicion that may start now.", "storm", "tokens"),
+	FIRST("picket_queue_packets_total", "Packets read from the queue by verdict.", "queue", "accepted", "verdict",
+	      "accept"),
+	AND("queue", "dropped", "drop"),
+	ONE("picket_queue_overflows_total", "Times the queue's buffer overflowed.", "queue", "lost"),
+	ONE("picket_queue_fail_open_total", "Packets passed unjudged.", "queue", "fail_open"),
+	FIRST("picket_queue_errors_total", "Queue messages that failed.", "queue", "malformed", "error", "malformed"),
+	AND("queue", "verdict_errors", "verdict"),
+	ONE("picket_queue_doctor_probes_total", "Packets of the doctor, counted instead of judged.", "sensors",
+	    "probe_packets"),
+	EACH("picket_packets_rejected_total", "Packets that could not be taken apart, by reason.", "rejected",
+	     "reason"),
+	FIRST("picket_kernel_packets_total", "Packets that the kernel rules counted.", "kernel", "queued_closed",
+	      "rule", "queued_closed"),
+	AND("kernel", "queued_served", "queued_served"),
+	AND("kernel", "queued_trapped", "queued_trapped"),
+	AND("kernel", "over_newcomers", "over_newcomers"),
+	AND("kernel", "over_known", "over_known"),
+	AND("kernel", "dropped_hard", "dropped_hard"),
+	AND("kernel", "dropped_soft", "dropped_soft"),
+	AND("kernel", "muted", "muted"),
+	AND("kernel", "trapped_tcp", "trapped_tcp"),
+	AND("kernel", "trapped_udp", "trapped_udp"),
+	AND("kernel", "way_back", "way_back"),
+	ONE("picket_kernel_refused_total", "Elements that the kernel refused.", "kernel", "refused"),
+	ONE("picket_kernel_healing", "1 while rules that somebody removed could not be put back.", "sensors",
+	    "healing"),
+	FIRST("picket_trapped_ports", "Trapped ports.", "sensors", "trapped_tcp_ports", "protocol", "tcp"),
+	AND("sensors", "trapped_udp_ports", "udp"),
+	ONE("picket_trap_connections_open", "Open connections of traps.", "traps", "open"),
+	ONE("picket_trap_accepted_total", "Connections that traps accepted.", "traps", "accepted"),
+	ONE("picket_trap_datagrams_total", "Datagrams that traps took.", "traps", "datagrams"),
+	ONE("picket_trap_hits_total", "Trap visits reported.", "traps", "hits"),
+	FIRST("picket_trap_hits_weak_total", "Trap visits that a third party could have induced or forged.", "traps",
+	      "induced", "why", "induced"),
+	AND("traps", "unsaved", "unsaved"),
+	ONE("picket_trap_errors_total", "Calls of traps that failed.", "traps", "errors"),
+	ONE("picket_trap_crowded_total", "Trap connections closed early.", "traps", "crowded"),
+	ONE("picket_hooks_running", "Hooks that run now.", "hooks", "running"),
+	ONE("picket_hooks_waiting", "Hooks that wait.", "hooks", "waiting"),
+	ONE("picket_hooks_started_total", "Hooks that were started.", "hooks", "started"),
+	FIRST("picket_hooks_total", "Hooks by outcome.", "hooks", "succeeded", "outcome", "succeeded"),
+	AND("hooks", "failed", "failed"),
+	AND("hooks", "timed_out", "timed_out"),
+	AND("hooks", "turned_away", "turned_away"),
+	ONE("picket_events_lost_total", "Events that were not kept.", "events", "lost"),
+	ONE("picket_events_kept", "Events in the history.", "events", "kept"),
+	ONE("picket_events_followers_lost_total", "Events that a follower was too slow for.", "events",
+	    "followers_lost"),
+	ONE("picket_log_lines_left_out_total", "Log lines above the limit.", "events", "log_left_out"),
+	ONE("picket_state_free_bytes", "Room where the state directory lies.", "state", "free_bytes"),
+	ONE("picket_state_writable", "1 while the state directory can be written.", "state", "writable"),
+	FIRST("picket_wire_errors_total", "Messages between picket's processes that were thrown away.", "wire",
+	      "bad_messages", "error", "malformed"),
+	AND("wire", "late_answers", "late"),
+	ONE("picket_control_clients", "Clients of the control socket.", "control", "clients"),
+	ONE("picket_control_requests_total", "Requests on the control socket.", "control", "requests"),
+	FIRST("picket_control_errors_total", "Requests on the control socket that were refused.", "control",
+	      "bad_requests", "error", "malformed"),
+	AND("control", "too_long", "too_long"),
+	ONE("picket_control_throttled_total", "Requests that had to wait for the rate limit.", "control", "throttled"),
+	FIRST("picket_control_refused_total", "Clients turned away.", "control", "refused", "why", "stranger"),
+	AND("control", "crowded", "crowded"),
+	AND("control", "idle", "idle"),
+};
 
 static long long number(const json_t *value)
 {
 	return json_is_true(value) ? 1 : (long long)json_integer_value(value);
 }
 
-static void print_metric(FILE *out, const struct metric *metric, const json_t *status)
+static void print_head(FILE *out, const char *name, const char *type, const char *help)
 {
-	json_t *section = json_object_get(status, metric->section);
-	const char *name;
-	json_t *value;
+	fprintf(out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
+}
 
-	if (metric->key && !metric->label) {
-		fprintf(out, "%s %lld\n", metric->name, number(json_object_get(section, metric->key)));
+/* family: the row that names this one's series. */
+static void print_metric(FILE *out, const struct metric *family, const struct metric *metric, const json_t *status)
+{
+	json_t *section = json_object_get(status, metric->section), *value = NULL;
+	const char *name;
+
+	if (metric->key)
+		value = json_object_get(section, metric->key);
+	if (metric->key && !family->label) {
+		fprintf(out, "%s %lld\n", family->name, number(value));
 	} else if (metric->key) {
-		fprintf(out, "%s{%s=\"%s\"} %lld\n", metric->name, metric->label, metric->value,
-			number(json_object_get(section, metric->key)));
+		fprintf(out, "%s{%s=\"%s\"} %lld\n", family->name, family->label, metric->value, number(value));
 	} else {
 		json_object_foreach(section, name, value)
 			/* Names are our own words; another's could end the label. */
 			if (strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_-") == strlen(name))
-				fprintf(out, "%s{%s=\"%s\"} %lld\n", metric->name, metric->label, name, number(value));
+				fprintf(out, "%s{%s=\"%s\"} %lld\n", family->name, family->label, name, number(value));
 	}
 }
 
-static void print_head(FILE *out, const char *name, const char *type, const char *help)
+/* The rows of the table, each family's head before its first. */
+static void print_metrics(FILE *out, const json_t *status)
 {
-	fprintf(out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
+	const struct metric *family = metrics;
+
+	for (size_t i = 0; i < sizeof(metrics) / sizeof(metrics[0]); i++) {
+		if (metrics[i].name) {
+			size_t len = strlen(metrics[i].name);
+
+			family = &metrics[i];
+			print_head(out, family->name,
+				   strcmp(family->name + len - 6, "_total") == 0 ? "counter" : "gauge", family->help);
+		}
+		print_metric(out, family, &metrics[i], status);
+	}
 }
 
 /* Prometheus wants each bucket to hold all below it as well, and seconds. */
@@ -81,16 +207,12 @@ static void print_mode(FILE *out, const json_t *status)
 			strcmp(modes[i], json_words(status, "mode", "")) == 0);
 }
 
-void metrics_print(FILE *out, const json_t *status)
+static void print_all(FILE *out, const json_t *status)
 {
 	const json_t *latency = json_object_get(status, "latency");
 
 	print_mode(out, status);
-	for (size_t i = 0; i < metric_count; i++) {
-		if (metrics[i].help)
-			print_head(out, metrics[i].name, metrics[i].type, metrics[i].help);
-		print_metric(out, &metrics[i], status);
-	}
+	print_metrics(out, status);
 	print_histogram(out, "picket_judging_seconds", "From a packet read from the queue to its verdict.",
 			json_object_get(latency, "judging"));
 	print_histogram(out, "picket_deciding_seconds",
@@ -98,38 +220,20 @@ void metrics_print(FILE *out, const json_t *status)
 			json_object_get(latency, "deciding"));
 }
 
-static enum ctl_exit cannot_write(const char *path, int error)
-{
-	return ctl_complain(CTL_FAILED, "cannot write %s: %s", path, strerror(error));
-}
-
 static enum ctl_exit write_textfile(const char *path, const json_t *status)
 {
-	char *beside;
-	FILE *out;
-	int fd, error = 0;
+	char *text = NULL;
+	size_t len = 0;
+	FILE *out = open_memstream(&text, &len);
+	int error = -ENOMEM;
 
-	if (asprintf(&beside, "%s.XXXXXX", path) < 0)
-		return cannot_write(path, ENOMEM);
-	fd = mkostemp(beside, O_CLOEXEC);
-	out = fd < 0 ? NULL : fdopen(fd, "w");
-	if (!out) {
-		error = errno;
-	} else {
-		metrics_print(out, status);
-		errno = EIO;
-		/* node_exporter is somebody else. */
-		if (ferror(out) || fflush(out) != 0 || fchmod(fd, 0644) < 0 || fsync(fd) < 0)
-			error = errno;
-		if (fclose(out) != 0 && !error)
-			error = errno;
-		if (!error && rename(beside, path) < 0)
-			error = errno;
-		if (error)
-			unlink(beside);
+	if (out) {
+		print_all(out, status);
+		/* Readable for all: node_exporter runs as another user. */
+		error = fclose(out) != 0 ? -ENOMEM : file_replace(AT_FDCWD, path, 0644, NULL, text, len);
 	}
-	free(beside);
-	return error ? cannot_write(path, error) : CTL_DONE;
+	free(text);
+	return error ? ctl_complain(CTL_FAILED, "cannot write %s: %s", path, strerror(-error)) : CTL_DONE;
 }
 
 enum ctl_exit run_metrics(const struct ctl_args *args)
@@ -145,9 +249,8 @@ enum ctl_exit run_metrics(const struct ctl_args *args)
 	if (ctl_given(args, CTL_OPTION_TEXTFILE)) {
 		result = write_textfile(args->values[CTL_OPTION_TEXTFILE], status);
 	} else {
-		metrics_print(stdout, status);
-		if (fflush(stdout) != 0 || ferror(stdout))
-			result = ctl_complain(CTL_FAILED, "cannot write: %s", strerror(errno));
+		print_all(stdout, status);
+		result = ctl_flush(result);
 	}
 	json_decref(status);
 	return result;

@@ -1,16 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * `explain` for people: the verdict, then the evidence as an account that adds up, then what stands in the way and
- * what
- * would happen next.  Rounding is carried from row to row, so that the hundredths shown add up to the score shown.
+ * `explain` for people: the verdict, then the evidence as an account that adds up, then the safeguards that apply and
+ * what would happen next.  Rounding is carried from row to row, so that the hundredths shown add up to the score shown.
  */
-#include "ctl.h"
+#include "internal.h"
 
 #include <math.h>
 #include <string.h>
 
 #include "duration.h"
-#include "table.h"
 
 /* Shows a running sum in hundredths: each row is the difference of two rounded sums. */
 struct account {
@@ -202,9 +200,9 @@ static void explain_row(struct ctl_view *view, const json_t *object)
 		show_next(view->out, object);
 }
 
-static enum ctl_exit explain_judge(const json_t *object)
+static enum ctl_exit explain_status(const json_t *object)
 {
 	return is_known(object) ? CTL_DONE : CTL_FAILED;
 }
 
-const struct ctl_shape shape_explain = { .row = explain_row, .judge = explain_judge };
+const struct ctl_shape shape_explain = { .row = explain_row, .exit_status = explain_status };

@@ -2,12 +2,85 @@
 /*
  * Answers for people: what an order did, lists, events.  Plain ASCII in columns; `--json` is for programs.
  */
-#include "ctl.h"
+#include "internal.h"
 
 #include <string.h>
+#include <time.h>
 
 #include "duration.h"
-#include "table.h"
+
+/* ---- the answer as it comes ---- */
+
+static void show(void *context, json_t *object)
+{
+	struct ctl_view *view = context;
+
+	if (view->shape->exit_status && view->shape->exit_status(object) != CTL_DONE)
+		view->status = view->shape->exit_status(object);
+	view->rows++;
+	if (ctl_given(view->args, CTL_OPTION_JSON))
+		ctl_print_json(json_incref(object));
+	else
+		view->shape->row(view, object);
+	/* A stream is read while it comes. */
+	if (ctl_given(view->args, CTL_OPTION_FOLLOW))
+		fflush(view->out);
+}
+
+enum ctl_exit ctl_show(const struct ctl_args *args, json_t *request, const struct ctl_shape *shape)
+{
+	struct ctl_view view = { .args = args, .shape = shape, .out = stdout };
+	bool json = ctl_given(args, CTL_OPTION_JSON);
+	char problem[CTL_PROBLEM_MAX];
+	enum ctl_exit status;
+
+	if (shape->columns && !json) {
+		view.table = table_new(stdout, shape->columns);
+		if (!view.table) {
+			json_decref(request);
+			return ctl_complain(CTL_FAILED, "out of memory");
+		}
+	}
+	status = ctl_ask(args, request, show, &view, problem);
+	table_free(view.table);
+	if (status != CTL_DONE)
+		return ctl_flush(ctl_complain(status, "%s", problem));
+	if (view.rows == 0 && shape->nothing && !json)
+		fprintf(view.out, "%s\n", shape->nothing);
+	return ctl_flush(view.status);
+}
+
+/* ---- values in words ---- */
+
+const char *time_words(const json_t *object, const char *key, char out[32])
+{
+	const char *text = json_words(object, key, "");
+	struct tm utc = { 0 }, local;
+	time_t when;
+
+	strcpy(out, "-");
+	if (sscanf(text, "%4d-%2d-%2dT%2d:%2d:%2d", &utc.tm_year, &utc.tm_mon, &utc.tm_mday, &utc.tm_hour, &utc.tm_min,
+		   &utc.tm_sec) != 6)
+		return out;
+	utc.tm_year -= 1900;
+	utc.tm_mon -= 1;
+	when = timegm(&utc);
+	if (!localtime_r(&when, &local) || strftime(out, 32, "%Y-%m-%d %H:%M:%S", &local) == 0)
+		strcpy(out, "-");
+	return out;
+}
+
+const char *left_words(const json_t *object, const char *key, const char *otherwise, char out[32])
+{
+	int64_t seconds = json_whole(object, key);
+	char text[DURATION_TEXT_MAX];
+
+	if (seconds < 0 || seconds > DURATION_MAX_MS / 1000)
+		seconds = seconds < 0 ? 0 : DURATION_MAX_MS / 1000;
+	snprintf(out, 32, "%s",
+		 json_is_integer(json_object_get(object, key)) ? duration_format(seconds * 1000, text) : otherwise);
+	return out;
+}
 
 static void ports_words(const json_t *object, char *out, size_t size)
 {
@@ -47,14 +120,8 @@ static void list_row(struct ctl_view *view, const json_t *object)
 	table_row(view->table, cells);
 }
 
-static void list_end(struct ctl_view *view)
-{
-	if (view->rows == 0)
-		fputs("nothing is blocked\n", view->out);
-}
-
 static const char *const list_columns[] = { "SOURCE", "GRADE", ">LEFT", "SINCE", ">TIMES", "REASON", NULL };
-const struct ctl_shape shape_list = { .row = list_row, .end = list_end, .columns = list_columns };
+const struct ctl_shape shape_list = { .row = list_row, .nothing = "nothing is blocked", .columns = list_columns };
 
 /* ---- sources ---- */
 
@@ -83,15 +150,11 @@ static void sources_row(struct ctl_view *view, const json_t *object)
 	table_row(view->table, cells);
 }
 
-static void sources_end(struct ctl_view *view)
-{
-	if (view->rows == 0)
-		fputs("no source has done anything that weighs\n", view->out);
-}
-
 static const char *const sources_columns[] = { "SOURCE", "GRADE",     ">SCORE", ">CONFIRMED", ">SUSPECTED",
 					       "NEXT",   "LAST SEEN", "KIND",   "PORTS",      NULL };
-const struct ctl_shape shape_sources = { .row = sources_row, .end = sources_end, .columns = sources_columns };
+const struct ctl_shape shape_sources = { .row = sources_row,
+					 .nothing = "no source has done anything that weighs",
+					 .columns = sources_columns };
 
 /* ---- orders ---- */
 
@@ -124,14 +187,14 @@ const struct ctl_shape shape_unblock = { .row = unblock_row };
 
 static void allow_row(struct ctl_view *view, const json_t *object)
 {
-	bool added = json_is_true(json_object_get(object, "allowed"));
+	bool added = json_flag(object, "allowed");
 	char left[32];
 
 	fprintf(view->out, "%s %s", json_words(object, "source", "?"),
 		added ? "is allowed" : "is not allowed any more");
 	if (json_is_integer(json_object_get(object, "expires_in_s")))
 		fprintf(view->out, " for %s", left_words(object, "expires_in_s", "", left));
-	if (json_is_true(json_object_get(object, "saved")))
+	if (json_flag(object, "saved"))
 		fputs(added ? ", and saved in the allow file" : ", and taken out of the allow file", view->out);
 	if (json_whole(object, "unblocked") > 0)
 		fprintf(view->out, "; %lld blocked there were let in", (long long)json_whole(object, "unblocked"));
@@ -150,14 +213,10 @@ static void allow_list_row(struct ctl_view *view, const json_t *object)
 	table_row(view->table, cells);
 }
 
-static void allow_list_end(struct ctl_view *view)
-{
-	if (view->rows == 0)
-		fputs("nothing is allowed\n", view->out);
-}
-
 static const char *const allow_columns[] = { "SOURCE", ">LEFT", "BY", NULL };
-const struct ctl_shape shape_allow_list = { .row = allow_list_row, .end = allow_list_end, .columns = allow_columns };
+const struct ctl_shape shape_allow_list = { .row = allow_list_row,
+					    .nothing = "nothing is allowed",
+					    .columns = allow_columns };
 
 static void allow_check_row(struct ctl_view *view, const json_t *object)
 {
@@ -170,12 +229,12 @@ static void allow_check_row(struct ctl_view *view, const json_t *object)
 	fputc('\n', view->out);
 }
 
-static enum ctl_exit allow_check_judge(const json_t *object)
+static enum ctl_exit allow_check_status(const json_t *object)
 {
-	return json_is_true(json_object_get(object, "allowed")) ? CTL_DONE : CTL_FAILED;
+	return json_flag(object, "allowed") ? CTL_DONE : CTL_FAILED;
 }
 
-const struct ctl_shape shape_allow_check = { .row = allow_check_row, .judge = allow_check_judge };
+const struct ctl_shape shape_allow_check = { .row = allow_check_row, .exit_status = allow_check_status };
 
 static void mode_row(struct ctl_view *view, const json_t *object)
 {
@@ -221,10 +280,4 @@ static void events_row(struct ctl_view *view, const json_t *object)
 	fprintf(view->out, "%s  %s\n", time_words(object, "at", at), json_words(object, "line", "?"));
 }
 
-static void events_end(struct ctl_view *view)
-{
-	if (view->rows == 0)
-		fputs("nothing was decided\n", view->out);
-}
-
-const struct ctl_shape shape_events = { .row = events_row, .end = events_end };
+const struct ctl_shape shape_events = { .row = events_row, .nothing = "nothing was decided" };

@@ -1,16 +1,66 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * `status` for people: what an admin wants to know first comes first; what is zero and would be bad is left out.
+ * Every counter is shown by a row of a table below: a new one is a row of `counts` or of `losses`.
  */
-#include "ctl.h"
+#include "internal.h"
 
-#include "duration.h"
+#include <string.h>
 
 #define PROTECTED_SHOWN 12
+#define KEY_MAX         32
 
-static long long at(const json_t *object, const char *section, const char *key)
+/* {section.key} stands for a counter of the answer. */
+static const char *const counts[] = {
+	"blocked    {counts.blocks} on suspicion, {counts.bans} banned, {counts.manuals} by hand; "
+	"since start {totals.blocks_total} blocks, {totals.bans_total} bans, {totals.expiries} expired",
+	"watched    {counts.sources} sources of at most {counts.sources_max}, {counts.confirmed_sources} of them "
+	"confirmed; {totals.alerts} alerts",
+	"evidence   {totals.evidence_total} pieces from {totals.probes} probes; {queue.packets} packets judged, "
+	"{queue.dropped} of them dropped; {traps.hits} trap visits",
+	"kernel     dropped {kernel.dropped_hard} packets of banned and {kernel.dropped_soft} of blocked sources, "
+	"muted {kernel.muted} answers",
+	"spared     {totals.spared_allowed} allowed, {totals.spared_protected} protected, {totals.spared_storm} in a "
+	"storm, {totals.spared_decoy} decoys",
+};
+
+static const char hooks[] = "hooks      {hooks.started} run, {hooks.succeeded} succeeded, {hooks.running} running, "
+			    "{hooks.waiting} waiting";
+
+/* Shown where they are not zero. */
+static const struct {
+	const char *section, *key, *meaning;
+} losses[] = {
+	{ "queue", "lost", "times the queue overflowed (those packets passed)" },
+	{ "queue", "fail_open", "packets passed unjudged because we were too slow" },
+	{ "kernel", "over_newcomers", "probes of newcomers passed above the fair limit" },
+	{ "kernel", "over_known", "probes of known sources passed above the fair limit" },
+	{ "kernel", "refused", "blocks that the kernel refused" },
+	{ "events", "lost", "events that were not kept" },
+	{ "events", "log_left_out", "log lines left out" },
+	{ "totals", "turned_away", "probes of newcomers for whom the table had no room" },
+	{ "totals", "evicted", "sources that gave way in a full table" },
+	{ "totals", "blocks_full", "blocks for which the table had no room" },
+	{ "hooks", "failed", "hooks that failed" },
+	{ "hooks", "timed_out", "hooks that ran out of time" },
+	{ "hooks", "turned_away", "hooks that found no place to wait" },
+};
+
+/* One line, its {section.key} filled in. */
+static void show_line(FILE *out, const json_t *object, const char *line)
 {
-	return (long long)json_whole(json_object_get(object, section), key);
+	char section[KEY_MAX], key[KEY_MAX];
+	int taken;
+
+	while (*line) {
+		taken = 0;
+		if (sscanf(line, "{%31[a-z_].%31[a-z_]}%n", section, key, &taken) == 2 && taken)
+			fprintf(out, "%lld", json_count(object, section, key));
+		else
+			fputc(*line, out);
+		line += taken ? taken : 1;
+	}
+	fputc('\n', out);
 }
 
 static void show_mode(FILE *out, const json_t *object)
@@ -39,56 +89,15 @@ static void show_sensors(FILE *out, const json_t *object)
 		fprintf(out, "%s%s", i ? ", " : "", json_string_value(json_array_get(interfaces, i)));
 	fprintf(out, "%s; traps on %lld TCP and %lld UDP ports\n",
 		json_array_size(interfaces) ? "" : "all interfaces but loopback",
-		at(object, "sensors", "trapped_tcp_ports"), at(object, "sensors", "trapped_udp_ports"));
-}
-
-static void show_counts(FILE *out, const json_t *object)
-{
-	fprintf(out,
-		"blocked    %lld on suspicion, %lld banned, %lld by hand; since start %lld blocks, %lld bans, "
-		"%lld expired\n",
-		at(object, "counts", "blocks"), at(object, "counts", "bans"), at(object, "counts", "manuals"),
-		at(object, "totals", "blocks_total"), at(object, "totals", "bans_total"),
-		at(object, "totals", "expiries"));
-	fprintf(out, "watched    %lld sources of at most %lld, %lld of them confirmed; %lld alerts\n",
-		at(object, "counts", "sources"), at(object, "counts", "sources_max"),
-		at(object, "counts", "confirmed_sources"), at(object, "totals", "alerts"));
-	fprintf(out,
-		"evidence   %lld pieces from %lld probes; %lld packets judged, %lld of them dropped; %lld trap "
-		"visits\n",
-		at(object, "totals", "evidence_total"), at(object, "totals", "probes"), at(object, "queue", "packets"),
-		at(object, "queue", "dropped"), at(object, "traps", "hits"));
-	fprintf(out, "kernel     dropped %lld packets of banned and %lld of blocked sources, muted %lld answers\n",
-		at(object, "kernel", "dropped_hard"), at(object, "kernel", "dropped_soft"),
-		at(object, "kernel", "muted"));
-	fprintf(out, "spared     %lld allowed, %lld protected, %lld in a storm, %lld decoys\n",
-		at(object, "totals", "spared_allowed"), at(object, "totals", "spared_protected"),
-		at(object, "totals", "spared_storm"), at(object, "totals", "spared_decoy"));
+		json_count(object, "sensors", "trapped_tcp_ports"), json_count(object, "sensors", "trapped_udp_ports"));
 }
 
 static void show_losses(FILE *out, const json_t *object)
 {
-	static const struct {
-		const char *section, *key, *meaning;
-	} losses[] = {
-		{ "queue", "lost", "times the queue overflowed (those packets passed)" },
-		{ "queue", "fail_open", "packets passed unjudged because we were too slow" },
-		{ "kernel", "over_newcomers", "probes of newcomers passed above the fair limit" },
-		{ "kernel", "over_known", "probes of known sources passed above the fair limit" },
-		{ "kernel", "refused", "blocks that the kernel refused" },
-		{ "events", "lost", "events that were not kept" },
-		{ "events", "log_left_out", "log lines left out" },
-		{ "totals", "turned_away", "probes of newcomers for whom the table had no room" },
-		{ "totals", "evicted", "sources that gave way in a full table" },
-		{ "totals", "blocks_full", "blocks for which the table had no room" },
-		{ "hooks", "failed", "hooks that failed" },
-		{ "hooks", "timed_out", "hooks that ran out of time" },
-		{ "hooks", "turned_away", "hooks that found no place to wait" },
-	};
 	int shown = 0;
 
 	for (size_t i = 0; i < sizeof(losses) / sizeof(losses[0]); i++) {
-		long long count = at(object, losses[i].section, losses[i].key);
+		long long count = json_count(object, losses[i].section, losses[i].key);
 
 		if (count > 0)
 			fprintf(out, "%s%lld %s\n", shown++ ? "           " : "losses     ", count, losses[i].meaning);
@@ -99,20 +108,15 @@ static void show_losses(FILE *out, const json_t *object)
 
 static void show_storm(FILE *out, const json_t *object)
 {
-	const json_t *storm = json_object_get(object, "storm"), *hooks = json_object_get(object, "hooks");
-	bool active = json_is_true(json_object_get(storm, "active"));
+	const json_t *storm = json_object_get(object, "storm");
 
-	if (json_is_true(json_object_get(json_object_get(object, "sensors"), "healing")))
+	if (json_flag(json_object_get(object, "sensors"), "healing"))
 		fputs("rules      NOT IN PLACE: somebody removed them and the kernel does not take them again; "
 		      "picketctl doctor\n",
 		      out);
 	fprintf(out, "storm      %s; %lld blocks on suspicion may start now\n",
-		active ? "yes: more suspects than storm_rate allows, the rest are alerts" : "no",
+		json_flag(storm, "active") ? "yes: more suspects than storm_rate allows, the rest are alerts" : "no",
 		(long long)json_whole(storm, "tokens"));
-	if (json_is_object(hooks))
-		fprintf(out, "hooks      %lld run, %lld succeeded, %lld running, %lld waiting\n",
-			at(object, "hooks", "started"), at(object, "hooks", "succeeded"),
-			at(object, "hooks", "running"), at(object, "hooks", "waiting"));
 }
 
 static void show_protected(struct ctl_view *view, const json_t *object)
@@ -123,7 +127,7 @@ static void show_protected(struct ctl_view *view, const json_t *object)
 	if (count > PROTECTED_SHOWN && !ctl_given(view->args, CTL_OPTION_ALL))
 		shown = PROTECTED_SHOWN;
 	fprintf(view->out, "protected  %zu: never cut off; and %lld on the allow list\n", count,
-		at(object, "counts", "allow"));
+		json_count(object, "counts", "allow"));
 	for (size_t i = 0; i < shown; i++) {
 		const json_t *item = json_array_get(list, i);
 
@@ -138,9 +142,12 @@ static void status_row(struct ctl_view *view, const json_t *object)
 {
 	show_mode(view->out, object);
 	show_sensors(view->out, object);
-	show_counts(view->out, object);
+	for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++)
+		show_line(view->out, object, counts[i]);
 	show_losses(view->out, object);
 	show_storm(view->out, object);
+	if (json_is_object(json_object_get(object, "hooks")))
+		show_line(view->out, object, hooks);
 	show_protected(view, object);
 }
 

@@ -2,12 +2,10 @@
 /*
  * Tables of fixed memory: a list of a hundred thousand blocks is printed while it comes.
  */
-#include "table.h"
+#include "render.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-#include "ctl.h"
 
 #define CELL_MAX 160
 
@@ -50,37 +48,18 @@ struct table *table_new(FILE *out, const char *const *columns)
 	return table;
 }
 
-static void print_line(const struct table *table, const char *(*cell)(const struct table *, const void *, size_t),
-		       const void *context)
+static void print_cell(const struct table *table, size_t column, const char *text)
 {
-	for (size_t i = 0; i < table->column_count; i++) {
-		const char *text = cell(table, context, i);
-		int width = (int)table->widths[i];
+	int width = (int)table->widths[column];
 
-		if (i > 0)
-			fputs("  ", table->out);
-		if (is_right(table, i))
-			fprintf(table->out, "%*s", width, text);
-		else if (i + 1 < table->column_count)
-			fprintf(table->out, "%-*s", width, text);
-		else
-			fputs(text, table->out);
-	}
-	fputc('\n', table->out);
-}
-
-static const char *title_cell(const struct table *table, const void *context, size_t column)
-{
-	(void)context;
-	return title(table, column);
-}
-
-static const char *row_cell(const struct table *table, const void *context, size_t column)
-{
-	const char(*cells)[CELL_MAX] = context;
-
-	(void)table;
-	return cells[column];
+	if (column > 0)
+		fputs("  ", table->out);
+	if (is_right(table, column))
+		fprintf(table->out, "%*s", width, text);
+	else if (column + 1 < table->column_count)
+		fprintf(table->out, "%-*s", width, text);
+	else
+		fputs(text, table->out);
 }
 
 static void copy_cell(char out[CELL_MAX], const char *text)
@@ -92,13 +71,18 @@ static void copy_cell(char out[CELL_MAX], const char *text)
 	out[len] = '\0';
 }
 
-void table_flush(struct table *table)
+static void flush(struct table *table)
 {
+	for (size_t i = 0; !table->flushed && table->row_count > 0 && i < table->column_count; i++)
+		print_cell(table, i, title(table, i));
 	if (!table->flushed && table->row_count > 0)
-		print_line(table, title_cell, NULL);
+		fputc('\n', table->out);
 	table->flushed |= table->row_count > 0;
-	for (size_t i = 0; i < table->row_count; i++)
-		print_line(table, row_cell, table->cells + i * table->column_count);
+	for (size_t row = 0; row < table->row_count; row++) {
+		for (size_t i = 0; i < table->column_count; i++)
+			print_cell(table, i, table->cells[row * table->column_count + i]);
+		fputc('\n', table->out);
+	}
 	table->row_count = 0;
 }
 
@@ -118,14 +102,14 @@ void table_row(struct table *table, const char *const *cells)
 			table->widths[i] = len;
 	}
 	if (table->flushed || table->row_count == TABLE_MEASURED)
-		table_flush(table);
+		flush(table);
 }
 
 void table_free(struct table *table)
 {
 	if (!table)
 		return;
-	table_flush(table);
+	flush(table);
 	free(table->cells);
 	free(table);
 }

@@ -5,7 +5,7 @@
  * bytes are looked at before libpcap sees them, every link header is read within bounds, and a stack of VLAN
  * tags ends where the bytes do.
  */
-#include "capture.h"
+#include "internal.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -48,7 +48,7 @@ static bool is_vlan(unsigned type)
 	return type == 0x8100 || type == 0x88a8 || type == 0x9100 || type == 0x9200;
 }
 
-/* 802.1Q, 802.1ad and their predecessors, stacked as deep as somebody liked. */
+/* 802.1Q, 802.1ad and their predecessors, stacked to any depth. */
 static unsigned skip_vlans(struct reader *r, unsigned type)
 {
 	while (is_vlan(type) && !r->failed) {

@@ -4,7 +4,7 @@
  * long either is remembered (its default timeouts), and the pick-up of connections that began before the capture.  No
  * window checks: a capture has lost packets of its own.
  */
-#include "flows.h"
+#include "internal.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -43,6 +43,18 @@ void replay_flows_free(struct replay_flows *flows)
 uint64_t replay_flows_evicted(const struct replay_flows *flows)
 {
 	return flows->evicted;
+}
+
+bool replay_icmp_asks(const struct packet *p)
+{
+	if (p->protocol == PROTO_ICMP)
+		return p->icmp_type == 8 || p->icmp_type == 13 || p->icmp_type == 17;
+	return p->icmp_type == 128;
+}
+
+bool replay_is_syn_ack(const struct packet *p)
+{
+	return (p->tcp_flags & (TCP_SYN | TCP_ACK | TCP_RST | TCP_FIN)) == (TCP_SYN | TCP_ACK);
 }
 
 bool replay_tcp_flags_valid(uint8_t flags)

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The watch chain over a capture, in the order of the kernel's rules.  Each address of ours is a host of its own with
- * a picket on it: what one of them sends to another is judged like anybody's.  The allow list is left to the engine,
- * which holds it too. Not played: the fair limits (no flood is too fast for a file), the way back (no routes),
- * reassembly.
+ * The watch chain over a capture, in the order of the kernel's rules.  Each address of ours is a host of its own with a
+ * picket on it: what one of them sends to another is judged like any other packet.  The allow list is left to the
+ * engine, which holds it, too.  Not played: the fair limits (no flood is too fast for a file), the reverse path check (a
+ * capture has no routes), reassembly.
  */
-#include "host.h"
+#include "internal.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -121,8 +121,8 @@ static bool is_answer(const struct packet *p)
 		       ((p->tcp_flags & TCP_RST) || (p->tcp_flags & (TCP_SYN | TCP_ACK)) == (TCP_SYN | TCP_ACK));
 	case PROTO_UDP: /* DHCP and DHCPv6 replies */
 		return (p->sport == 67 && p->dport == 68) || (p->sport == 547 && p->dport == 546);
-	case PROTO_ICMP: return p->icmp_type != 8 && p->icmp_type != 13 && p->icmp_type != 17;
-	case PROTO_ICMPV6: /* errors, replies, neighbour discovery, MLD */ return p->icmp_type != 128;
+	case PROTO_ICMP:
+	case PROTO_ICMPV6: /* errors, replies, neighbour discovery, MLD */ return !replay_icmp_asks(p);
 	default: return false;
 	}
 }
@@ -171,7 +171,7 @@ static bool pass(uint64_t *count)
 	return false;
 }
 
-/* What is not for us, or for nobody in particular. */
+/* The counter of a packet that is not for us, or for a group; NULL: it is for a host. */
 static uint64_t *pass_before_tracking(struct replay_host *host, const struct replay_packet *in)
 {
 	const struct packet *p = &in->packet;
@@ -192,8 +192,8 @@ static uint64_t *pass_before_tracking(struct replay_host *host, const struct rep
 	return NULL;
 }
 
-/* A served port is a probe for those in `seen` alone, customers apart. */
-static bool judge_served(struct replay_host *host, const struct packet *p, int64_t now_ms)
+/* A packet to a served port is a probe only from a source that stands in `seen` and is no customer. */
+static bool is_probe_of_served(struct replay_host *host, const struct packet *p, int64_t now_ms)
 {
 	if (p->protocol == PROTO_TCP && !replay_tcp_flags_valid(p->tcp_flags))
 		return true; /* impossible flags are evidence everywhere */
@@ -204,7 +204,7 @@ static bool judge_served(struct replay_host *host, const struct packet *p, int64
 	return true;
 }
 
-/* The hard set is asked before anything else, and spares neighbour discovery alone. */
+/* The hard set is asked before anything else; neighbour discovery alone is exempt. */
 static bool is_banned(struct replay_host *host, const struct packet *p, int64_t now_ms)
 {
 	struct replay_source *source;
@@ -218,7 +218,7 @@ static bool is_banned(struct replay_host *host, const struct packet *p, int64_t 
 	return true;
 }
 
-bool replay_host_judge(struct replay_host *host, const struct replay_packet *in, struct probe *probe)
+bool replay_host_queues(struct replay_host *host, const struct replay_packet *in, struct probe *probe)
 {
 	const struct packet *p = &in->packet;
 	uint64_t *why = in->ip ? pass_before_tracking(host, in) : &host->counts.not_ip;
@@ -244,7 +244,7 @@ bool replay_host_judge(struct replay_host *host, const struct replay_packet *in,
 	}
 	if (in->result == PACKET_OK && is_answer(p))
 		return pass(&host->counts.answers);
-	if (port == PROBE_PORT_SERVED && in->result == PACKET_OK && !judge_served(host, p, in->at_ms))
+	if (port == PROBE_PORT_SERVED && in->result == PACKET_OK && !is_probe_of_served(host, p, in->at_ms))
 		return false;
 	*probe = (struct probe){ .packet = *p, .port_state = (uint8_t)port, .packet_result = in->result };
 	host->counts.queued++;
@@ -273,8 +273,8 @@ static bool report_visit(struct replay_host *host, struct replay_flow *flow, con
 	return true;
 }
 
-/* Silent so far: the report is due when the trap's patience ends. */
-static void wait_for_visitor(struct replay_host *host, struct replay_flow *flow, const struct packet *p, int64_t now_ms)
+/* A silent visit is reported when the trap's patience ends. */
+static void wait_for_payload(struct replay_host *host, struct replay_flow *flow, const struct packet *p, int64_t now_ms)
 {
 	struct waiting *slot;
 
@@ -301,7 +301,7 @@ bool replay_host_trap_visit(struct replay_host *host, const struct replay_packet
 		if ((p->tcp_flags & (TCP_ACK | TCP_RST)) != TCP_ACK)
 			return false; /* a reset in place of the last ACK: no handshake */
 		if (!p->payload_len && !(p->tcp_flags & TCP_FIN)) {
-			wait_for_visitor(host, flow, p, in->at_ms);
+			wait_for_payload(host, flow, p, in->at_ms);
 			return false;
 		}
 	}

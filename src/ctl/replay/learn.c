@@ -1,19 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Who is asked, and what answers.  Every packet that opens a flow is a question from one address to another.  Whoever
- * asks and is never asked is a stranger, and whom a stranger asks is ours.  After that, whoever mostly asks (four
- * questions to one and more) and is not ours counts as a stranger, too: a scanner may be asked back (ident, FTP
- * data).
- * So a server's own calls to the world make nobody ours as long as somebody calls the server; where a capture shows
+ * Which addresses and ports of a capture are ours.  Every packet that opens a flow is a question from one address to
+ * another.  An address that asks and is never asked is a stranger, and an address that a stranger asks is ours.  After
+ * that, an address that mostly asks (four questions to one and more) and is not ours counts as a stranger, too: a
+ * scanner may be asked back (ident, FTP data).
+ * So a server's own calls to the world make no address ours as long as a client calls the server; where a capture shows
  * outgoing calls alone, only --local can tell.  Limit: the tables are bounded, a flood may fill them; what found no
  * room is counted and told.
  */
-#include "learn.h"
+#include "internal.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-#include "flows.h"
 
 /* A SYN, a datagram, an echo request are questions; a stray ACK or SYN+ACK may answer one that was not captured. */
 #define WEIGHT_QUESTION 4
@@ -95,18 +93,11 @@ static void note_open(struct replay_learned *learned, uint8_t protocol, const st
 		replay_table_add(&learned->open, &key);
 }
 
-static bool is_question_icmp(const struct packet *p)
-{
-	if (p->protocol == PROTO_ICMP)
-		return p->icmp_type == 8 || p->icmp_type == 13 || p->icmp_type == 17;
-	return p->icmp_type == 128;
-}
-
 /* What no flow explains: scans with strange flags ask; a reset or an ICMP error never does. */
 static void learn_stray(struct replay_learned *learned, const struct packet *p)
 {
 	if (p->protocol == PROTO_ICMP || p->protocol == PROTO_ICMPV6) {
-		if (is_question_icmp(p))
+		if (replay_icmp_asks(p))
 			note_question(learned, p, WEIGHT_QUESTION);
 	} else if (p->protocol != PROTO_TCP || !replay_tcp_flags_valid(p->tcp_flags)) {
 		note_question(learned, p, WEIGHT_QUESTION);
@@ -115,17 +106,12 @@ static void learn_stray(struct replay_learned *learned, const struct packet *p)
 	}
 }
 
-static bool is_syn_ack(const struct packet *p)
-{
-	return (p->tcp_flags & (TCP_SYN | TCP_ACK | TCP_RST | TCP_FIN)) == (TCP_SYN | TCP_ACK);
-}
-
 /* A port that answers is served.  Of a connection that began before the capture, both ends have a socket. */
 static void learn_answer(struct replay_learned *learned, const struct replay_seen *seen, const struct packet *p)
 {
 	switch (p->protocol) {
 	case PROTO_TCP:
-		if (is_syn_ack(p)) {
+		if (replay_is_syn_ack(p)) {
 			note_open(learned, PROTO_TCP, &p->src, p->sport);
 		} else if (seen->first_reply && !seen->flow->syn && !(p->tcp_flags & TCP_RST)) {
 			note_open(learned, PROTO_TCP, &p->src, p->sport);
@@ -182,13 +168,13 @@ void replay_learn_packet(struct replay_learned *learned, const struct replay_pac
 		learn_answer(learned, &seen, p);
 }
 
-/* sure: nobody ever asked it anything. */
+/* sure: it was never asked anything. */
 static bool is_stranger(const struct replay_addr *one, bool sure)
 {
 	return one && one->asks > 0 && (sure ? one->asked == 0 : one->asks >= STRANGER_RATIO * one->asked);
 }
 
-/* Whom strangers ask is ours.  Returns how many were found. */
+/* An address that a stranger asks is ours.  Returns how many were found. */
 static size_t mark_asked(struct replay_learned *learned, bool sure)
 {
 	size_t found = 0;
@@ -212,7 +198,7 @@ void replay_learn_finish(struct replay_learned *learned)
 
 	if (found + mark_asked(learned, false))
 		return;
-	/* Everybody asks everybody: whoever is asked at least as much as it asks. */
+	/* All ask each other: ours are those that are asked at least as much as they ask. */
 	for (size_t i = 0; i < learned->addrs.count; i++) {
 		struct replay_addr *one = replay_table_at(&learned->addrs, i);
 

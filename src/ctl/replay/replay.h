@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * picketctl replay: the real engine over a capture, in virtual time, without a daemon.
- *
- *   replay FILE.pcap [-c CONF] [--local CIDR]... [--open PORTS] [--speed max|real] [-j|--json]
+ * `replay`: the real engine over a capture, in virtual time.  Needs no daemon and no privilege, changes nothing.
  */
-#ifndef PICKET_REPLAY_H
-#define PICKET_REPLAY_H
+#ifndef PICKET_CTL_REPLAY_H
+#define PICKET_CTL_REPLAY_H
 
-/* argv[0] is the first argument after the word "replay"; -j given before that word is the caller's to pass on.
- * Returns the exit code: 0 done, 1 the file or the configuration failed, 2 usage. */
-int ctl_replay(int argc, char **argv);
+#include "client/client.h"
+
+#define REPLAY_SYNTAX "FILE.pcap [-c CONF] [--local CIDR] [--open PORTS] [--speed max|real]"
+
+enum ctl_exit run_replay(const struct ctl_args *args);
 
 #endif

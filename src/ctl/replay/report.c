@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What a replay found, for people: a row a source that has any evidence, then the totals, then what could not be
- * done (packets that made no sense, tables that were full).  All that is printed is picket's own vocabulary.
+ * What a replay found.  For people: a row a source that has any evidence, then the totals, then what could not be done
+ * (packets that made no sense, tables that were full); all that is printed is picket's own vocabulary.  For programs:
+ * one JSON object a line, one a source, highest score first, with the field names of the contract; times are RFC 3339
+ * in UTC, scores in nats.
  */
-#include "run.h"
+#include "internal.h"
 
+#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,8 +27,6 @@ static const char *const titles[COLUMNS] = {
 struct row {
 	char cells[COLUMNS][CELL_MAX];
 };
-
-/* ---- shared with the JSON report ---- */
 
 const char *replay_time_format(int64_t ms, char out[REPLAY_TIME_MAX])
 {
@@ -49,7 +50,8 @@ static int by_score(const void *a, const void *b)
 	return one->first_packet > other->first_packet ? 1 : -1;
 }
 
-const struct replay_source **replay_ranking(const struct replay *replay, size_t *count, bool *failed)
+/* Sources with any evidence, highest score first, to be freed.  *failed: out of memory. */
+static const struct replay_source **ranking(const struct replay *replay, size_t *count, bool *failed)
 {
 	const struct replay_table *table = &replay->sources.table;
 	const struct replay_source **rows = malloc((table->count + 1) * sizeof(*rows));
@@ -67,7 +69,8 @@ const struct replay_source **replay_ranking(const struct replay *replay, size_t 
 	return rows;
 }
 
-struct event replay_source_event(const struct replay *replay, const struct replay_source *source)
+/* An event that holds what the report says of a source: the deciding one, or one made of what is known. */
+static struct event source_event(const struct replay *replay, const struct replay_source *source)
 {
 	const struct source_view *view = &source->peak;
 	struct event event = source->event;
@@ -97,7 +100,7 @@ struct event replay_source_event(const struct replay *replay, const struct repla
 static void fill_row(const struct replay *replay, const struct replay_source *source, struct row *row)
 {
 	const struct prefix prefix = { .addr = source->key.addr, .len = source->key.len };
-	struct event event = replay_source_event(replay, source);
+	struct event event = source_event(replay, source);
 	char text[REPLAY_TIME_MAX], name[PREFIX_TEXT_MAX];
 	struct writer w = writer_over(row->cells[KIND], CELL_MAX);
 
@@ -135,7 +138,7 @@ static void print_hosts(const struct replay_source *source)
 
 static void print_row(const struct replay *replay, const struct replay_source *source, const size_t widths[COLUMNS])
 {
-	struct event event = replay_source_event(replay, source);
+	struct event event = source_event(replay, source);
 	char reason[1024];
 	struct writer w = writer_over(reason, sizeof(reason));
 	struct row row;
@@ -261,7 +264,7 @@ int replay_report_human(const struct replay *replay)
 {
 	size_t count, grades[GRADE_COUNT] = { 0 };
 	bool failed;
-	const struct replay_source **rows = replay_ranking(replay, &count, &failed);
+	const struct replay_source **rows = ranking(replay, &count, &failed);
 	int64_t span_ms = replay->learned->last_ms - replay->learned->first_ms;
 	char line[1024], text[DURATION_TEXT_MAX];
 	struct writer w;
@@ -285,4 +288,134 @@ int replay_report_human(const struct replay *replay)
 	print_limits(replay);
 	free(rows);
 	return fflush(stdout) ? -1 : 0;
+}
+
+/* ---- for programs ---- */
+
+static json_t *json_nats(int32_t mn)
+{
+	return json_real(mn / 1000.0);
+}
+
+/* "syn,udp": heaviest first by what the pieces weigh, the mark of a tool left to `tool`. */
+static json_t *json_kind(const struct event *event)
+{
+	unsigned weights[EVIDENCE_KIND_COUNT] = { 0 };
+	uint32_t left = event->kinds & ~(1u << EVIDENCE_NONE | 1u << EVIDENCE_MARK);
+	char text[512];
+	struct writer w = writer_over(text, sizeof(text));
+
+	for (size_t i = 0; i < event->piece_count && i < EVENT_PIECES_MAX; i++)
+		if (event->pieces[i].kind < EVIDENCE_KIND_COUNT)
+			weights[event->pieces[i].kind] += event->pieces[i].weight;
+	while (left) {
+		unsigned best = (unsigned)__builtin_ctz(left);
+
+		for (unsigned kind = best + 1; kind < EVIDENCE_KIND_COUNT; kind++)
+			if ((left & 1u << kind) && weights[kind] > weights[best])
+				best = kind;
+		if (best >= EVIDENCE_KIND_COUNT)
+			break;
+		if (w.len)
+			writer_text(&w, ",");
+		writer_text(&w, evidence_name((enum evidence_kind)best));
+		left &= ~(1u << best);
+	}
+	return w.len ? json_string(text) : json_null();
+}
+
+static json_t *json_evidence(const struct source_view *view)
+{
+	json_t *array = json_array();
+	char at[REPLAY_TIME_MAX];
+
+	for (size_t i = 0; i < view->piece_count && i < EVENT_PIECES_MAX; i++) {
+		const struct evidence *piece = &view->pieces[i];
+
+		json_array_append_new(array,
+				      json_pack("{s:s, s:s, s:s, s:i, s:f}", "at",
+						replay_time_format((int64_t)piece->at_s * 1000, at), "kind",
+						evidence_name((enum evidence_kind)piece->kind), "what",
+						evidence_scan_name((enum evidence_kind)piece->kind), "port",
+						(int)piece->port, "weight", piece->weight / (double)EVIDENCE_NAT));
+	}
+	return array;
+}
+
+static int by_number(const void *a, const void *b)
+{
+	return (int)*(const uint16_t *)a - (int)*(const uint16_t *)b;
+}
+
+static json_t *json_ports(const struct replay_source *source)
+{
+	uint16_t ports[REPLAY_PORTS_LISTED];
+	json_t *array = json_array();
+
+	memcpy(ports, source->ports, sizeof(ports));
+	qsort(ports, source->port_listed, sizeof(ports[0]), by_number);
+	for (size_t i = 0; i < source->port_listed; i++)
+		if (!i || ports[i] != ports[i - 1]) /* a number may stand for TCP and UDP */
+			json_array_append_new(array, json_integer(ports[i]));
+	return array;
+}
+
+static json_t *json_hosts(const struct replay_source *source)
+{
+	json_t *array = json_array();
+	char text[ADDR_TEXT_MAX];
+
+	for (size_t i = 0; i < source->host_listed; i++)
+		json_array_append_new(array, json_string(addr_format(&source->hosts[i], text)));
+	return array;
+}
+
+static json_t *json_number_or_null(uint64_t number)
+{
+	return number ? json_integer((json_int_t)number) : json_null();
+}
+
+static json_t *json_source(const struct replay *replay, const struct replay_source *source)
+{
+	const struct prefix prefix = { .addr = source->key.addr, .len = source->key.len };
+	struct event event = source_event(replay, source);
+	const struct source_view *peak = &source->peak;
+	char name[PREFIX_TEXT_MAX], since[REPLAY_TIME_MAX], reason[1024];
+	struct writer w = writer_over(reason, sizeof(reason));
+
+	describe_reason(&w, &event, replay->names);
+	return json_pack(
+		"{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:o, s:I, s:I, s:I, s:I, s:o, s:o, s:s, s:s, s:o, s:o, "
+		"s:o}",
+		"source", prefix_format(&prefix, name), "grade",
+		grade_name(source->grade ? (enum grade)source->grade : GRADE_WATCH), "kind", json_kind(&event), "tool",
+		source->tool ? json_string(evidence_tool_name((enum evidence_tool)source->tool)) : json_null(), "score",
+		json_nats(source->peak_mn), "confirmed", json_nats(peak->confirmed_mn), "suspected",
+		json_nats(peak->suspected_mn + peak->fast_mn), "ports", json_ports(source), "port_count",
+		(json_int_t)source->port_count, "hosts", json_hosts(source), "host_count",
+		(json_int_t)source->host_count, "probes", (json_int_t)source->probes, "dropped",
+		(json_int_t)source->dropped, "first_packet", (json_int_t)source->first_packet, "deciding_packet",
+		json_number_or_null(source->deciding_packet), "deciding_probes",
+		json_number_or_null(source->deciding_probes), "since", replay_time_format(source->first_ms, since),
+		"reason", reason, "incident", json_number_or_null(source->incident), "spared",
+		source->exempt[0] ? json_string(source->exempt) : json_null(), "evidence", json_evidence(peak));
+}
+
+int replay_report_json(const struct replay *replay)
+{
+	size_t count;
+	bool failed;
+	const struct replay_source **rows = ranking(replay, &count, &failed);
+	int result = failed ? -1 : 0;
+
+	for (size_t i = 0; i < count && result == 0; i++) {
+		json_t *object = json_source(replay, rows[i]);
+
+		if (!object || json_dumpf(object, stdout, JSON_COMPACT | JSON_REAL_PRECISION(6)) < 0 ||
+		    putchar('\n') < 0)
+			result = -1;
+		json_decref(object);
+	}
+	free(rows);
+	return fflush(stdout) ? -1 : result;
 }

@@ -1,17 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The two passes. The first learns what the capture tells about the host, the second hands the engine what the
- * kernel
+ * The two passes.  The first learns what the capture tells about the host, the second hands the engine what the kernel
  * would have queued, at the times of the capture.  Both stream: memory does not grow with the file.
  */
-#include "run.h"
+#include "internal.h"
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "clock.h"
 
 #define TICK_MS        1000
 #define PROGRESS_EVERY 16384 /* packets between two looks at the wall clock */
@@ -26,21 +28,13 @@ struct progress {
 	int64_t last_ms;
 };
 
-static int64_t wall_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
-
 static void progress_step(struct progress *progress, const struct replay_stream *stream)
 {
 	int64_t now;
 
 	if (!progress->wanted || ++progress->packets % PROGRESS_EVERY)
 		return;
-	now = wall_ms();
+	now = clock_ms(CLOCK_MONOTONIC);
 	if (now - progress->last_ms < PROGRESS_MS)
 		return;
 	progress->last_ms = now;
@@ -57,7 +51,7 @@ static void progress_end(struct progress *progress)
 
 /* ---- acting on what the engine decides ---- */
 
-static bool about_nobody(const struct event *event)
+static bool has_no_source(const struct event *event)
 {
 	return event->type == EVENT_STORM || event->type == EVENT_DISTRIBUTED || event->type == EVENT_NOTICE;
 }
@@ -81,7 +75,7 @@ static void act(struct replay *replay, uint64_t packet_number)
 			continue;
 		if (replay->options->real && !replay->options->json)
 			tell_live(replay, &action->event);
-		if (!about_nobody(&action->event))
+		if (!has_no_source(&action->event))
 			continue;
 		if (replay->note_count < REPLAY_NOTES_MAX)
 			replay->notes[replay->note_count++] = action->event;
@@ -102,7 +96,7 @@ static void tick(struct replay *replay, int64_t now_ms, uint64_t packet_number)
 	} while (replay->actions.count == ENGINE_ACTIONS_MAX);
 }
 
-static void judge(struct replay *replay, const struct probe *probe, const struct replay_packet *in)
+static void submit(struct replay *replay, const struct probe *probe, const struct replay_packet *in)
 {
 	enum verdict verdict = engine_probe(replay->engine, probe, replay->now_ms, &replay->actions);
 	struct explain_view view;
@@ -117,15 +111,15 @@ static void judge(struct replay *replay, const struct probe *probe, const struct
 	}
 }
 
-/* Visits to traps that ended in silence before now_ms, each at its own time. */
-static void judge_silent(struct replay *replay, int64_t now_ms, uint64_t packet_number)
+/* Visits to traps that ended in silence before now_ms, each submitted at its own time. */
+static void submit_silent(struct replay *replay, int64_t now_ms, uint64_t packet_number)
 {
 	struct replay_packet in = { .number = packet_number };
 	struct probe report;
 
 	while (replay_host_trap_due(replay->host, now_ms, &report, &in.at_ms)) {
 		tick(replay, in.at_ms > replay->now_ms ? in.at_ms : replay->now_ms, packet_number);
-		judge(replay, &report, &in);
+		submit(replay, &report, &in);
 	}
 }
 
@@ -139,7 +133,7 @@ static void wait_until(struct replay *replay, int64_t at_ms, uint64_t packet_num
 
 		while (nanosleep(&ts, &ts) < 0 && errno == EINTR)
 			;
-		judge_silent(replay, next_ms, packet_number);
+		submit_silent(replay, next_ms, packet_number);
 		tick(replay, next_ms, packet_number);
 	}
 }
@@ -150,12 +144,12 @@ static void play(struct replay *replay, const struct replay_packet *in)
 
 	/* A packet that came too late for the window is judged at the time that has been reached. */
 	wait_until(replay, in->at_ms, in->number);
-	judge_silent(replay, in->at_ms, in->number);
+	submit_silent(replay, in->at_ms, in->number);
 	tick(replay, in->at_ms > replay->now_ms ? in->at_ms : replay->now_ms, in->number);
-	if (replay_host_judge(replay->host, in, &probe))
-		judge(replay, &probe, in);
+	if (replay_host_queues(replay->host, in, &probe))
+		submit(replay, &probe, in);
 	else if (replay_host_trap_visit(replay->host, in, &probe))
-		judge(replay, &probe, in);
+		submit(replay, &probe, in);
 }
 
 /* ---- the passes ---- */
@@ -178,7 +172,7 @@ static int run_pass(struct replay *replay, unsigned pass, bool verify, bool reor
 
 	if (!stream)
 		return -1;
-	progress.last_ms = wall_ms();
+	progress.last_ms = clock_ms(CLOCK_MONOTONIC);
 	while ((got = replay_stream_next(stream, &in, error)) == 1) {
 		each(replay, &in);
 		progress_step(&progress, stream);
@@ -232,16 +226,19 @@ int replay_run(struct replay *replay, const char **error)
 	}
 	if (run_pass(replay, 2, replay_learned_trust_sums(replay->learned), replay->backwards > 0, play, error) < 0)
 		return -1;
-	/* Whoever waited for the storm's bucket or in a trap when the capture ended. */
-	judge_silent(replay, replay->now_ms + TRAP_LIFETIME_MS, replay->learned->packets);
+	/* Some sources may still wait for the storm's bucket, or in a trap, when the capture ends. */
+	submit_silent(replay, replay->now_ms + TRAP_LIFETIME_MS, replay->learned->packets);
 	tick(replay, replay->now_ms + TICK_MS, replay->learned->packets);
 	return 0;
 }
 
 void replay_free(struct replay *replay)
 {
+	if (!replay)
+		return;
 	engine_free(replay->engine);
 	replay_host_free(replay->host);
 	replay_sources_free(&replay->sources);
 	replay_learned_free(replay->learned);
+	free(replay);
 }

@@ -3,7 +3,7 @@
  * The records.  The engine forgets: scores decay, blocks end, a full table lets go.  A report is about all of the
  * capture, so what was the highest is kept here.
  */
-#include "sources.h"
+#include "internal.h"
 
 #include <string.h>
 
@@ -46,7 +46,7 @@ struct replay_source *replay_sources_find(const struct replay_sources *sources, 
 	return NULL;
 }
 
-/* limit: newcomers find room below it alone.  Probes leave a quarter to sources that were decided on, so that a flood
+/* limit: a new source is taken only below it.  Probes leave a quarter to sources that were decided on, so that a flood
  * of forged addresses cannot keep a real scanner out of the report. */
 #define LIMIT_PROBES (REPLAY_SOURCES_MAX / 4 * 3)
 
@@ -98,17 +98,17 @@ static void note_target(struct replay_sources *sources, struct replay_source *so
 	}
 }
 
-struct replay_source *replay_sources_probe(struct replay_sources *sources, const struct source_view *view,
-					   const struct replay_packet *in, const struct packet *p, enum verdict verdict)
+void replay_sources_probe(struct replay_sources *sources, const struct source_view *view,
+			  const struct replay_packet *in, const struct packet *p, enum verdict verdict)
 {
 	struct replay_source *source;
 	int32_t score;
 
 	if (view->grade == GRADE_NONE)
-		return NULL;
+		return; /* the engine knows nothing of it */
 	source = add(sources, &view->source, LIMIT_PROBES, in->number, in->at_ms);
 	if (!source)
-		return NULL;
+		return;
 	source->probes++;
 	source->last_ms = in->at_ms;
 	source->dropped += verdict == VERDICT_DROP;
@@ -120,13 +120,11 @@ struct replay_source *replay_sources_probe(struct replay_sources *sources, const
 	note_target(sources, source, p);
 	score = view->confirmed_mn + view->suspected_mn + view->fast_mn;
 	source->evidence |= score > 0 || view->kinds;
-	/* What a block covers would not have reached the engine: its score up to the decision is the one that
-	 * counts. */
+	/* What a block covers would not have reached the engine: the score up to the decision counts. */
 	if (score >= source->peak_mn && source->blocked_until_ms <= in->at_ms) {
 		source->peak_mn = score;
 		source->peak = *view;
 	}
-	return source;
 }
 
 static void note_event(struct replay_sources *sources, const struct event *event, uint64_t packet_number,
@@ -138,7 +136,7 @@ static void note_event(struct replay_sources *sources, const struct event *event
 	    event->type != EVENT_EXEMPT)
 		return;
 	if (!event->source.len)
-		return; /* about nobody in particular */
+		return; /* a storm, a distributed scan */
 	source = add(sources, &event->source, REPLAY_SOURCES_MAX, packet_number, now_ms);
 	if (!source)
 		return;

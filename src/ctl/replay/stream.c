@@ -1,15 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The stream: reads, parses, and puts packets into the order of their times with a heap of bounded size.  Captures
- * made on several queues or put together from others are not in order (some run backwards), and the engine's time
- * never does. Memory is the window, whatever the file's length.
+ * The stream: reads, parses, and puts packets into the order of their times with a heap of bounded size.  Captures made
+ * on several queues or put together from others are not in order (some run backwards), while the engine's time must
+ * never run back.  Memory is the window, whatever the file's length.
  */
-#include "stream.h"
+#include "internal.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-#include "capture.h"
 
 struct replay_stream {
 	struct capture *capture;

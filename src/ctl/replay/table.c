@@ -3,7 +3,7 @@
  * The table: entries in order of arrival, and an index over them by linear probing, at most half full, so that a
  * search is short.  Nothing is ever removed.
  */
-#include "table.h"
+#include "internal.h"
 
 #include <stdlib.h>
 #include <string.h>
