@@ -4,23 +4,23 @@
  * as it says, and a damaged file ends with a reason.
  */
 #include "fuzz.h"
-#include "replay/capture.h"
+#include "replay/internal.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static struct fuzz_file file;
-	const char *error = NULL;
+	char error[REPLAY_PROBLEM_MAX] = "";
 	struct capture_packet packet;
 	struct capture *capture;
 	volatile uint8_t sum = 0;
 	int result;
 
 	fuzz_file_write(&file, data, size);
-	capture = capture_open(file.path, &error);
-	require(capture || error);
-	while (capture && (result = capture_next(capture, &packet, &error)) != 0) {
+	capture = capture_open(file.path, error);
+	require(capture || error[0]);
+	while (capture && (result = capture_next(capture, &packet, error)) != 0) {
 		if (result < 0) {
-			require(error != NULL);
+			require(error[0]);
 			break;
 		}
 		for (size_t i = 0; packet.data && i < packet.copied; i++)

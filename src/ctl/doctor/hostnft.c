@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The host's other firewall rules: which chains are hooked where, and whether they, or chains they jump to, drop,
- * reject, proxy, queue or switch conntrack off.  Everything that nf_tables holds is seen, the rules of iptables-nft, ufw
- * and firewalld among them.
+ * reject, proxy, queue or switch conntrack off.  Everything that nf_tables holds is seen, the rules of iptables-nft,
+ * ufw and firewalld among them.
  *
  * Two dumps, chains and rules.  Of a rule only its expressions' names and verdicts matter.  The elements of a verdict
  * map are not followed: a chain that only they reach is listed, the way to it is not.

@@ -32,13 +32,9 @@ struct capture {
 	uint64_t packets;
 };
 
-/* libpcap's texts live in buffers of its own; what we say must outlive the handle. */
-static _Thread_local char problem[PCAP_ERRBUF_SIZE + 128];
-
-static const char *explain(const char *what, const char *detail)
+static void explain(char problem[REPLAY_PROBLEM_MAX], const char *what, const char *detail)
 {
-	snprintf(problem, sizeof(problem), "%s%s%s", what, detail ? ": " : "", detail ? detail : "");
-	return problem;
+	snprintf(problem, REPLAY_PROBLEM_MAX, "%s%s%s", what, detail ? ": " : "", detail ? detail : "");
 }
 
 /* ---- link headers: each leaves the reader at the network header and returns its EtherType, 0: not IP ---- */
@@ -161,7 +157,7 @@ static const char *check_magic(const uint8_t *magic, size_t len)
 }
 
 /* The file at its beginning, its length, and libpcap's blessing of the first bytes. */
-static FILE *open_file(const char *path, uint64_t *total, const char **error)
+static FILE *open_file(const char *path, uint64_t *total, char problem[REPLAY_PROBLEM_MAX])
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a FIFO would make us wait */
 	const char *wrong;
@@ -170,17 +166,17 @@ static FILE *open_file(const char *path, uint64_t *total, const char **error)
 	FILE *file;
 
 	if (fd < 0) {
-		*error = explain("cannot open", strerror(errno));
+		explain(problem, "cannot open", strerror(errno));
 		return NULL;
 	}
 	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode)) {
-		*error = "not a regular file, expected a pcap or pcapng capture";
+		explain(problem, "not a regular file, expected a pcap or pcapng capture", NULL);
 		close(fd);
 		return NULL;
 	}
 	file = fdopen(fd, "rb");
 	if (!file) {
-		*error = "out of memory";
+		explain(problem, "out of memory", NULL);
 		close(fd);
 		return NULL;
 	}
@@ -188,7 +184,7 @@ static FILE *open_file(const char *path, uint64_t *total, const char **error)
 	if (!wrong && fseeko(file, 0, SEEK_SET) < 0)
 		wrong = "cannot read from its beginning";
 	if (wrong) {
-		*error = wrong;
+		explain(problem, wrong, NULL);
 		fclose(file);
 		return NULL;
 	}
@@ -196,7 +192,7 @@ static FILE *open_file(const char *path, uint64_t *total, const char **error)
 	return file;
 }
 
-struct capture *capture_open(const char *path, const char **error)
+struct capture *capture_open(const char *path, char problem[REPLAY_PROBLEM_MAX])
 {
 	char text[PCAP_ERRBUF_SIZE] = "";
 	struct capture *capture;
@@ -205,18 +201,18 @@ struct capture *capture_open(const char *path, const char **error)
 
 	capture = calloc(1, sizeof(*capture));
 	if (!capture) {
-		*error = "out of memory";
+		explain(problem, "out of memory", NULL);
 		return NULL;
 	}
-	file = open_file(path, &capture->total, error);
+	file = open_file(path, &capture->total, problem);
 	if (!file)
 		goto fail;
 	capture->pcap = pcap_fopen_offline(file, text);
 	if (!capture->pcap) {
-		*error =
-			explain(capture->total < HEADER_MIN || strstr(text, "truncated") ? "truncated within its header"
-											 : "damaged capture file",
-				text);
+		explain(problem,
+			capture->total < HEADER_MIN || strstr(text, "truncated") ? "truncated within its header"
+										 : "damaged capture file",
+			text);
 		fclose(file);
 		goto fail;
 	}
@@ -225,7 +221,7 @@ struct capture *capture_open(const char *path, const char **error)
 		name = pcap_datalink_val_to_name(pcap_datalink(capture->pcap));
 		snprintf(text, sizeof(text), "%s (%d), expected Ethernet, Linux cooked, raw IP or loopback",
 			 name ? name : "unknown", pcap_datalink(capture->pcap));
-		*error = explain("unsupported link type", text);
+		explain(problem, "unsupported link type", text);
 		goto fail;
 	}
 	return capture;
@@ -256,7 +252,7 @@ static int64_t time_ms(const struct timeval *ts)
 	return seconds * 1000 + (ts->tv_usec >= 0 && ts->tv_usec < 1000000 ? ts->tv_usec / 1000 : 0);
 }
 
-int capture_next(struct capture *capture, struct capture_packet *out, const char **error)
+int capture_next(struct capture *capture, struct capture_packet *out, char problem[REPLAY_PROBLEM_MAX])
 {
 	struct pcap_pkthdr *header;
 	const u_char *data;
@@ -272,7 +268,7 @@ int capture_next(struct capture *capture, struct capture_packet *out, const char
 		snprintf(what, sizeof(what), "%s after packet %llu",
 			 strstr(pcap_geterr(capture->pcap), "truncated") ? "truncated" : "damaged",
 			 (unsigned long long)capture->packets);
-		*error = explain(what, pcap_geterr(capture->pcap));
+		explain(problem, what, pcap_geterr(capture->pcap));
 		return -1;
 	}
 	capture->packets++;

@@ -2,8 +2,8 @@
 /*
  * The watch chain over a capture, in the order of the kernel's rules.  Each address of ours is a host of its own with a
  * picket on it: what one of them sends to another is judged like any other packet.  The allow list is left to the
- * engine, which holds it, too.  Not played: the fair limits (no flood is too fast for a file), the reverse path check (a
- * capture has no routes), reassembly.
+ * engine, which holds it, too.  Not played: the fair limits (no flood is too fast for a file), the reverse path check
+ * (a capture has no routes), reassembly.
  */
 #include "internal.h"
 

@@ -24,6 +24,8 @@
 #include "hash.h"
 #include "replay.h"
 
+#define REPLAY_PROBLEM_MAX 384 /* one line that says what is wrong */
+
 /* ---- options ---- */
 
 #define REPLAY_LOCAL_MAX 64
@@ -43,7 +45,7 @@ struct replay_options {
 
 bool replay_ports_has(const struct replay_ports *ports, uint16_t port);
 
-/* ---- captured packets: link headers (Ethernet, VLAN, Linux cooked, raw IP, loopback) are taken off ---- */
+/* ---- captured packets, their link headers (Ethernet, VLAN, Linux cooked, raw IP, loopback) taken off ---- */
 
 struct capture_packet {
 	int64_t at_ms;       /* since the epoch; the nearest that fits into 32 bits of seconds */
@@ -53,16 +55,15 @@ struct capture_packet {
 };
 
 struct capture;
-/* On failure returns NULL and *error says what is wrong (a static or thread-local text). */
-struct capture *capture_open(const char *path, const char **error);
+/* On failure returns NULL and problem says what is wrong. */
+struct capture *capture_open(const char *path, char problem[REPLAY_PROBLEM_MAX]);
 void capture_close(struct capture *capture);
-/* 1: a packet, 0: end of the file, -1: *error says what is wrong (a truncated file). */
-int capture_next(struct capture *capture, struct capture_packet *out, const char **error);
+/* 1: a packet, 0: end of the file, -1: problem says what is wrong (a truncated file). */
+int capture_next(struct capture *capture, struct capture_packet *out, char problem[REPLAY_PROBLEM_MAX]);
 /* Bytes read so far and in the file, for progress; total 0 where it can't be told. */
 void capture_progress(const struct capture *capture, uint64_t *done, uint64_t *total);
 
-/* ---- a capture as a stream of parsed packets in the order of their times; nothing of the file is kept but what waits
- * in the reorder window ---- */
+/* ---- a capture as a stream of parsed packets in the order of their times ---- */
 
 #define REPLAY_WINDOW      65536 /* packets that wait for earlier ones in a file that is out of order */
 #define REPLAY_PAYLOAD_MAX 64    /* what a trap would look at */
@@ -79,20 +80,21 @@ struct replay_packet {
 
 struct replay_stream;
 
-/* reorder: sort by time within the window.  NULL: *error says why. */
-struct replay_stream *replay_stream_open(const char *path, bool verify, bool reorder, const char **error);
+/* reorder: sort by time within the window.  NULL: problem says why. */
+struct replay_stream *replay_stream_open(const char *path, bool verify, bool reorder, char problem[REPLAY_PROBLEM_MAX]);
 void replay_stream_close(struct replay_stream *stream);
 /* 1: a packet (also one that is not IP or not parsed: look at ip and result), 0: the end, -1: the file is damaged from
- * here on, what was read before has been handed out, and *error says what is wrong. */
-int replay_stream_next(struct replay_stream *stream, struct replay_packet *out, const char **error);
+ * here on, what was read before has been handed out, and problem says what is wrong. */
+int replay_stream_next(struct replay_stream *stream, struct replay_packet *out, char problem[REPLAY_PROBLEM_MAX]);
 /* Packets older than the one before them in the file, so far. */
 uint64_t replay_stream_backwards(const struct replay_stream *stream);
 /* Percent of the file; -1 where it can't be told. */
 int replay_stream_percent(const struct replay_stream *stream);
 
-/* ---- a bounded hash table of fixed-size entries that only grows.  A capture is made by the senders of its packets, so
- * the hash is keyed and the limit is firm; what comes above it is refused and counted ---- */
+/* ---- a bounded hash table of fixed-size entries that only grows ---- */
 
+/* A capture is made by the senders of its packets, so the hash is keyed and the limit is firm; what comes above it is
+ * refused and counted. */
 struct replay_table {
 	struct hash_key hash;
 	uint8_t *entries; /* each begins with its key */
@@ -111,9 +113,9 @@ void *replay_table_find(const struct replay_table *table, const void *key);
 void *replay_table_add(struct replay_table *table, const void *key);
 void *replay_table_at(const struct replay_table *table, size_t number); /* 0 .. count-1, in order of arrival */
 
-/* ---- flows in virtual time.  Bounded: REPLAY_FLOWS_MAX flows in sets of eight; in a full set the one that matters
- * least gives way, and is counted if it was alive ---- */
+/* ---- flows in virtual time ---- */
 
+/* In sets of eight: in a full set the flow that matters least gives way, and is counted if it was alive. */
 #define REPLAY_FLOWS_MAX 131072
 
 enum replay_flow_state {
@@ -192,8 +194,7 @@ bool replay_learned_trust_sums(const struct replay_learned *learned);
 /* Writes at most max of the learned local addresses, returns how many there are. */
 size_t replay_learned_locals(const struct replay_learned *learned, struct addr *out, size_t max);
 
-/* ---- what is kept of each source: the highest grade and the packet that brought it, the score at its peak, which hosts
- * and ports were probed.  Bounded: sources, the hosts and ports listed of each, and those counted in all ---- */
+/* ---- what is kept of each source for the report ---- */
 
 #define REPLAY_SOURCES_MAX  65536
 #define REPLAY_DISTINCT_MAX 524288 /* (source, host) and (source, port) pairs that are counted */
@@ -206,6 +207,7 @@ struct replay_source_key {
 	uint8_t len, zero[7];
 };
 
+/* The highest grade and the packet that brought it, the score at its peak, which hosts and ports were probed. */
 struct replay_source {
 	struct replay_source_key key;
 	int64_t first_ms, last_ms, blocked_until_ms;
@@ -240,8 +242,7 @@ void replay_sources_probe(struct replay_sources *sources, const struct source_vi
 void replay_sources_act(struct replay_sources *sources, const struct action *action, uint64_t packet_number,
 			int64_t now_ms);
 
-/* ---- the kernel's part: which packets are for us, which belong to something that runs, which port is served or
- * trapped, which source stands in `seen` and `customers`, and what becomes of a handshake with a trap ---- */
+/* ---- the kernel's part: what happens to a packet before the engine sees it ---- */
 
 #define REPLAY_CUSTOMERS_MAX 65536
 
@@ -295,11 +296,11 @@ struct replay {
 	size_t note_count;
 	uint64_t notes_suppressed;
 	int32_t alert_mn;
-	const char *damage; /* what ended the file before its end; NULL: nothing */
+	char damage[REPLAY_PROBLEM_MAX]; /* what ended the file before its end; "": nothing */
 };
 
-/* 0, or -1 when nothing could be replayed: *error says why.  A file that is damaged on its way sets replay->damage. */
-int replay_run(struct replay *replay, const char **error);
+/* 0, or -1 when nothing could be replayed: problem says why.  A file that is damaged on its way sets replay->damage. */
+int replay_run(struct replay *replay, char problem[REPLAY_PROBLEM_MAX]);
 void replay_free(struct replay *replay);
 
 /* The report, by score.  0, or -1 when out of memory or standard output refuses. */

@@ -131,7 +131,7 @@ static enum ctl_exit replay_and_report(const struct replay_options *options, con
 				       const struct service_names *names)
 {
 	struct replay *replay = calloc(1, sizeof(*replay));
-	const char *error = "out of memory";
+	char problem[REPLAY_PROBLEM_MAX] = "out of memory";
 	enum ctl_exit status = CTL_DONE;
 
 	if (replay) {
@@ -139,11 +139,11 @@ static enum ctl_exit replay_and_report(const struct replay_options *options, con
 		replay->config = config;
 		replay->names = names;
 	}
-	if (!replay || replay_run(replay, &error) < 0)
-		status = ctl_complain(CTL_FAILED, "%s: %s", options->file, error);
+	if (!replay || replay_run(replay, problem) < 0)
+		status = ctl_complain(CTL_FAILED, "%s: %s", options->file, problem);
 	else if ((options->json ? replay_report_json(replay) : replay_report_human(replay)) < 0)
 		status = ctl_complain(CTL_FAILED, "cannot write the report");
-	else if (replay->damage)
+	else if (replay->damage[0])
 		status = ctl_complain(CTL_FAILED, "%s: %s; the report covers what comes before", options->file,
 				      replay->damage);
 	replay_free(replay);

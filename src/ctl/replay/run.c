@@ -163,23 +163,20 @@ static void learn(struct replay *replay, const struct replay_packet *in)
 
 /* -1: nothing could be read. */
 static int run_pass(struct replay *replay, unsigned pass, bool verify, bool reorder, packet_fn *each,
-		    const char **error)
+		    char problem[REPLAY_PROBLEM_MAX])
 {
 	struct progress progress = { .wanted = isatty(STDERR_FILENO) && !replay->options->real, .pass = pass };
-	struct replay_stream *stream = replay_stream_open(replay->options->file, verify, reorder, error);
+	struct replay_stream *stream = replay_stream_open(replay->options->file, verify, reorder, problem);
 	struct replay_packet in;
-	int got;
 
 	if (!stream)
 		return -1;
 	progress.last_ms = clock_ms(CLOCK_MONOTONIC);
-	while ((got = replay_stream_next(stream, &in, error)) == 1) {
+	while (replay_stream_next(stream, &in, replay->damage) == 1) {
 		each(replay, &in);
 		progress_step(&progress, stream);
 	}
 	progress_end(&progress);
-	if (got < 0)
-		replay->damage = *error;
 	replay->backwards = replay_stream_backwards(stream);
 	replay_stream_close(stream);
 	return 0;
@@ -206,25 +203,25 @@ static bool prepare(struct replay *replay)
 	return true;
 }
 
-int replay_run(struct replay *replay, const char **error)
+int replay_run(struct replay *replay, char problem[REPLAY_PROBLEM_MAX])
 {
 	if (getrandom(&replay->hash, sizeof(replay->hash), 0) != (ssize_t)sizeof(replay->hash)) {
-		*error = "no random bytes for the tables' key";
+		snprintf(problem, REPLAY_PROBLEM_MAX, "no random bytes for the tables' key");
 		return -1;
 	}
 	replay->learned = replay_learned_new(&replay->hash);
 	if (!replay->learned || !replay_sources_init(&replay->sources, &replay->hash)) {
-		*error = "out of memory";
+		snprintf(problem, REPLAY_PROBLEM_MAX, "out of memory");
 		return -1;
 	}
-	if (run_pass(replay, 1, true, true, learn, error) < 0)
+	if (run_pass(replay, 1, true, true, learn, problem) < 0)
 		return -1;
 	replay_learn_finish(replay->learned);
 	if (!prepare(replay)) {
-		*error = "out of memory";
+		snprintf(problem, REPLAY_PROBLEM_MAX, "out of memory");
 		return -1;
 	}
-	if (run_pass(replay, 2, replay_learned_trust_sums(replay->learned), replay->backwards > 0, play, error) < 0)
+	if (run_pass(replay, 2, replay_learned_trust_sums(replay->learned), replay->backwards > 0, play, problem) < 0)
 		return -1;
 	/* Some sources may still wait for the storm's bucket, or in a trap, when the capture ends. */
 	submit_silent(replay, replay->now_ms + TRAP_LIFETIME_MS, replay->learned->packets);

@@ -16,27 +16,27 @@ struct replay_stream {
 	uint64_t number, backwards;
 	int64_t last_ms;
 	int end; /* what the file said at its end: 0 or -1; 1 before */
-	const char *error;
+	char problem[REPLAY_PROBLEM_MAX];
 	bool verify;
 };
 
-struct replay_stream *replay_stream_open(const char *path, bool verify, bool reorder, const char **error)
+struct replay_stream *replay_stream_open(const char *path, bool verify, bool reorder, char problem[REPLAY_PROBLEM_MAX])
 {
 	struct replay_stream *stream = calloc(1, sizeof(*stream));
 
 	if (!stream) {
-		*error = "out of memory";
+		snprintf(problem, REPLAY_PROBLEM_MAX, "out of memory");
 		return NULL;
 	}
 	stream->verify = verify;
 	stream->end = 1;
-	stream->capture = capture_open(path, error);
+	stream->capture = capture_open(path, problem);
 	if (!stream->capture)
 		goto fail;
 	if (reorder) {
 		stream->heap = calloc(REPLAY_WINDOW, sizeof(*stream->heap));
 		if (!stream->heap) {
-			*error = "out of memory";
+			snprintf(problem, REPLAY_PROBLEM_MAX, "out of memory");
 			goto fail;
 		}
 	}
@@ -80,7 +80,7 @@ static void copy_payload(const struct capture_packet *raw, struct replay_packet 
 static int read_one(struct replay_stream *stream, struct replay_packet *out)
 {
 	struct capture_packet raw;
-	int got = capture_next(stream->capture, &raw, &stream->error);
+	int got = capture_next(stream->capture, &raw, stream->problem);
 
 	if (got != 1)
 		return got;
@@ -133,7 +133,7 @@ static void heap_pop(struct replay_stream *stream, struct replay_packet *out)
 	heap[at] = *last;
 }
 
-int replay_stream_next(struct replay_stream *stream, struct replay_packet *out, const char **error)
+int replay_stream_next(struct replay_stream *stream, struct replay_packet *out, char problem[REPLAY_PROBLEM_MAX])
 {
 	struct replay_packet packet;
 
@@ -149,7 +149,7 @@ int replay_stream_next(struct replay_stream *stream, struct replay_packet *out, 
 		return 1;
 	}
 	if (stream->end < 0)
-		*error = stream->error;
+		memcpy(problem, stream->problem, REPLAY_PROBLEM_MAX);
 	return stream->end;
 }
 
