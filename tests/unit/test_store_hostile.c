@@ -4,52 +4,53 @@
  */
 #include "store_fixture.h"
 
+static const char *const good =
+	"UPDATE block SET source_key = x'00000000000000000000FFFFC0000201', len = 128, grade = 'block',"
+	" tool = '',"
+	" kinds = 0, since_ms = 0, until_ms = 0, ports = '', reason = '', times = 1, incident = 0;";
+static const char *const bad_blocks[] = {
+	"source_key = x'00'",
+	"source_key = zeroblob(17)",
+	"len = 129",
+	"len = -1",
+	"len = 96",
+	"len = 0",
+	"grade = 'watch'",
+	"grade = 'x'",
+	"grade = ''",
+	"tool = 'metasploit'",
+	"kinds = 1 << 40",
+	"kinds = -1",
+	"times = 256",
+	"incident = -1",
+	"since_ms = -1",
+	"until_ms = 9223372036854775807",
+	"ports = '0'",
+	"ports = '65536'",
+	"ports = '1,2,3,4,5'",
+	"ports = ','",
+	"ports = '1,'",
+	"ports = 'x'",
+	"reason = printf('%.*c', 96, 'x')",
+	"reason = char(10)",
+	"reason = char(0x2028)",
+	"ports = '99999999999999999999'",
+};
+static const char *const bad_sources[] = {
+	"view = x''",
+	"view = x'01'",
+	"view = zeroblob(100)",
+	"view = zeroblob(100000)",
+	"view = CAST(view || x'00' AS BLOB)",
+	"view = CAST(substr(view, 1, 1) || x'05' || substr(view, 3) AS BLOB)",       /* grade */
+	"view = CAST(substr(view, 1, 2) || x'20' || substr(view, 4) AS BLOB)",       /* tool */
+	"view = CAST(substr(view, 1, 4) || x'ffffffff' || substr(view, 9) AS BLOB)", /* score */
+	"view = CAST(substr(view, 1, 44) || x'0d' || substr(view, 46) AS BLOB)",     /* pieces */
+	"len = 0, source_key = x''",
+};
+
 static void test_hostile_rows_are_passed_over(void **state)
 {
-	static const char *const good =
-		"UPDATE block SET source_key = x'00000000000000000000FFFFC0000201', len = 128, grade = 'block',"
-		" tool = '',"
-		" kinds = 0, since_ms = 0, until_ms = 0, ports = '', reason = '', times = 1, incident = 0;";
-	static const char *const bad_blocks[] = {
-		"source_key = x'00'",
-		"source_key = zeroblob(17)",
-		"len = 129",
-		"len = -1",
-		"len = 96",
-		"len = 0",
-		"grade = 'watch'",
-		"grade = 'x'",
-		"grade = ''",
-		"tool = 'metasploit'",
-		"kinds = 1 << 40",
-		"kinds = -1",
-		"times = 256",
-		"incident = -1",
-		"since_ms = -1",
-		"until_ms = 9223372036854775807",
-		"ports = '0'",
-		"ports = '65536'",
-		"ports = '1,2,3,4,5'",
-		"ports = ','",
-		"ports = '1,'",
-		"ports = 'x'",
-		"reason = printf('%.*c', 96, 'x')",
-		"reason = char(10)",
-		"reason = char(0x2028)",
-		"ports = '99999999999999999999'",
-	};
-	static const char *const bad_sources[] = {
-		"view = x''",
-		"view = x'01'",
-		"view = zeroblob(100)",
-		"view = zeroblob(100000)",
-		"view = CAST(view || x'00' AS BLOB)",
-		"view = CAST(substr(view, 1, 1) || x'05' || substr(view, 3) AS BLOB)",       /* grade */
-		"view = CAST(substr(view, 1, 2) || x'20' || substr(view, 4) AS BLOB)",       /* tool */
-		"view = CAST(substr(view, 1, 4) || x'ffffffff' || substr(view, 9) AS BLOB)", /* score */
-		"view = CAST(substr(view, 1, 44) || x'0d' || substr(view, 46) AS BLOB)",     /* pieces */
-		"len = 0, source_key = x''",
-	};
 	struct fixture *f = *state;
 	struct store *store = open_well(f->directory);
 	struct event event = event_of(EVENT_BLOCK, "192.0.2.1", NOW_MS);
