@@ -20,6 +20,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <picket/event.h>
+
 #include "hook/hook.h"
 
 struct fixture {
@@ -130,6 +132,34 @@ static void values_are_safe(void **state)
 	assert_string_equal(out, "--ip=198.51.100.7%%");
 	assert_false(hook_argument_fill("%{source}", &values, small, sizeof(small)));
 	assert_string_equal(small, "198.51.");
+}
+
+static void values_of_an_event(void **state)
+{
+	struct event event = {
+		.type = EVENT_BLOCK, .grade = GRADE_BLOCK, .duration_ms = 600000, .incident = 42, .piece_count = 1
+	};
+	const uint8_t v4[4] = { 198, 51, 100, 7 };
+	struct hook_values got;
+	struct addr addr = addr_from_v4(v4);
+
+	(void)state;
+	event.source = prefix_host(&addr);
+	event.pieces[0] = (struct evidence){ .port = 22, .kind = EVIDENCE_SYN };
+	memset(&got, '-', sizeof(got));
+	hook_values_fill(&got, &event, NULL);
+	assert_string_equal(got.source, values.source);
+	assert_string_equal(got.event, values.event);
+	assert_string_equal(got.grade, values.grade);
+	assert_string_equal(got.ports, "22");
+	assert_string_equal(got.duration, values.duration);
+	assert_string_equal(got.incident, values.incident);
+	assert_true(got.reason[0] != '\0' && got.reason[0] != '-');
+	/* A port that is new has no source. */
+	event.type = EVENT_EXPOSURE;
+	hook_values_fill(&got, &event, NULL);
+	assert_string_equal(got.source, "");
+	assert_string_equal(got.event, "exposure");
 }
 
 static void arguments_and_environment(void **state)
@@ -267,6 +297,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(values_are_safe),
+		cmocka_unit_test(values_of_an_event),
 		cmocka_unit_test_setup_teardown(arguments_and_environment, arrange, clear),
 		cmocka_unit_test_setup_teardown(another_user, arrange, clear),
 		cmocka_unit_test_setup_teardown(success_is_silent, arrange, clear),

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Runs hooks.  Promises the daemon that a hook which hangs, fails, forks or floods its output costs a slot and a log
- * line, no more: slots, queue, time, output and the bytes drained behind it are all bounded, and nothing here waits.
+ * Runs hooks.  A hook that hangs, fails, forks or floods its output costs the daemon a slot and a log line, no more:
+ * slots, queue, time, output and the bytes drained behind it are all bounded, and nothing here waits.
  */
 #include "hook.h"
 
@@ -21,11 +21,11 @@
 #include "duration.h"
 #include "writer.h"
 
-/* Read and thrown away behind HOOK_OUTPUT_MAX; then the pipe is closed, and whoever writes on gets SIGPIPE. */
+/* So many bytes are read in all; then the pipe is closed, and a process that writes on gets SIGPIPE. */
 #define DRAIN_MAX   (1024 * 1024)
 #define DRAIN_CHUNK 16384
 
-/* A run, complete before fork(): between fork() and execve() only async-signal-safe calls are made. */
+/* A run, complete before fork(): between fork() and execve() only async-signal-safe functions may be called. */
 struct job {
 	struct job *next;
 	char name[HOOK_NAME_MAX];
@@ -132,7 +132,7 @@ static void limit(int resource, rlim_t most)
 	setrlimit(resource, &both);
 }
 
-/* In the child.  What cannot be had ends it: a hook never runs with more than it should. */
+/* In the child.  Whatever fails ends it: a hook never runs with more rights than it should. */
 static void __attribute__((noreturn)) become_hook(const struct job *job, int output)
 {
 	static const char words[] = "cannot start: ";
@@ -178,7 +178,7 @@ static void tell(struct hook_runner *runner, const char *name, const char *probl
 	runner->report(runner->context, &report);
 }
 
-/* Takes what is there; false when nobody writes any more or too much was written. */
+/* Takes what is there; false when no process writes any more, or too much was written. */
 static bool take_output(struct slot *slot)
 {
 	char chunk[DRAIN_CHUNK];
@@ -326,8 +326,8 @@ int hook_reap(struct hook_runner *runner, pid_t pid, int status)
 
 	if (!slot)
 		return 0;
-	/* What it left behind in its group goes with it.  The caller still holds the zombie, so the number is nobody
-	 * else's. */
+	/* What it left behind in its group goes with it.  The caller still holds the zombie, so that no other process
+	 * has the number. */
 	kill(-pid, SIGKILL);
 	for (int i = 0; slot->output && i < 4 && take_output(slot); i++)
 		;

@@ -2,8 +2,8 @@
 /*
  * Runs the admin's hooks: by argument vector, never a shell; as the hook's user, in a session of its own, with a clean
  * environment, empty stdin, output read up to HOOK_OUTPUT_MAX bytes, and a time limit after which its whole process
- * group is killed. Bounded: HOOK_RUNNING_MAX at once, HOOK_WAITING_MAX waiting; what is above is turned away, counted
- * and told.
+ * group is killed.  At most HOOK_RUNNING_MAX run at once and HOOK_WAITING_MAX wait; a run beyond that is dropped,
+ * counted and reported.
  */
 #ifndef PICKET_HOOK_H
 #define PICKET_HOOK_H
@@ -31,7 +31,7 @@ struct hook_spec {
 	int64_t timeout_ms;
 };
 
-/* The values behind the placeholders; each starts with none of '-' and control bytes. */
+/* The values of the placeholders: no control bytes, and no '-' at the beginning. */
 struct hook_values {
 	char source[64], event[16], grade[16], reason[256], ports[128], duration[24], incident[16];
 };
@@ -42,6 +42,7 @@ struct hook_report {
 				waiting", "cannot start: ..." */
 	const char *output;  /* first line of what it printed to stderr or stdout, made printable; "" if nothing */
 };
+
 /* The placeholders that an argument may hold. */
 #define HOOK_PLACEHOLDERS "%{source} %{grade} %{reason} %{ports} %{duration} %{incident}"
 /* False when text holds %{...} of another kind; its name, made printable and cut, is written to unknown. */
@@ -50,6 +51,10 @@ bool hook_argument_check(const char *text, char unknown[HOOK_NAME_MAX]);
 bool hook_argument_fill(const char *text, const struct hook_values *values, char *out, size_t size);
 /* Makes a value safe: printable ASCII alone, never beginning with '-'. */
 void hook_value_set(char *out, size_t size, const char *text);
+/* What a hook is told of an event; names may be NULL. */
+struct event;
+struct service_names;
+void hook_values_fill(struct hook_values *out, const struct event *event, const struct service_names *names);
 /* The clean environment as NAME=VALUE strings in one buffer, pointers to them in envp, NULL last. */
 #define HOOK_ENV_MAX  10
 #define HOOK_ENV_SIZE 1024
@@ -68,10 +73,10 @@ struct hook_runner;
 
 struct hook_runner *hook_runner_new(struct event_base *base, hook_report_fn *report, void *context);
 void hook_runner_free(struct hook_runner *runner); /* kills what still runs */
-/* Takes copies of both.  0, or -ENOBUFS when turned away (reported too). */
+/* Takes copies of both.  0, or -ENOBUFS when it was dropped, which is reported too. */
 int hook_run(struct hook_runner *runner, const struct hook_spec *spec, const struct hook_values *values);
-/* To be called when SIGCHLD says a child ended that the runner may own: 1 when it did.  Best before the zombie
- * is collected (waitid with WNOWAIT): what is left of its process group is killed by its number. */
+/* To be called when a child has ended that may be a hook: 1 when it was.  Best before the zombie is collected (waitid
+ * with WNOWAIT), since what is left of its process group is killed by its number. */
 int hook_reap(struct hook_runner *runner, pid_t pid, int status);
 void hook_read_stats(const struct hook_runner *runner, struct hook_stats *out);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What routes.c and routes_gather.c share: rtnetlink messages go in, the view comes out.  They are apart so that hostile
- * messages can be tried without a socket.
+ * What routes.c, with the sockets, and routes_gather.c share: messages of rtnetlink go in, the view comes out.  They
+ * are apart so that hostile messages can be tried without a socket.
  */
 #ifndef PICKET_HOST_INTERNAL_H
 #define PICKET_HOST_INTERNAL_H

@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <string.h>
 
-#include "duration.h"
 #include "internal.h"
 
 static void on_report(void *context, const struct hook_report *report)
@@ -22,28 +21,6 @@ int supervisor_hooks_open(struct supervisor *s)
 	return s->hooks ? 0 : -ENOMEM;
 }
 
-static void fill_values(const struct supervisor *s, const struct event *event, struct hook_values *values)
-{
-	char text[512];
-	struct writer w = writer_over(text, sizeof(text));
-
-	memset(values, 0, sizeof(*values));
-	/* A port that is new is nobody's doing: "::/0" in a hook that blocks would be everybody. */
-	hook_value_set(values->source, sizeof(values->source),
-		       event->type == EVENT_EXPOSURE ? "" : prefix_format(&event->source, text));
-	hook_value_set(values->event, sizeof(values->event), event_type_name((enum event_type)event->type));
-	hook_value_set(values->grade, sizeof(values->grade), grade_name((enum grade)event->grade));
-	describe_reason(&w, event, s->names);
-	hook_value_set(values->reason, sizeof(values->reason), text);
-	w = writer_over(text, sizeof(text));
-	describe_ports(&w, event);
-	hook_value_set(values->ports, sizeof(values->ports), text);
-	hook_value_set(values->duration, sizeof(values->duration), duration_format(event->duration_ms, text));
-	w = writer_over(text, sizeof(text));
-	writer_format(&w, "%u", event->incident);
-	hook_value_set(values->incident, sizeof(values->incident), text);
-}
-
 void supervisor_hooks_event(struct supervisor *s, const struct event *event)
 {
 	struct hook_values values;
@@ -56,7 +33,7 @@ void supervisor_hooks_event(struct supervisor *s, const struct event *event)
 		if (!(s->config->hooks[i].on & (1u << event->type)))
 			continue;
 		if (!filled)
-			fill_values(s, event, &values);
+			hook_values_fill(&values, event, s->names);
 		filled = true;
 		hook_run(s->hooks, &s->config->hooks[i], &values);
 	}
