@@ -20,12 +20,12 @@ void doctor_mode(struct doctor *d)
 	const char *mode = json_words(d->status, "mode", "?");
 
 	if (strcmp(mode, "paused") == 0)
-		doctor_find(d, SEVERITY_PROBLEM, "nothing of picket touches a packet; blocks keep running out",
-			    "picketctl resume", "paused: nothing is seen and nothing is blocked");
+		doctor_problem(d, "nothing of picket touches a packet; blocks keep running out", "picketctl resume",
+			       "paused: nothing is seen and nothing is blocked");
 	else if (strcmp(mode, "observe") == 0)
-		doctor_find(d, SEVERITY_WARNING, "scans are told, and nothing is blocked",
-			    "picketctl mode block; and mode = block in picket.conf, when you trust what you see",
-			    "observe mode");
+		doctor_warning(d, "scans are told, and nothing is blocked",
+			       "picketctl mode block; and mode = block in picket.conf, when you trust what you see",
+			       "observe mode");
 	else
 		doctor_ok(d, "mode is %s", mode);
 }
@@ -37,30 +37,29 @@ void doctor_queue(struct doctor *d)
 	long long over = doctor_count(d, "kernel", "over_newcomers") + doctor_count(d, "kernel", "over_known");
 
 	if (lost > 0 || open > 0)
-		doctor_find(d, SEVERITY_WARNING,
-			    "a flood, or a machine without time to spare: those packets passed without being judged",
-			    "picketctl status; raise CPUWeight in a drop-in of picket.service if it goes on",
-			    "the queue overflowed %lld times, and about %lld packets passed unjudged", lost, open);
+		doctor_warning(d,
+			       "a flood, or a machine without time to spare: those packets passed without being judged",
+			       "picketctl status; raise CPUWeight in a drop-in of picket.service if it goes on",
+			       "the queue overflowed %lld times, and about %lld packets passed unjudged", lost, open);
 	else
 		doctor_ok(d, "%lld packets judged, none lost", doctor_count(d, "queue", "packets"));
 	if (over > 0)
-		doctor_find(d, SEVERITY_NOTE,
-			    "a flood: above the fair limits packets pass without being judged, others' are "
-			    "judged all the same",
+		doctor_note(d,
+			    "a flood: above the fair limits packets pass without being judged, others' are judged all "
+			    "the same",
 			    NULL, "%lld packets were above the fair limits", over);
 	if (errors > 0)
-		doctor_find(d, SEVERITY_WARNING, "the kernel did not take a verdict, or said what made no sense",
-			    "journalctl -u picket -n 50", "%lld errors in the queue", errors);
+		doctor_warning(d, "the kernel did not take a verdict, or said what made no sense",
+			       "journalctl -u picket -n 50", "%lld errors in the queue", errors);
 }
 
 void doctor_kernel(struct doctor *d)
 {
 	if (doctor_count(d, "kernel", "refused") > 0)
-		doctor_find(d, SEVERITY_PROBLEM,
-			    "those sources are not blocked; a full set or somebody's `nft flush` are the "
-			    "usual reasons",
-			    "journalctl -u picket | grep 'failed to'", "the kernel refused %lld elements",
-			    doctor_count(d, "kernel", "refused"));
+		doctor_problem(
+			d, "those sources are not blocked; a full set or somebody's `nft flush` are the usual reasons",
+			"journalctl -u picket | grep 'failed to'", "the kernel refused %lld elements",
+			doctor_count(d, "kernel", "refused"));
 	else
 		doctor_ok(d, "the kernel took every block");
 }
@@ -68,10 +67,9 @@ void doctor_kernel(struct doctor *d)
 void doctor_storm(struct doctor *d)
 {
 	if (json_flag(json_object_get(d->status, "storm"), "active"))
-		doctor_find(d, SEVERITY_WARNING,
-			    "probably forged sources; bans are not held back. See \"Forged sources\" in "
-			    "picketd(8)",
-			    NULL, "a storm: more suspects than storm_rate allows, the rest are alerts alone");
+		doctor_warning(d,
+			       "probably forged sources; bans are not held back. See \"Forged sources\" in picketd(8)",
+			       NULL, "a storm: more suspects than storm_rate allows, the rest are alerts alone");
 	else
 		doctor_ok(d, "no storm; %lld blocks were held back since the start",
 			  doctor_count(d, "totals", "spared_storm"));
@@ -84,12 +82,13 @@ void doctor_tables(struct doctor *d)
 			 doctor_count(d, "totals", "protect_full");
 
 	if (full > 0)
-		doctor_find(d, SEVERITY_PROBLEM, "a limit of the daemon was reached, and what came later was left out",
-			    "picketctl allow list; picketctl list", "%lld entries found a table full", full);
+		doctor_problem(d, "a limit of the daemon was reached, and what came later was left out",
+			       "picketctl allow list; picketctl list", "%lld entries found a table full", full);
 	if (max > 0 && sources * 10 > max * 9)
-		doctor_find(d, SEVERITY_WARNING, "a slow scanner may be forgotten too early",
-			    "set score { max_sources } in picket.conf to twice as many, then: systemctl restart picket",
-			    "%lld of at most %lld sources are watched", sources, max);
+		doctor_warning(
+			d, "a slow scanner may be forgotten too early",
+			"set score { max_sources } in picket.conf to twice as many, then: systemctl restart picket",
+			"%lld of at most %lld sources are watched", sources, max);
 	else
 		doctor_ok(d, "%lld of at most %lld sources are watched", sources, max);
 }
@@ -99,17 +98,15 @@ void doctor_records(struct doctor *d)
 	long long lost = doctor_count(d, "events", "lost"), wire = doctor_count(d, "wire", "bad_messages");
 
 	if (lost > 0)
-		doctor_find(d, SEVERITY_WARNING, "the keeper had no time; blocking itself went on", NULL,
-			    "%lld events were not kept", lost);
+		doctor_warning(d, "the keeper had no time; blocking itself went on", NULL, "%lld events were not kept",
+			       lost);
 	else
 		doctor_ok(d, "every event was kept; %lld log lines were left out",
 			  doctor_count(d, "events", "log_left_out"));
 	if (wire > 0)
-		doctor_find(d, SEVERITY_PROBLEM, "a fault, or a process of picket that somebody has taken over",
-			    "systemctl restart picket; and please report it",
-			    "%lld messages between picket's own processes "
-			    "made no sense",
-			    wire);
+		doctor_problem(d, "a fault, or a process of picket that somebody has taken over",
+			       "systemctl restart picket; and please report it",
+			       "%lld messages between picket's own processes made no sense", wire);
 }
 
 void doctor_hooks(struct doctor *d)
@@ -118,10 +115,9 @@ void doctor_hooks(struct doctor *d)
 			doctor_count(d, "hooks", "turned_away");
 
 	if (bad > 0)
-		doctor_find(d, SEVERITY_WARNING,
-			    "the program is missing, may not be run by the hook's user, or is too slow",
-			    "journalctl -u picket | grep 'hook '",
-			    "%lld hooks failed, ran out of time or found no place", bad);
+		doctor_warning(d, "the program is missing, may not be run by the hook's user, or is too slow",
+			       "journalctl -u picket | grep 'hook '",
+			       "%lld hooks failed, ran out of time or found no place", bad);
 	else
 		doctor_ok(d, "%lld hooks ran, none failed", doctor_count(d, "hooks", "started"));
 }
@@ -151,15 +147,16 @@ static void look_at_process(struct doctor *d, const struct procfs_status *proces
 	static const char advice[] = "sandbox = true in picket.conf, then: systemctl restart picket";
 
 	if (process->uid == 0)
-		doctor_find(d, SEVERITY_PROBLEM, "whoever takes it over has the machine", advice,
-			    "%s (process %ld) runs as root", process->name, (long)process->pid);
+		doctor_problem(d, "whoever takes it over has the machine", advice, "%s (process %ld) runs as root",
+			       process->name, (long)process->pid);
 	else if (process->cap_effective != wanted)
-		doctor_find(d, SEVERITY_PROBLEM, "it should hold no other", NULL,
-			    "%s (process %ld) has capabilities 0x%llx, expected %s", process->name, (long)process->pid,
-			    (unsigned long long)process->cap_effective, wanted_words);
+		doctor_problem(d, "it should hold no other", NULL,
+			       "%s (process %ld) has capabilities 0x%llx, expected %s", process->name,
+			       (long)process->pid, (unsigned long long)process->cap_effective, wanted_words);
 	else if (process->seccomp != 2 || !process->no_new_privs)
-		doctor_find(d, SEVERITY_WARNING, "a fault in it would be worth more to an attacker", advice,
-			    "%s (process %ld) runs without its system call filter", process->name, (long)process->pid);
+		doctor_warning(d, "a fault in it would be worth more to an attacker", advice,
+			       "%s (process %ld) runs without its system call filter", process->name,
+			       (long)process->pid);
 	else
 		doctor_ok(d, "%s (process %ld): uid %u, %s, system calls filtered", process->name, (long)process->pid,
 			  process->uid, wanted_words);
@@ -182,6 +179,6 @@ void doctor_sandbox(struct doctor *d)
 		}
 	}
 	if (!sentry || !keeper)
-		doctor_find(d, SEVERITY_NOTE, "another pid namespace, or /proc is mounted with hidepid", NULL,
+		doctor_note(d, "another pid namespace, or /proc is mounted with hidepid", NULL,
 			    "picket's processes cannot be seen from here");
 }

@@ -92,11 +92,9 @@ static enum ctl_exit begin(struct doctor *doctor)
 		doctor_ok(doctor, "picketd %s answers on %s", json_words(doctor->status, "version", "?"),
 			  doctor->args->socket);
 	else
-		doctor_find(doctor, SEVERITY_PROBLEM,
-			    "what is blocked stays so as long as its table stands; nobody new is "
-			    "seen",
-			    "systemctl status picket; journalctl -u picket -n 50", "no answer on %s",
-			    doctor->args->socket);
+		doctor_problem(doctor, "what is blocked stays so as long as its table stands; nobody new is seen",
+			       "systemctl status picket; journalctl -u picket -n 50", "no answer on %s",
+			       doctor->args->socket);
 	/* Reading the rules takes root; the checks that want them say so. */
 	if (geteuid() == 0 && hostnft_read(&doctor->host) < 0)
 		doctor->host = NULL;

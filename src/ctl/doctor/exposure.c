@@ -141,8 +141,7 @@ static void show_table(const struct ctl_args *args, json_t **rows, const struct 
 		printf("accepted: %zu ports, %zu of them new\n", exposed->count, fresh);
 	else if (fresh)
 		printf("%zu new since the list was last accepted: close what nobody should reach, then `picketctl "
-		       "exposure "
-		       "--accept`\n",
+		       "exposure --accept`\n",
 		       fresh);
 }
 

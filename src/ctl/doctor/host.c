@@ -32,21 +32,20 @@ void doctor_conntrack(struct doctor *d)
 
 	if (procfs_number("/proc/sys/net/netfilter/nf_conntrack_count", &count) < 0 ||
 	    procfs_number("/proc/sys/net/netfilter/nf_conntrack_max", &max) < 0) {
-		doctor_find(d, SEVERITY_PROBLEM,
-			    "without conntrack every packet looks new: what runs cannot be told from a scan",
-			    "modprobe nf_conntrack", "conntrack is not there");
+		doctor_problem(d, "without conntrack every packet looks new: what runs cannot be told from a scan",
+			       "modprobe nf_conntrack", "conntrack is not there");
 		return;
 	}
 	if (max > 0 && count >= max)
-		doctor_find(d, SEVERITY_PROBLEM, "the kernel drops new connections of everybody",
-			    "sysctl -w net.netfilter.nf_conntrack_max=$((2 * $(sysctl -n "
-			    "net.netfilter.nf_conntrack_max)))",
-			    "conntrack's table is full: %lld of %lld", (long long)count, (long long)max);
+		doctor_problem(
+			d, "the kernel drops new connections of everybody",
+			"sysctl -w net.netfilter.nf_conntrack_max=$((2 * $(sysctl -n net.netfilter.nf_conntrack_max)))",
+			"conntrack's table is full: %lld of %lld", (long long)count, (long long)max);
 	else if (max > 0 && count * 10 > max * 8)
-		doctor_find(d, SEVERITY_WARNING, "when it is full, the kernel drops new connections of everybody",
-			    "sysctl -w net.netfilter.nf_conntrack_max=$((2 * $(sysctl -n "
-			    "net.netfilter.nf_conntrack_max)))",
-			    "conntrack's table is nearly full: %lld of %lld", (long long)count, (long long)max);
+		doctor_warning(
+			d, "when it is full, the kernel drops new connections of everybody",
+			"sysctl -w net.netfilter.nf_conntrack_max=$((2 * $(sysctl -n net.netfilter.nf_conntrack_max)))",
+			"conntrack's table is nearly full: %lld of %lld", (long long)count, (long long)max);
 	else
 		doctor_ok(d, "conntrack is on, %lld of at most %lld flows", (long long)count, (long long)max);
 }
@@ -57,15 +56,13 @@ void doctor_clock(struct doctor *d)
 	int result = adjtimex(&state);
 
 	if (time(NULL) < BUILT_AFTER)
-		doctor_find(d, SEVERITY_PROBLEM,
-			    "blocks kept over a restart would end at the wrong time, and history lies",
-			    "timedatectl set-ntp true", "the clock stands before picket was written");
+		doctor_problem(d, "blocks kept over a restart would end at the wrong time, and history lies",
+			       "timedatectl set-ntp true", "the clock stands before picket was written");
 	else if (result == TIME_ERROR)
-		doctor_find(d, SEVERITY_WARNING,
-			    "times in the log may be wrong; blocks run by a clock that never jumps",
-			    "timedatectl set-ntp true", "the clock is not synchronised");
+		doctor_warning(d, "times in the log may be wrong; blocks run by a clock that never jumps",
+			       "timedatectl set-ntp true", "the clock is not synchronised");
 	else if (result < 0)
-		doctor_find(d, SEVERITY_NOTE, NULL, NULL, "the state of the clock cannot be read: %s", strerror(errno));
+		doctor_note(d, NULL, NULL, "the state of the clock cannot be read: %s", strerror(errno));
 	else
 		doctor_ok(d, "the clock is synchronised");
 }
@@ -79,14 +76,13 @@ void doctor_disk(struct doctor *d)
 
 	snprintf(advice, sizeof(advice), "ls -ld %.200s; df -h %.80s", dir, dir);
 	if (!json_flag(state, "writable"))
-		doctor_find(d, SEVERITY_PROBLEM, "history and blocks are forgotten at the next restart", advice,
-			    "%.200s cannot be written by picket", dir);
+		doctor_problem(d, "history and blocks are forgotten at the next restart", advice,
+			       "%.200s cannot be written by picket", dir);
 	else if (json_is_integer(free_bytes) && left < FREE_NOTHING)
-		doctor_find(d, SEVERITY_PROBLEM, "history and blocks are forgotten at the next restart", advice,
-			    "%.200s: the disk is full", dir);
+		doctor_problem(d, "history and blocks are forgotten at the next restart", advice,
+			       "%.200s: the disk is full", dir);
 	else if (json_is_integer(free_bytes) && left < FREE_LITTLE)
-		doctor_find(d, SEVERITY_WARNING, "history may soon not be kept", advice, "%.200s: %lld MiB are left",
-			    dir, left / MIB);
+		doctor_warning(d, "history may soon not be kept", advice, "%.200s: %lld MiB are left", dir, left / MIB);
 	else
 		doctor_ok(d, "%.200s can be written, %lld MiB are left", dir, left / MIB);
 }
@@ -100,16 +96,14 @@ void doctor_features(struct doctor *d)
 	uname(&kernel);
 	if (file_read("/proc/sys/kernel/seccomp/actions_avail", actions, sizeof(actions)) < 0 ||
 	    !strstr(actions, "kill_process"))
-		doctor_find(d, SEVERITY_WARNING, "a process of picket that is taken over could do more", NULL,
-			    "kernel %s has no seccomp filters", kernel.release);
+		doctor_warning(d, "a process of picket that is taken over could do more", NULL,
+			       "kernel %s has no seccomp filters", kernel.release);
 	if (landlock < 0)
-		doctor_find(d, SEVERITY_NOTE, "the keeper's files are guarded by their modes alone",
+		doctor_note(d, "the keeper's files are guarded by their modes alone",
 			    "add landlock to lsm= on the kernel's command line", "kernel %s has no Landlock",
 			    kernel.release);
 	if (d->status && strcmp(doctor_word(d, "sensors", "queue"), "native") != 0)
-		doctor_find(d, SEVERITY_NOTE,
-			    "the xt target NFQUEUE stands in for it. A ruleset saved with it does not load "
-			    "again",
+		doctor_note(d, "the xt target NFQUEUE stands in for it. A ruleset saved with it does not load again",
 			    "stop picket before you save: systemctl stop picket; nft list ruleset > FILE",
 			    "kernel %s has no native queue expression", kernel.release);
 	doctor_ok(d, "kernel %s: Landlock ABI %ld%s%s", kernel.release, landlock < 0 ? 0 : landlock,
@@ -139,13 +133,12 @@ void doctor_reverse_path(struct doctor *d)
 		strict += (own > all ? own : all) == 1;
 	}
 	if (strict > 0 && count > 1)
-		doctor_find(d, SEVERITY_WARNING,
-			    "packets whose way back leaves by another interface are dropped before picket "
-			    "sees them",
-			    "sysctl -w net.ipv4.conf.all.rp_filter=2",
-			    "the reverse path filter is strict, and there are %zu guarded interfaces", count);
+		doctor_warning(d,
+			       "packets whose way back leaves by another interface are dropped before picket sees them",
+			       "sysctl -w net.ipv4.conf.all.rp_filter=2",
+			       "the reverse path filter is strict, and there are %zu guarded interfaces", count);
 	else if (doctor_count(d, "kernel", "way_back") > 0)
-		doctor_find(d, SEVERITY_NOTE, "their senders are forged, or this host's routes are asymmetric",
+		doctor_note(d, "their senders are forged, or this host's routes are asymmetric",
 			    "where the routes are meant so: way_back = loose in picket.conf, then: picketctl reload",
 			    "%lld packets came by another way than answers take: no evidence",
 			    doctor_count(d, "kernel", "way_back"));

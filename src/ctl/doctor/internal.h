@@ -35,8 +35,10 @@ struct doctor {
 /* meaning: what it is about; advice: what to do, best a line to be pasted.  Either may be NULL. */
 void doctor_find(struct doctor *doctor, enum severity severity, const char *meaning, const char *advice,
 		 const char *format, ...) __attribute__((format(printf, 5, 6)));
-/* All is well: doctor_ok(doctor, format, ...) */
-#define doctor_ok(doctor, ...) doctor_find(doctor, SEVERITY_OK, NULL, NULL, __VA_ARGS__)
+#define doctor_ok(doctor, ...)      doctor_find(doctor, SEVERITY_OK, NULL, NULL, __VA_ARGS__)
+#define doctor_note(doctor, ...)    doctor_find(doctor, SEVERITY_NOTE, __VA_ARGS__)
+#define doctor_warning(doctor, ...) doctor_find(doctor, SEVERITY_WARNING, __VA_ARGS__)
+#define doctor_problem(doctor, ...) doctor_find(doctor, SEVERITY_PROBLEM, __VA_ARGS__)
 /* A counter and a word of the daemon's status. */
 long long doctor_count(const struct doctor *doctor, const char *section, const char *key);
 const char *doctor_word(const struct doctor *doctor, const char *section, const char *key);

@@ -25,11 +25,11 @@ static void look_at_entry(struct doctor *d, const char *source, unsigned *wide)
 	++*wide;
 	snprintf(advice, sizeof(advice), "picketctl allow del %s --save", source);
 	if (len == 0)
-		doctor_find(d, SEVERITY_PROBLEM, "nobody of this family is ever judged, blocked or trapped", advice,
-			    "%s is allowed: that is everybody", source);
+		doctor_problem(d, "nobody of this family is ever judged, blocked or trapped", advice,
+			       "%s is allowed: that is everybody", source);
 	else
-		doctor_find(d, SEVERITY_WARNING, "a large part of the internet is never judged", advice,
-			    "%s is allowed, which is very wide", source);
+		doctor_warning(d, "a large part of the internet is never judged", advice,
+			       "%s is allowed, which is very wide", source);
 }
 
 void doctor_allow(struct doctor *d)
@@ -38,7 +38,7 @@ void doctor_allow(struct doctor *d)
 	unsigned wide = 0;
 
 	if (!request || ctl_collect(d->args, request, &list) != CTL_DONE) {
-		doctor_find(d, SEVERITY_WARNING, NULL, NULL, "the allow list could not be read");
+		doctor_warning(d, NULL, NULL, "the allow list could not be read");
 		return;
 	}
 	for (size_t i = 0; i < json_array_size(list); i++)
@@ -83,20 +83,18 @@ void doctor_protected(struct doctor *d)
 	       resolvers = count_why(d, "resolver");
 
 	if (count == 0 || own == 0) {
-		doctor_find(d, SEVERITY_PROBLEM, "even the gateway and you yourself could be cut off by forged packets",
-			    "set protect_auto = true in picket.conf, then: picketctl reload", "nobody is protected");
+		doctor_problem(d, "even the gateway and you yourself could be cut off by forged packets",
+			       "set protect_auto = true in picket.conf, then: picketctl reload", "nobody is protected");
 		return;
 	}
 	if (gateways == 0 && has_default_route())
-		doctor_find(d, SEVERITY_WARNING, "packets forged in its name could cut this host off",
-			    "picketctl allow add GATEWAY --save",
-			    "there is a default route, and its gateway is not protected");
+		doctor_warning(d, "packets forged in its name could cut this host off",
+			       "picketctl allow add GATEWAY --save",
+			       "there is a default route, and its gateway is not protected");
 	if (resolvers == 0)
-		doctor_find(d, SEVERITY_NOTE, "answers of resolvers to our own questions pass in any case", NULL,
+		doctor_note(d, "answers of resolvers to our own questions pass in any case", NULL,
 			    "no resolver is known but perhaps one on this host itself");
-	doctor_ok(d,
-		  "%zu addresses are protected: %zu our own, %zu gateways, %zu resolvers, %zu of "
-		  "logged in admins",
+	doctor_ok(d, "%zu addresses are protected: %zu our own, %zu gateways, %zu resolvers, %zu of logged in admins",
 		  count, own, gateways, resolvers, count_why(d, "login"));
 }
 
@@ -112,10 +110,8 @@ void doctor_you(struct doctor *d)
 	}
 	request = json_pack("{s:s, s:s}", "cmd", "allow-check", "source", caller);
 	if (!request || ctl_collect(d->args, request, &answer) != CTL_DONE) {
-		doctor_find(d, SEVERITY_WARNING, NULL, NULL,
-			    "whether %s, where you are logged in from, is protected could not "
-			    "be found out",
-			    caller);
+		doctor_warning(d, NULL, NULL,
+			       "whether %s, where you are logged in from, is protected could not be found out", caller);
 		return;
 	}
 	row = json_array_get(answer, 0);
@@ -126,10 +122,10 @@ void doctor_you(struct doctor *d)
 			  json_words(row, "protected_why", "?"));
 	else {
 		snprintf(advice, sizeof(advice), "picketctl allow add %.50s --save", caller);
-		doctor_find(d, SEVERITY_WARNING,
-			    "nobody is protected for an open connection to sshd alone: only a login that "
-			    "logind or utmp knows counts",
-			    advice, "%s, where you are logged in from, is neither allowed nor protected", caller);
+		doctor_warning(d,
+			       "nobody is protected for an open connection to sshd alone: only a login that logind or "
+			       "utmp knows counts",
+			       advice, "%s, where you are logged in from, is neither allowed nor protected", caller);
 	}
 	json_decref(answer);
 }

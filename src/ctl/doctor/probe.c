@@ -208,8 +208,8 @@ enum ctl_exit doctor_probe(const struct ctl_args *args)
 				      error == -EOPNOTSUPP ? "this kernel cannot hand itself a packet (Linux 5.18)"
 							   : strerror(-error));
 	else if (!choose_source(&pursuit))
-		status = ctl_complain(CTL_FAILED, "no address of 192.0.2.0/24 is left of which nothing is known: try "
-						  "again tomorrow");
+		status = ctl_complain(
+			CTL_FAILED, "no address of 192.0.2.0/24 is left of which nothing is known: try again tomorrow");
 	else {
 		/* One that another doctor may have begun. */
 		reach_end(args);

@@ -33,8 +33,7 @@ static int open_way(struct way *way, bool v6, char why[CTL_ERROR_MAX])
 			 v6 ? "2001:db8:7069:636b::/64" : "192.0.2.0/24", strerror(-error));
 	else if ((error = inject_open(interface, &way->inject)) == -EOPNOTSUPP)
 		snprintf(why, CTL_ERROR_MAX,
-			 "this kernel cannot hand itself a packet (BPF_PROG_TEST_RUN with live frames: "
-			 "Linux 5.18)");
+			 "this kernel cannot hand itself a packet (BPF_PROG_TEST_RUN with live frames: Linux 5.18)");
 	else if (error == -EPERM || error == -EACCES)
 		snprintf(why, CTL_ERROR_MAX, "it takes root");
 	else if (error)

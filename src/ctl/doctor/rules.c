@@ -37,8 +37,7 @@ static bool closes(const struct hostnft_chain *chain)
 static bool look_without_root(struct doctor *d)
 {
 	if (!d->host)
-		doctor_find(d, SEVERITY_NOTE, NULL, "sudo picketctl doctor",
-			    "not looked at: reading the rules takes root");
+		doctor_note(d, NULL, "sudo picketctl doctor", "not looked at: reading the rules takes root");
 	return !d->host;
 }
 
@@ -50,9 +49,8 @@ void doctor_table(struct doctor *d)
 	size_t missing = 0, wanted = doctor_mode_is(d, "paused") ? 0 : doctor_mode_is(d, "block") ? 3 : 1;
 
 	if (json_flag(json_object_get(d->status, "sensors"), "healing"))
-		doctor_find(d, SEVERITY_PROBLEM,
-			    "somebody removed picket's rules, and the kernel does not take them again",
-			    "journalctl -u picket -n 50", "the table is not complete");
+		doctor_problem(d, "somebody removed picket's rules, and the kernel does not take them again",
+			       "journalctl -u picket -n 50", "the table is not complete");
 	if (look_without_root(d))
 		return;
 	for (size_t i = 0; i < wanted; i++) {
@@ -63,11 +61,11 @@ void doctor_table(struct doctor *d)
 				 strcmp(d->host->chains[j].name, chains[i]) == 0;
 		missing += !found;
 		if (!found)
-			doctor_find(d, SEVERITY_PROBLEM,
-				    "it is put back within a second of its removal, unless it was removed three "
-				    "times within a minute, or you look from another network namespace",
-				    "picketctl resume", "chain %s of table inet %s is not there", chains[i],
-				    doctor_word(d, "sensors", "table"));
+			doctor_problem(d,
+				       "it is put back within a second of its removal, unless it was removed three "
+				       "times within a minute, or you look from another network namespace",
+				       "picketctl resume", "chain %s of table inet %s is not there", chains[i],
+				       doctor_word(d, "sensors", "table"));
 	}
 	if (missing == 0)
 		doctor_ok(d, "table inet %s is in place", doctor_word(d, "sensors", "table"));
@@ -86,12 +84,12 @@ static void look_at(struct doctor *d, const struct hostnft_chain *chain)
 	const char *family = hostnft_family(chain->family);
 
 	if (chain->does & HOSTNFT_UNTRACKS && chain->hook != NF_INET_FORWARD)
-		doctor_find(d, SEVERITY_WARNING,
-			    "what it hides from conntrack is neither new nor established: answers to it may "
-			    "look like a scan",
-			    "exempt only the flows you mean; list it: nft list ruleset",
-			    "chain %s %s %s switches conntrack off for some packets", family, chain->table,
-			    chain->name);
+		doctor_warning(d,
+			       "what it hides from conntrack is neither new nor established: answers to it may look "
+			       "like a scan",
+			       "exempt only the flows you mean; list it: nft list ruleset",
+			       "chain %s %s %s switches conntrack off for some packets", family, chain->table,
+			       chain->name);
 	if (chain->does & HOSTNFT_PROXIES && chain->hook == NF_INET_PRE_ROUTING)
 		doctor_find(d, chain->priority <= PRIORITY_TRAP ? SEVERITY_WARNING : SEVERITY_NOTE,
 			    chain->priority <= PRIORITY_TRAP
@@ -101,18 +99,17 @@ static void look_at(struct doctor *d, const struct hostnft_chain *chain)
 			    "chain %s %s %s (priority %d) is a transparent proxy", family, chain->table, chain->name,
 			    chain->priority);
 	if (closes(chain) && is_before_watch(chain))
-		doctor_find(d, SEVERITY_NOTE,
-			    "what it drops picket never sees, so scanning those ports tells nothing about the "
-			    "scanner",
+		doctor_note(d,
+			    "what it drops picket never sees, so scanning those ports tells nothing about the scanner",
 			    "where that is too much, give its hook a priority above -10",
 			    "chain %s %s %s drops packets before picket sees them (priority %d)", family, chain->table,
 			    chain->name, chain->priority);
 	if (chain->hook == NF_INET_LOCAL_IN && chain->priority == PRIORITY_WATCH)
-		doctor_find(d, SEVERITY_NOTE, "which of the two comes first depends on which was loaded first", NULL,
+		doctor_note(d, "which of the two comes first depends on which was loaded first", NULL,
 			    "chain %s %s %s has picket's own priority, %d", family, chain->table, chain->name,
 			    PRIORITY_WATCH);
 	if (chain->does & HOSTNFT_QUEUES && (chain->hook == NF_INET_LOCAL_IN || chain->hook == NF_INET_PRE_ROUTING))
-		doctor_find(d, SEVERITY_NOTE, "a packet that it holds comes to picket later, or not at all", NULL,
+		doctor_note(d, "a packet that it holds comes to picket later, or not at all", NULL,
 			    "chain %s %s %s hands packets to another program", family, chain->table, chain->name);
 }
 
@@ -131,7 +128,7 @@ void doctor_foreign(struct doctor *d)
 		look_at(d, chain);
 	}
 	if (d->host->dropped)
-		doctor_find(d, SEVERITY_NOTE, NULL, NULL, "%llu chains and jumps were too many to be looked at",
+		doctor_note(d, NULL, NULL, "%llu chains and jumps were too many to be looked at",
 			    (unsigned long long)d->host->dropped);
 	if (before == d->counts[SEVERITY_NOTE] + d->counts[SEVERITY_WARNING])
 		doctor_ok(d, "%u chains of others, none in picket's way", looked);
@@ -153,16 +150,16 @@ void doctor_legacy(struct doctor *d)
 		if (len <= 0)
 			continue;
 		found = true;
-		doctor_find(d, SEVERITY_NOTE,
-			    "they work beside picket, and what they do cannot be looked into here: a TPROXY or "
-			    "NOTRACK among them matters",
+		doctor_note(d,
+			    "they work beside picket, and what they do cannot be looked into here: a TPROXY or NOTRACK "
+			    "among them matters",
 			    "iptables-legacy-save | grep -E 'TPROXY|NOTRACK|--notrack'",
 			    "iptables-legacy has tables (%s): %s", i ? "IPv6" : "IPv4", names);
 	}
 	if (!found && (read || geteuid() == 0))
 		doctor_ok(d, "no tables of iptables-legacy");
 	else if (!found)
-		doctor_find(d, SEVERITY_NOTE, NULL, "sudo picketctl doctor", "not looked at: it takes root");
+		doctor_note(d, NULL, "sudo picketctl doctor", "not looked at: it takes root");
 }
 
 /* ---- saved ---- */
@@ -183,19 +180,18 @@ static void look_at_file(struct doctor *d, const char *path, char *text, bool *f
 		return;
 	snprintf(own, sizeof(own), "table inet %s {", table);
 	snprintf(advice, sizeof(advice),
-		 "systemctl stop picket; { echo '#!/usr/sbin/nft -f'; echo flush ruleset; nft list "
-		 "ruleset; } > %s; systemctl start picket",
+		 "systemctl stop picket; { echo '#!/usr/sbin/nft -f'; echo flush ruleset; nft list ruleset; } > %s; "
+		 "systemctl start picket",
 		 path);
 	if (strstr(text, own) && would_not_load(text)) {
 		*found = true;
-		doctor_find(d, SEVERITY_PROBLEM,
-			    "nft cannot load it again: at the next boot the host stands without ANY of its rules",
-			    advice, "%s was saved while picket ran, and holds what nft can print but not read", path);
+		doctor_problem(d, "nft cannot load it again: at the next boot the host stands without ANY of its rules",
+			       advice, "%s was saved while picket ran, and holds what nft can print but not read",
+			       path);
 	} else if (strstr(text, own)) {
 		*found = true;
-		doctor_find(d, SEVERITY_WARNING,
-			    "at the next boot it brings back old blocks until picket replaces them", advice,
-			    "%s was saved while picket ran", path);
+		doctor_warning(d, "at the next boot it brings back old blocks until picket replaces them", advice,
+			       "%s was saved while picket ran", path);
 	}
 }
 
@@ -285,8 +281,7 @@ const char *doctor_open_ports(const struct doctor *d, const char *protocol, cons
 		else
 			writer_format(&w,
 				      "iptables -I INPUT -p %s --dport $p -j ACCEPT; ip6tables -I INPUT -p %s --dport "
-				      "$p -j "
-				      "ACCEPT; done",
+				      "$p -j ACCEPT; done",
 				      protocol, protocol);
 		return out;
 	}

@@ -57,14 +57,13 @@ static void tell_closed(struct doctor *d, const struct reach_port *ports, size_t
 			rejected += ports[i].answer != INJECT_SILENCE;
 		}
 	doctor_open_ports(d, "tcp", list, kept, advice);
-	doctor_find(d, closed == count ? SEVERITY_PROBLEM : SEVERITY_WARNING,
-		    "scanners cannot finish a handshake with these traps, so they are suspected and blocked for "
-		    "minutes, never "
-		    "confirmed and banned for hours. Behind an open trap there is nothing but picket",
-		    advice,
-		    "the host's firewall closes %zu of %zu TCP traps that were tried, of %lld (%zu dropped, %zu "
-		    "rejected)",
-		    closed, count, total, closed - rejected, rejected);
+	doctor_find(
+		d, closed == count ? SEVERITY_PROBLEM : SEVERITY_WARNING,
+		"scanners cannot finish a handshake with these traps, so they are suspected and blocked for minutes, "
+		"never confirmed and banned for hours. Behind an open trap there is nothing but picket",
+		advice,
+		"the host's firewall closes %zu of %zu TCP traps that were tried, of %lld (%zu dropped, %zu rejected)",
+		closed, count, total, closed - rejected, rejected);
 }
 
 static void tell_tcp(struct doctor *d, const struct reach_port *ports, size_t count, long long total)
@@ -88,9 +87,10 @@ static void tell_udp(struct doctor *d, const json_t *after, size_t count, long l
 	if (count == 0)
 		return;
 	if (arrived <= 0)
-		doctor_find(d, SEVERITY_WARNING, "UDP probes of these ports are seen as probes of closed ports", NULL,
-			    "none of %zu UDP traps that were tried could be reached: the host's firewall closes them",
-			    count);
+		doctor_warning(
+			d, "UDP probes of these ports are seen as probes of closed ports", NULL,
+			"none of %zu UDP traps that were tried could be reached: the host's firewall closes them",
+			count);
 	else
 		doctor_ok(d, "%zu UDP traps were tried, of %lld: datagrams arrive", count, total);
 }
@@ -103,11 +103,11 @@ static void tell_reader(struct doctor *d, const json_t *after, size_t tried)
 	if (seen > 0)
 		doctor_ok(d, "the queue's reader is alive: it saw %lld packets of %zu probes", seen, tried);
 	else
-		doctor_find(d, SEVERITY_PROBLEM,
-			    "nothing that was sent reached picket: rules before picket's take it away, or the "
-			    "interface is not guarded",
-			    "picketctl status; nft list ruleset",
-			    "%zu probes were sent, and the queue's reader saw none", tried);
+		doctor_problem(d,
+			       "nothing that was sent reached picket: rules before picket's take it away, or the "
+			       "interface is not guarded",
+			       "picketctl status; nft list ruleset",
+			       "%zu probes were sent, and the queue's reader saw none", tried);
 }
 
 static void try_all(struct doctor *d, struct reach_port *ports, size_t tcp, size_t udp, long long tcp_total,
@@ -117,7 +117,7 @@ static void try_all(struct doctor *d, struct reach_port *ports, size_t tcp, size
 	json_t *after = NULL;
 
 	if (reach_try(d->args, ports, tcp + udp, why) < 0) {
-		doctor_find(d, SEVERITY_NOTE, "whether the host's firewall lets scanners reach the traps is not known",
+		doctor_note(d, "whether the host's firewall lets scanners reach the traps is not known",
 			    geteuid() ? "sudo picketctl doctor" : NULL, "not tried: %s", why);
 		return;
 	}
@@ -149,21 +149,21 @@ void doctor_traps(struct doctor *d)
 	size_t udp_count = choose(d, "trapped_udp", PROTO_UDP, udp, ports + tcp_count);
 
 	if (tcp == 0)
-		doctor_find(d, SEVERITY_WARNING, "without traps nothing can be confirmed, so nobody is banned",
-			    "leave trap { tcp } out of picket.conf, whose default is good; then: picketctl reload",
-			    "no TCP port is trapped");
+		doctor_warning(d, "without traps nothing can be confirmed, so nobody is banned",
+			       "leave trap { tcp } out of picket.conf, whose default is good; then: picketctl reload",
+			       "no TCP port is trapped");
 	if (doctor_count(d, "traps", "errors") > 0)
-		doctor_find(d, SEVERITY_WARNING, NULL, "journalctl -u picket -n 50", "%lld errors in traps",
-			    doctor_count(d, "traps", "errors"));
+		doctor_warning(d, NULL, "journalctl -u picket -n 50", "%lld errors in traps",
+			       doctor_count(d, "traps", "errors"));
 	if (doctor_count(d, "traps", "crowded") > 0)
-		doctor_find(d, SEVERITY_NOTE, "a flood: traps hold 1,024 connections at most, the oldest gives way",
-			    NULL, "%lld trap connections were closed early", doctor_count(d, "traps", "crowded"));
+		doctor_note(d, "a flood: traps hold 1,024 connections at most, the oldest gives way", NULL,
+			    "%lld trap connections were closed early", doctor_count(d, "traps", "crowded"));
 	if (doctor_mode_is(d, "paused")) {
-		doctor_find(d, SEVERITY_NOTE, NULL, "picketctl resume", "not tried: picket is paused");
+		doctor_note(d, NULL, "picketctl resume", "not tried: picket is paused");
 		return;
 	}
 	if (sources_are_allowed(d)) {
-		doctor_find(d, SEVERITY_NOTE, "whoever is allowed bypasses the traps", NULL,
+		doctor_note(d, "whoever is allowed bypasses the traps", NULL,
 			    "not tried: 192.0.2.0/24, where probes come from, is on the allow list");
 		return;
 	}

@@ -163,8 +163,8 @@ static void show_next(FILE *out, const json_t *object)
 	fputs("\nNext:\n", out);
 	if (json_is_object(block) && json_is_integer(json_object_get(block, "expires_in_s")))
 		fprintf(out,
-			"  When its time is up it is let in; if it scans again, the next %s lasts twice as long, up "
-			"to the maximum.\n",
+			"  When its time is up it is let in; if it scans again, the next %s lasts twice as long, up to "
+			"the maximum.\n",
 			strcmp(json_words(block, "grade", ""), "ban") == 0 ? "ban" : "block");
 	if (exempt)
 		fputs("  Whatever it does is told at most.\n", out);
@@ -172,13 +172,13 @@ static void show_next(FILE *out, const json_t *object)
 		fputs("  Nothing above this: it is banned.\n", out);
 	else if (strcmp(next, "ban") == 0)
 		fprintf(out,
-			"  %.0f more completed handshake%s with a trap (4.6 each) would ban it; nothing that can "
-			"be forged does.\n",
+			"  %.0f more completed handshake%s with a trap (4.6 each) would ban it; nothing that can be "
+			"forged does.\n",
 			ceil(distance / 4.6), ceil(distance / 4.6) > 1 ? "s" : "");
 	else
 		fprintf(out,
-			"  %s in %.2f: about %.0f more SYNs to closed ports below 1024 (1.4 each), or one "
-			"handshake with a trap (4.7).\n",
+			"  %s in %.2f: about %.0f more SYNs to closed ports below 1024 (1.4 each), or one handshake "
+			"with a trap (4.7).\n",
 			next, distance, ceil(distance / 1.4));
 }
 

@@ -12,8 +12,8 @@
 
 /* {section.key} stands for a counter of the answer. */
 static const char *const counts[] = {
-	"blocked    {counts.blocks} on suspicion, {counts.bans} banned, {counts.manuals} by hand; "
-	"since start {totals.blocks_total} blocks, {totals.bans_total} bans, {totals.expiries} expired",
+	"blocked    {counts.blocks} on suspicion, {counts.bans} banned, {counts.manuals} by hand; since start "
+	"{totals.blocks_total} blocks, {totals.bans_total} bans, {totals.expiries} expired",
 	"watched    {counts.sources} sources of at most {counts.sources_max}, {counts.confirmed_sources} of them "
 	"confirmed; {totals.alerts} alerts",
 	"evidence   {totals.evidence_total} pieces from {totals.probes} probes; {queue.packets} packets judged, "
@@ -24,8 +24,8 @@ static const char *const counts[] = {
 	"storm, {totals.spared_decoy} decoys",
 };
 
-static const char hooks[] = "hooks      {hooks.started} run, {hooks.succeeded} succeeded, {hooks.running} running, "
-			    "{hooks.waiting} waiting";
+static const char hooks[] =
+	"hooks      {hooks.started} run, {hooks.succeeded} succeeded, {hooks.running} running, {hooks.waiting} waiting";
 
 /* Shown where they are not zero. */
 static const struct {

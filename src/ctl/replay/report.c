@@ -255,8 +255,7 @@ static void print_limits(const struct replay *replay)
 			printf("Note: %llu %s.\n", (unsigned long long)limits[i].count, limits[i].what);
 	if (!replay_learned_trust_sums(l) && l->sums_bad)
 		printf("Note: checksums were not judged, %llu of %llu are wrong: an edited capture, or one taken "
-		       "before the "
-		       "network card.\n",
+		       "before the network card.\n",
 		       (unsigned long long)l->sums_bad, (unsigned long long)(l->sums_bad + l->sums_good));
 }
 
