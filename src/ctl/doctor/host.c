@@ -119,7 +119,7 @@ static int64_t reverse_path_of(const char *interface)
 	return procfs_number(path, &value) < 0 ? 0 : value;
 }
 
-/* The kernel takes the larger of the two. */
+/* Of the values for `all` and for an interface the kernel takes the larger. */
 void doctor_reverse_path(struct doctor *d)
 {
 	const json_t *interfaces = json_object_get(json_object_get(d->status, "sensors"), "interfaces");

@@ -6,7 +6,7 @@
  * How: BPF_PROG_TEST_RUN of an XDP program of two instructions with BPF_F_TEST_XDP_LIVE_FRAMES (Linux 5.18).  It is
  * attached to nothing, so there is nothing to undo, however this process ends.  Needs root.
  *
- * Sources are addresses that nobody has (192.0.2.0/24 of RFC 5737 and a /64 of 2001:db8::/32), so the answer ends at
+ * Sources are unassigned addresses (192.0.2.0/24 of RFC 5737 and a /64 of 2001:db8::/32), so the answer ends at
  * the first router; a half-open connection is closed by a reset from the same place.  Bounded: a probe is a packet of
  * 60 bytes, the packet socket sees only what leaves for those addresses, answers are read until a deadline.
  */
@@ -265,13 +265,13 @@ static int run(const struct inject *inject, const uint8_t *frame, size_t len)
 
 static int send_packet(const struct inject *inject, const struct inject_probe *probe, uint8_t flags, uint32_t seq)
 {
-	static const uint8_t nobody[ETH_ALEN] = { 0x02, 'p', 'i', 'c', 'k', 't' };
+	static const uint8_t sender[ETH_ALEN] = { 0x02, 'p', 'i', 'c', 'k', 't' };
 	uint8_t frame[ETH_HLEN + INJECT_PACKET_MAX];
 	uint16_t type = htons(addr_is_v4(&probe->from) ? ETH_P_IP : ETH_P_IPV6);
 	size_t len;
 
 	memcpy(frame, inject->mac, ETH_ALEN);
-	memcpy(frame + ETH_ALEN, nobody, ETH_ALEN);
+	memcpy(frame + ETH_ALEN, sender, ETH_ALEN);
 	memcpy(frame + 2 * ETH_ALEN, &type, sizeof(type));
 	len = inject_packet(probe, flags, seq, frame + ETH_HLEN);
 	return run(inject, frame, ETH_HLEN + len);

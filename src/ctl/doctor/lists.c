@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Who is never blocked: an allow list so wide that nobody is ever blocked, a protected set that lacks what the host
- * lives on, and the admin who is asking.
+ * What is never blocked: an allow list so wide that it leaves nothing to block, a protected set that lacks what the
+ * host lives on, and the address that the admin is logged in from.
  */
 #include "internal.h"
 
@@ -9,7 +9,7 @@
 
 #include "file.h"
 
-/* Whoever may do anything: the internet's half, or all of it. */
+/* Tells of an entry that covers a large part of the internet, or all of it. */
 static void look_at_entry(struct doctor *d, const char *source, unsigned *wide)
 {
 	struct prefix prefix;

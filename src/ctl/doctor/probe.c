@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * `doctor --probe`: one SYN from an address that nobody has, to a trapped or closed port, followed through the kernel
+ * `doctor --probe`: one SYN from an unassigned address to a trapped or closed port, followed through the kernel
  * to the score.  It is judged like any other: one piece of evidence, far from any threshold, gone within days.
  */
 #include "internal.h"
@@ -17,7 +17,7 @@
 #define PATIENCE_MS 2000
 #define LOOK_MS     10
 #define ANSWER_MS   300
-#define CLOSED_PORT 1 /* tcpmux, which nobody has served for decades */
+#define CLOSED_PORT 1 /* tcpmux, out of use for decades */
 #define ATTEMPTS    8
 
 struct pursuit {
@@ -26,7 +26,6 @@ struct pursuit {
 	char source[ADDR_TEXT_MAX];
 	json_t *before;
 	int64_t sent_ns;
-	double score;
 	bool queued, read, scored;
 };
 
@@ -77,47 +76,43 @@ static bool choose_source(struct pursuit *pursuit)
 	return false;
 }
 
-static long long sum(const json_t *status, const char *section, const char *const *keys)
+static long long queued_packets(const json_t *status)
 {
-	long long total = 0;
-
-	for (; *keys; keys++)
-		total += (long long)json_whole(json_object_get(status, section), *keys);
-	return total;
+	return json_count(status, "kernel", "queued_closed") + json_count(status, "kernel", "queued_trapped");
 }
 
-/* What has changed since the last look; the source's own score is the proof, counters may be others' doing. */
+/* Tells of each step once, as soon as it is seen. */
+static void tell_progress(struct pursuit *pursuit, const json_t *status, const json_t *row)
+{
+	const json_t *piece = json_array_get(json_object_get(row, "evidence"), 0);
+	const json_t *thresholds = json_object_get(row, "thresholds");
+	/* The source's own score is the proof; the counters may have been raised by others. */
+	bool scored = piece != NULL;
+	bool queued = scored || queued_packets(status) > queued_packets(pursuit->before);
+	bool read = scored || json_count(status, "queue", "packets") > json_count(pursuit->before, "queue", "packets");
+	int64_t at_ns = clock_ns(CLOCK_MONOTONIC);
+
+	if (queued && !pursuit->queued)
+		step(pursuit, "rule", at_ns, "picket's rule in the kernel queued it");
+	if (read && !pursuit->read)
+		step(pursuit, "queue", at_ns, "the sentry read it from the queue");
+	if (scored && !pursuit->scored) {
+		step(pursuit, "evidence", at_ns, "evidence: %s, port %lld, weight %.2f", json_words(piece, "what", "?"),
+		     (long long)json_whole(piece, "port"), json_value(piece, "weight"));
+		step(pursuit, "score", at_ns, "score of %s: %.2f (alert at %.1f, block at %.1f)", pursuit->source,
+		     json_value(row, "score"), json_value(thresholds, "alert"), json_value(thresholds, "block"));
+	}
+	pursuit->queued |= queued;
+	pursuit->read |= read;
+	pursuit->scored |= scored;
+}
+
 static void look(struct pursuit *pursuit)
 {
-	static const char *const queued[] = { "queued_closed", "queued_trapped", NULL }, *const read[] = { "packets",
-													   NULL };
 	json_t *status = NULL, *row = explain(pursuit);
-	const json_t *piece = json_array_get(json_object_get(row, "evidence"), 0);
-	bool scored = piece != NULL;
 
-	if (ctl_fetch(pursuit->args, "status", true, &status) == CTL_DONE) {
-		int64_t at_ns = clock_ns(CLOCK_MONOTONIC);
-
-		if (!pursuit->queued &&
-		    (scored || sum(status, "kernel", queued) > sum(pursuit->before, "kernel", queued)))
-			step(pursuit, "rule", at_ns, "picket's rule in the kernel queued it");
-		if (!pursuit->read && (scored || sum(status, "queue", read) > sum(pursuit->before, "queue", read)))
-			step(pursuit, "queue", at_ns, "the sentry read it from the queue");
-		pursuit->queued |= scored || sum(status, "kernel", queued) > sum(pursuit->before, "kernel", queued);
-		pursuit->read |= scored || sum(status, "queue", read) > sum(pursuit->before, "queue", read);
-		if (scored && !pursuit->scored) {
-			const json_t *thresholds = json_object_get(row, "thresholds");
-
-			pursuit->score = json_value(row, "score");
-			step(pursuit, "evidence", at_ns, "evidence: %s, port %lld, weight %.2f",
-			     json_words(piece, "what", "?"), (long long)json_whole(piece, "port"),
-			     json_value(piece, "weight"));
-			step(pursuit, "score", at_ns, "score of %s: %.2f (alert at %.1f, block at %.1f)",
-			     pursuit->source, pursuit->score, json_value(thresholds, "alert"),
-			     json_value(thresholds, "block"));
-		}
-		pursuit->scored |= scored;
-	}
+	if (ctl_fetch(pursuit->args, "status", true, &status) == CTL_DONE)
+		tell_progress(pursuit, status, row);
 	json_decref(status);
 	json_decref(row);
 }

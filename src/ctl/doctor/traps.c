@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Every trap, tried by a packet that enters as a stranger's would, through the host's own firewall to the trap and
- * back.  A trap behind a closed firewall confirms nobody: half-open probes of it are still seen, bans need handshakes.
+ * back.  A trap behind a closed firewall confirms nothing: half-open probes of it are still seen, bans need handshakes.
  * Limit: TRIED_MAX ports of each protocol, spread evenly over what is trapped.
  */
 #include "internal.h"
@@ -81,8 +81,7 @@ static void tell_tcp(struct doctor *d, const struct reach_port *ports, size_t co
 /* UDP traps never send: what arrived is counted, for all of them together. */
 static void tell_udp(struct doctor *d, const json_t *after, size_t count, long long total)
 {
-	long long arrived = (long long)json_whole(json_object_get(after, "traps"), "datagrams") -
-			    doctor_count(d, "traps", "datagrams");
+	long long arrived = json_count(after, "traps", "datagrams") - doctor_count(d, "traps", "datagrams");
 
 	if (count == 0)
 		return;
@@ -97,8 +96,7 @@ static void tell_udp(struct doctor *d, const json_t *after, size_t count, long l
 
 static void tell_reader(struct doctor *d, const json_t *after, size_t tried)
 {
-	long long seen = (long long)json_whole(json_object_get(after, "sensors"), "probe_packets") -
-			 doctor_count(d, "sensors", "probe_packets");
+	long long seen = json_count(after, "sensors", "probe_packets") - doctor_count(d, "sensors", "probe_packets");
 
 	if (seen > 0)
 		doctor_ok(d, "the queue's reader is alive: it saw %lld packets of %zu probes", seen, tried);
@@ -167,7 +165,7 @@ void doctor_traps(struct doctor *d)
 			    "not tried: 192.0.2.0/24, where probes come from, is on the allow list");
 		return;
 	}
-	/* Where nothing is trapped, a port that nobody is likely to serve shows that the queue is read. */
+	/* Where nothing is trapped, a port that is hardly ever served shows that the queue is read. */
 	if (tcp_count + udp_count == 0)
 		ports[udp_count++] = (struct reach_port){ .protocol = PROTO_UDP, .port = 64999 };
 	try_all(d, ports, tcp_count, udp_count, tcp, udp);

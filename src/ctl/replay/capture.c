@@ -156,7 +156,7 @@ static const char *check_magic(const uint8_t *magic, size_t len)
 	return "not a capture file, expected pcap or pcapng";
 }
 
-/* The file at its beginning, its length, and libpcap's blessing of the first bytes. */
+/* The file at its beginning, and its length; its first bytes are those of a capture. */
 static FILE *open_file(const char *path, uint64_t *total, char problem[REPLAY_PROBLEM_MAX])
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a FIFO would make us wait */

@@ -141,7 +141,7 @@ static bool in_seen(const struct replay_host *host, const struct addr *addr, int
 	return source && (now_ms - source->last_ms < REPLAY_SEEN_MS || source->blocked_until_ms > now_ms);
 }
 
-/* A connection that carries data both ways may be established, to a service of ours. */
+/* A packet with payload to a service of ours, on an established flow, makes its sender a customer. */
 static void note_customer(struct replay_host *host, const struct packet *p, int64_t now_ms)
 {
 	const struct replay_customer key = customer_key(p);

@@ -93,7 +93,7 @@ static void note_open(struct replay_learned *learned, uint8_t protocol, const st
 		replay_table_add(&learned->open, &key);
 }
 
-/* What no flow explains: scans with strange flags ask; a reset or an ICMP error never does. */
+/* A packet that no flow explains: scans with strange flags ask; a reset or an ICMP error never does. */
 static void learn_stray(struct replay_learned *learned, const struct packet *p)
 {
 	if (p->protocol == PROTO_ICMP || p->protocol == PROTO_ICMPV6) {

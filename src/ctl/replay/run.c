@@ -19,7 +19,7 @@
 #define PROGRESS_EVERY 16384 /* packets between two looks at the wall clock */
 #define PROGRESS_MS    500
 
-/* ---- progress, for a person who waits ---- */
+/* ---- progress ---- */
 
 struct progress {
 	bool wanted, shown;

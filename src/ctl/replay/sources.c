@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The records.  The engine forgets: scores decay, blocks end, a full table lets go.  A report is about all of the
- * capture, so what was the highest is kept here.
+ * The records of sources.  The engine forgets: scores decay, blocks end, a full table lets sources go.  A report is
+ * about all of the capture, so the highest of each is kept here.  Bounded: sources, the hosts and ports listed of each,
+ * and those counted in all.
  */
 #include "internal.h"
 
