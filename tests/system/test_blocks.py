@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What a block is: how it ends, who may lift it, what it leaves alone."""
+import json
 import re
 import time
 
@@ -77,6 +78,48 @@ def test_unblock_all(lab, picket):
     assert len(daemon.blocked()) == 40
     daemon.ctl("unblock", "--all")
     assert daemon.blocked() == []
+
+
+def block_many(daemon, sources):
+    """Blocks them all without picketctl, over connections that stay below the rate limit of each."""
+    for at in range(0, len(sources), 15):
+        with daemon.raw() as s, s.makefile("rw") as control:
+            for source in sources[at:at + 15]:
+                print(json.dumps({"v": 1, "cmd": "block", "source": source, "for_s": 3600}), file=control, flush=True)
+                while not (answer := json.loads(control.readline())).get("end"):
+                    pass
+                assert answer["ok"], answer
+
+
+def kernel_blocks(lab):
+    listed = "".join(lab.victim.run("nft", "list", "set", "inet", "picket", name).stdout for name in ("hard4", "soft4"))
+    return set(re.findall(r"198\.18\.\d+\.\d+|192\.0\.2\.\d+", listed))
+
+
+@pytest.mark.core
+def test_unblock_a_network_lifts_all_inside(lab, picket):
+    """More blocks than one call lifts, and fewer than one turn does; what lies outside stays."""
+    daemon = picket()
+    block_many(daemon, [f"198.18.0.{n}" for n in range(1, 131)] + ["192.0.2.1"])
+    assert len(kernel_blocks(lab)) == 131
+    answer = daemon.ctl("unblock", "198.18.0.0/16").one
+    assert answer["unblocked"] == 130 and "note" not in answer
+    assert [row["source"] for row in daemon.blocked()] == ["192.0.2.1"]
+    assert kernel_blocks(lab) == {"192.0.2.1"}
+    daemon.wait_line(r"\bunblock 198\.18\.0\.\d+: by an admin")
+    assert daemon.ctl("unblock", "198.18.0.0/16", check=False).code == 1
+
+
+@pytest.mark.parametrize("command", [("unblock", "198.18.0.0/16"), ("allow", "add", "198.18.0.0/16"), ("unblock", "--all")])
+def test_more_blocks_than_one_turn_lifts(lab, picket, command):
+    """The count is of all of them from the beginning, the rest follows; what is blocked meanwhile outside stays."""
+    daemon = picket()
+    block_many(daemon, [f"198.18.{n // 250}.{n % 250 + 1}" for n in range(1300)])
+    answer = daemon.ctl(*command).one
+    assert answer["unblocked"] == 1300
+    daemon.ctl("block", "192.0.2.1", "--for", "1h")
+    wait_until(lambda: len(daemon.blocked()) == 1, 5, "all are lifted")
+    assert kernel_blocks(lab) == {"192.0.2.1"}
 
 
 @pytest.mark.core

@@ -175,11 +175,12 @@ const struct ctl_shape shape_block = { .row = block_row };
 static void unblock_row(struct ctl_view *view, const json_t *object)
 {
 	const char *source = json_words(object, "source", NULL);
+	long long count = json_whole(object, "unblocked");
 
-	if (source)
+	if (source && count <= 1)
 		fprintf(view->out, "unblocked %s\n", source);
 	else
-		fprintf(view->out, "unblocked %lld sources\n", (long long)json_whole(object, "unblocked"));
+		fprintf(view->out, "unblocked %s%s%lld sources\n", source ? source : "", source ? ": " : "", count);
 	print_note(view, object);
 }
 
