@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The file on the disk: looked at before SQLite touches it, opened, created or refused. Defends against: a link in
- * its place, a file of another program or of a newer picket (left untouched), damage (set aside as evidence, at
- * most STORE_DAMAGED_MAX of them), a disk that takes no writes (what it holds is still read).
+ * The file on the disk.  It is looked at before SQLite touches it, then opened, created or refused.  Defends against a
+ * link in its place, a file of another program or of a newer picket (left untouched), damage, and a disk that takes no
+ * writes (what it holds is still read).
  *
- * How far it is checked at opening: a file below 64 MiB whole (PRAGMA quick_check, some 0.2 s at most); a larger
- * one in the tables that come back into the kernel and the engine.  The history of a large file is checked where
- * it is read: damage found then sets it aside.
+ * A damaged file is evidence and may hold what an admin wants back, so it is kept; but only STORE_DAMAGED_MAX of them,
+ * since a disk that damages files would otherwise be filled by them.  A file below 64 MiB is checked as a whole when it
+ * is opened (PRAGMA quick_check, some 0.2 s at most), a larger one in the tables that are restored.  The history of a
+ * large file is checked where it is read.
  */
 #include "internal.h"
 
@@ -26,23 +27,16 @@
 #define HEADER_APPLICATION_ID 68
 #define MARK                  STORE_NAME ".damaged-"
 #define ASIDE_NAME_MAX        64
-/* Not SQLite's: the problem has been told already, the file is left alone. */
+/* No result of SQLite's: the problem has been told already, and the file is left alone. */
 #define REFUSED (-1)
 
 /* ---- a damaged file ---- */
 
-/* The database itself first: once it has its new name, a new one can be begun whatever becomes of the rest. */
+/* The database itself is renamed first: a new one can then be begun, whatever becomes of the rest. */
 static const char *const parts[] = { "", "-wal", "-shm" };
 
-static bool ends_with(const char *name, const char *end)
-{
-	size_t len = strlen(name), end_len = strlen(end);
-
-	return len >= end_len && strcmp(name + len - end_len, end) == 0;
-}
-
-/* How many lie in the directory; -errno. */
-static int count(const char *directory)
+/* How many lie in the directory, not counting their logs; -errno. */
+static int count_damaged(const char *directory)
 {
 	DIR *dir = opendir(directory);
 	const struct dirent *entry;
@@ -51,13 +45,12 @@ static int count(const char *directory)
 	if (!dir)
 		return -errno;
 	while ((entry = readdir(dir)))
-		found += strncmp(entry->d_name, MARK, strlen(MARK)) == 0 && !ends_with(entry->d_name, parts[1]) &&
-			 !ends_with(entry->d_name, parts[2]);
+		found += strncmp(entry->d_name, MARK, strlen(MARK)) == 0 && !strchr(entry->d_name + strlen(MARK), '-');
 	closedir(dir);
 	return found;
 }
 
-/* Two in one second: the next free name. */
+/* The next free name, since two files can be damaged within a second. */
 static int free_name(const char *directory, int64_t epoch_s, char name[ASIDE_NAME_MAX])
 {
 	char path[PATH_MAX];
@@ -73,13 +66,15 @@ static int free_name(const char *directory, int64_t epoch_s, char name[ASIDE_NAM
 	return -EEXIST;
 }
 
+/* Renames path, path-wal and path-shm to path.damaged-EPOCH..., and writes the new name without its directory.  0 or
+ * -errno; -EMFILE: there are STORE_DAMAGED_MAX already. */
 static int set_aside(const char *path, int64_t epoch_s, char name[ASIDE_NAME_MAX])
 {
 	char directory[PATH_MAX], from[PATH_MAX + 8], to[2 * PATH_MAX];
 	int result;
 
 	snprintf(directory, sizeof(directory), "%.*s", (int)(strrchr(path, '/') - path), path);
-	result = count(directory);
+	result = count_damaged(directory);
 	if (result >= STORE_DAMAGED_MAX)
 		return -EMFILE;
 	if (result >= 0)
@@ -93,6 +88,7 @@ static int set_aside(const char *path, int64_t epoch_s, char name[ASIDE_NAME_MAX
 	return result;
 }
 
+/* Bytes in the database's log; 0 where there is none. */
 static int64_t log_len(const char *path)
 {
 	char log[PATH_MAX + 8];
@@ -107,7 +103,7 @@ static int64_t log_len(const char *path)
 /* What the file looks like from outside. */
 struct look {
 	int64_t size;
-	int error; /* why it can't be written; 0: it can */
+	int error; /* why it cannot be written; 0: it can */
 };
 
 static bool is_damage(int result)
@@ -177,15 +173,15 @@ static int look_at(struct store *store, struct look *look)
 	}
 	look->size = info.st_size;
 	result = info.st_size == 0 ? SQLITE_OK : look_inside(store, fd);
-	/* Who scanned is nobody else's business.  Where the mode is not ours to change, the file is used as it is. */
+	/* Only our user may read which sources scanned.  Where we may not change the mode, the file is used as it is. */
 	if (result == SQLITE_OK && (info.st_mode & 07177) != 0 && fchmod(fd, 0600) < 0 && errno != EPERM)
 		look->error = errno;
 	close(fd);
 	return result;
 }
 
-/* Called after each commit with the pages in the log: takes them over into the file, which a reader that never ends
- * prevents. */
+/* Called after each commit with the number of pages in the log: writes them into the file, unless a reader that never
+ * ends prevents it. */
 static int on_commit(void *context, sqlite3 *db, const char *name, int pages)
 {
 	struct store *store = context;
@@ -233,7 +229,7 @@ static int check(struct store *store, int64_t size)
 	return size < STORE_CHECK_BYTES ? store_quick_check(store, "PRAGMA quick_check(1)") : store_check_tables(store);
 }
 
-/* Whose it is once the log has been read too; a schema where there is none. */
+/* Decides by the file and its log which program and format it is of; an empty one gets a schema. */
 static int identify(struct store *store)
 {
 	int64_t application, version, tables;
@@ -251,7 +247,7 @@ static int identify(struct store *store)
 		return SQLITE_OK;
 	if (tables > 0)
 		return version > 0 ? store_upgrade(store, version) : SQLITE_CORRUPT;
-	/* Before the first table: the file can shrink again, and readers disturb nobody. */
+	/* Before the first table, so that the file can shrink again and readers hold no writer up. */
 	result = sqlite3_exec(store->db, "PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL", NULL, NULL,
 			      NULL);
 	return result == SQLITE_OK ? store_upgrade(store, 0) : result;
@@ -270,7 +266,7 @@ static int use(struct store *store, const struct look *look)
 		result = check(store, look->size);
 	if (result == SQLITE_OK)
 		result = store_prepare(store);
-	/* A statement that can't be prepared for: a schema that isn't ours. */
+	/* A statement that cannot be prepared: the schema is another one. */
 	if (result == SQLITE_ERROR)
 		result = SQLITE_CORRUPT;
 	if (result == SQLITE_OK)
@@ -293,7 +289,7 @@ static int try_open(struct store *store, int *error)
 		return result;
 	if ((result & 0xff) != SQLITE_CANTOPEN && (result & 0xff) != SQLITE_READONLY && (result & 0xff) != SQLITE_IOERR)
 		return result;
-	/* The directory takes no log: read what is there, unless a log holds a part of it. */
+	/* The directory takes no log: the file is read as it is, unless a log holds a part of it. */
 	store_file_close(store);
 	if (log_len(store->path) > 0)
 		return result;
@@ -301,15 +297,7 @@ static int try_open(struct store *store, int *error)
 	return result == SQLITE_OK ? use(store, &look) : result;
 }
 
-static const char *words(int result, int error)
-{
-	if ((result & 0xff) == SQLITE_FULL)
-		return strerror(ENOSPC);
-	return error ? strerror(error) : sqlite3_errstr(result);
-}
-
-/* What to say of what came of it. */
-static void judge(struct store *store, int result, int error, const char *aside)
+static void report_opening(struct store *store, int result, int error, const char *aside)
 {
 	store->failing = result != SQLITE_OK || store->read_only;
 	if (result != SQLITE_OK)
@@ -317,7 +305,8 @@ static void judge(struct store *store, int result, int error, const char *aside)
 	if (result == REFUSED)
 		return;
 	if (result != SQLITE_OK)
-		store_problem(store, false, STORE_NAME ": cannot open: %s" STORE_CONSEQUENCE, words(result, error));
+		store_problem(store, false, STORE_NAME ": cannot open: %s" STORE_CONSEQUENCE,
+			      store_error_text(result, error));
 	else if (store->read_only)
 		store_problem(store, false, STORE_NAME ": cannot write: %s" STORE_CONSEQUENCE,
 			      strerror(error ? error : EROFS));
@@ -351,7 +340,7 @@ void store_file_open(struct store *store)
 			result = REFUSED;
 		}
 	}
-	judge(store, result, error, aside);
+	report_opening(store, result, error, aside);
 	if (store->db && !store->read_only)
 		sqlite3_wal_hook(store->db, on_commit, store);
 }
@@ -359,7 +348,7 @@ void store_file_open(struct store *store)
 void store_file_close(struct store *store)
 {
 	store_finish(store);
-	/* Refused or failed files stay as they are: no log is taken over at closing. */
+	/* A file that was refused or failed stays as it is: its log is not written into it. */
 	if (store->db && store->failing)
 		sqlite3_db_config(store->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
 	sqlite3_close(store->db);

@@ -18,9 +18,9 @@
 #define STEP_ROWS    500
 #define TICK_ROWS    5000
 #define TICK_US      30000
-#define FREE_PAGES   2048 /* fewer are used again soon */
-#define BLOCKS_EVERY 3600 /* ticks: live blocks whose end was never heard of */
-#define LOOK_EVERY   10   /* ticks without anything to trim */
+#define FREE_PAGES   2048 /* fewer than these are soon used again */
+#define BLOCKS_EVERY 3600 /* ticks between looks for blocks whose end was never told */
+#define LOOK_EVERY   10   /* ticks between looks for something to trim */
 #define DAY_MS       86400000LL
 
 /* A failure without a grade is that of an unblock: the block lives on. */
@@ -90,7 +90,7 @@ static int begin_block(struct store *store, const struct event *event)
 	struct writer reason = writer_over(block.reason, sizeof(block.reason));
 	struct store_binder row;
 
-	/* A manual block's words come back as they were given. */
+	/* A manual block is restored with the admin's own words. */
 	if (event->grade == GRADE_MANUAL && event->text[0])
 		writer_text(&reason, event->text);
 	else
@@ -128,7 +128,7 @@ void store_flush(struct store *store)
 	if (store->queued == 0 || store->failing || store->waiting || store->saving != STORE_IDLE)
 		return;
 	if (store->wal_stuck) {
-		/* The log is as long as it may get: is the reader gone? */
+		/* The log has reached its limit: nothing is written before the reader has gone. */
 		int logged = 0, taken = 0;
 		sqlite3_wal_checkpoint_v2(store->db, NULL, SQLITE_CHECKPOINT_PASSIVE, &logged, &taken);
 		store->wal_stuck = taken < logged;
@@ -155,7 +155,7 @@ void store_event(struct store *store, const struct event *event)
 {
 	if (store->queued == STORE_QUEUE_MAX || !event_is_valid(event)) {
 		store->stats.dropped++;
-		/* What begins or ends here is missing from the live blocks from now on. */
+		/* The block that begins or ends here is now missing from the live blocks, or too much among them. */
 		store->blocks_stale |= event_is_valid(event) && is_about_live(event);
 		return;
 	}
@@ -182,7 +182,7 @@ int store_read_extent(struct store *store)
 
 	if (result == SQLITE_OK)
 		result = first_integer(store, STORE_LAST_ROW, &store->last_row);
-	/* Numbers that no history of ours reaches: rows would be numbered at random from there. */
+	/* No history of ours reaches such numbers, from which SQLite would number rows at random. */
 	if (result == SQLITE_OK && (store->first_row < 0 || store->last_row > INT64_MAX / 2))
 		result = SQLITE_CORRUPT;
 	return result;

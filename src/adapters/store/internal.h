@@ -16,12 +16,12 @@
 #define STORE_CONSEQUENCE      "; history is not kept, blocking goes on"
 #define STORE_BEGUN_ANEW       ", a new one begun; blocking goes on"
 #define STORE_RETRY_MS         60000
-#define STORE_BUSY_MS          50 /* the keeper's loop waits no longer for another program's lock */
+#define STORE_BUSY_MS          50 /* at most that long the keeper's loop waits for another program's lock */
 #define STORE_BUSY_SAVE_MS     1000
-#define STORE_BUSY_TICKS       5            /* that often in a row is worth a word */
-#define STORE_SAVE_PATIENCE_MS 120000       /* a save that never ends is given up */
-#define STORE_CHECK_BYTES      (64LL << 20) /* smaller files are checked whole at start */
-#define STORE_DAMAGED_MAX      4            /* damaged files kept; more would fill the disk */
+#define STORE_BUSY_TICKS       5            /* when it was locked that often in a row, it is told */
+#define STORE_SAVE_PATIENCE_MS 120000       /* a save that takes longer is abandoned */
+#define STORE_CHECK_BYTES      (64LL << 20) /* smaller files are checked as a whole */
+#define STORE_DAMAGED_MAX      4            /* damaged files that are kept */
 #define STORE_WAL_PAGES        1000         /* checkpoint from there on */
 #define STORE_WAL_PAGES_MAX    65536        /* 256 MiB: a reader that never ends stops the writing, not the disk */
 #define STORE_PACKED_MAX       512          /* bytes of a packed event or source */
@@ -72,9 +72,9 @@ struct store {
 	int64_t now_ms;    /* of the last tick */
 	bool read_only;    /* db can be read alone */
 	bool failing;      /* tried again at retry_ms */
-	bool notice;       /* the problem is over already and is to be told once */
-	bool waiting;      /* busy: not again before the next tick */
-	bool wal_stuck;    /* a reader keeps the log from being taken over */
+	bool notice;       /* the problem is over already and must be told once */
+	bool waiting;      /* the file is locked: not tried again before the next tick */
+	bool wal_stuck;    /* a reader keeps the log from being written into the file */
 	bool blocks_stale; /* the live blocks on the disk may not be the true ones */
 	bool trimming;     /* the file is larger than it should be */
 	unsigned busy_ticks, ticks;
@@ -87,10 +87,13 @@ struct store {
 };
 
 /* ---- store.c: health ---- */
-/* Says what is wrong; a notice is told once, anything else until it is over. */
+/* Sets the problem; a notice is told once, anything else until it is over. */
 void store_problem(struct store *store, bool notice, const char *format, ...) __attribute__((format(printf, 3, 4)));
-/* A statement failed with `result`: rolls back, says so, sees to what comes next (a damaged file is set aside). */
+/* A statement failed with `result`: rolls back, sets the problem, and waits, tries again later or sets a damaged file
+ * aside. */
 void store_failed(struct store *store, int result, const char *doing);
+/* An SQLite result in words; error: the errno behind it, or 0. */
+const char *store_error_text(int result, int error);
 bool store_can_write(const struct store *store);
 
 /* ---- file.c ---- */

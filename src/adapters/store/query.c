@@ -13,12 +13,12 @@
 #define SORT_MAX 20000
 /* As in the index: at_ms >> 24. */
 #define STRETCH_SHIFT 24
-/* Ten years of them: more is nobody's clock. */
+/* Ten years of them: no clock that is right makes more. */
 #define STRETCHES_MAX 20000
-/* Pages of nothing but bad rows: then the file is somebody's joke. */
+/* So many pages of nothing but bad rows are read before the answer is given up. */
 #define ROUNDS_MAX 100
 
-/* Where a row stands in time; rows of one millisecond by number. */
+/* Where a row stands in time; rows of the same millisecond are ordered by number. */
 struct place {
 	int64_t at_ms, row;
 };
@@ -39,7 +39,7 @@ static bool precedes(const struct page *page, const struct place *a, const struc
 	return earlier == page->oldest_first;
 }
 
-/* False: the page is full of better ones, and whatever follows is no better. */
+/* False: the page is full of rows that come first, and every further row comes later still. */
 static bool page_add(struct page *page, const struct place *place)
 {
 	size_t at = page->count;
@@ -57,7 +57,7 @@ static bool page_add(struct page *page, const struct place *place)
 	return true;
 }
 
-/* Nothing earlier is looked at: pages that go upwards begin where the last one ended. */
+/* The earliest time that can be in the answer: a page that goes upwards begins where the last one ended. */
 static int64_t from_ms(const struct page *page)
 {
 	return page->oldest_first && page->edge.at_ms > page->since_ms ? page->edge.at_ms : page->since_ms;
@@ -135,7 +135,7 @@ static int collect_stretches(struct store *store, struct page *page, const struc
 	return result == SQLITE_DONE ? SQLITE_OK : result;
 }
 
-/* Every source with an address of the range: all that lie in the prefix, and those that begin where it does. */
+/* Every source that begins in the range: all that lie in the prefix, and those that begin where it does. */
 static int collect_range(struct store *store, struct page *page, const struct prefix *within)
 {
 	const struct addr *first = &within->addr;
@@ -168,7 +168,7 @@ static int collect_page(struct store *store, struct page *page, const struct pre
 		return collect(page, &query);
 	}
 	result = host ? collect_exact(store, page, within) : collect_range(store, page, within);
-	/* The prefixes it lies in, one seek each; those that begin where it does are in the range already. */
+	/* The prefixes that it lies in take one seek each; those that begin where it does are in the range already. */
 	for (unsigned len = 1; result == SQLITE_OK && len < within->len; len++) {
 		struct prefix outer = prefix_of(&within->addr, len);
 		if (host || !addr_equal(&outer.addr, &within->addr))
@@ -214,7 +214,7 @@ static int fetch(struct store *store, int64_t number, store_event_fn *each, void
 	return 1;
 }
 
-/* The row named may be gone: then what was next to it in number says where it stood. */
+/* The row that the query names may be gone: the one before it in number then tells where it stood. */
 static int find_edge(struct store *store, const struct store_query *query, struct place *edge)
 {
 	struct store_binder lookup;
@@ -232,7 +232,7 @@ static int find_edge(struct store *store, const struct store_query *query, struc
 	return result == SQLITE_DONE ? SQLITE_OK : result;
 }
 
-/* Bad rows leave holes in a page: filled from the next one. */
+/* Bad rows leave holes in a page, which are filled from the next one. */
 static int answer(struct store *store, const struct store_query *query, struct page *page, store_event_fn *each,
 		  void *context, size_t *given)
 {

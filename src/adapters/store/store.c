@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The store's health and time: what is wrong, said once and in words; when it is tried again; what is done once a
- * second. Nothing here can hold the keeper up for long or end it: every failure leaves a store that takes events
- * and says what it lacks.
+ * The store's health and time: what is wrong, told once and in words; when it is tried again; what is done once a
+ * second.  No failure ends the keeper or holds it up for long: the store goes on to take events and tells what it lacks.
  */
 #include "internal.h"
 
@@ -34,6 +33,13 @@ static void roll_back(struct store *store)
 		store_run_plain(store, STORE_ROLLBACK);
 }
 
+const char *store_error_text(int result, int error)
+{
+	if ((result & 0xff) == SQLITE_FULL)
+		return strerror(ENOSPC);
+	return error ? strerror(error) : sqlite3_errstr(result);
+}
+
 void store_failed(struct store *store, int result, const char *doing)
 {
 	int error = store->db ? sqlite3_system_errno(store->db) : 0;
@@ -46,12 +52,10 @@ void store_failed(struct store *store, int result, const char *doing)
 	case SQLITE_LOCKED: store->waiting = true; return;
 	case SQLITE_CORRUPT:
 	case SQLITE_NOTADB: store_file_replace(store, doing); return;
-	case SQLITE_FULL: error = ENOSPC; break;
 	}
 	store->failing = true;
 	store->retry_ms = store->now_ms + STORE_RETRY_MS;
-	store_problem(store, false, STORE_NAME ": %s: %s" STORE_CONSEQUENCE, doing,
-		      error ? strerror(error) : sqlite3_errstr(result));
+	store_problem(store, false, STORE_NAME ": %s: %s" STORE_CONSEQUENCE, doing, store_error_text(result, error));
 }
 
 struct store *store_open(const char *state_dir, int64_t now_ms)
@@ -86,14 +90,15 @@ void store_close(struct store *store)
 	free(store);
 }
 
-/* A problem that was over when it was told. */
+/* A notice is over once it has been told. */
 static void forget_notice(struct store *store)
 {
 	if (store->notice && strcmp(store->stats.problem, store->told) == 0)
 		store_problem(store, false, "%s", "");
 }
 
-/* Tries to write one value.  A full disk leaves the file open and readable; after anything else it is opened anew. */
+/* Tries to write one value.  While the disk is full the file stays open and readable; after any other failure it is
+ * opened anew. */
 static void try_again(struct store *store)
 {
 	struct store_binder touch;
@@ -121,7 +126,7 @@ static void look_for_file(struct store *store)
 {
 	if (!store->db || !store_file_is_gone(store))
 		return;
-	/* Closed in full: a log left behind would be taken for the new file's. */
+	/* Closed in full, since SQLite would take a log that is left behind for the new file's. */
 	store->failing = false;
 	store_file_close(store);
 	store->blocks_stale = true;
@@ -130,7 +135,7 @@ static void look_for_file(struct store *store)
 		store_problem(store, true, STORE_NAME " was removed or replaced: begun anew; blocking goes on");
 }
 
-/* Another program's lock or endless reading: said when it lasts, and when it is over. */
+/* Another program locks the file or reads it without end: told when it lasts, and taken back when it is over. */
 static void watch_others(struct store *store)
 {
 	if (!store->waiting && !store->wal_stuck) {

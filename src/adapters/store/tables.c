@@ -46,7 +46,7 @@ static const char *const formats[STORE_FORMAT] = {
 	"CREATE TABLE customer(source TEXT NOT NULL, source_key BLOB NOT NULL, len INTEGER NOT NULL,"
 	" protocol INTEGER NOT NULL, port INTEGER NOT NULL, until_ms INTEGER NOT NULL) STRICT;"
 	"CREATE TABLE meta(name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT;"
-	/* For whoever looks with a shell of their own. */
+	/* For an admin who looks with a shell of SQLite. */
 	"CREATE VIEW history AS SELECT row, datetime(at_ms / 1000, 'unixepoch') AS at_utc, type, source, grade,"
 	" duration_ms / 1000 AS duration_s, incident, tool, ports, reason, observed FROM event;"
 	"CREATE VIEW live AS SELECT source, grade, datetime(since_ms / 1000, 'unixepoch') AS since_utc,"
@@ -54,7 +54,8 @@ static const char *const formats[STORE_FORMAT] = {
 	" times, tool, incident, ports, reason FROM block;",
 };
 
-/* Pages of history: parameters 1 to 3 by path, 4 since, 5 and 6 the last row seen (time, row), 7 how many. */
+/* Pages of history.  Parameters: 1 to 3 depend on the index, 4 since when, 5 and 6 the last row seen (time, row), 7 how
+ * many. */
 #define HISTORY(index, where, before, order)                                                                           \
 	"SELECT at_ms, row FROM event INDEXED BY " index " WHERE " where "at_ms >= ?4 AND at_ms " before "= ?5 AND "   \
 	"(at_ms, row) " before " (?5, ?6) ORDER BY at_ms " order ", row " order " LIMIT ?7"
@@ -137,7 +138,7 @@ int store_put_block(struct store_binder *row, const void *item)
 	return store_run(row);
 }
 
-/* "21,22,80": up to four ports, in the order they were touched. */
+/* "21,22,80": up to four ports, in the order in which they were probed. */
 static bool parse_ports(const char *text, uint16_t ports[4])
 {
 	size_t count = 0;
@@ -161,7 +162,7 @@ static bool take_block(struct store_row *row, int64_t now_ms, union item *out)
 	struct block_view *block = &out->block;
 	char ports[PORTS_LEN];
 
-	row->next++; /* its text is for people */
+	row->next++; /* the source as text is for people */
 	block->source = store_row_source(row);
 	block->grade = store_row_name(row, store_grade_name, GRADE_COUNT);
 	block->times = (uint8_t)store_row_int(row, 0, UINT8_MAX);
@@ -358,7 +359,7 @@ static void begin(struct store *store, enum store_saving what)
 		store->saving = STORE_SAVE_FAILED;
 		return;
 	}
-	/* Scores are saved at a stop: worth a longer wait for another program's lock. */
+	/* A save happens at a stop, too: it may wait longer for another program's lock. */
 	sqlite3_busy_timeout(store->db, STORE_BUSY_SAVE_MS);
 	result = store_run_plain(store, STORE_BEGIN);
 	sqlite3_busy_timeout(store->db, STORE_BUSY_MS);
