@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Owns nothing.  The clocks that are asked here cannot fail: every kernel that has nftables has them.
+ * Reading a clock cannot fail here: every kernel that has nftables has the clocks that are named in clock.h.
  */
 #include "clock.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A file is replaced by writing a new one beside it and renaming that.  The new one's name holds our process id, so
- * that two programs that replace the same file do not write into each other's; O_EXCL keeps us out of what somebody
- * else has put there, a link above all.
+ * A file is replaced by a new one that is written beside it and then renamed.  The new one's name holds our process id,
+ * so that two programs that replace the same file do not write into each other's.  O_EXCL defends against a file or a
+ * link that was put there by another program.
  */
 #include "file.h"
 
@@ -88,16 +88,16 @@ static int write_all(int fd, const char *text, size_t len)
 	return 0;
 }
 
-/* Only root may give a file away; for everybody else it stays ours, with the mode. */
-static int dress(int fd, mode_t mode, const struct stat *like)
+/* Only root may give a file away; without that right it stays ours, with the mode. */
+static int set_owner_and_mode(int fd, mode_t mode, const struct stat *like)
 {
 	if (like && fchown(fd, like->st_uid, like->st_gid) < 0 && errno != EPERM)
 		return -errno;
 	return fchmod(fd, like ? like->st_mode & 07777 : mode) < 0 ? -errno : 0;
 }
 
-/* The rename itself has reached the disk only with the directory that it happened in.  A file system that cannot say
- * so (or a directory that may be written to and not read) is no reason to fail: the file is whole either way. */
+/* The rename has reached the disk only when its directory has.  A file system that cannot tell, or a directory that may
+ * be written to and not read, is no failure: the file is whole either way. */
 static void sync_folder(int dir, const char *name)
 {
 	const char *slash = strrchr(name, '/');
@@ -120,11 +120,11 @@ int file_replace(int dir, const char *name, mode_t mode, const struct stat *like
 
 	if (snprintf(beside, sizeof(beside), "%s.%ld.new", name, (long)getpid()) >= (int)sizeof(beside))
 		return -ENAMETOOLONG;
-	unlinkat(dir, beside, 0); /* of a process that died with our number */
+	unlinkat(dir, beside, 0); /* left by a process that died with our number */
 	fd = openat(dir, beside, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return -errno;
-	error = dress(fd, mode, like);
+	error = set_owner_and_mode(fd, mode, like);
 	if (!error)
 		error = write_all(fd, text, len);
 	if (!error && fsync(fd) < 0)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Netlink dumps, synchronous and bounded: READS_MAX datagrams an answer, PATIENCE_S of silence.  After an error the
- * rest of the answer is thrown away, so that the next question finds the socket free.
+ * Netlink dumps, synchronous and bounded: READS_MAX datagrams for an answer, PATIENCE_S seconds of silence.  After an
+ * error the rest of the answer is discarded, so that the next question finds the socket free.
  */
 #include "netlink.h"
 
@@ -69,8 +69,8 @@ void netlink_dump_close(struct netlink_dump *dump)
 	free(dump);
 }
 
-/* An answer that nobody reads to its end keeps the socket busy (EBUSY).  The kernel makes the next piece when the last
- * one is read, so that nothing there means that it is over. */
+/* An answer that is not read to its end keeps the socket busy (EBUSY).  The kernel makes the next part when the
+ * last one is read, so that nothing to read means that the answer is over. */
 static void dump_abandon(struct netlink_dump *dump)
 {
 	int fd = mnl_socket_get_fd(dump->socket);
@@ -80,8 +80,8 @@ static void dump_abandon(struct netlink_dump *dump)
 			return;
 }
 
-/* NLM_F_DUMP_INTR: the tables changed under way.  libmnl would stop at it; what was read is worth keeping all the same,
- * since the tables of a busy host never rest. */
+/* NLM_F_DUMP_INTR: the tables changed during the dump.  libmnl would stop at it, but what was read must be kept, since
+ * the tables of a busy host change all the time. */
 static bool take_interruption(void *buffer, size_t len)
 {
 	struct nlmsghdr *message = buffer;
@@ -112,7 +112,7 @@ static int dump_read(struct netlink_dump *dump, mnl_cb_t on_message, void *conte
 		result = mnl_cb_run(dump->buffer, (size_t)n, dump->seq, portid, on_message, context);
 		if (result == MNL_CB_STOP)
 			return 0;
-		/* EPROTO, ESRCH: what was left of an earlier question */
+		/* EPROTO, ESRCH: what was left of an earlier answer. */
 		if (result < 0 && errno != EPROTO && errno != ESRCH)
 			return -errno;
 	}

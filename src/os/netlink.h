@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Netlink sockets: one opened like every other, and one question that is answered by a dump, read to its end.
+ * Netlink sockets: how each of them is opened, and questions whose answer is a dump, which is read to its end.
  */
 #ifndef PICKET_NETLINK_H
 #define PICKET_NETLINK_H
@@ -11,19 +11,21 @@
 
 #include <libmnl/libmnl.h>
 
-/* A bound, close-on-exec socket.  flags: SOCK_NONBLOCK or 0.  receive_buffer: bytes by SO_RCVBUFFORCE, which asks for
- * CAP_NET_ADMIN; 0: the system's default.  0, with the socket for mnl_socket_close(), or -errno. */
-int netlink_open(int bus, int flags, int receive_buffer, struct mnl_socket **out);
+#include "result.h"
 
-/* A socket for questions alone: notifications belong on another one. */
+/* A bound, close-on-exec socket.  flags: SOCK_NONBLOCK or 0.  receive_buffer: bytes, set by SO_RCVBUFFORCE, which needs
+ * CAP_NET_ADMIN; 0: the system's default.  0, with the socket for mnl_socket_close(), or -errno. */
+MUST_CHECK int netlink_open(int bus, int flags, int receive_buffer, struct mnl_socket **out);
+
+/* A socket for questions alone; notifications must have another one. */
 struct netlink_dump;
 
-int netlink_dump_open(int bus, struct netlink_dump **out);
+MUST_CHECK int netlink_dump_open(int bus, struct netlink_dump **out);
 void netlink_dump_close(struct netlink_dump *dump);
 /* Sends a request of that type with header_len bytes of header (64 at most) and hands every message of the answer to
  * the callback.  *interrupted is set when the tables changed under way (never cleared; may be NULL).  0 or -errno;
  * -EAGAIN when the kernel was silent for two seconds. */
-int netlink_dump_ask(struct netlink_dump *dump, uint16_t type, const void *header, size_t header_len,
-		     mnl_cb_t on_message, void *context, bool *interrupted);
+MUST_CHECK int netlink_dump_ask(struct netlink_dump *dump, uint16_t type, const void *header, size_t header_len,
+				mnl_cb_t on_message, void *context, bool *interrupted);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * /proc is read while it changes: a process that ends under way is passed over, and what it was called is its own
- * word, so it is made printable here.
+ * /proc changes while it is read: a process that ends meanwhile is passed over.  A process chooses its own name, so
+ * that names are made printable here.
  */
 #include "procfs.h"
 
@@ -81,7 +81,7 @@ int procfs_status(pid_t pid, struct procfs_status *out)
 	return 0;
 }
 
-/* The next process of a directory stream over /proc; 0: no more. */
+/* The next process in a directory stream over /proc; 0: there are no more. */
 static pid_t next_pid(DIR *proc)
 {
 	const struct dirent *entry;
@@ -111,7 +111,7 @@ int procfs_children(pid_t parent, struct procfs_status *out, size_t max)
 	return count;
 }
 
-/* ---- who holds a socket ---- */
+/* ---- holders of sockets ---- */
 
 static int by_inode(const void *left, const void *right)
 {
@@ -120,7 +120,7 @@ static int by_inode(const void *left, const void *right)
 	return a < b ? -1 : a > b;
 }
 
-/* A worker inherits its master's socket: the lowest process number is shown. */
+/* Workers inherit their master's socket: the lowest process number is kept. */
 static void claim(struct procfs_owner *owners, size_t count, uint32_t inode, pid_t pid)
 {
 	const struct procfs_owner key = { .inode = inode };
@@ -148,7 +148,7 @@ static size_t look_at(struct procfs_owner *owners, size_t count, pid_t pid)
 	snprintf(path, sizeof(path), "/proc/%ld/fd", (long)pid);
 	fds = opendir(path);
 	if (!fds)
-		return 0; /* it has ended, or is somebody else's */
+		return 0; /* it has ended, or we may not look */
 	while ((entry = readdir(fds)) && looked < PROCFS_DESCRIPTORS_MAX) {
 		ssize_t len = readlinkat(dirfd(fds), entry->d_name, target, sizeof(target) - 1);
 

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What /proc tells of this host and its processes.  Everything is bounded: bytes of a file, processes looked at,
- * descriptors looked at.
+ * What /proc tells of this host and its processes.  Limits: bytes of a file, processes and descriptors looked at.
  */
 #ifndef PICKET_PROCFS_H
 #define PICKET_PROCFS_H
@@ -11,11 +10,13 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "result.h"
+
 #define PROCFS_PROCESSES_MAX   65536
 #define PROCFS_DESCRIPTORS_MAX 1048576
 
 /* A file with one whole number.  0 or -errno. */
-int procfs_number(const char *path, int64_t *out);
+MUST_CHECK int procfs_number(const char *path, int64_t *out);
 
 struct procfs_status {
 	pid_t pid, parent;
@@ -26,14 +27,14 @@ struct procfs_status {
 	uint64_t cap_effective;
 };
 
-int procfs_status(pid_t pid, struct procfs_status *out);
+MUST_CHECK int procfs_status(pid_t pid, struct procfs_status *out);
 /* Writes at most max children of a process; how many there are, or -errno. */
-int procfs_children(pid_t parent, struct procfs_status *out, size_t max);
+MUST_CHECK int procfs_children(pid_t parent, struct procfs_status *out, size_t max);
 
-/* Who holds a socket. */
+/* A socket and the process that holds it. */
 struct procfs_owner {
 	uint32_t inode; /* in */
-	pid_t pid;      /* 0: nobody that we may look at */
+	pid_t pid;      /* 0: no process that we may look at */
 	char program[16];
 };
 

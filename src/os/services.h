@@ -9,7 +9,8 @@
 
 #define SERVICES_FILE "/etc/services"
 
-/* For service_name() and service_names_free().  NULL when there is no such file, or no memory: numbers alone, then. */
+/* For service_name() and service_names_free().  NULL when there is no such file or no memory; ports are then told by
+ * number alone. */
 struct service_names *services_read(void);
 
 #endif

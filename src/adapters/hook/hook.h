@@ -73,7 +73,8 @@ struct hook_runner;
 
 struct hook_runner *hook_runner_new(struct event_base *base, hook_report_fn *report, void *context);
 void hook_runner_free(struct hook_runner *runner); /* kills what still runs */
-/* Takes copies of both.  0, or -ENOBUFS when it was dropped, which is reported too. */
+/* Takes copies of both.  0, or -ENOBUFS when it was dropped; that is reported too, so that the result may be
+ * ignored. */
 int hook_run(struct hook_runner *runner, const struct hook_spec *spec, const struct hook_values *values);
 /* To be called when a child has ended that may be a hook: 1 when it was.  Best before the zombie is collected (waitid
  * with WNOWAIT), since what is left of its process group is killed by its number. */

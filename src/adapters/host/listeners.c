@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Local services by sock_diag: sockets in LISTEN (TCP) and bound without a peer (UDP), of both families.
- *
- * Needs no privilege and no /proc.  Limit: the caller's array; what is beyond is counted.
+ * Local services by sock_diag: sockets in LISTEN (TCP) and sockets bound without a peer (UDP), of both families.  Needs
+ * no privilege and no /proc.  Limit: the caller's array; what is beyond it is counted.
  */
 #include "listeners.h"
 
@@ -109,7 +108,7 @@ static int dump(struct netlink_dump *ask, struct sink *sink)
 
 		sink->protocol = questions[i].protocol;
 		error = netlink_dump_ask(ask, SOCK_DIAG_BY_FAMILY, &request, sizeof(request), on_socket, sink, NULL);
-		/* a kernel without IPv6 or without the module for UDP has nothing to list there */
+		/* A kernel without IPv6 or without the module for UDP has nothing to list there. */
 		if (error && error != -ENOENT && error != -EAFNOSUPPORT)
 			return error;
 		answered += error == 0;

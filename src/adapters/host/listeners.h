@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "addr.h"
+#include "result.h"
 
 struct listener {
 	struct addr addr; /* local address; unspecified: any */
@@ -22,9 +23,9 @@ struct listener {
 };
 
 struct listeners;
-int listeners_open(struct listeners **out);
+MUST_CHECK int listeners_open(struct listeners **out);
 void listeners_close(struct listeners *listeners);
 /* Writes at most max; *dropped counts the rest.  Returns the count or -errno. */
-int listeners_dump(struct listeners *listeners, struct listener *out, size_t max, size_t *dropped);
+MUST_CHECK int listeners_dump(struct listeners *listeners, struct listener *out, size_t max, size_t *dropped);
 
 #endif

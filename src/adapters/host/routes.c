@@ -3,9 +3,9 @@
  * Own addresses, on-link prefixes, gateways of all routing tables and the interfaces with a default route, by
  * rtnetlink.  Two sockets: one subscribed to changes (routes_fd), one that asks.
  *
- * Why all tables: a host with policy routing or a VPN reaches its admin over a gateway that is not in `main`.
- * Limits: ROUTES_MAX entries of a kind (routes_gather.c); DRAIN_MAX notifications a call; a dump whose tables
- * changed under way is asked for again, DUMP_TRIES_MAX times in all.
+ * All tables, because a host with policy routing or a VPN reaches its admin over a gateway that is not in `main`.
+ * Limits: ROUTES_MAX entries of a kind (routes_gather.c); DRAIN_MAX notifications in a call; a dump whose tables
+ * changed meanwhile is asked for again, DUMP_TRIES_MAX times in all.
  */
 #include "routes.h"
 
@@ -92,7 +92,7 @@ int routes_fd(const struct routes *routes)
 	return mnl_socket_get_fd(routes->watch);
 }
 
-/* Every message of our groups is of interest, and lost ones (ENOBUFS) as well. */
+/* Every message of our groups means a change, and so do lost ones (ENOBUFS). */
 int routes_drain(struct routes *routes)
 {
 	int changed = 0;
@@ -157,6 +157,6 @@ int routes_dump(struct routes *routes, struct routes_view *out)
 		if (!routes->interrupted)
 			break;
 	}
-	*out = routes->gather.view; /* nearly right at worst: a notification follows a change */
+	*out = routes->gather.view; /* if it is not quite right, a notification follows */
 	return 0;
 }

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "addr.h"
+#include "result.h"
 
 #define ROUTES_MAX 1024
 
@@ -23,10 +24,12 @@ struct routes_view {
 };
 
 struct routes;
-int routes_open(struct routes **out);
+MUST_CHECK int routes_open(struct routes **out);
 void routes_close(struct routes *routes);
-int routes_fd(const struct routes *routes);                      /* readable: something may have changed */
-int routes_drain(struct routes *routes);                         /* 1: changed, 0: nothing of interest, -errno */
-int routes_dump(struct routes *routes, struct routes_view *out); /* synchronous */
+int routes_fd(const struct routes *routes); /* readable: something may have changed */
+/* 1: something changed; 0: nothing did; -errno */
+MUST_CHECK int routes_drain(struct routes *routes);
+/* Waits for the answer; *out is untouched on failure. */
+MUST_CHECK int routes_dump(struct routes *routes, struct routes_view *out);
 
 #endif

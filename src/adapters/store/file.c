@@ -173,7 +173,8 @@ static int look_at(struct store *store, struct look *look)
 	}
 	look->size = info.st_size;
 	result = info.st_size == 0 ? SQLITE_OK : look_inside(store, fd);
-	/* Only our user may read which sources scanned.  Where we may not change the mode, the file is used as it is. */
+	/* Only our user may read which sources scanned.  Where we may not change the mode, the file is used as
+	 * it is. */
 	if (result == SQLITE_OK && (info.st_mode & 07177) != 0 && fchmod(fd, 0600) < 0 && errno != EPERM)
 		look->error = errno;
 	close(fd);

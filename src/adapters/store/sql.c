@@ -29,7 +29,8 @@ int store_settle(struct store *store)
 	sqlite3_limit(store->db, SQLITE_LIMIT_LENGTH, VALUE_MAX);
 	sqlite3_limit(store->db, SQLITE_LIMIT_ATTACHED, 0);
 	sqlite3_busy_timeout(store->db, STORE_BUSY_MS);
-	/* FULL: a commit has reached the disk.  With one a second that is cheap, and no power cut takes a block back. */
+	/* FULL: a commit has reached the disk.  With one a second that is cheap, and no power cut takes a block
+	 * back. */
 	return sqlite3_exec(store->db,
 			    "PRAGMA temp_store = MEMORY; PRAGMA mmap_size = 0; PRAGMA cache_size = -8192;"
 			    "PRAGMA cell_size_check = ON; PRAGMA synchronous = FULL;"

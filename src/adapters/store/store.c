@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The store's health and time: what is wrong, told once and in words; when it is tried again; what is done once a
- * second.  No failure ends the keeper or holds it up for long: the store goes on to take events and tells what it lacks.
+ * second.  No failure ends the keeper or holds it up for long: the store goes on to take events and tells what it
+ * lacks.
  */
 #include "internal.h"
 
