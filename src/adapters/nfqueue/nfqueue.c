@@ -13,7 +13,6 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <libmnl/libmnl.h>
 #include <libnetfilter_queue/libnetfilter_queue.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nfnetlink.h>
@@ -21,6 +20,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+
+#include "netlink.h"
 
 #define QUEUES_MAX     8
 #define QUEUE_LEN      65535
@@ -263,9 +264,8 @@ static void fill_closed(struct nlmsghdr *nlh)
 
 int nfqueue_open(uint16_t first, unsigned count, struct nfqueue **out)
 {
-	const int receive_buffer = RECEIVE_BUFFER;
 	struct nfqueue *queue;
-	int result = 0;
+	int result;
 
 	if (!count || count > QUEUES_MAX || first + count > 65536U)
 		return -EINVAL;
@@ -274,11 +274,7 @@ int nfqueue_open(uint16_t first, unsigned count, struct nfqueue **out)
 		return -ENOMEM;
 	queue->first = first;
 	queue->count = count;
-	queue->socket = mnl_socket_open2(NETLINK_NETFILTER, SOCK_CLOEXEC);
-	if (!queue->socket || mnl_socket_bind(queue->socket, 0, MNL_SOCKET_AUTOPID) < 0 ||
-	    setsockopt(mnl_socket_get_fd(queue->socket), SOL_SOCKET, SO_RCVBUFFORCE, &receive_buffer,
-		       sizeof(receive_buffer)) < 0)
-		result = -errno;
+	result = netlink_open(NETLINK_NETFILTER, 0, RECEIVE_BUFFER, &queue->socket);
 	if (!result) {
 		result = request_all(queue, fill_bind);
 		/* The forced buffer proves the capability: what is refused now belongs to another socket. */

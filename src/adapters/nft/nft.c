@@ -12,7 +12,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
+
+#include "netlink.h"
 
 #define RECEIVE_BUFFER (8 * 1024 * 1024)
 #define TABLE_F_OWNER  0x2 /* NFT_TABLE_F_OWNER, since Linux 5.12 */
@@ -35,9 +36,8 @@ static bool table_name_is_valid(const char *table)
 
 int nft_open(const char *table, struct nft **out)
 {
-	const int receive_buffer = RECEIVE_BUFFER, on = 1;
+	int on = 1, result;
 	struct nft *nft;
-	int result = 0;
 
 	if (!table_name_is_valid(table))
 		return -EINVAL;
@@ -47,12 +47,9 @@ int nft_open(const char *table, struct nft **out)
 	memcpy(nft->table, table, strlen(table) + 1);
 	nft->seq = 1;
 	nft_lengths_fixed(&nft->lengths);
-	nft->socket = mnl_socket_open2(NETLINK_NETFILTER, SOCK_CLOEXEC);
-	/* NETLINK_CAP_ACK: an answer doesn't repeat the request, which may be 60 KiB long. */
-	if (!nft->socket || mnl_socket_bind(nft->socket, 0, MNL_SOCKET_AUTOPID) < 0 ||
-	    setsockopt(mnl_socket_get_fd(nft->socket), SOL_SOCKET, SO_RCVBUFFORCE, &receive_buffer,
-		       sizeof(receive_buffer)) < 0 ||
-	    mnl_socket_setsockopt(nft->socket, NETLINK_CAP_ACK, (void *)(uintptr_t)&on, sizeof(on)) < 0)
+	result = netlink_open(NETLINK_NETFILTER, 0, RECEIVE_BUFFER, &nft->socket);
+	/* NETLINK_CAP_ACK: an answer does not repeat the request, which may be 60 KiB long. */
+	if (!result && mnl_socket_setsockopt(nft->socket, NETLINK_CAP_ACK, &on, sizeof(on)) < 0)
 		result = -errno;
 	if (!result) {
 		nft->portid = mnl_socket_get_portid(nft->socket);

@@ -12,6 +12,8 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "netlink.h"
+
 #define RECEIVE_BUFFER (32 * 1024 * 1024)
 #define DATAGRAM_MAX   (64 * 1024)
 #define DATAGRAMS_MAX  65536 /* of one call */
@@ -25,13 +27,9 @@ static int join(struct nft *nft, int option)
 
 int nft_watch_open(struct nft *nft)
 {
-	const int size = RECEIVE_BUFFER;
+	int result = netlink_open(NETLINK_NETFILTER, SOCK_NONBLOCK, RECEIVE_BUFFER, &nft->watch);
 
-	nft->watch = mnl_socket_open2(NETLINK_NETFILTER, SOCK_CLOEXEC | SOCK_NONBLOCK);
-	if (!nft->watch || mnl_socket_bind(nft->watch, 0, MNL_SOCKET_AUTOPID) < 0 ||
-	    setsockopt(mnl_socket_get_fd(nft->watch), SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size)) < 0)
-		return -errno;
-	return join(nft, NETLINK_ADD_MEMBERSHIP);
+	return result ? result : join(nft, NETLINK_ADD_MEMBERSHIP);
 }
 
 static int read_generation(void *context, const struct nlmsghdr *nlh)

@@ -16,10 +16,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <picket/payload.h>
+
+#include "clock.h"
 
 struct visit {
 	TAILQ_ENTRY(visit) link;
@@ -34,17 +35,9 @@ struct visit {
 	uint8_t payload[TRAP_PAYLOAD_MAX];
 };
 
-static int64_t now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
 static void visit_wait(struct visit *visit, int64_t due_ms)
 {
-	int64_t left = due_ms - now_ms();
+	int64_t left = due_ms - clock_ms(CLOCK_MONOTONIC);
 	struct timeval tv;
 
 	visit->due_ms = due_ms;
@@ -152,14 +145,14 @@ static void visit_on_event(evutil_socket_t fd, short what, void *context)
 			visit_end(visit, false);
 		else if (!visit_report(visit, visit_outcome(visit)))
 			/* after silence it may stay for the rest of its time; half a first message has had its time */
-			visit_wait(visit, visit->len ? now_ms() : visit->born_ms + TRAP_LIFETIME_MS);
+			visit_wait(visit, visit->len ? clock_ms(CLOCK_MONOTONIC) : visit->born_ms + TRAP_LIFETIME_MS);
 		return;
 	}
 	first = visit->len == 0;
 	got = visit_receive(visit);
 	if (got == 0 || (got > 0 && !visit->reported && visit->len < sizeof(visit->payload) &&
 			 trap_payload_classify(visit->payload, visit->len, false) == TRAP_PAYLOAD_UNDECIDED)) {
-		judged_ms = now_ms() + TRAP_PAYLOAD_WAIT_MS;
+		judged_ms = clock_ms(CLOCK_MONOTONIC) + TRAP_PAYLOAD_WAIT_MS;
 		visit_wait(visit, got > 0 && first ? judged_ms : visit->due_ms);
 	} else if (!visit_report(visit, visit_outcome(visit))) {
 		visit_end(visit, false);
@@ -231,7 +224,7 @@ void visit_begin(struct visit_table *table, int fd, const union any_address *pee
 	visit->len = 0;
 	visit->reported = false;
 	visit->saved = handshake_is_proven(fd);
-	visit->born_ms = now_ms();
+	visit->born_ms = clock_ms(CLOCK_MONOTONIC);
 	visit->probe = (struct probe){ .port_state = PROBE_PORT_TRAPPED, .packet_result = PACKET_OK };
 	visit->probe.packet.protocol = PROTO_TCP;
 	addr_port_from(peer, &visit->probe.packet.src, &visit->probe.packet.sport);
