@@ -114,14 +114,14 @@ int nft_flush(struct nft *nft, enum nft_list list)
 	return 0;
 }
 
-static void tell(struct nft *nft, bool allow, nft_adopt_fn *adopt, void *context)
+static void tell(struct nft *nft, bool allow, nft_element_fn *adopt, void *context)
 {
 	for (size_t i = 0; i < nft->count; i++)
 		if ((nft->elements[i].list == NFT_ALLOW) == allow)
 			adopt(context, nft->elements[i].list, &nft->elements[i].source, nft->elements[i].timeout_ms);
 }
 
-int nft_take_over(struct nft *nft, bool blocks, nft_adopt_fn *adopt, void *context)
+int nft_take_over(struct nft *nft, bool blocks, nft_element_fn *adopt, void *context)
 {
 	assert_false(blocks);
 	if (!nft->present)
@@ -130,7 +130,7 @@ int nft_take_over(struct nft *nft, bool blocks, nft_adopt_fn *adopt, void *conte
 	return 1;
 }
 
-int nft_read_blocks(struct nft *nft, nft_adopt_fn *adopt, void *context)
+int nft_read_blocks(struct nft *nft, nft_element_fn *adopt, void *context)
 {
 	if (!nft->present)
 		return -ENOENT;
@@ -138,14 +138,14 @@ int nft_read_blocks(struct nft *nft, nft_adopt_fn *adopt, void *context)
 	return 0;
 }
 
-int nft_load(struct nft *nft, const struct nft_rules *rules, nft_adopt_fn *adopt, void *context)
+int nft_load(struct nft *nft, const struct nft_rules *rules, nft_element_fn *adopt, void *context)
 {
 	(void)adopt, (void)context;
 	if (nft->load_error)
 		return nft->load_error;
 	nft->loads++;
 	nft->loaded_mode = rules->mode;
-	nft_flush(nft, NFT_ALLOW);
+	(void)!nft_flush(nft, NFT_ALLOW); /* no table: nothing to flush */
 	nft->present = true;
 	nft->rules = *rules;
 	return 0;

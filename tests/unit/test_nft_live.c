@@ -386,10 +386,8 @@ static void reader_killed(void)
 		send_tcp(tun, 9, (uint16_t)(1000 + i), SYN);
 	reader = fork();
 	CHECK(reader >= 0);
-	if (!reader) {
-		nfqueue_read(queue, 64, hold, held);
-		_exit(0);
-	}
+	if (!reader)
+		_exit(nfqueue_read(queue, 64, hold, held) < 0);
 	for (int i = 0; i < 500 && *(volatile unsigned *)held < 20; i++)
 		nanosleep(&tick, NULL);
 	CHECK(*(volatile unsigned *)held == 20);

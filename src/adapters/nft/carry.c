@@ -205,7 +205,7 @@ void nft_carry_write(const struct nft *nft, const struct nft_carried *carried, s
 	}
 }
 
-void nft_carry_tell(const struct nft_carried *carried, nft_adopt_fn *adopt, void *context)
+void nft_carry_tell(const struct nft_carried *carried, nft_element_fn *tell, void *context)
 {
 	for (size_t i = 0; i < carried->count; i++) {
 		const struct carried_element *element = &carried->elements[i];
@@ -215,6 +215,6 @@ void nft_carry_tell(const struct nft_carried *carried, nft_adopt_fn *adopt, void
 
 		addr = set->family == NFT_V4 ? addr_from_v4(element->key) : addr_from_v6(element->key);
 		source = prefix_of(&addr, set->family == NFT_V4 ? 96 + set->len : set->len);
-		adopt(context, set->list, &source, element->left_ms);
+		tell(context, set->list, &source, element->left_ms);
 	}
 }

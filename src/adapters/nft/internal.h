@@ -107,7 +107,7 @@ struct nft_carried;
 int nft_carry_read(struct nft *nft, const bool wanted[NFT_LIST_COUNT], int readings, struct nft_lengths *lengths,
 		   struct nft_carried **out);
 void nft_carry_write(const struct nft *nft, const struct nft_carried *carried, struct nft_batch *batch);
-void nft_carry_tell(const struct nft_carried *carried, nft_adopt_fn *adopt, void *context);
+void nft_carry_tell(const struct nft_carried *carried, nft_element_fn *tell, void *context);
 void nft_carry_free(struct nft_carried *carried);
 
 /* ---- nft_rules.c: the chains ---- */

@@ -160,7 +160,7 @@ static bool rules_are_valid(const struct nft_rules *rules)
 	       rules->public_count <= NFT_PORTS_MAX;
 }
 
-int nft_load(struct nft *nft, const struct nft_rules *rules, nft_adopt_fn *adopt, void *context)
+int nft_load(struct nft *nft, const struct nft_rules *rules, nft_element_fn *tell, void *context)
 {
 	static const bool carry[NFT_LIST_COUNT] = { [NFT_SOFT] = true, [NFT_HARD] = true };
 	struct nft_carried *carried = NULL;
@@ -186,14 +186,14 @@ int nft_load(struct nft *nft, const struct nft_rules *rules, nft_adopt_fn *adopt
 	}
 	nft_batch_free(&batch);
 	free(lengths);
-	if (!result && carried && adopt)
-		nft_carry_tell(carried, adopt, context);
+	if (!result && carried && tell)
+		nft_carry_tell(carried, tell, context);
 	nft_carry_free(carried);
 	return result;
 }
 
 /* Nothing is lost by one reading alone: what it may hide stays in the kernel until its time is over. */
-int nft_take_over(struct nft *nft, bool blocks, nft_adopt_fn *adopt, void *context)
+int nft_take_over(struct nft *nft, bool blocks, nft_element_fn *tell, void *context)
 {
 	const bool wanted[NFT_LIST_COUNT] = { [NFT_SOFT] = blocks, [NFT_HARD] = blocks, [NFT_ALLOW] = true };
 	struct nft_carried *carried = NULL;
@@ -219,7 +219,7 @@ int nft_take_over(struct nft *nft, bool blocks, nft_adopt_fn *adopt, void *conte
 		nft->lengths = *lengths;
 		nft->mode = NFT_PAUSED; /* which chains stand is not known */
 		nft->loaded = true;
-		nft_carry_tell(carried, adopt, context);
+		nft_carry_tell(carried, tell, context);
 	}
 	nft_batch_free(&batch);
 	free(lengths);
@@ -228,7 +228,7 @@ int nft_take_over(struct nft *nft, bool blocks, nft_adopt_fn *adopt, void *conte
 }
 
 /* One reading, as in a take-over. */
-int nft_read_blocks(struct nft *nft, nft_adopt_fn *adopt, void *context)
+int nft_read_blocks(struct nft *nft, nft_element_fn *tell, void *context)
 {
 	static const bool wanted[NFT_LIST_COUNT] = { [NFT_SOFT] = true, [NFT_HARD] = true };
 	struct nft_lengths *lengths = calloc(1, sizeof(*lengths));
@@ -236,7 +236,7 @@ int nft_read_blocks(struct nft *nft, nft_adopt_fn *adopt, void *context)
 	int result = lengths ? nft_carry_read(nft, wanted, 1, lengths, &carried) : -ENOMEM;
 
 	if (!result)
-		nft_carry_tell(carried, adopt, context);
+		nft_carry_tell(carried, tell, context);
 	nft_carry_free(carried);
 	free(lengths);
 	return result;

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The traps: transparent listeners on 127.0.0.1 and ::1 to which the kernel's `trap` chain
- * leads connections to unused ports.  They accept, take a little payload, perhaps send a banner, and close with a reset
- * within 3 s, so that no connection of theirs stands in the way of a service that starts on the port.
+ * The traps: transparent listeners on 127.0.0.1 and ::1, to which the kernel's `trap` chain leads connections to unused
+ * ports.  A trap accepts, reads a little payload, may send a banner, and closes with a reset within 3 s, so that none
+ * of its connections stands in the way of a service that starts on the port.
  *
- * Bounded: connections at once (TRAP_CONNECTIONS_MAX; above it the oldest is closed), bytes read
- * (TRAP_PAYLOAD_MAX), time (TRAP_LIFETIME_MS).
+ * Limits: connections at once (TRAP_CONNECTIONS_MAX; above it the oldest is closed), bytes read (TRAP_PAYLOAD_MAX),
+ * time (TRAP_LIFETIME_MS).
  */
 #ifndef PICKET_TRAP_H
 #define PICKET_TRAP_H
@@ -16,13 +16,16 @@
 
 #include <picket/probe.h>
 
+#include "result.h"
+
 #define TRAP_CONNECTIONS_MAX 1024
 #define TRAP_PAYLOAD_MAX     512
-#define TRAP_SILENCE_MS      2000 /* a handshake that stays silent so long counts */
+#define TRAP_SILENCE_MS      2000 /* a handshake that stays silent for so long counts */
 #define TRAP_LIFETIME_MS     2500
 #define TRAP_BANNER_MAX      128
 
-/* A trap was visited; the probe is complete.  True: the source is (now) blocked, close without sending a thing. */
+/* Called once for each visit, with a complete probe.  Returns true when the source is (now) blocked: the trap then
+ * closes without sending anything. */
 typedef bool trap_hit_fn(void *context, const struct probe *probe);
 
 struct trap_stats {
@@ -35,15 +38,16 @@ struct trap_stats {
 struct event_base;
 struct trap;
 
-/* Needs CAP_NET_ADMIN (IP_TRANSPARENT).  Which families could be had is told by the ports.  0 or -errno. */
-int trap_open(bool tcp, bool udp, const char *banner, struct trap **out);
-/* Starts serving in the caller's event loop. */
-int trap_serve(struct trap *trap, struct event_base *base, trap_hit_fn *hit, void *context);
+/* Opens the listeners, which needs CAP_NET_ADMIN (IP_TRANSPARENT).  trap_ports() tells which families could be had.
+ * 0 or -errno. */
+MUST_CHECK int trap_open(bool tcp, bool udp, const char *banner, struct trap **out);
+/* Starts serving in the caller's event loop.  0 or -errno. */
+MUST_CHECK int trap_serve(struct trap *trap, struct event_base *base, trap_hit_fn *hit, void *context);
 void trap_close(struct trap *trap);
-/* The source was blocked for something else: its visits that only wait for their end, end now and without a word.
- * Not to be called from within the hit function, which says the same by returning true. */
+/* The source was blocked for other evidence: its visits that are reported and wait for their end, end now and send
+ * nothing.  Must not be called from the hit function, which says the same by returning true. */
 void trap_silence(struct trap *trap, const struct prefix *source);
-/* Local ports chosen by the kernel, host order; 0: no such listener. */
+/* Local ports chosen by the kernel, in host order; 0: no such listener. */
 void trap_ports(const struct trap *trap, uint16_t *tcp4, uint16_t *tcp6, uint16_t *udp4, uint16_t *udp6);
 void trap_read_stats(const struct trap *trap, struct trap_stats *out);
 
