@@ -229,7 +229,8 @@ struct engine_status {
 	uint64_t evicted; /* sources that gave way in a full table */
 	uint64_t dropped; /* probes of new sources that found no room */
 	uint64_t allow_full, protect_full, blocks_full;
-	uint64_t duplicates; /* probes that added no evidence: seen before within 24 h */
+	uint64_t duplicates;                /* probes that added no evidence: seen before within 24 h */
+	int32_t alert_mn, block_mn, ban_mn; /* the thresholds in force */
 };
 
 void engine_status(const struct engine *engine, struct engine_status *out);

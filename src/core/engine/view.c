@@ -22,6 +22,9 @@ void engine_status(const struct engine *engine, struct engine_status *out)
 	out->protected_count = guard_protect_count(engine->guard);
 	out->storm_tokens = storm_tokens(engine->storm);
 	out->storm_active = storm_is_active(engine->storm);
+	out->alert_mn = engine_millinats(engine->config.alert);
+	out->block_mn = engine_millinats(engine->config.block);
+	out->ban_mn = engine_millinats(engine->config.ban);
 }
 
 uint32_t engine_blocks(const struct engine *engine, uint32_t cursor, struct block_view *out, size_t max, size_t *count)
