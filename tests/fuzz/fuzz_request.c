@@ -5,7 +5,7 @@
  */
 #include <string.h>
 
-#include "control/request.h"
+#include "control/control.h"
 #include "fuzz.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

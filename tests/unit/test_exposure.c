@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The book of exposed ports: what is told, what is not, and that no file of anybody's makes it do harm.
+ * The list of exposed ports: what is told, what is not, and that no file can do harm.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -13,7 +13,7 @@
 #include <string.h>
 
 #include <picket/describe.h>
-#include "keeper/exposure_book.h"
+#include "keeper/internal.h"
 #include "seed.h"
 
 struct told {
@@ -40,81 +40,81 @@ static struct listener listening(const char *address, uint8_t protocol, uint16_t
 	return listener;
 }
 
-static unsigned look(struct exposure_book *book, const struct listener *found, size_t count)
+static unsigned look(struct exposed_ports *ports, const struct listener *found, size_t count)
 {
 	struct told told = { 0 };
 
-	exposure_book_look(book, found, count, tell, &told);
+	exposed_ports_look(ports, found, count, tell, &told);
 	return told.count;
 }
 
-static struct exposure_book *new_book(void)
+static struct exposed_ports *new_list(void)
 {
-	struct exposure_book *book = calloc(1, sizeof(*book));
+	struct exposed_ports *ports = calloc(1, sizeof(*ports));
 
-	assert_non_null(book);
-	book->ephemeral_first = 32768;
-	book->ephemeral_last = 60999;
-	return book;
+	assert_non_null(ports);
+	ports->ephemeral_first = 32768;
+	ports->ephemeral_last = 60999;
+	return ports;
 }
 
 static void test_the_first_look_tells_nothing(void **state)
 {
-	struct exposure_book *book = new_book();
+	struct exposed_ports *ports = new_list();
 	const struct listener found[] = { listening("0.0.0.0", 6, 22), listening("::", 6, 22),
 					  listening("0.0.0.0", 6, 3306), listening("127.0.0.1", 6, 25) };
 
 	(void)state;
-	assert_int_equal(look(book, found, 2), 0);
-	assert_int_equal(look(book, found, 3), 1);
-	assert_int_equal(look(book, found, 3), 0); /* once */
-	assert_int_equal(look(book, found, 2), 0);
-	assert_int_equal(look(book, found, 4), 0); /* it came back; loopback is nobody's business */
-	assert_false(exposure_book_find(book, &found[2])->accepted);
-	exposure_book_accept(book);
-	assert_true(exposure_book_find(book, &found[2])->accepted);
-	assert_null(exposure_book_find(book, &found[3]));
-	free(book);
+	assert_int_equal(look(ports, found, 2), 0);
+	assert_int_equal(look(ports, found, 3), 1);
+	assert_int_equal(look(ports, found, 3), 0); /* once */
+	assert_int_equal(look(ports, found, 2), 0);
+	assert_int_equal(look(ports, found, 4), 0); /* it came back; loopback is nobody's business */
+	assert_false(exposed_ports_find(ports, &found[2])->accepted);
+	exposed_ports_accept(ports);
+	assert_true(exposed_ports_find(ports, &found[2])->accepted);
+	assert_null(exposed_ports_find(ports, &found[3]));
+	free(ports);
 }
 
 static void test_udp_sockets_that_pass(void **state)
 {
-	struct exposure_book *book = new_book();
+	struct exposed_ports *ports = new_list();
 	const struct listener found[] = { listening("0.0.0.0", 17, 161), listening("0.0.0.0", 17, 40000) };
 
 	(void)state;
-	assert_int_equal(look(book, NULL, 0), 0);
-	assert_int_equal(look(book, found, 2), 0); /* a second look decides */
-	assert_int_equal(look(book, found, 2), 1);
-	assert_int_equal(look(book, found, 2), 0);
-	free(book);
+	assert_int_equal(look(ports, NULL, 0), 0);
+	assert_int_equal(look(ports, found, 2), 0); /* a second look decides */
+	assert_int_equal(look(ports, found, 2), 1);
+	assert_int_equal(look(ports, found, 2), 0);
+	free(ports);
 }
 
 static void test_text_and_back(void **state)
 {
-	struct exposure_book *book = new_book(), *again = new_book();
+	struct exposed_ports *ports = new_list(), *again = new_list();
 	const struct listener found[] = { listening("0.0.0.0", 6, 22), listening("2001:db8::1", 17, 53),
 					  listening("::", 6, 80), listening("10.0.0.1", 6, 81) };
 	char *text = malloc(EXPOSURE_TEXT_MAX);
 	struct writer w = writer_over(text, EXPOSURE_TEXT_MAX);
 
 	(void)state;
-	look(book, found, 3);
-	exposure_book_accept(book);
-	look(book, found, 4);
-	exposure_book_write(book, &w);
+	look(ports, found, 3);
+	exposed_ports_accept(ports);
+	look(ports, found, 4);
+	exposed_ports_write(ports, &w);
 	assert_false(w.truncated);
 	assert_non_null(strstr(text, "accepted udp6 2001:db8::1 53\n"));
 	assert_non_null(strstr(text, "told tcp 10.0.0.1 81\n"));
-	assert_int_equal(exposure_book_read(again, text, w.len), 0);
+	assert_int_equal(exposed_ports_read(again, text, w.len), 0);
 	assert_true(again->begun);
 	for (size_t i = 0; i < 4; i++) {
-		assert_non_null(exposure_book_find(again, &found[i]));
-		assert_int_equal(exposure_book_find(again, &found[i])->accepted, i < 3);
+		assert_non_null(exposed_ports_find(again, &found[i]));
+		assert_int_equal(exposed_ports_find(again, &found[i])->accepted, i < 3);
 	}
 	assert_int_equal(look(again, found, 4), 0);
 	free(text);
-	free(book);
+	free(ports);
 	free(again);
 }
 
@@ -137,11 +137,11 @@ static void test_lines_that_make_no_sense(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
-		struct exposure_book *book = new_book();
+		struct exposed_ports *ports = new_list();
 
-		assert_int_equal(exposure_book_read(book, lines[i], strlen(lines[i])), 1);
-		assert_int_equal(book->count, 0);
-		free(book);
+		assert_int_equal(exposed_ports_read(ports, lines[i], strlen(lines[i])), 1);
+		assert_int_equal(ports->count, 0);
+		free(ports);
 	}
 }
 
@@ -151,35 +151,35 @@ static void test_random_bytes(void **state)
 	char text[4096];
 
 	for (int round = 0; round < 200; round++) {
-		struct exposure_book *book = new_book();
+		struct exposed_ports *ports = new_list();
 		size_t len = seed_below(seed, sizeof(text));
 
 		for (size_t i = 0; i < len; i++)
 			text[i] = "accepted told tcp6 udp 0.0.0.0 :: 22\n\0#"[seed_below(seed, 39)];
-		exposure_book_read(book, text, len);
-		assert_true(book->count <= EXPOSURE_MAX);
-		free(book);
+		exposed_ports_read(ports, text, len);
+		assert_true(ports->count <= EXPOSURE_MAX);
+		free(ports);
 	}
 }
 
-static void test_a_full_book(void **state)
+static void test_a_full_list(void **state)
 {
-	struct exposure_book *book = new_book();
+	struct exposed_ports *ports = new_list();
 	struct listener *found = calloc(EXPOSURE_MAX + 10, sizeof(*found));
 
 	(void)state;
 	for (unsigned i = 0; i < EXPOSURE_MAX + 10; i++)
 		found[i] = listening("0.0.0.0", 6, (uint16_t)(i + 1));
-	assert_int_equal(look(book, found, EXPOSURE_MAX), 0);
-	assert_int_equal(look(book, found, EXPOSURE_MAX + 10), 0);
-	assert_int_equal(book->dropped, 10);
+	assert_int_equal(look(ports, found, EXPOSURE_MAX), 0);
+	assert_int_equal(look(ports, found, EXPOSURE_MAX + 10), 0);
+	assert_int_equal(ports->dropped, 10);
 	/* What has been gone for two looks gives way. */
-	look(book, found + EXPOSURE_MAX - 2, 1);
-	look(book, found + EXPOSURE_MAX - 2, 1);
-	assert_int_equal(look(book, found + EXPOSURE_MAX, 10), 10);
-	assert_int_equal(book->count, EXPOSURE_MAX);
+	look(ports, found + EXPOSURE_MAX - 2, 1);
+	look(ports, found + EXPOSURE_MAX - 2, 1);
+	assert_int_equal(look(ports, found + EXPOSURE_MAX, 10), 10);
+	assert_int_equal(ports->count, EXPOSURE_MAX);
 	free(found);
-	free(book);
+	free(ports);
 }
 
 static void test_the_line(void **state)
@@ -206,7 +206,7 @@ int main(void)
 		cmocka_unit_test(test_text_and_back),
 		cmocka_unit_test(test_lines_that_make_no_sense),
 		cmocka_unit_test_prestate(test_random_bytes, &seed),
-		cmocka_unit_test(test_a_full_book),
+		cmocka_unit_test(test_a_full_list),
 		cmocka_unit_test(test_the_line),
 	};
 

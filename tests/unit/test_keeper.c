@@ -11,8 +11,7 @@
 
 #include <stdio.h>
 
-#include "keeper/json_view.h"
-#include "keeper/history.h"
+#include "keeper/internal.h"
 #include "seed.h"
 
 static void test_history(void **state)

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * One connection to the control socket: lines in, objects out.
+ * One connection to the control socket: it takes lines from the client and sends objects to it.
  * Promises: memory for a client is bounded both ways (input by a watermark, output by CONTROL_OUTPUT_MAX), a line is
- * handled only when the one before is finished, and whoever sends faster than the rate simply waits.
- * Defends against endless lines, floods of requests, readers that never read and clients that never speak.
+ * handled only when the one before it is finished, and a client that sends faster than the rate simply waits.
+ * Defends against endless lines, floods of requests, clients that never read and clients that never write.
  */
 #include "internal.h"
 
@@ -12,25 +12,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
 #include <event2/event.h>
 
+#include "clock.h"
+
 #define INPUT_MAX  (2 * CONTROL_LINE_MAX)
 #define REQUEST_MS (1000 / CONTROL_RATE)
 #define BURST_MS   1000
 #define JSON_FLAGS (JSON_COMPACT | JSON_ENSURE_ASCII | JSON_REAL_PRECISION(6))
-
-int64_t control_now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 static size_t output_len(const struct control_client *client)
 {
@@ -77,7 +70,7 @@ void control_follow(struct control_client *client)
 	evbuffer_drain(bufferevent_get_input(client->buffer), INPUT_MAX);
 }
 
-/* One whole line into out.  Its length, -EAGAIN when it isn't there yet, -EMSGSIZE. */
+/* Moves one whole line into out.  Returns its length, -EAGAIN when its end has not come yet, or -EMSGSIZE. */
 static ssize_t take_line(struct evbuffer *input, char out[CONTROL_LINE_MAX + 1])
 {
 	struct evbuffer_ptr end = evbuffer_search(input, "\n", 1, NULL);
@@ -91,10 +84,10 @@ static ssize_t take_line(struct evbuffer *input, char out[CONTROL_LINE_MAX + 1])
 	return end.pos;
 }
 
-/* Takes one request's worth out of the bucket; false when there is none. */
+/* Takes the tokens of one request out of the bucket; false when there are too few. */
 static bool may_ask(struct control_client *client)
 {
-	int64_t now_ms = control_now_ms();
+	int64_t now_ms = clock_ms(CLOCK_MONOTONIC);
 
 	client->tokens_ms += now_ms - client->filled_ms;
 	client->filled_ms = now_ms;
@@ -141,7 +134,7 @@ static void client_serve(struct control_client *client)
 		}
 		len = take_line(input, line);
 		if (len == -EAGAIN) {
-			/* Half a line that will never be a whole one is nobody's request. */
+			/* Half a line, when the client sends nothing more, is no request. */
 			client->closing = client->ended;
 			break;
 		}
@@ -161,11 +154,11 @@ static void finish(struct control_client *client)
 	client->busy = false;
 	client->following = false;
 	client->data = NULL;
-	client->since_ms = control_now_ms();
+	client->since_ms = clock_ms(CLOCK_MONOTONIC);
 	client_serve(client);
 }
 
-/* The end line must come through, whatever waits already: it is short, and there is one of it. */
+/* A client must get its end line or, when that has no room, the end of the connection. */
 static void send_end(struct control_client *client, json_t *object)
 {
 	if (control_send(client, object) < 0)
@@ -216,7 +209,7 @@ static void on_event(struct bufferevent *buffer, short what, void *context)
 	struct control_client *client = context;
 
 	(void)buffer;
-	/* Only a plain end of input leaves someone who may still be reading the answer. */
+	/* After a plain end of input the client may still read its answer; after anything else it is gone. */
 	if (!(what & BEV_EVENT_EOF) || client->following) {
 		client_free(client);
 		return;
@@ -240,7 +233,7 @@ struct control_client *client_new(struct control *control, int fd, bool root)
 	}
 	client->control = control;
 	client->root = root;
-	client->since_ms = client->filled_ms = control_now_ms();
+	client->since_ms = client->filled_ms = clock_ms(CLOCK_MONOTONIC);
 	client->tokens_ms = BURST_MS;
 	bufferevent_setcb(client->buffer, on_read, on_written, on_event, client);
 	bufferevent_setwatermark(client->buffer, EV_READ, 0, INPUT_MAX);

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The control socket's server: accepting, who may come in, and who gives way when it is full.
- * Promises: a hundred clients that connect and say nothing never lock an admin out.  Whoever is neither root
- * nor in the group gets one line and is gone without taking a place.
+ * The control socket's server: it accepts clients, checks their identity as the kernel states it, and decides which
+ * one gives way when all places are taken.  The socket's mode keeps most other users out already; the check holds
+ * where that mode was loosened by hand.
+ * Promises: a hundred clients that connect and stay silent never lock an admin out.  A peer that is neither root nor
+ * in the admins' group gets one line, and never a place.
  */
 #include "internal.h"
 
@@ -16,9 +18,58 @@
 #include <event2/event.h>
 #include <event2/listener.h>
 
-#define TICK_US 200000
+#include "clock.h"
 
-/* To a peer that gets no place: a line, if it fits into the socket, and goodbye. */
+#define TICK_US    200000
+#define GROUPS_MAX 65536 /* NGROUPS_MAX of Linux */
+
+/* 1 when gid is among the peer's supplementary groups, 0 when not, -errno. */
+static int in_groups(int fd, gid_t gid)
+{
+	gid_t few[64], *groups = few, *many = NULL;
+	socklen_t len = sizeof(few);
+	int found = 0;
+
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, groups, &len) < 0) {
+		/* The kernel has written the length that it takes. */
+		if (errno != ERANGE || len > GROUPS_MAX * sizeof(gid_t))
+			return -errno;
+		groups = many = malloc(len);
+		if (!many)
+			return -ENOMEM;
+		if (getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, groups, &len) < 0) {
+			int error = errno;
+
+			free(many);
+			return -error;
+		}
+	}
+	for (size_t i = 0; i < len / sizeof(gid_t) && !found; i++)
+		found = groups[i] == gid;
+	free(many);
+	return found;
+}
+
+int control_peer_check(int fd, uint32_t admin_gid, uid_t own_uid, bool *root)
+{
+	struct ucred peer;
+	socklen_t len = sizeof(peer);
+	int found;
+
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) < 0)
+		return -errno;
+	*root = peer.uid == 0;
+	if (peer.uid == 0)
+		return 0;
+	if (peer.uid == own_uid || admin_gid == UINT32_MAX)
+		return -EACCES;
+	if (peer.gid == admin_gid)
+		return 0;
+	found = in_groups(fd, admin_gid);
+	return found < 0 ? found : found ? 0 : -EACCES;
+}
+
+/* Closes the connection of a peer that gets no place, after one line if that fits into the socket. */
 static void turn_away(int fd, const char *why)
 {
 	char line[256];
@@ -57,7 +108,8 @@ static struct control_client *find_any(const struct control *control, bool root)
 	return NULL;
 }
 
-/* Makes a place for a newcomer: idle clients give way to anybody of their kind, everybody else's to root. */
+/* Makes a place for a new client: an idle client gives way to one of its own kind, and any client but root's to
+ * root. */
 static bool make_room(struct control *control, bool root)
 {
 	struct control_client *victim;
@@ -122,7 +174,7 @@ static void on_accept_error(struct evconnlistener *listener, void *context)
 static void on_tick(evutil_socket_t fd, short what, void *context)
 {
 	struct control *control = context;
-	int64_t now_ms = control_now_ms();
+	int64_t now_ms = clock_ms(CLOCK_MONOTONIC);
 
 	(void)fd;
 	(void)what;

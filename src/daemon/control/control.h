@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The control socket's server: who may connect, lines in, lines out.  What a request means is its caller's affair.
- * A client has one request at a time; the next line is read when the last one is finished.
+ * The control socket's server: it decides which peers may connect, reads lines and sends lines.  What a request does
+ * is up to its caller.  A client has one request at a time; its next line is read when that one is finished.
  *
  * Limits, each counted in control_stats: clients at once, bytes in a line, bytes waiting for a client that does not
  * read, requests a second (more wait), seconds of silence.
@@ -10,12 +10,78 @@
 #define PICKET_CONTROL_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 
 #include <jansson.h>
 
-#include "request.h"
+#include <picket/engine.h>
+#include "addr.h"
+
+/* ---- requests ---- */
+
+#define CONTROL_VERSION   1
+#define CONTROL_LINE_MAX  4096 /* bytes, without the newline */
+#define CONTROL_ERROR_MAX 256
+#define CONTROL_LIMIT_MAX 65536 /* rows that `sources` sorts */
+
+enum control_command {
+	CONTROL_STATUS,
+	CONTROL_LIST,
+	CONTROL_SOURCES,
+	CONTROL_EXPLAIN,
+	CONTROL_BLOCK,
+	CONTROL_UNBLOCK,
+	CONTROL_ALLOW_ADD,
+	CONTROL_ALLOW_DEL,
+	CONTROL_ALLOW_LIST,
+	CONTROL_ALLOW_CHECK,
+	CONTROL_MODE,
+	CONTROL_PAUSE,
+	CONTROL_RESUME,
+	CONTROL_HISTORY,
+	CONTROL_EVENTS,
+	CONTROL_RELOAD,
+	CONTROL_VERSION_ASKED,
+	CONTROL_EXPOSURE,
+	CONTROL_PROBE,
+	CONTROL_COMMAND_COUNT
+};
+
+enum control_field {
+	CONTROL_FIELD_SOURCE,
+	CONTROL_FIELD_CALLER,
+	CONTROL_FIELD_FOR,
+	CONTROL_FIELD_SINCE,
+	CONTROL_FIELD_LIMIT,
+	CONTROL_FIELD_REASON,
+	CONTROL_FIELD_MODE,
+	CONTROL_FIELD_FORCE,
+	CONTROL_FIELD_ALL,
+	CONTROL_FIELD_SAVE,
+	CONTROL_FIELD_FOLLOW,
+	CONTROL_FIELD_ACCEPT,
+	CONTROL_FIELD_COUNT
+};
+
+struct control_request {
+	enum control_command command;
+	unsigned given; /* bit per enum control_field; what is not given is zero */
+	struct prefix source;
+	struct addr caller; /* where the admin is logged in from, as picketctl says */
+	int64_t for_s, since_s;
+	uint32_t limit;
+	bool observe; /* `mode`: observe, else block */
+	bool force, all, save, follow, accept;
+	char reason[ENGINE_REASON_MAX]; /* printable ASCII */
+};
+
+/* 0, or -EINVAL and one clear line in error.  *out is untouched then. */
+int control_request_parse(const char *line, size_t len, struct control_request *out, char error[CONTROL_ERROR_MAX]);
+const char *control_command_name(enum control_command command);
+
+/* ---- the server ---- */
 
 #define CONTROL_CLIENTS_MAX     64
 #define CONTROL_CLIENTS_RESERVE 8             /* of these, for root alone */
@@ -33,11 +99,11 @@ struct control_client;
 struct event_base;
 
 struct control_callbacks {
-	/* A request; to be finished by control_done() or control_fail(), at once or later. */
+	/* A request; the callee finishes it by control_done() or control_fail(), at once or later. */
 	void (*request)(void *context, struct control_client *client, const struct control_request *request);
 	/* There is room again for a client with an unfinished request. */
 	void (*drained)(void *context, struct control_client *client);
-	/* A client with an unfinished request went away; it is not to be used any more. */
+	/* A client with an unfinished request has gone; the callee must not use it any more. */
 	void (*gone)(void *context, struct control_client *client);
 };
 
@@ -52,7 +118,7 @@ struct control_options {
 struct control_stats {
 	uint64_t accepted, requests, bad_requests, too_long, throttled;
 	uint64_t refused; /* neither root nor in the group */
-	uint64_t evicted; /* closed or turned away for want of room */
+	uint64_t evicted; /* closed, or turned away, because all places were taken */
 	uint64_t idle;    /* closed for silence, or for not reading */
 	uint32_t clients;
 };
@@ -69,16 +135,15 @@ bool control_is_full(const struct control_client *client);
 void control_done(struct control_client *client);
 void control_fail(struct control_client *client, enum control_code code, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
-/* From now on the request is a stream without an end: what the client says is ignored, and it isn't idle. */
+/* From now on the request is a stream without an end: the client's input is ignored, and its silence is no reason to
+ * close it. */
 void control_follow(struct control_client *client);
-/* What the caller hangs on a client's request. */
+/* A pointer of the caller's that goes with a client's request. */
 void control_set_data(struct control_client *client, void *data);
 void *control_data(const struct control_client *client);
 
-int64_t control_now_ms(void); /* monotonic */
-
-/* True for root and members of the group.  own_uid, which the daemon runs as, is no reason to be let in: a process of
- * ours that was taken over must not give orders.  0 allowed, -EACCES, or -errno; *root tells. */
+/* Root and members of the group may give orders.  own_uid, which the daemon runs as, must not, even as a member: a
+ * process of ours may have been taken over.  0 allowed, -EACCES, or -errno; *root tells whether the peer is root. */
 int control_peer_check(int fd, uint32_t admin_gid, uid_t own_uid, bool *root);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What control.c (the server) and control_client.c (one connection) share.
+ * Shared by control.c (the server) and client.c (one connection).
  */
 #ifndef PICKET_CONTROL_INTERNAL_H
 #define PICKET_CONTROL_INTERNAL_H
@@ -16,7 +16,7 @@ struct control_client {
 	struct bufferevent *buffer;
 	void *data;
 	int64_t since_ms;   /* connected, or last request finished */
-	int64_t tokens_ms;  /* the rate's bucket, in milliseconds of leave */
+	int64_t tokens_ms;  /* in the bucket that limits the rate: a request costs REQUEST_MS */
 	int64_t filled_ms;  /* when the bucket was last filled up */
 	int64_t stalled_ms; /* since when nothing has left the output; 0: nothing waits */
 	size_t waiting;     /* bytes of output, when last looked at */
@@ -25,7 +25,7 @@ struct control_client {
 	bool following;
 	bool serving;   /* inside client_serve(): a request finished at once does not recurse */
 	bool throttled; /* more lines wait for the rate */
-	bool ended;     /* the peer has sent all it will */
+	bool ended;     /* the client sends nothing more */
 	bool closing;   /* to be closed once the output is gone */
 };
 
@@ -36,7 +36,7 @@ struct control {
 	const struct control_callbacks *callbacks;
 	void *context;
 	uint32_t admin_gid;
-	bool deaf; /* out of descriptors: accepting again at the next tick */
+	bool deaf; /* out of descriptors: accepts again at the next tick */
 	struct control_stats stats;
 	struct control_client *clients[CONTROL_CLIENTS_MAX];
 };

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Requests of the control socket, by two tables: what fields there are, and which of them each command takes.
- * Promises: an unknown command or field, a doubled key, a wrong type or a value out of range is named, and nothing is
- * done. Defends against lines made up by whoever got at the socket: nothing of a line is kept but checked values.
+ * Requests of the control socket: one line of JSON in, a typed request out, by two tables: the fields that exist, and
+ * which of them each command takes.  Pure: no socket, no clock.
+ * Promises: an unknown command or field, a doubled key, a wrong type or a value out of range is named in one line, and
+ * the request is untouched then.
+ * Defends against hostile lines: only checked values of a line are kept.
  */
-#include "request.h"
+#include "control.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -73,7 +75,7 @@ __attribute__((format(printf, 2, 3))) static int refuse(char error[CONTROL_ERROR
 	return -EINVAL;
 }
 
-/* Text of a stranger's making, fit to be shown back to him: short and printable. */
+/* The client's own text, made short and printable, so that an error can quote it. */
 static const char *shown(const char *text, char out[64])
 {
 	struct writer w = writer_over(out, 64);

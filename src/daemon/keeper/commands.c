@@ -1,15 +1,129 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What each command of the control socket does: a question or an order to the process that can, and its answer put into
- * words. The keeper itself may do nothing: it checks here that an admin does not cut off the address he is logged in
- * from, and the sentry checks all else again.
+ * Requests of clients: each becomes a task, which asks the process that can do it, one question at a time, and turns
+ * the answer into JSON.  Here stand the tasks, then what each command does.  The keeper itself can do nothing; it only
+ * checks that an admin does not block the address that he is logged in from, and the sentry checks everything again.
+ * Promises: a client always gets an end line, whatever the other processes do; an answer that comes too late, or for a
+ * client that is gone, harms nothing.  A client has at most one task, so the control server limits their number.
  */
 #include "internal.h"
 
+#include <errno.h>
+#include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
-#define ORDER_TEXT_MAX (WIRE_TEXT_MAX + 64)
+#include "clock.h"
+
+/* ---- tasks ---- */
+
+static void task_free(struct task *task)
+{
+	LIST_REMOVE(task, entry);
+	list_free(task);
+	json_decref(task->collected);
+	free(task);
+}
+
+void task_done(struct task *task)
+{
+	struct control_client *client = task->client;
+
+	task_free(task);
+	control_done(client);
+}
+
+void task_fail(struct task *task, enum control_code code, const char *format, ...)
+{
+	struct control_client *client = task->client;
+	char text[CONTROL_ERROR_MAX];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	task_free(task);
+	control_fail(client, code, "%s", text);
+}
+
+bool task_line(struct task *task, json_t *object)
+{
+	int result = object ? control_send(task->client, object) : -ENOMEM;
+
+	if (result < 0)
+		task_fail(task, CONTROL_FAILED, "%s",
+			  result == -ENOBUFS ? "the answer is too long" : "picketd is out of memory");
+	return result == 0;
+}
+
+void task_ask(struct task *task, enum wire_type type, const void *body, enum wire_type expected, task_answer_fn *answer)
+{
+	struct keeper *keeper = task->keeper;
+	bool of_supervisor = type == WIRE_RELOAD || type == WIRE_ALLOW_SAVE;
+	int fd = of_supervisor ? keeper->start->supervisor_fd : keeper->start->sentry_fd, result;
+
+	if (++keeper->last_id == 0)
+		keeper->last_id = 1;
+	result = wire_send(fd, type, keeper->last_id, body);
+	if (result < 0) {
+		task_fail(task, CONTROL_FAILED, "the %s %s", of_supervisor ? "supervisor" : "sentry",
+			  result == -EAGAIN ? "is too busy: try again" : "is gone: picketd is ending");
+		return;
+	}
+	task->id = keeper->last_id;
+	task->expected = expected;
+	task->answer = answer;
+	task->deadline_ms = clock_ms(CLOCK_MONOTONIC) + TASK_PATIENCE_MS;
+}
+
+void task_answered(struct keeper *keeper, const struct wire_message *message)
+{
+	enum wire_type type = (enum wire_type)message->header.type;
+	struct task *task;
+
+	for (task = LIST_FIRST(&keeper->tasks); task; task = LIST_NEXT(task, entry))
+		if (task->id && task->id == message->header.id)
+			break;
+	if (!task || (type != task->expected && type != WIRE_RESULT && type != WIRE_TEXT)) {
+		keeper->late_answers++;
+		return;
+	}
+	/* More comes after a text: a reload that makes progress is not late. */
+	if (type == WIRE_TEXT)
+		task->deadline_ms = clock_ms(CLOCK_MONOTONIC) + TASK_PATIENCE_MS;
+	else
+		task->id = 0;
+	task->answer(task, message);
+}
+
+void task_expire(struct keeper *keeper)
+{
+	int64_t now_ms = clock_ms(CLOCK_MONOTONIC);
+	struct task *task = LIST_FIRST(&keeper->tasks);
+
+	while (task) {
+		struct task *next = LIST_NEXT(task, entry);
+
+		if (task->id && now_ms > task->deadline_ms) {
+			task_fail(task, CONTROL_FAILED, "no answer within %d s: picketd is overloaded or ending",
+				  TASK_PATIENCE_MS / 1000);
+			/* Ending a task may have begun another one of the same client. */
+			next = LIST_FIRST(&keeper->tasks);
+		}
+		task = next;
+	}
+}
+
+void task_fail_all(struct keeper *keeper, const char *why)
+{
+	struct task *task;
+
+	while ((task = LIST_FIRST(&keeper->tasks)))
+		task_fail(task, CONTROL_FAILED, "%s", why);
+}
+
+/* ---- what the commands have in common ---- */
 
 static void fill_order(const struct task *task, struct wire_order *out)
 {
@@ -22,7 +136,7 @@ static void fill_order(const struct task *task, struct wire_order *out)
 	memcpy(out->reason, request->reason, sizeof(out->reason));
 }
 
-/* What an engine_result other than OK means to the admin who gave the order. */
+/* An engine_result other than OK, in words for the admin who gave the order. */
 static const char *refusal(const struct task *task, uint32_t result)
 {
 	switch (result) {
@@ -150,7 +264,7 @@ static void allow_answer(struct task *task, const struct wire_message *message)
 	bool adds = task->request.command == CONTROL_ALLOW_ADD;
 	struct wire_order order;
 
-	/* Something that stands in the file alone is to be deleted there all the same. */
+	/* An entry that only the file has must still be deleted from it. */
 	if (!adds && task->request.save && message->header.type == WIRE_RESULT &&
 	    message->body.result.result == ENGINE_NOT_FOUND)
 		task->count = 0;
@@ -204,8 +318,8 @@ static void explain_answer(struct task *task, const struct wire_message *message
 		result_is_good(task, message);
 		return;
 	}
-	object = view_explain(explain, keeper_now_ms(), task->keeper->names);
-	/* Of a stranger the engine has no key to show. */
+	object = view_explain(explain, clock_ms(CLOCK_REALTIME), task->keeper->names);
+	/* For an unknown source the engine has no key to show. */
 	if (object && explain->source.grade == GRADE_NONE)
 		json_object_set_new(object, "source", json_prefix(&task->request.source));
 	if (task_line(task, object))
@@ -224,22 +338,27 @@ static void explain_start(struct task *task)
 static void status_answer(struct task *task, const struct wire_message *message)
 {
 	struct keeper *keeper = task->keeper;
-	struct status_extra extra = {
-		.hooks = keeper->hooks_known ? &keeper->hooks : NULL,
-		.log_suppressed = journal_suppressed(keeper->journal),
-		.bad_messages = keeper->bad_messages,
-		.late_answers = keeper->late_answers,
-		.followers_lost = keeper->followers_lost,
-		.history_rows = history_rows(keeper->history),
-		.state_dir = keeper->start->state_dir,
-	};
+	struct status *status;
 
 	if (message->header.type != WIRE_STATUS) {
 		result_is_good(task, message);
 		return;
 	}
-	control_read_stats(keeper->control, &extra.control);
-	task->collected = view_status(&message->body.status, &extra);
+	status = calloc(1, sizeof(*status));
+	if (status) {
+		status->sentry = message->body.status;
+		status->hooks = keeper->hooks;
+		status->hooks_known = keeper->hooks_known;
+		control_read_stats(keeper->control, &status->control);
+		status->log_suppressed = journal_suppressed(keeper->journal);
+		status->bad_messages = keeper->bad_messages;
+		status->late_answers = keeper->late_answers;
+		status->followers_lost = keeper->followers_lost;
+		status->history_rows = history_rows(keeper->history);
+		status->state_dir = keeper->start->state_dir;
+		task->collected = view_status(status);
+		free(status);
+	}
 	if (task->collected)
 		list_protects_start(task);
 	else
@@ -274,7 +393,7 @@ static void brake_start(struct task *task)
 	struct wire_order order;
 
 	fill_order(task, &order);
-	/* The sentry checks every order's prefix, also of those that have none. */
+	/* The sentry checks the prefix of every order, even where the order is about none. */
 	order.source = (struct prefix){ .len = 0 };
 	order.value = task->request.observe ? NFT_OBSERVE : NFT_BLOCK;
 	if (task->request.command == CONTROL_RESUME)
@@ -299,8 +418,8 @@ static void reload_answer(struct task *task, const struct wire_message *message)
 	}
 	if (!result_is_good(task, message))
 		return;
-	/* Whether addresses protect themselves may have been switched on. */
-	protect_refresh(task->keeper->protect, task->keeper->start->sentry_fd, keeper_now_ms() / 1000, true);
+	/* The new configuration may have switched the protection of logins on. */
+	protect_refresh(task->keeper->protect, task->keeper->start->sentry_fd, clock_ms(CLOCK_REALTIME) / 1000, true);
 	finish_order(task, message, json_pack("{s:b}", "reloaded", 1));
 }
 
@@ -309,7 +428,7 @@ static void reload_start(struct task *task)
 	task_ask(task, WIRE_RELOAD, &(struct wire_empty){ 0 }, WIRE_RESULT, reload_answer);
 }
 
-/* The doctor is about to try every trap; without a duration it has done so. */
+/* The doctor is about to try each trap; without a duration it has finished. */
 static void probe_answer(struct task *task, const struct wire_message *message)
 {
 	if (result_is_good(task, message))
@@ -351,15 +470,63 @@ static void (*const starts[CONTROL_COMMAND_COUNT])(struct task *) = {
 	[CONTROL_MODE] = brake_start,
 	[CONTROL_PAUSE] = brake_start,
 	[CONTROL_RESUME] = brake_start,
-	[CONTROL_HISTORY] = list_history_start,
-	[CONTROL_EVENTS] = list_history_start,
+	[CONTROL_HISTORY] = history_begin,
+	[CONTROL_EVENTS] = history_begin,
 	[CONTROL_RELOAD] = reload_start,
 	[CONTROL_VERSION_ASKED] = version_start,
 	[CONTROL_EXPOSURE] = exposure_start,
 	[CONTROL_PROBE] = probe_start,
 };
 
-void command_start(struct task *task)
+/* ---- from the control server ---- */
+
+static void on_request(void *context, struct control_client *client, const struct control_request *request)
 {
-	starts[task->request.command](task);
+	struct keeper *keeper = context;
+	struct task *task;
+
+	if (keeper->sentry_gone || keeper->supervisor_gone) {
+		control_fail(client, CONTROL_FAILED, "picketd is ending");
+		return;
+	}
+	task = calloc(1, sizeof(*task));
+	if (!task) {
+		control_fail(client, CONTROL_FAILED, "picketd is out of memory");
+		return;
+	}
+	task->keeper = keeper;
+	task->client = client;
+	task->request = *request;
+	control_set_data(client, task);
+	LIST_INSERT_HEAD(&keeper->tasks, task, entry);
+	starts[request->command](task);
+}
+
+static void on_drained(void *context, struct control_client *client)
+{
+	struct task *task = control_data(client);
+
+	(void)context;
+	if (!task)
+		return;
+	if (task->streaming || task->from_store)
+		history_resume(task);
+	else
+		list_resume(task);
+}
+
+static void on_gone(void *context, struct control_client *client)
+{
+	struct task *task = control_data(client);
+
+	(void)context;
+	if (task)
+		task_free(task);
+}
+
+static const struct control_callbacks callbacks = { .request = on_request, .drained = on_drained, .gone = on_gone };
+
+const struct control_callbacks *task_callbacks(void)
+{
+	return &callbacks;
 }

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Looking at what listens, by sock_diag, which needs no privilege: the socket for it is opened before the keeper gives
- * up opening any.  The file is written whole or not at all; one that cannot be read or written costs the memory of what
- * was accepted, never a look.
+ * The ports that this host offers to the outside.  Owns the list of those that the admin has accepted and of those
+ * that were told, as lines in state_dir/exposure.  A port is one entry, whichever program serves it: an upgrade of a
+ * service is no news, a new port is.
+ * Listeners are looked at once a minute, by sock_diag, which needs no privilege; its socket is opened before the keeper
+ * gives up opening any.  A file that cannot be read or written costs what was accepted, never a look.
+ * Limit: EXPOSURE_MAX entries, see struct exposed_ports.
  */
-#include "exposure.h"
+#include "internal.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -12,21 +15,183 @@
 #include <stdlib.h>
 #include <string.h>
 #include <syslog.h>
-#include <unistd.h>
 
-#include "exposure_book.h"
-#include "internal.h"
+#include "clock.h"
+#include "file.h"
 
-#define FILE_NAME     "exposure"
-#define FILE_NEW      "exposure.new"
+#define EVERY_MS      60000
+#define EVENTS_MAX    32 /* of one look; more ports are told as a number */
 #define LISTENERS_MAX 4096
+#define FILE_NAME     "exposure"
 #define RANGE_FILE    "/proc/sys/net/ipv4/ip_local_port_range"
+#define HEADING       "# picket: ports that can be reached from outside. accepted|told PROTOCOL ADDRESS PORT\n"
+
+/* ---- the list of ports: pure ---- */
+
+bool exposed_is_reachable(const struct listener *listener)
+{
+	return listener->port != 0 && !listener->loopback && !addr_is_loopback(&listener->addr);
+}
+
+static bool same(const struct exposed_port *entry, const struct listener *listener)
+{
+	return entry->port == listener->port && entry->protocol == listener->protocol && entry->v6 == listener->v6 &&
+	       addr_equal(&entry->addr, &listener->addr);
+}
+
+struct exposed_port *exposed_ports_find(struct exposed_ports *ports, const struct listener *listener)
+{
+	for (size_t i = 0; i < ports->count; i++)
+		if (same(&ports->items[i], listener))
+			return &ports->items[i];
+	return NULL;
+}
+
+/* A place for a new port: a free one, or that of a port that is gone and was never accepted. */
+static struct exposed_port *place(struct exposed_ports *ports)
+{
+	if (ports->count < EXPOSURE_MAX)
+		return &ports->items[ports->count++];
+	for (size_t i = 0; i < ports->count; i++)
+		if (!ports->items[i].present && !ports->items[i].before && !ports->items[i].accepted)
+			return &ports->items[i];
+	ports->dropped++;
+	return NULL;
+}
+
+static struct exposed_port *find_or_add(struct exposed_ports *ports, const struct listener *listener)
+{
+	struct exposed_port *entry = exposed_ports_find(ports, listener);
+
+	if (entry)
+		return entry;
+	entry = place(ports);
+	if (entry)
+		*entry = (struct exposed_port){
+			.addr = listener->addr,
+			.port = listener->port,
+			.protocol = listener->protocol,
+			.v6 = listener->v6,
+		};
+	return entry;
+}
+
+/* Resolvers and QUIC clients open UDP ports by the hundred, which are no services. */
+static bool is_passing(const struct exposed_ports *ports, const struct exposed_port *entry)
+{
+	if (entry->protocol != PROTO_UDP)
+		return false;
+	return !entry->before || (entry->port >= ports->ephemeral_first && entry->port <= ports->ephemeral_last);
+}
+
+void exposed_ports_look(struct exposed_ports *ports, const struct listener *found, size_t count, exposed_tell_fn *tell,
+			void *context)
+{
+	for (size_t i = 0; i < ports->count; i++) {
+		ports->items[i].before = ports->items[i].present;
+		ports->items[i].present = false;
+	}
+	for (size_t i = 0; i < count; i++) {
+		struct exposed_port *entry = exposed_is_reachable(&found[i]) ? find_or_add(ports, &found[i]) : NULL;
+
+		if (!entry)
+			continue;
+		entry->present = true;
+		if (!ports->begun)
+			entry->told = true;
+		if (entry->told || entry->accepted || is_passing(ports, entry))
+			continue;
+		entry->told = true;
+		tell(context, &found[i]);
+	}
+	ports->begun = true;
+}
+
+void exposed_ports_accept(struct exposed_ports *ports)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < ports->count; i++) {
+		if (!ports->items[i].present)
+			continue;
+		ports->items[kept] = ports->items[i];
+		ports->items[kept].accepted = ports->items[kept].told = true;
+		kept++;
+	}
+	ports->count = kept;
+	ports->begun = true;
+}
+
+/* ---- the list as text ---- */
+
+void exposed_ports_write(const struct exposed_ports *ports, struct writer *w)
+{
+	writer_text(w, HEADING);
+	for (size_t i = 0; i < ports->count; i++) {
+		const struct exposed_port *entry = &ports->items[i];
+		char text[ADDR_TEXT_MAX];
+
+		if (!entry->accepted && !entry->told)
+			continue;
+		writer_format(w, "%s %s%s %s %u\n", entry->accepted ? "accepted" : "told",
+			      entry->protocol == PROTO_UDP ? "udp" : "tcp", entry->v6 ? "6" : "",
+			      addr_format(&entry->addr, text), entry->port);
+	}
+}
+
+static bool read_line(const char *line, struct exposed_port *out)
+{
+	char state[16] = "", protocol[8] = "", address[ADDR_TEXT_MAX + 2], rest[2];
+	unsigned port;
+
+	memset(out, 0, sizeof(*out));
+	if (sscanf(line, "%15s %7s %47s %5u %1s", state, protocol, address, &port, rest) != 4 || port == 0 ||
+	    port > 65535 || !addr_parse(address, &out->addr))
+		return false;
+	out->port = (uint16_t)port;
+	out->protocol = strncmp(protocol, "udp", 3) == 0 ? PROTO_UDP : PROTO_TCP;
+	out->v6 = protocol[3] == '6';
+	out->told = true;
+	out->accepted = strcmp(state, "accepted") == 0;
+	return (out->accepted || strcmp(state, "told") == 0) &&
+	       (strncmp(protocol, "tcp", 3) == 0 || out->protocol == PROTO_UDP) &&
+	       (protocol[3] == '\0' || (out->v6 && protocol[4] == '\0'));
+}
+
+size_t exposed_ports_read(struct exposed_ports *ports, const char *text, size_t len)
+{
+	size_t bad = 0;
+
+	for (size_t at = 0; at < len;) {
+		const char *end = memchr(text + at, '\n', len - at);
+		size_t line_len = end ? (size_t)(end - text) - at : len - at;
+		struct exposed_port entry;
+		char line[EXPOSURE_LINE_MAX + 32];
+
+		if (line_len > 0 && text[at] != '#') {
+			bool fits = line_len < sizeof(line) && ports->count < EXPOSURE_MAX;
+
+			if (fits)
+				memcpy(line, text + at, line_len);
+			line[fits ? line_len : 0] = '\0';
+			if (fits && strlen(line) == line_len && read_line(line, &entry))
+				ports->items[ports->count++] = entry;
+			else
+				bad++;
+		}
+		at += line_len + 1;
+	}
+	ports->begun = true;
+	return bad;
+}
+
+/* ---- the keeper's own list ---- */
 
 struct exposure {
 	struct journal *journal;
-	struct listeners *listeners; /* NULL: sock_diag can't be had */
-	char dir[PATH_MAX];
-	struct exposure_book book;
+	struct listeners *listeners; /* NULL: there is no sock_diag */
+	char dir[PATH_MAX], file[PATH_MAX + sizeof("/" FILE_NAME)];
+	struct exposed_ports ports;
 	struct listener found[LISTENERS_MAX];
 	size_t found_count;
 	bool loaded, complained;
@@ -35,18 +200,16 @@ struct exposure {
 	char text[EXPOSURE_TEXT_MAX];
 };
 
-static void read_range(struct exposure_book *book)
+static void read_range(struct exposed_ports *ports)
 {
-	FILE *file = fopen(RANGE_FILE, "re");
-	unsigned first = 32768, last = 60999;
+	char text[32];
+	unsigned first, last;
 
-	if (file) {
-		if (fscanf(file, "%u %u", &first, &last) != 2 || first > 65535 || last > 65535)
-			first = 32768, last = 60999;
-		fclose(file);
-	}
-	book->ephemeral_first = (uint16_t)first;
-	book->ephemeral_last = (uint16_t)last;
+	if (file_read(RANGE_FILE, text, sizeof(text)) < 0 || sscanf(text, "%u %u", &first, &last) != 2 ||
+	    first > 65535 || last > 65535)
+		first = 32768, last = 60999;
+	ports->ephemeral_first = (uint16_t)first;
+	ports->ephemeral_last = (uint16_t)last;
 }
 
 struct exposure *exposure_open(const char *state_dir, struct journal *journal)
@@ -58,7 +221,8 @@ struct exposure *exposure_open(const char *state_dir, struct journal *journal)
 		return NULL;
 	exposure->journal = journal;
 	snprintf(exposure->dir, sizeof(exposure->dir), "%s", state_dir);
-	read_range(&exposure->book);
+	snprintf(exposure->file, sizeof(exposure->file), "%s/" FILE_NAME, exposure->dir);
+	read_range(&exposure->ports);
 	result = listeners_open(&exposure->listeners);
 	if (result < 0)
 		journal_log_errno(journal, LOG_WARNING, result,
@@ -76,66 +240,12 @@ void exposure_close(struct exposure *exposure)
 
 /* ---- the file ---- */
 
-static int open_in_dir(const struct exposure *exposure, const char *name, int flags)
-{
-	int dir = open(exposure->dir, O_PATH | O_DIRECTORY | O_CLOEXEC), fd;
-
-	if (dir < 0)
-		return -errno;
-	fd = openat(dir, name, flags | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0640);
-	if (fd < 0)
-		fd = -errno;
-	close(dir);
-	return fd;
-}
-
-/* 1 read, 0 there is none, or -errno. */
-static int load(struct exposure *exposure, size_t *bad)
-{
-	int fd = open_in_dir(exposure, FILE_NAME, O_RDONLY), error = 0;
-	size_t len = 0;
-	ssize_t got = 1;
-
-	*bad = 0;
-	if (fd < 0)
-		return fd == -ENOENT ? 0 : fd;
-	while (len < sizeof(exposure->text) && got > 0) {
-		got = read(fd, exposure->text + len, sizeof(exposure->text) - len);
-		if (got > 0)
-			len += (size_t)got;
-		else if (got < 0)
-			error = errno;
-	}
-	close(fd);
-	if (error)
-		return -error;
-	*bad = exposure_book_read(&exposure->book, exposure->text, len);
-	return 1;
-}
-
 static int save(struct exposure *exposure)
 {
 	struct writer w = writer_over(exposure->text, sizeof(exposure->text));
-	int dir = open(exposure->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC), fd, error = 0;
 
-	if (dir < 0)
-		return -errno;
-	exposure_book_write(&exposure->book, &w);
-	unlinkat(dir, FILE_NEW, 0);
-	fd = openat(dir, FILE_NEW, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0640);
-	if (fd < 0) {
-		error = -errno;
-	} else {
-		errno = EIO;
-		if (write(fd, w.buf, w.len) != (ssize_t)w.len || fsync(fd) < 0)
-			error = -errno;
-		if (close(fd) < 0 && !error)
-			error = -errno;
-		if (!error && renameat(dir, FILE_NEW, dir, FILE_NAME) < 0)
-			error = -errno;
-	}
-	close(dir);
-	return error;
+	exposed_ports_write(&exposure->ports, &w);
+	return file_replace(AT_FDCWD, exposure->file, 0640, NULL, w.buf, w.len);
 }
 
 static void complain(struct exposure *exposure, int error, const char *what)
@@ -150,15 +260,17 @@ static void complain(struct exposure *exposure, int error, const char *what)
 static void load_once(struct exposure *exposure)
 {
 	size_t bad = 0;
-	int result;
+	ssize_t len;
 
 	if (exposure->loaded)
 		return;
 	exposure->loaded = true;
-	result = load(exposure, &bad);
-	if (result < 0)
-		complain(exposure, result, "cannot read");
-	else if (bad)
+	len = file_read(exposure->file, exposure->text, sizeof(exposure->text));
+	if (len >= 0)
+		bad = exposed_ports_read(&exposure->ports, exposure->text, (size_t)len);
+	else if (len != -ENOENT)
+		complain(exposure, (int)len, "cannot read");
+	if (bad)
 		journal_log(exposure->journal, LOG_WARNING,
 			    "%s/" FILE_NAME ": %zu lines made no sense and are left out", exposure->dir, bad);
 }
@@ -180,10 +292,10 @@ static const char *place_of(const struct listener *listener, char out[ADDR_TEXT_
 	return out;
 }
 
-/* To the log, to who follows, and to the hooks, which the supervisor runs. */
+/* To the log, to the clients that follow, and to the hooks, which the supervisor runs. */
 static void say(struct keeper *keeper, const char *text)
 {
-	struct event event = { .at_ms = keeper_now_ms(), .type = EVENT_EXPOSURE, .sources = 1 };
+	struct event event = { .at_ms = clock_ms(CLOCK_REALTIME), .type = EVENT_EXPOSURE, .sources = 1 };
 
 	snprintf(event.text, sizeof(event.text), "%s", text);
 	keeper_event(keeper, &event);
@@ -196,7 +308,7 @@ static void tell_one(void *context, const struct listener *listener)
 	const char *name = service_name(keeper->names, listener->protocol, listener->port);
 	char place[ADDR_TEXT_MAX + 10], text[EVENT_TEXT_MAX];
 
-	if (keeper->exposure->told++ >= EXPOSURE_EVENTS)
+	if (keeper->exposure->told++ >= EVENTS_MAX)
 		return;
 	snprintf(text, sizeof(text), "%s %s%s%.32s, uid %u", protocol_of(listener), place_of(listener, place),
 		 name ? " " : "", name ? name : "", listener->uid);
@@ -213,15 +325,15 @@ static int look(struct keeper *keeper)
 	if (count < 0)
 		return count;
 	exposure->found_count = (size_t)count;
-	exposure->book.dropped += dropped;
+	exposure->ports.dropped += dropped;
 	load_once(exposure);
 	exposure->told = 0;
-	exposure_book_look(&exposure->book, exposure->found, exposure->found_count, tell_one, keeper);
-	if (exposure->told > EXPOSURE_EVENTS) {
+	exposed_ports_look(&exposure->ports, exposure->found, exposure->found_count, tell_one, keeper);
+	if (exposure->told > EVENTS_MAX) {
 		char text[EVENT_TEXT_MAX];
 
 		snprintf(text, sizeof(text), "and %u more ports: picketctl exposure lists them",
-			 exposure->told - EXPOSURE_EVENTS);
+			 exposure->told - EVENTS_MAX);
 		say(keeper, text);
 	}
 	return 0;
@@ -230,13 +342,13 @@ static int look(struct keeper *keeper)
 void exposure_tick(struct keeper *keeper)
 {
 	struct exposure *exposure = keeper->exposure;
-	int64_t clock_ms = control_now_ms();
+	int64_t now_ms = clock_ms(CLOCK_MONOTONIC);
 	bool first = !exposure->loaded;
 	int error;
 
-	if (!exposure->listeners || clock_ms < exposure->next_ms)
+	if (!exposure->listeners || now_ms < exposure->next_ms)
 		return;
-	exposure->next_ms = clock_ms + EXPOSURE_EVERY_MS;
+	exposure->next_ms = now_ms + EVERY_MS;
 	if (look(keeper) < 0 || (!first && !exposure->told))
 		return;
 	error = save(exposure);
@@ -248,10 +360,10 @@ void exposure_tick(struct keeper *keeper)
 
 /* ---- the command ---- */
 
-static json_t *view_port(const struct exposure *exposure, const struct listener *listener,
-			 const struct service_names *names, bool accepts)
+static json_t *view_port(struct exposure *exposure, const struct listener *listener, const struct service_names *names,
+			 bool accepts)
 {
-	const struct exposure_entry *entry = exposure_book_find(&exposure->book, listener);
+	const struct exposed_port *entry = exposed_ports_find(&exposure->ports, listener);
 	const char *name = service_name(names, listener->protocol, listener->port);
 	char text[ADDR_TEXT_MAX];
 
@@ -259,8 +371,8 @@ static json_t *view_port(const struct exposure *exposure, const struct listener 
 			 addr_format(&listener->addr, text), "port", (int)listener->port, "service", name, "uid",
 			 (json_int_t)listener->uid, "inode", (json_int_t)listener->inode, "new",
 			 !entry || !entry->accepted, "accepted", accepts || (entry && entry->accepted), "passing",
-			 listener->protocol == PROTO_UDP && listener->port >= exposure->book.ephemeral_first &&
-				 listener->port <= exposure->book.ephemeral_last);
+			 listener->protocol == PROTO_UDP && listener->port >= exposure->ports.ephemeral_first &&
+				 listener->port <= exposure->ports.ephemeral_last);
 }
 
 /* Tells the log and the hooks as well: an order may be the first to see a new port. */
@@ -278,11 +390,11 @@ void exposure_start(struct task *task)
 		return;
 	}
 	for (size_t i = 0; i < exposure->found_count; i++)
-		if (exposure_is_exposed(&exposure->found[i]) &&
+		if (exposed_is_reachable(&exposure->found[i]) &&
 		    !task_line(task, view_port(exposure, &exposure->found[i], keeper->names, accepts)))
 			return;
 	if (accepts) {
-		exposure_book_accept(&exposure->book);
+		exposed_ports_accept(&exposure->ports);
 		error = save(exposure);
 		if (error) {
 			task_fail(task, CONTROL_FAILED, "accepted until picketd ends: cannot write %.160s: %s",

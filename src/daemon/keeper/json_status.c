@@ -1,165 +1,60 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The daemon's state as one JSON object, by tables: a counter that is added to a struct is one line more here, and
- * `status`, `metrics` and `doctor` all read the same object.
+ * The daemon's state as one JSON object, by one table: another field in `status` is a field in the struct that it
+ * comes from and one row here.  `status`, `metrics` and `doctor` all read the same object.
  */
-#include "json_view.h"
+#include "internal.h"
 
-#include <string.h>
+#include <stdio.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-struct counter {
-	const char *name;
-	size_t offset;
-	uint8_t size; /* 4 or 8 bytes */
-};
+/* ---- values: each is made from its place in struct status ---- */
 
-/* clang-format off */
-#define COUNTER_AS(name, shape, field) { name, offsetof(struct shape, field), sizeof(((struct shape *)0)->field) }
-/* clang-format on */
-#define COUNTER(shape, field) COUNTER_AS(#field, shape, field)
-#define COUNT(table)          (sizeof(table) / sizeof((table)[0]))
-
-static const struct counter engine_counts[] = {
-	COUNTER(engine_status, sources),
-	COUNTER(engine_status, sources_max),
-	COUNTER(engine_status, confirmed_sources),
-	COUNTER(engine_status, blocks),
-	COUNTER(engine_status, bans),
-	COUNTER(engine_status, manuals),
-	COUNTER(engine_status, blocks_max),
-	COUNTER(engine_status, allow),
-	COUNTER(engine_status, protected_count),
-};
-
-static const struct counter engine_totals[] = {
-	COUNTER(engine_status, probes),
-	COUNTER(engine_status, evidence_total),
-	COUNTER(engine_status, duplicates),
-	COUNTER(engine_status, alerts),
-	COUNTER(engine_status, blocks_total),
-	COUNTER(engine_status, bans_total),
-	COUNTER(engine_status, expiries),
-	COUNTER_AS("spared_allowed", engine_status, exempt_allowed),
-	COUNTER_AS("spared_protected", engine_status, exempt_protected),
-	COUNTER_AS("spared_storm", engine_status, exempt_storm),
-	COUNTER_AS("spared_decoy", engine_status, exempt_decoy),
-	COUNTER(engine_status, evicted),
-	COUNTER_AS("turned_away", engine_status, dropped),
-	COUNTER(engine_status, allow_full),
-	COUNTER(engine_status, protect_full),
-	COUNTER(engine_status, blocks_full),
-};
-
-static const struct counter queue_counts[] = {
-	COUNTER(nfqueue_stats, packets), COUNTER(nfqueue_stats, accepted),  COUNTER(nfqueue_stats, dropped),
-	COUNTER(nfqueue_stats, lost),    COUNTER(nfqueue_stats, malformed), COUNTER(nfqueue_stats, verdict_errors),
-};
-
-static const struct counter kernel_counts[] = {
-	COUNTER(nft_counters, queued_closed),  COUNTER(nft_counters, queued_served),
-	COUNTER(nft_counters, queued_trapped), COUNTER(nft_counters, over_newcomers),
-	COUNTER(nft_counters, over_known),     COUNTER(nft_counters, dropped_hard),
-	COUNTER(nft_counters, dropped_soft),   COUNTER(nft_counters, muted),
-	COUNTER(nft_counters, trapped_tcp),    COUNTER(nft_counters, trapped_udp),
-	COUNTER(nft_counters, way_back),
-};
-
-static const struct counter trap_counts[] = {
-	COUNTER(trap_stats, accepted), COUNTER(trap_stats, datagrams), COUNTER(trap_stats, hits),
-	COUNTER(trap_stats, induced),  COUNTER(trap_stats, unsaved),   COUNTER_AS("crowded", trap_stats, evicted),
-	COUNTER(trap_stats, errors),   COUNTER(trap_stats, open),
-};
-
-static const struct counter hook_counts[] = {
-	COUNTER(wire_hooks, started),
-	COUNTER(wire_hooks, succeeded),
-	COUNTER(wire_hooks, failed),
-	COUNTER(wire_hooks, timed_out),
-	COUNTER_AS("turned_away", wire_hooks, dropped),
-	COUNTER(wire_hooks, running),
-	COUNTER(wire_hooks, waiting),
-};
-
-static const struct counter control_counts[] = {
-	COUNTER(control_stats, clients),  COUNTER(control_stats, accepted),
-	COUNTER(control_stats, requests), COUNTER(control_stats, bad_requests),
-	COUNTER(control_stats, too_long), COUNTER(control_stats, throttled),
-	COUNTER(control_stats, refused),  COUNTER_AS("crowded", control_stats, evicted),
-	COUNTER(control_stats, idle),
-};
-
-static json_t *counters(const struct counter *table, size_t count, const void *from)
+static json_t *number32(const void *place)
 {
-	json_t *object = json_object();
-
-	for (size_t i = 0; i < count; i++) {
-		const void *place = (const char *)from + table[i].offset;
-		uint64_t wide = 0;
-		uint32_t narrow = 0;
-
-		if (table[i].size == sizeof(wide)) {
-			memcpy(&wide, place, sizeof(wide));
-		} else {
-			memcpy(&narrow, place, sizeof(narrow));
-			wide = narrow;
-		}
-		json_object_set_new(object, table[i].name, json_integer((json_int_t)wide));
-	}
-	return object;
+	return json_integer((json_int_t) * (const uint32_t *)place);
 }
 
-static json_t *by_kind(const struct engine_status *engine)
+static json_t *number64(const void *place)
 {
-	json_t *object = json_object();
-
-	for (int kind = EVIDENCE_NONE + 1; kind < EVIDENCE_KIND_COUNT; kind++)
-		json_object_set_new(object, evidence_name((enum evidence_kind)kind),
-				    json_integer((json_int_t)engine->evidence[kind]));
-	return object;
+	return json_integer((json_int_t) * (const uint64_t *)place);
 }
 
-static json_t *by_result(const struct wire_status *status)
+static json_t *flag(const void *place)
 {
-	json_t *object = json_object();
-
-	for (int result = PACKET_OK + 1; result < PACKET_RESULT_COUNT; result++)
-		json_object_set_new(object, packet_result_name((enum packet_result)result),
-				    json_integer((json_int_t)status->rejected[result]));
-	return object;
+	return json_boolean(*(const uint32_t *)place != 0);
 }
 
-static json_t *histogram(const struct latency *latency)
+static json_t *moment(const void *place)
 {
-	json_t *bounds = json_object();
-
-	for (unsigned i = 0; i < LATENCY_BUCKETS; i++) {
-		char bound[16] = "inf";
-
-		if (i < LATENCY_BUCKETS - 1)
-			snprintf(bound, sizeof(bound), "%u", latency_bounds_us[i]);
-		json_object_set_new(bounds, bound, json_integer((json_int_t)latency->buckets[i]));
-	}
-	return json_pack("{s:I, s:I, s:o}", "count", (json_int_t)latency->count, "sum_us",
-			 (json_int_t)(latency->sum_ns / 1000), "buckets_us", bounds);
+	return json_time(*(const int64_t *)place);
 }
 
-/* Where the memory lies, and whether it can be written. */
-static json_t *state_of(const char *dir)
+static json_t *mode(const void *place)
 {
-	struct statvfs space;
-	bool known = dir && statvfs(dir, &space) == 0;
+	uint32_t value = *(const uint32_t *)place;
 
-	return json_pack("{s:s?, s:o, s:o, s:b}", "dir", dir, "free_bytes",
-			 known ? json_integer((json_int_t)((uint64_t)space.f_bavail * space.f_frsize)) : json_null(),
-			 "free_inodes", known && space.f_files ? json_integer((json_int_t)space.f_favail) : json_null(),
-			 "writable", dir && access(dir, W_OK | X_OK) == 0);
+	return json_string(value == NFT_PAUSED    ? "paused"
+			   : value == NFT_OBSERVE ? "observe"
+			   : value == NFT_BLOCK   ? "block"
+						  : "unknown");
+}
+
+static json_t *queue_kind(const void *place)
+{
+	return json_string(*(const uint32_t *)place ? "native" : "xt target");
+}
+
+static json_t *table_name(const void *place)
+{
+	return json_ascii(place, NFT_TABLE_NAME_MAX);
 }
 
 /* [[1,1],[100,104]] */
-static json_t *ranges(const struct port_range *ports)
+static json_t *ranges(const void *place)
 {
+	const struct port_range *ports = place;
 	json_t *array = json_array();
 
 	for (size_t i = 0; i < WIRE_RANGES_MAX && ports[i].first; i++)
@@ -167,70 +62,258 @@ static json_t *ranges(const struct port_range *ports)
 	return array;
 }
 
-static json_t *sensors(const struct wire_status *status)
+static json_t *histogram(const void *place)
 {
-	json_t *interfaces = json_array();
+	const struct latency *latency = place;
+	json_t *bounds = json_object();
 
-	for (uint32_t i = 0; i < status->interface_count && i < NFT_INTERFACES_MAX; i++)
-		json_array_append_new(interfaces, json_ascii(status->interfaces[i], sizeof(status->interfaces[i])));
-	return json_pack("{s:o, s:o, s:o, s:I, s:I, s:b, s:s, s:o, s:I, s:I}", "trapped_tcp", ranges(status->trap_tcp),
-			 "trapped_udp", ranges(status->trap_udp), "table",
-			 json_ascii(status->table, sizeof(status->table)), "queue_number",
-			 (json_int_t)status->queue_number, "probe_packets", (json_int_t)status->probe_packets,
-			 "healing", status->healing != 0, "queue", status->native_queue ? "native" : "xt target",
-			 "interfaces", interfaces, "trapped_tcp_ports", (json_int_t)status->traps_tcp,
-			 "trapped_udp_ports", (json_int_t)status->traps_udp);
-}
+	for (unsigned i = 0; i < LATENCY_BUCKETS; i++) {
+		char bound[16] = "inf";
 
-static const char *mode_name(uint32_t mode)
-{
-	return mode == NFT_PAUSED    ? "paused"
-	       : mode == NFT_OBSERVE ? "observe"
-	       : mode == NFT_BLOCK   ? "block"
-				     : "unknown";
-}
-
-json_t *view_status(const struct wire_status *status, const struct status_extra *extra)
-{
-	json_t *object = json_pack("{s:s, s:s, s:o, s:I, s:o}", "version", PICKET_VERSION, "mode",
-				   mode_name(status->mode), "since", json_time(status->started_ms), "uptime_s",
-				   (json_int_t)((status->now_ms - status->started_ms) / 1000), "paused_for_s",
-				   json_seconds_left(status->paused_until_ms, status->now_ms));
-	json_t *queue = counters(queue_counts, COUNT(queue_counts), &status->queue);
-	json_t *kernel = counters(kernel_counts, COUNT(kernel_counts), &status->kernel);
-
-	if (!object) {
-		json_decref(queue);
-		json_decref(kernel);
-		return NULL;
+		if (i < LATENCY_BUCKETS - 1)
+			snprintf(bound, sizeof(bound), "%u", latency_bounds_us[i]);
+		json_object_set_new(bounds, bound, number64(&latency->buckets[i]));
 	}
-	json_object_set_new(queue, "fail_open", json_integer((json_int_t)status->fail_open));
-	json_object_set_new(kernel, "refused", json_integer((json_int_t)status->kernel_refused));
-	json_object_set_new(object, "sensors", sensors(status));
-	json_object_set_new(object, "latency",
-			    json_pack("{s:o, s:o}", "judging", histogram(&status->judging), "deciding",
-				      histogram(&status->deciding)));
-	json_object_set_new(object, "state", state_of(extra->state_dir));
-	json_object_set_new(object, "counts", counters(engine_counts, COUNT(engine_counts), &status->engine));
-	json_object_set_new(object, "totals", counters(engine_totals, COUNT(engine_totals), &status->engine));
-	json_object_set_new(object, "evidence_by_kind", by_kind(&status->engine));
-	json_object_set_new(object, "queue", queue);
-	json_object_set_new(object, "kernel", kernel);
-	json_object_set_new(object, "traps", counters(trap_counts, COUNT(trap_counts), &status->trap));
-	json_object_set_new(object, "rejected", by_result(status));
-	json_object_set_new(object, "storm",
-			    json_pack("{s:b, s:I}", "active", status->engine.storm_active != 0, "tokens",
-				      (json_int_t)status->engine.storm_tokens));
-	json_object_set_new(object, "hooks",
-			    extra->hooks ? counters(hook_counts, COUNT(hook_counts), extra->hooks) : json_null());
-	json_object_set_new(object, "control", counters(control_counts, COUNT(control_counts), &extra->control));
-	json_object_set_new(object, "events",
-			    json_pack("{s:I, s:I, s:I, s:I}", "lost", (json_int_t)status->events_lost, "kept",
-				      (json_int_t)extra->history_rows, "log_left_out",
-				      (json_int_t)extra->log_suppressed, "followers_lost",
-				      (json_int_t)extra->followers_lost));
-	json_object_set_new(object, "wire",
-			    json_pack("{s:I, s:I}", "bad_messages", (json_int_t)extra->bad_messages, "late_answers",
-				      (json_int_t)extra->late_answers));
+	return json_pack("{s:I, s:I, s:o}", "count", (json_int_t)latency->count, "sum_us",
+			 (json_int_t)(latency->sum_ns / 1000), "buckets_us", bounds);
+}
+
+static json_t *by_kind(const void *place)
+{
+	const uint64_t *counts = place;
+	json_t *object = json_object();
+
+	for (int kind = EVIDENCE_NONE + 1; kind < EVIDENCE_KIND_COUNT; kind++)
+		json_object_set_new(object, evidence_name((enum evidence_kind)kind), number64(&counts[kind]));
+	return object;
+}
+
+static json_t *by_result(const void *place)
+{
+	const uint64_t *counts = place;
+	json_t *object = json_object();
+
+	for (int result = PACKET_OK + 1; result < PACKET_RESULT_COUNT; result++)
+		json_object_set_new(object, packet_result_name((enum packet_result)result), number64(&counts[result]));
+	return object;
+}
+
+/* ---- values that are made from the whole ---- */
+
+static json_t *version(const void *place)
+{
+	(void)place;
+	return json_string(PICKET_VERSION);
+}
+
+static json_t *uptime(const void *place)
+{
+	const struct status *status = place;
+
+	return json_integer((status->sentry.now_ms - status->sentry.started_ms) / 1000);
+}
+
+static json_t *paused_for(const void *place)
+{
+	const struct status *status = place;
+
+	return json_seconds_left(status->sentry.paused_until_ms, status->sentry.now_ms);
+}
+
+static json_t *interfaces(const void *place)
+{
+	const struct wire_status *sentry = &((const struct status *)place)->sentry;
+	json_t *array = json_array();
+
+	for (uint32_t i = 0; i < sentry->interface_count && i < NFT_INTERFACES_MAX; i++)
+		json_array_append_new(array, json_ascii(sentry->interfaces[i], sizeof(sentry->interfaces[i])));
+	return array;
+}
+
+static json_t *state_dir(const void *place)
+{
+	return json_string(((const struct status *)place)->state_dir);
+}
+
+static json_t *free_bytes(const void *place)
+{
+	struct statvfs space;
+
+	return statvfs(((const struct status *)place)->state_dir, &space) == 0
+		       ? json_integer((json_int_t)((uint64_t)space.f_bavail * space.f_frsize))
+		       : json_null();
+}
+
+/* Null, too, for a file system that makes inodes as they are needed. */
+static json_t *free_inodes(const void *place)
+{
+	struct statvfs space;
+
+	return statvfs(((const struct status *)place)->state_dir, &space) == 0 && space.f_files
+		       ? json_integer((json_int_t)space.f_favail)
+		       : json_null();
+}
+
+static json_t *writable(const void *place)
+{
+	return json_boolean(access(((const struct status *)place)->state_dir, W_OK | X_OK) == 0);
+}
+
+/* Null before the supervisor has sent its counters; their rows add nothing then. */
+static json_t *hooks(const void *place)
+{
+	return ((const struct status *)place)->hooks_known ? json_object() : json_null();
+}
+
+/* ---- the table ---- */
+
+struct row {
+	const char *group; /* NULL: a field of the object itself */
+	const char *name;
+	json_t *(*make)(const void *place);
+	size_t offset; /* of the place */
+};
+
+/* clang-format off */
+#define ROW(group, name, make, field) { group, name, make, offsetof(struct status, field) }
+#define WHOLE(group, name, make)      { group, name, make, 0 }
+#define NUMBER(group, name, field) \
+	ROW(group, name, _Generic(((struct status *)0)->field, uint32_t : number32, uint64_t : number64), field)
+
+static const struct row rows[] = {
+	WHOLE(NULL, "version", version),
+	ROW(NULL, "mode", mode, sentry.mode),
+	ROW(NULL, "since", moment, sentry.started_ms),
+	WHOLE(NULL, "uptime_s", uptime),
+	WHOLE(NULL, "paused_for_s", paused_for),
+
+	ROW("sensors", "trapped_tcp", ranges, sentry.trap_tcp),
+	ROW("sensors", "trapped_udp", ranges, sentry.trap_udp),
+	ROW("sensors", "table", table_name, sentry.table),
+	NUMBER("sensors", "queue_number", sentry.queue_number),
+	NUMBER("sensors", "probe_packets", sentry.probe_packets),
+	ROW("sensors", "healing", flag, sentry.healing),
+	ROW("sensors", "queue", queue_kind, sentry.native_queue),
+	WHOLE("sensors", "interfaces", interfaces),
+	NUMBER("sensors", "trapped_tcp_ports", sentry.traps_tcp),
+	NUMBER("sensors", "trapped_udp_ports", sentry.traps_udp),
+
+	ROW("latency", "judging", histogram, sentry.judging),
+	ROW("latency", "deciding", histogram, sentry.deciding),
+
+	WHOLE("state", "dir", state_dir),
+	WHOLE("state", "free_bytes", free_bytes),
+	WHOLE("state", "free_inodes", free_inodes),
+	WHOLE("state", "writable", writable),
+
+	NUMBER("counts", "sources", sentry.engine.sources),
+	NUMBER("counts", "sources_max", sentry.engine.sources_max),
+	NUMBER("counts", "confirmed_sources", sentry.engine.confirmed_sources),
+	NUMBER("counts", "blocks", sentry.engine.blocks),
+	NUMBER("counts", "bans", sentry.engine.bans),
+	NUMBER("counts", "manuals", sentry.engine.manuals),
+	NUMBER("counts", "blocks_max", sentry.engine.blocks_max),
+	NUMBER("counts", "allow", sentry.engine.allow),
+	NUMBER("counts", "protected_count", sentry.engine.protected_count),
+
+	NUMBER("totals", "probes", sentry.engine.probes),
+	NUMBER("totals", "evidence_total", sentry.engine.evidence_total),
+	NUMBER("totals", "duplicates", sentry.engine.duplicates),
+	NUMBER("totals", "alerts", sentry.engine.alerts),
+	NUMBER("totals", "blocks_total", sentry.engine.blocks_total),
+	NUMBER("totals", "bans_total", sentry.engine.bans_total),
+	NUMBER("totals", "expiries", sentry.engine.expiries),
+	NUMBER("totals", "spared_allowed", sentry.engine.exempt_allowed),
+	NUMBER("totals", "spared_protected", sentry.engine.exempt_protected),
+	NUMBER("totals", "spared_storm", sentry.engine.exempt_storm),
+	NUMBER("totals", "spared_decoy", sentry.engine.exempt_decoy),
+	NUMBER("totals", "evicted", sentry.engine.evicted),
+	NUMBER("totals", "turned_away", sentry.engine.dropped),
+	NUMBER("totals", "allow_full", sentry.engine.allow_full),
+	NUMBER("totals", "protect_full", sentry.engine.protect_full),
+	NUMBER("totals", "blocks_full", sentry.engine.blocks_full),
+
+	ROW(NULL, "evidence_by_kind", by_kind, sentry.engine.evidence),
+
+	NUMBER("queue", "packets", sentry.queue.packets),
+	NUMBER("queue", "accepted", sentry.queue.accepted),
+	NUMBER("queue", "dropped", sentry.queue.dropped),
+	NUMBER("queue", "lost", sentry.queue.lost),
+	NUMBER("queue", "malformed", sentry.queue.malformed),
+	NUMBER("queue", "verdict_errors", sentry.queue.verdict_errors),
+	NUMBER("queue", "fail_open", sentry.fail_open),
+
+	NUMBER("kernel", "queued_closed", sentry.kernel.queued_closed),
+	NUMBER("kernel", "queued_served", sentry.kernel.queued_served),
+	NUMBER("kernel", "queued_trapped", sentry.kernel.queued_trapped),
+	NUMBER("kernel", "over_newcomers", sentry.kernel.over_newcomers),
+	NUMBER("kernel", "over_known", sentry.kernel.over_known),
+	NUMBER("kernel", "dropped_hard", sentry.kernel.dropped_hard),
+	NUMBER("kernel", "dropped_soft", sentry.kernel.dropped_soft),
+	NUMBER("kernel", "muted", sentry.kernel.muted),
+	NUMBER("kernel", "trapped_tcp", sentry.kernel.trapped_tcp),
+	NUMBER("kernel", "trapped_udp", sentry.kernel.trapped_udp),
+	NUMBER("kernel", "way_back", sentry.kernel.way_back),
+	NUMBER("kernel", "refused", sentry.kernel_refused),
+
+	NUMBER("traps", "accepted", sentry.trap.accepted),
+	NUMBER("traps", "datagrams", sentry.trap.datagrams),
+	NUMBER("traps", "hits", sentry.trap.hits),
+	NUMBER("traps", "induced", sentry.trap.induced),
+	NUMBER("traps", "unsaved", sentry.trap.unsaved),
+	NUMBER("traps", "crowded", sentry.trap.evicted),
+	NUMBER("traps", "errors", sentry.trap.errors),
+	NUMBER("traps", "open", sentry.trap.open),
+
+	ROW(NULL, "rejected", by_result, sentry.rejected),
+
+	ROW("storm", "active", flag, sentry.engine.storm_active),
+	NUMBER("storm", "tokens", sentry.engine.storm_tokens),
+
+	WHOLE(NULL, "hooks", hooks),
+	NUMBER("hooks", "started", hooks.started),
+	NUMBER("hooks", "succeeded", hooks.succeeded),
+	NUMBER("hooks", "failed", hooks.failed),
+	NUMBER("hooks", "timed_out", hooks.timed_out),
+	NUMBER("hooks", "turned_away", hooks.dropped),
+	NUMBER("hooks", "running", hooks.running),
+	NUMBER("hooks", "waiting", hooks.waiting),
+
+	NUMBER("control", "clients", control.clients),
+	NUMBER("control", "accepted", control.accepted),
+	NUMBER("control", "requests", control.requests),
+	NUMBER("control", "bad_requests", control.bad_requests),
+	NUMBER("control", "too_long", control.too_long),
+	NUMBER("control", "throttled", control.throttled),
+	NUMBER("control", "refused", control.refused),
+	NUMBER("control", "crowded", control.evicted),
+	NUMBER("control", "idle", control.idle),
+
+	NUMBER("events", "lost", sentry.events_lost),
+	NUMBER("events", "kept", history_rows),
+	NUMBER("events", "log_left_out", log_suppressed),
+	NUMBER("events", "followers_lost", followers_lost),
+
+	NUMBER("wire", "bad_messages", bad_messages),
+	NUMBER("wire", "late_answers", late_answers),
+};
+/* clang-format on */
+
+json_t *view_status(const struct status *status)
+{
+	json_t *object = json_object();
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		json_t *group = object;
+
+		if (rows[i].group) {
+			group = json_object_get(object, rows[i].group);
+			if (!group) {
+				json_object_set_new(object, rows[i].group, json_object());
+				group = json_object_get(object, rows[i].group);
+			}
+		}
+		json_object_set_new(group, rows[i].name, rows[i].make((const char *)status + rows[i].offset));
+	}
 	return object;
 }

@@ -1,43 +1,29 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The keeper's start, loop and wires.
- * Promises: nothing it does can hold up the sentry; it needs no capability; when one of the others ends, it takes
- * what
- * was said last and ends too. Messages that make no sense are counted and thrown away: a process of ours may have
- * been
- * taken over.
+ * The keeper as a process: start, confinement, loop, the wires to the sentry and the supervisor, end.
+ * Promises: nothing that it does holds up the sentry; it needs no capability; when one of the other two ends, it
+ * takes what that one said last, and ends too.
+ * Defends against a process of ours that was taken over: messages that make no sense are counted and thrown away.
  */
 #include "internal.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
-#include <string.h>
 #include <syslog.h>
-#include <time.h>
-#include <unistd.h>
 
 #include <event2/event.h>
 
+#include "clock.h"
 #include "sandbox/sandbox.h"
+#include "services.h"
 
 #define TICK_US          200000
 #define TICKS_A_SECOND   5
 #define PROTECT_EVERY_S  10
-#define PROTECT_ALL_S    300    /* all of it again, should something have got lost */
-#define FAREWELL_US      500000 /* for what the supervisor says last, once the sentry is gone */
+#define PROTECT_ALL_S    300    /* all of it again, in case a message got lost */
+#define FAREWELL_US      500000 /* for the last messages of the supervisor, once the sentry is gone */
 #define MESSAGES_AT_ONCE 256    /* before clients get their turn */
-#define SERVICES_FILE    "/etc/services"
-#define SERVICES_MAX     (1024 * 1024)
-
-int64_t keeper_now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_REALTIME, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 void keeper_event(struct keeper *keeper, const struct event *event)
 {
@@ -48,18 +34,18 @@ void keeper_event(struct keeper *keeper, const struct event *event)
 	describe_event(&w, event, keeper->names);
 	journal_event(keeper->journal, event, line);
 	history_add(keeper->history, event);
-	memory_event(keeper->memory, event);
+	save_event(keeper->save, event);
 	for (task = LIST_FIRST(&keeper->tasks); task; task = next) {
 		next = LIST_NEXT(task, entry);
 		if (task->streaming)
-			list_resume(task);
+			history_resume(task);
 	}
 }
 
-/* Counted, and told once a minute: whoever sends nonsense could fill the log with it. */
+/* Counted each time, logged once a minute: a process that sends nonsense must not fill the log with it. */
 static void bad_message(struct keeper *keeper, const char *who)
 {
-	int64_t now_ms = control_now_ms();
+	int64_t now_ms = clock_ms(CLOCK_MONOTONIC);
 
 	keeper->bad_messages++;
 	if (keeper->complained_ms && now_ms - keeper->complained_ms < 60000)
@@ -84,20 +70,20 @@ static void handle(struct keeper *keeper, const char *who)
 	case WIRE_MEMORY_SOURCES:
 	case WIRE_MEMORY_SERVED:
 	case WIRE_MEMORY_CUSTOMERS:
-	case WIRE_MEMORY_END: memory_save(keeper->memory, message, keeper_now_ms()); break;
+	case WIRE_MEMORY_END: save_message(keeper->save, message, clock_ms(CLOCK_REALTIME)); break;
 	case WIRE_HOOKS:
 		keeper->hooks = message->body.hooks;
 		keeper->hooks_known = true;
 		break;
 	case WIRE_READY:
-		keeper->sentry_ready = false; /* a fresh engine knows nobody: ask, then tell it all */
+		keeper->sentry_ready = false; /* a new engine knows nothing: ask, then send it everything */
 		break;
 	case WIRE_STATUS:
-		/* id 0 answers our own question: the engine is there, and may be told whom to protect. */
+		/* Id 0 answers our own question: there is an engine, which takes the addresses to be protected. */
 		if (message->header.id == 0) {
 			if (!keeper->sentry_ready)
-				protect_refresh(keeper->protect, keeper->start->sentry_fd, keeper_now_ms() / 1000,
-						true);
+				protect_refresh(keeper->protect, keeper->start->sentry_fd,
+						clock_ms(CLOCK_REALTIME) / 1000, true);
 			keeper->sentry_ready = true;
 			break;
 		}
@@ -132,7 +118,7 @@ static bool read_wire(struct keeper *keeper, int fd, const char *who)
 
 static void on_sentry(evutil_socket_t fd, short what, void *context)
 {
-	const struct timeval last_words = { .tv_usec = FAREWELL_US };
+	const struct timeval farewell = { .tv_usec = FAREWELL_US };
 	struct keeper *keeper = context;
 
 	(void)what;
@@ -141,7 +127,7 @@ static void on_sentry(evutil_socket_t fd, short what, void *context)
 	keeper->sentry_gone = true;
 	event_del(keeper->sentry_event);
 	task_fail_all(keeper, "picketd is ending");
-	event_add(keeper->farewell, &last_words);
+	event_add(keeper->farewell, &farewell);
 }
 
 static void on_supervisor(evutil_socket_t fd, short what, void *context)
@@ -152,7 +138,7 @@ static void on_supervisor(evutil_socket_t fd, short what, void *context)
 	if (!read_wire(keeper, fd, "supervisor"))
 		return;
 	keeper->supervisor_gone = true;
-	/* What the sentry has said is heard to the end. */
+	/* Everything that the sentry has sent is still read. */
 	while (!keeper->sentry_gone && wire_receive(keeper->start->sentry_fd, &keeper->message) == 1)
 		handle(keeper, "sentry");
 	task_fail_all(keeper, "picketd is ending");
@@ -180,34 +166,12 @@ static void on_tick(evutil_socket_t fd, short what, void *context)
 		return;
 	exposure_tick(keeper);
 	if (tick % TICKS_A_SECOND == 0)
-		memory_tick(keeper->memory, keeper_now_ms());
+		save_tick(keeper->save, clock_ms(CLOCK_REALTIME));
 	if (!keeper->sentry_ready)
 		wire_send(keeper->start->sentry_fd, WIRE_ASK_STATUS, 0, &(struct wire_empty){ 0 });
 	else if (tick % (PROTECT_EVERY_S * TICKS_A_SECOND) == 0)
-		protect_refresh(keeper->protect, keeper->start->sentry_fd, keeper_now_ms() / 1000,
+		protect_refresh(keeper->protect, keeper->start->sentry_fd, clock_ms(CLOCK_REALTIME) / 1000,
 				tick % (PROTECT_ALL_S * TICKS_A_SECOND) == 0);
-}
-
-/* The names of services are a comfort: without them numbers do. */
-static struct service_names *read_services(struct journal *journal)
-{
-	int fd = open(SERVICES_FILE, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	struct service_names *names = NULL;
-	char *text = fd < 0 ? NULL : malloc(SERVICES_MAX);
-	size_t len = 0;
-	ssize_t got = 1;
-
-	while (text && len < SERVICES_MAX && (got = read(fd, text + len, SERVICES_MAX - len)) > 0)
-		len += (size_t)got;
-	if (text && got >= 0)
-		names = service_names_new(text, len);
-	if (!names)
-		journal_log(journal, LOG_INFO,
-			    "no names of services from " SERVICES_FILE ": ports are shown as numbers");
-	free(text);
-	if (fd >= 0)
-		close(fd);
-	return names;
 }
 
 /* Gives up what a keeper never needs.  0 or -errno. */
@@ -215,7 +179,7 @@ static int confine(struct keeper *keeper)
 {
 	const struct keeper_start *start = keeper->start;
 	const char *const writable[] = { start->state_dir, NULL };
-	/* What logins_read() and sd-login look at, and the local time zone. */
+	/* The files of logins_read() and sd-login, and the local time zone. */
 	const char *const readable[] = { "/etc", "/run", "/var/run", "/var/lib", "/usr/share/zoneinfo", NULL };
 	int abi = 0, result = sandbox_drop(start->uid, start->gid, false);
 
@@ -258,18 +222,22 @@ static int set_up(struct keeper *keeper)
 		.context = keeper,
 	};
 
-	keeper->names = read_services(keeper->journal);
+	/* The names of services are a comfort: without them numbers do. */
+	keeper->names = services_read();
+	if (!keeper->names)
+		journal_log(keeper->journal, LOG_INFO,
+			    "no names of services from " SERVICES_FILE ": ports are shown as numbers");
 	keeper->history = history_new();
-	keeper->memory = memory_open(start->state_dir, keeper->journal, keeper_now_ms());
+	keeper->save = save_open(start->state_dir, keeper->journal, clock_ms(CLOCK_REALTIME));
 	keeper->protect = protect_new(start->state_dir, keeper->journal);
 	keeper->base = options.base = event_base_new();
-	if (!keeper->history || !keeper->memory || !keeper->protect || !keeper->base ||
+	if (!keeper->history || !keeper->save || !keeper->protect || !keeper->base ||
 	    control_open(&options, &keeper->control) < 0)
 		return -ENOMEM;
-	/* The first the sentry hears: whom it must not block, then whom it had blocked; before anything of this run
-	 * is written down. */
-	protect_refresh(keeper->protect, start->sentry_fd, keeper_now_ms() / 1000, true);
-	memory_restore(keeper->memory, start->sentry_fd, keeper_now_ms());
+	/* The sentry first gets the addresses that it must not block, then the blocks of earlier runs, before anything
+	 * of this run is saved. */
+	protect_refresh(keeper->protect, start->sentry_fd, clock_ms(CLOCK_REALTIME) / 1000, true);
+	save_restore(keeper->save, start->sentry_fd, clock_ms(CLOCK_REALTIME));
 	keeper->sentry_event = listen_to(keeper, start->sentry_fd, on_sentry);
 	keeper->supervisor_event = listen_to(keeper, start->supervisor_fd, on_supervisor);
 	keeper->tick = event_new(keeper->base, -1, EV_PERSIST, on_tick, keeper);
@@ -292,16 +260,15 @@ static void clean_up(struct keeper *keeper)
 		event_base_free(keeper->base);
 	exposure_close(keeper->exposure);
 	protect_free(keeper->protect);
-	memory_close(keeper->memory);
+	save_close(keeper->save);
 	history_free(keeper->history);
 	service_names_free(keeper->names);
 	journal_close(keeper->journal);
 	free(keeper);
 }
 
-/* It is the supervisor that ends, and the keeper hears of it: a service manager's or a terminal's signal to all of
- * them
- * must not cost the last lines of the log. */
+/* The keeper ends when the supervisor does.  A signal of the service manager or the terminal goes to all three
+ * processes; it must not cost the last lines of the log. */
 static void ignore_signals(void)
 {
 	static const int ignored[] = { SIGPIPE, SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2 };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The keeper: control socket, history, metrics and log lines.  Runs as its own user without any capability,
- * confined to its state directory.
+ * The keeper: the process of the control socket, the history, the store and the log lines.  It runs as a user of its
+ * own without any capability, confined to its state directory.
  */
 #ifndef PICKET_KEEPER_H
 #define PICKET_KEEPER_H
@@ -19,7 +19,7 @@ struct keeper_start {
 	bool sandbox;
 	bool to_stderr, verbose;
 	char state_dir[PATH_MAX];
-	uint32_t admin_gid; /* whose members may use the control socket, beside root */
+	uint32_t admin_gid; /* the group whose members may use the control socket, beside root */
 };
 
 /* Drops privilege, serves until told to stop.  Returns the exit status. */

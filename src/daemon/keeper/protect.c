@@ -1,29 +1,28 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Sessions, resolvers, NTP and DHCP servers, read again and again, and sent to the sentry when they have changed.
- * Owns state_dir/logins, lines of "ADDR EPOCH": from where admins were logged in within 30 days, at most LOGINS_MAX of
- * them, the oldest giving way.  A file that makes no sense costs its bad lines, and one that can't be written is told
- * once.
+ * The addresses that the sentry must never block, as far as files tell them: the sentry has no file system, so the
+ * keeper reads sessions, resolvers, NTP and DHCP servers again and again and sends what has changed.
+ * Owns state_dir/logins, lines of "ADDR EPOCH": the addresses from which admins were logged in within 30 days, at most
+ * LOGINS_MAX of them; the oldest gives way.  A file that makes no sense costs its bad lines; one that cannot be
+ * written is logged once.
  */
-#include "protect.h"
+#include "internal.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <syslog.h>
-#include <unistd.h>
 
-#include <picket/engine.h>
-#include "journal/journal.h"
+#include "file.h"
 #include "host/logins.h"
-#include "wire/wire.h"
 
-#define SAVE_EVERY_S 3600 /* how stale a remembered time may be in the file */
+#define KEEP_S       (30 * 24 * 3600) /* an admin's address, after the last login was seen */
+#define SAVE_EVERY_S 3600             /* how much a time in the file may be behind */
+#define LINE_BYTES   (ADDR_TEXT_MAX + 32)
 
-struct remembered {
+struct login {
 	struct addr addr;
 	int64_t seen_s;
 };
@@ -33,7 +32,7 @@ struct address_list {
 	struct addr items[LOGINS_MAX];
 };
 
-/* What each kind of finding is to the engine. */
+/* The reason for protection that each kind of finding is to the engine. */
 static const enum protect_why why_of[] = {
 	[LOGINS_SESSION] = PROTECT_LOGIN,
 	[LOGINS_RESOLVER] = PROTECT_RESOLVER,
@@ -45,88 +44,68 @@ static const enum protect_why why_of[] = {
 
 struct protect {
 	struct journal *journal;
-	char file[PATH_MAX], temporary[PATH_MAX];
+	char file[PATH_MAX];
 	bool complained;
 	int64_t saved_s;
-	size_t remembered_count;
-	struct remembered remembered[LOGINS_MAX];
+	size_t login_count;
+	struct login logins[LOGINS_MAX];
 	struct address_list sent[KIND_COUNT];
 	bool was_sent[KIND_COUNT];
 	struct logins_entry found[LOGINS_MAX]; /* scratch */
 	struct address_list list;              /* scratch */
 };
 
-static void remember(struct protect *protect, const struct addr *addr, int64_t seen_s, bool *changed)
+static void note_login(struct protect *protect, const struct addr *addr, int64_t seen_s, bool *changed)
 {
-	struct remembered *oldest = protect->remembered;
+	struct login *oldest = protect->logins;
 
-	for (size_t i = 0; i < protect->remembered_count; i++) {
-		if (addr_equal(&protect->remembered[i].addr, addr)) {
-			if (protect->remembered[i].seen_s < seen_s)
-				protect->remembered[i].seen_s = seen_s;
+	for (size_t i = 0; i < protect->login_count; i++) {
+		if (addr_equal(&protect->logins[i].addr, addr)) {
+			if (protect->logins[i].seen_s < seen_s)
+				protect->logins[i].seen_s = seen_s;
 			return;
 		}
-		if (protect->remembered[i].seen_s < oldest->seen_s)
-			oldest = &protect->remembered[i];
+		if (protect->logins[i].seen_s < oldest->seen_s)
+			oldest = &protect->logins[i];
 	}
-	if (protect->remembered_count < LOGINS_MAX)
-		oldest = &protect->remembered[protect->remembered_count++];
-	*oldest = (struct remembered){ .addr = *addr, .seen_s = seen_s };
+	if (protect->login_count < LOGINS_MAX)
+		oldest = &protect->logins[protect->login_count++];
+	*oldest = (struct login){ .addr = *addr, .seen_s = seen_s };
 	*changed = true;
 }
 
 static void load(struct protect *protect)
 {
-	FILE *file = fopen(protect->file, "re");
-	char line[ADDR_TEXT_MAX + 32], text[ADDR_TEXT_MAX];
+	char text[LINE_BYTES * LOGINS_MAX], address[ADDR_TEXT_MAX], *rest = text, *line;
+	ssize_t len = file_read(protect->file, text, sizeof(text));
+	bool changed = false;
 	struct addr addr;
 	long long seen_s;
-	bool changed = false;
 
-	if (!file) {
-		if (errno != ENOENT)
-			journal_log_errno(protect->journal, LOG_WARNING, errno,
-					  "cannot read %s: earlier logins are not protected", protect->file);
-		return;
-	}
-	for (size_t lines = 0; lines < LOGINS_MAX && fgets(line, sizeof(line), file); lines++)
-		if (sscanf(line, "%45s %lld", text, &seen_s) == 2 && addr_parse(text, &addr) && seen_s > 0)
-			remember(protect, &addr, seen_s, &changed);
-	fclose(file);
+	if (len < 0 && len != -ENOENT)
+		journal_log_errno(protect->journal, LOG_WARNING, (int)len,
+				  "cannot read %s: earlier logins are not protected", protect->file);
+	while ((line = strsep(&rest, "\n")))
+		if (sscanf(line, "%45s %lld", address, &seen_s) == 2 && addr_parse(address, &addr) && seen_s > 0)
+			note_login(protect, &addr, seen_s, &changed);
 }
 
 static int write_lines(const struct protect *protect)
 {
-	int fd = open(protect->temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-	char text[ADDR_TEXT_MAX];
-	FILE *file = fd < 0 ? NULL : fdopen(fd, "w");
-	int error = 0;
+	char text[LINE_BYTES * LOGINS_MAX], address[ADDR_TEXT_MAX];
+	struct writer w = writer_over(text, sizeof(text));
 
-	if (!file) {
-		error = errno;
-		if (fd >= 0)
-			close(fd);
-		return -error;
-	}
-	for (size_t i = 0; i < protect->remembered_count; i++)
-		fprintf(file, "%s %lld\n", addr_format(&protect->remembered[i].addr, text),
-			(long long)protect->remembered[i].seen_s);
-	if (fflush(file) != 0 || fsync(fd) < 0)
-		error = errno;
-	if (fclose(file) != 0 && error == 0)
-		error = errno;
-	if (error == 0 && rename(protect->temporary, protect->file) < 0)
-		error = errno;
-	if (error)
-		unlink(protect->temporary);
-	return -error;
+	for (size_t i = 0; i < protect->login_count; i++)
+		writer_format(&w, "%s %lld\n", addr_format(&protect->logins[i].addr, address),
+			      (long long)protect->logins[i].seen_s);
+	return file_replace(AT_FDCWD, protect->file, 0600, NULL, text, w.len);
 }
 
 static void save(struct protect *protect, int64_t now_s)
 {
 	int result = write_lines(protect);
 
-	/* Also after a failure: a full disk is tried again in an hour, not in 10 s. */
+	/* After a failure, too: a full disk is tried again in an hour, not in 10 s. */
 	protect->saved_s = now_s;
 	if (result < 0 && !protect->complained)
 		journal_log_errno(protect->journal, LOG_WARNING, -result,
@@ -138,13 +117,12 @@ static void forget_old(struct protect *protect, int64_t now_s, bool *changed)
 {
 	size_t kept = 0;
 
-	for (size_t i = 0; i < protect->remembered_count; i++)
-		/* A time far ahead is a clock that was wrong: it would be remembered for ever. */
-		if (now_s - protect->remembered[i].seen_s < PROTECT_REMEMBER_S &&
-		    protect->remembered[i].seen_s <= now_s + 86400)
-			protect->remembered[kept++] = protect->remembered[i];
-	*changed |= kept != protect->remembered_count;
-	protect->remembered_count = kept;
+	for (size_t i = 0; i < protect->login_count; i++)
+		/* A time far ahead comes from a clock that was wrong: it would be kept for ever. */
+		if (now_s - protect->logins[i].seen_s < KEEP_S && protect->logins[i].seen_s <= now_s + 86400)
+			protect->logins[kept++] = protect->logins[i];
+	*changed |= kept != protect->login_count;
+	protect->login_count = kept;
 }
 
 static int send_list(int fd, enum protect_why why, const struct address_list *list)
@@ -176,8 +154,8 @@ static void gather(struct protect *protect, size_t kind, size_t found_count)
 
 	list->count = 0;
 	if (kind == LOGINS_SESSION) {
-		for (size_t i = 0; i < protect->remembered_count; i++)
-			list->items[list->count++] = protect->remembered[i].addr;
+		for (size_t i = 0; i < protect->login_count; i++)
+			list->items[list->count++] = protect->logins[i].addr;
 		return;
 	}
 	for (size_t i = 0; i < found_count; i++)
@@ -198,8 +176,8 @@ void protect_refresh(struct protect *protect, int sentry_fd, int64_t now_s, bool
 	forget_old(protect, now_s, &changed);
 	for (size_t i = 0; i < found; i++)
 		if (protect->found[i].kind == LOGINS_SESSION)
-			remember(protect, &protect->found[i].addr, now_s, &changed);
-	if (changed || (protect->remembered_count > 0 && now_s - protect->saved_s >= SAVE_EVERY_S))
+			note_login(protect, &protect->found[i].addr, now_s, &changed);
+	if (changed || (protect->login_count > 0 && now_s - protect->saved_s >= SAVE_EVERY_S))
 		save(protect, now_s);
 	for (size_t kind = 0; kind < KIND_COUNT; kind++) {
 		gather(protect, kind, found);
@@ -218,9 +196,7 @@ struct protect *protect_new(const char *state_dir, struct journal *journal)
 	if (!protect)
 		return NULL;
 	protect->journal = journal;
-	if (snprintf(protect->file, sizeof(protect->file), "%s/logins", state_dir) >= (int)sizeof(protect->file) ||
-	    snprintf(protect->temporary, sizeof(protect->temporary), "%s/logins.new", state_dir) >=
-		    (int)sizeof(protect->temporary)) {
+	if (snprintf(protect->file, sizeof(protect->file), "%s/logins", state_dir) >= (int)sizeof(protect->file)) {
 		free(protect);
 		return NULL;
 	}

@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Save and restore, between the store and the wire: events go into the store as they come; the sentry's tables come
+ * from it by pages, and after a start they go back to it by pages.
+ * Promises: the store checks each item in both directions, since a process of ours may have been taken over and the
+ * file may be damaged.  A problem of the store is logged once when it begins and once when it ends.
+ */
+#include "internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <syslog.h>
+
+#include "store/store.h"
+
+#define RESTORE_PATIENCE_MS 30000 /* a sentry that starts with many blocks of its own reads late */
+
+enum phase { PHASE_IDLE, PHASE_BLOCKS, PHASE_REST };
+
+struct save {
+	struct store *store;
+	struct journal *journal;
+	enum phase phase; /* of the save under way */
+	bool usable;
+};
+
+/* How the items of a table travel, in the order in which they are restored. */
+static const struct page {
+	enum store_table table;
+	enum wire_type type;
+	uint32_t max;
+	size_t offset, size; /* of the first item within the body, of one item */
+} pages[] = {
+/* clang-format off */
+#define PAGE(table, type, max, shape) \
+	{ table, type, max, offsetof(struct shape, items), sizeof(((struct shape *)0)->items[0]) }
+	PAGE(STORE_SOURCES, WIRE_MEMORY_SOURCES, WIRE_SOURCE_BATCH, wire_sources),
+	PAGE(STORE_BLOCKS, WIRE_MEMORY_BLOCKS, WIRE_BLOCK_BATCH, wire_blocks),
+	PAGE(STORE_SERVED, WIRE_MEMORY_SERVED, WIRE_SERVED_BATCH, wire_served),
+	PAGE(STORE_CUSTOMERS, WIRE_MEMORY_CUSTOMERS, WIRE_CUSTOMER_BATCH, wire_customers),
+	/* clang-format on */
+};
+
+#define PAGE_KINDS (sizeof(pages) / sizeof(pages[0]))
+
+static void tell_problem(struct save *save)
+{
+	struct store_stats stats;
+
+	store_read_stats(save->store, &stats);
+	save->usable = stats.problem[0] == '\0';
+	if (!save->usable)
+		journal_log(save->journal, LOG_ERR, "memory: %s", stats.problem);
+	else
+		journal_log(save->journal, LOG_NOTICE, "memory: all is well again");
+}
+
+struct save *save_open(const char *state_dir, struct journal *journal, int64_t now_ms)
+{
+	struct save *save = calloc(1, sizeof(*save));
+	struct store_stats stats;
+
+	if (!save)
+		return NULL;
+	save->journal = journal;
+	save->store = store_open(state_dir, now_ms);
+	if (!save->store) {
+		free(save);
+		return NULL;
+	}
+	store_read_stats(save->store, &stats);
+	save->usable = true;
+	if (stats.problem[0])
+		tell_problem(save);
+	return save;
+}
+
+void save_close(struct save *save)
+{
+	if (!save)
+		return;
+	store_close(save->store);
+	free(save);
+}
+
+void save_event(struct save *save, const struct event *event)
+{
+	store_event(save->store, event);
+}
+
+void save_tick(struct save *save, int64_t now_ms)
+{
+	if (store_tick(save->store, now_ms))
+		tell_problem(save);
+}
+
+struct store *save_history(struct save *save)
+{
+	return save->usable ? save->store : NULL;
+}
+
+/* ---- restore: to the sentry ---- */
+
+struct sender {
+	int fd, error;
+	const struct page *page; /* the kind of the one that is being filled */
+	uint32_t count;
+	int64_t now_ms;
+	struct wire_message message;
+};
+
+/* Sends the page and begins a new one; after a failure the pages are only dropped. */
+static void send_page(struct sender *sender)
+{
+	if (sender->count == 0)
+		return;
+	/* Every page begins with `next` and `count`. */
+	sender->message.body.blocks.count = sender->count;
+	if (!sender->error)
+		sender->error =
+			wire_send_patiently(sender->fd, sender->page->type, &sender->message.body, RESTORE_PATIENCE_MS);
+	memset(&sender->message, 0, sizeof(sender->message));
+	sender->count = 0;
+}
+
+static void send_item(void *context, const void *item)
+{
+	struct sender *sender = context;
+	char *place = (char *)&sender->message.body + sender->page->offset + sender->count * sender->page->size;
+
+	if (sender->page->table == STORE_CUSTOMERS) {
+		const struct store_customer *customer = item;
+
+		*(struct nft_customer *)(void *)place = (struct nft_customer){
+			.addr = customer->addr,
+			.left_ms = customer->until_ms - sender->now_ms,
+			.port = customer->port,
+			.protocol = customer->protocol,
+		};
+	} else {
+		memcpy(place, item, sender->page->size);
+	}
+	if (++sender->count == sender->page->max)
+		send_page(sender);
+}
+
+void save_restore(struct save *save, int sentry_fd, int64_t now_ms)
+{
+	struct sender *sender = calloc(1, sizeof(*sender));
+	const struct wire_empty nothing = { 0 };
+
+	if (!sender)
+		return;
+	sender->fd = sentry_fd;
+	sender->now_ms = now_ms;
+	for (size_t i = 0; i < PAGE_KINDS; i++) {
+		sender->page = &pages[i];
+		store_restore(save->store, pages[i].table, now_ms, send_item, sender);
+		send_page(sender);
+	}
+	if (!sender->error)
+		sender->error = wire_send_patiently(sentry_fd, WIRE_MEMORY_END, &nothing, RESTORE_PATIENCE_MS);
+	if (sender->error)
+		journal_log_errno(save->journal, LOG_ERR, -sender->error,
+				  "memory: the sentry did not take all that was remembered");
+	free(sender);
+}
+
+/* ---- save: from the sentry ---- */
+
+static void begin_rest(struct save *save)
+{
+	if (save->phase == PHASE_REST)
+		return;
+	if (save->phase == PHASE_BLOCKS)
+		store_save_end(save->store);
+	store_save_begin(save->store);
+	save->phase = PHASE_REST;
+}
+
+static void take_item(struct save *save, enum store_table table, const void *item, int64_t now_ms)
+{
+	struct store_customer saved;
+
+	if (table == STORE_CUSTOMERS) {
+		const struct nft_customer *customer = item;
+
+		saved = (struct store_customer){ customer->addr, now_ms + customer->left_ms, customer->port,
+						 customer->protocol };
+		item = &saved;
+	}
+	store_save(save->store, table, item);
+}
+
+static void take_page(struct save *save, const struct wire_message *message, int64_t now_ms)
+{
+	uint32_t count = message->body.blocks.count;
+
+	for (size_t kind = 0; kind < PAGE_KINDS; kind++) {
+		const struct page *page = &pages[kind];
+		const char *items = (const char *)&message->body + page->offset;
+
+		/* Blocks are saved by events; by pages only where the store asked for it. */
+		if (page->type != message->header.type || (page->table == STORE_BLOCKS && save->phase != PHASE_BLOCKS))
+			continue;
+		for (uint32_t i = 0; i < count && i < page->max; i++)
+			take_item(save, page->table, items + i * page->size, now_ms);
+	}
+}
+
+void save_message(struct save *save, const struct wire_message *message, int64_t now_ms)
+{
+	enum wire_type type = (enum wire_type)message->header.type;
+
+	if (type == WIRE_MEMORY_BEGIN) {
+		save->phase = PHASE_BLOCKS;
+		if (store_wants_blocks(save->store))
+			store_save_blocks_begin(save->store);
+		else
+			begin_rest(save);
+		return;
+	}
+	if (save->phase == PHASE_IDLE)
+		return;
+	if (type != WIRE_MEMORY_BLOCKS)
+		begin_rest(save);
+	if (type == WIRE_MEMORY_END) {
+		store_save_end(save->store);
+		save->phase = PHASE_IDLE;
+	} else {
+		take_page(save, message, now_ms);
+	}
+}
