@@ -13,6 +13,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include <picket/hook_values.h>
+
 #define HOOK_RUNNING_MAX 16
 #define HOOK_WAITING_MAX 256
 #define HOOK_OUTPUT_MAX  4096
@@ -31,34 +33,12 @@ struct hook_spec {
 	int64_t timeout_ms;
 };
 
-/* The values of the placeholders: no control bytes, and no '-' at the beginning. */
-struct hook_values {
-	char source[64], event[16], grade[16], reason[256], ports[128], duration[24], incident[16];
-};
-
 struct hook_report {
 	const char *name;    /* of the hook */
 	const char *problem; /* "exit status 3", "killed by signal 9", "timed out after 10s", "turned away: 256
 				waiting", "cannot start: ..." */
 	const char *output;  /* first line of what it printed to stderr or stdout, made printable; "" if nothing */
 };
-
-/* The placeholders that an argument may hold. */
-#define HOOK_PLACEHOLDERS "%{source} %{grade} %{reason} %{ports} %{duration} %{incident}"
-/* False when text holds %{...} of another kind; its name, made printable and cut, is written to unknown. */
-bool hook_argument_check(const char *text, char unknown[HOOK_NAME_MAX]);
-/* Fills text's placeholders in.  False, with *out cut, when it did not fit. */
-bool hook_argument_fill(const char *text, const struct hook_values *values, char *out, size_t size);
-/* Makes a value safe: printable ASCII alone, never beginning with '-'. */
-void hook_value_set(char *out, size_t size, const char *text);
-/* What a hook is told of an event; names may be NULL. */
-struct event;
-struct service_names;
-void hook_values_fill(struct hook_values *out, const struct event *event, const struct service_names *names);
-/* The clean environment as NAME=VALUE strings in one buffer, pointers to them in envp, NULL last. */
-#define HOOK_ENV_MAX  10
-#define HOOK_ENV_SIZE 1024
-void hook_environment(const struct hook_values *values, char buffer[HOOK_ENV_SIZE], char *envp[HOOK_ENV_MAX]);
 
 /* Called for every run that went wrong. */
 typedef void hook_report_fn(void *context, const struct hook_report *report);

@@ -6,7 +6,7 @@
  * A value stays one argument, holds printable ASCII alone and never begins with '-', so that no scanner can smuggle an
  * option or a terminal's control sequence into an admin's program.
  */
-#include "hook.h"
+#include <picket/hook_values.h>
 
 #include <string.h>
 
@@ -92,14 +92,15 @@ static int find_field(const char *text, size_t *len)
 	return -1;
 }
 
-bool hook_argument_check(const char *text, char unknown[HOOK_NAME_MAX])
+bool hook_argument_check(const char *text, char unknown[HOOK_PLACEHOLDER_MAX])
 {
 	size_t len;
 
-	for (const char *p = text; (p = strstr(p, "%{")) != NULL; p += len) {
-		if (find_field(p, &len) >= 0)
+	for (const char *p = text; (p = strchr(p, '%')) != NULL; p += len) {
+		len = 1;
+		if (p[1] != '{' || find_field(p, &len) >= 0)
 			continue;
-		struct writer w = writer_over(unknown, HOOK_NAME_MAX);
+		struct writer w = writer_over(unknown, HOOK_PLACEHOLDER_MAX);
 		writer_escaped(&w, p + 2, strcspn(p + 2, "}"));
 		return false;
 	}
