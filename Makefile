@@ -37,9 +37,9 @@ INCLUDE_base     := -Isrc/base
 INCLUDE_core     := -Isrc/base -Iinclude -Isrc/core
 INCLUDE_os       := -Isrc/base -Iinclude -Isrc/os
 INCLUDE_adapters := -Isrc/base -Isrc/os -Iinclude -Isrc/adapters
-INCLUDE_config   := $(INCLUDE_adapters) -Isrc/config
-INCLUDE_daemon   := $(INCLUDE_config) -Isrc/daemon
-INCLUDE_ctl      := $(INCLUDE_config) -Isrc/ctl
+INCLUDE_config   := -Isrc/base -Isrc/os -Iinclude -Isrc/config
+INCLUDE_daemon   := $(INCLUDE_adapters) -Isrc/config -Isrc/daemon
+INCLUDE_ctl      := $(INCLUDE_adapters) -Isrc/config -Isrc/ctl
 INCLUDE_tests    := -Isrc/base -Isrc/os -Iinclude -Isrc/core -Isrc/adapters -Isrc/config -Isrc/daemon -Isrc/ctl
 
 sources = $(wildcard src/$(1)/*.c src/$(1)/*/*.c)

@@ -1,76 +1,107 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The configuration as a whole: which files are read and in which order, the checks between options, lists
- * brought into the order that the kernel's interval sets want.  Good as a whole or refused as a whole.
+ * The configuration as a whole: which files are read and in which order, every mistake with its file and line, and
+ * the checks across options.  It is good as a whole or refused as a whole.
  */
 #include "internal.h"
 
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <libgen.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-int config_file_read(const char *path, char **text, size_t *len)
+#include "file.h"
+
+/* ---- mistakes ---- */
+
+#define MISTAKES_MAX     100 /* told in one run */
+#define MISTAKE_TEXT_MAX 640
+
+struct mistake {
+	const char *file;
+	int line;
+	char text[MISTAKE_TEXT_MAX];
+};
+
+/* In the order in which files were read, and of lines. */
+struct config_mistakes {
+	struct mistake items[MISTAKES_MAX];
+	size_t count;
+	bool more;
+};
+
+void config_mistake(struct config_reader *reader, const char *file, int line, const char *format, ...)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-	size_t have = 0, room = 8192;
-	char *buf;
-	int result = 0;
+	struct config_mistakes *mistakes = reader->mistakes;
+	struct mistake new = { .file = file, .line = line };
+	size_t at = mistakes->count;
+	bool known = false;
+	va_list args;
 
-	if (fd < 0)
-		return -errno;
-	buf = malloc(room + CONFIG_NEST_MAX + 1);
-	while (buf) {
-		ssize_t n = read(fd, buf + have, room - have);
+	va_start(args, format);
+	vsnprintf(new.text, sizeof(new.text), format, args);
+	va_end(args);
+	/* Words of the file are repeated in it, and it goes to a terminal. */
+	for (char *c = new.text; *c; c++)
+		if (*c < ' ' || *c > '~')
+			*c = '?';
+	for (size_t i = 0; i < mistakes->count; i++) {
+		const struct mistake *old = &mistakes->items[i];
 
-		if (n < 0 && errno == EINTR)
+		if (old->file != file)
 			continue;
-		if (n <= 0) {
-			result = n < 0 ? -errno : 0;
-			break;
-		}
-		have += (size_t)n;
-		if (have > CONFIG_FILE_MAX) {
-			result = -EFBIG;
-			break;
-		}
-		if (have == room) {
-			char *grown = realloc(buf, room * 2 + CONFIG_NEST_MAX + 1);
-			if (!grown)
-				break;
-			buf = grown;
-			room *= 2;
-		}
+		if (old->line == line && strcmp(old->text, new.text) == 0)
+			return;
+		if (old->line <= line || !known)
+			at = old->line <= line ? i + 1 : i;
+		known = true;
 	}
-	close(fd);
-	if (result == 0 && (!buf || have == room))
-		result = -ENOMEM;
-	if (result < 0) {
-		free(buf);
-		return result;
+	if (mistakes->count == MISTAKES_MAX) {
+		mistakes->more = true;
+		return;
 	}
-	buf[have] = '\0';
-	*text = buf;
-	*len = have;
-	return 0;
+	memmove(&mistakes->items[at + 1], &mistakes->items[at], (mistakes->count++ - at) * sizeof(new));
+	mistakes->items[at] = new;
 }
+
+static void tell_mistakes(const struct config_mistakes *mistakes, config_error_fn *error, void *context)
+{
+	char line[PATH_MAX + MISTAKE_TEXT_MAX + 32];
+
+	for (size_t i = 0; i < mistakes->count; i++) {
+		const struct mistake *m = &mistakes->items[i];
+		struct writer w = writer_over(line, sizeof(line));
+
+		writer_format(&w, "%s:", m->file);
+		if (m->line > 0)
+			writer_format(&w, "%d:", m->line);
+		writer_format(&w, " %s", m->text);
+		error(context, line);
+	}
+	if (mistakes->more) {
+		struct writer w = writer_over(line, sizeof(line));
+
+		writer_format(&w, "%s: more mistakes, not listed", mistakes->items[0].file);
+		error(context, line);
+	}
+}
+
+/* ---- files ---- */
 
 static void read_file(struct config_reader *reader, const char *path, bool may_be_missing)
 {
 	char *text;
 	size_t len;
-	int result = config_file_read(path, &text, &len);
+	int result = file_read_whole(path, CONFIG_FILE_MAX, &text, &len);
 
 	reader->file = path;
 	if (result == -ENOENT && may_be_missing)
 		return;
 	if (result < 0) {
-		config_mistake(reader->mistakes, path, 0, "cannot be read: %s, expected a configuration file",
-			       strerror(-result));
+		config_mistake(reader, path, 0, "cannot be read: %s, expected a configuration file", strerror(-result));
 		return;
 	}
 	config_parse_text(reader, text, len);
@@ -84,33 +115,36 @@ static int is_conf(const struct dirent *entry)
 	return entry->d_name[0] != '.' && len > 5 && strcmp(entry->d_name + len - 5, ".conf") == 0;
 }
 
-/* The files of conf.d beside path; names live as long as the reader. */
-static void read_directory(struct config_reader *reader, const char *path, struct dirent ***entries, int *count,
-			   char ***names)
+/* conf.d beside path, then the files in it in the order of their names; NULL at the end, or all of it NULL. */
+static char **list_directory(struct config_reader *reader, const char *path)
 {
-	char copy[PATH_MAX], directory[PATH_MAX];
+	char copy[PATH_MAX], *directory;
 	struct writer w = writer_over(copy, sizeof(copy));
+	struct dirent **entries = NULL;
+	char **names;
+	int found;
+	bool good;
 
 	writer_text(&w, path);
-	w = writer_over(directory, sizeof(directory));
-	writer_format(&w, "%s/conf.d", dirname(copy));
-	*count = w.truncated ? 0 : scandir(directory, entries, is_conf, alphasort);
-	if (*count < 0) {
-		*count = 0;
-		if (errno != ENOENT && errno != ENOTDIR)
-			config_mistake(reader->mistakes, directory, 0, "cannot be read: %s, expected a directory",
-				       strerror(errno));
+	if (asprintf(&directory, "%s/conf.d", dirname(copy)) < 0)
+		directory = NULL;
+	found = directory ? scandir(directory, &entries, is_conf, alphasort) : 0;
+	if (found < 0 && errno != ENOENT && errno != ENOTDIR)
+		config_mistake(reader, path, 0, "conf.d cannot be read: %s, expected a directory", strerror(errno));
+	names = calloc((size_t)(found > 0 ? found : 0) + 2, sizeof(*names));
+	good = names && directory;
+	if (good)
+		names[0] = directory;
+	else
+		free(directory);
+	for (int i = 0; i < found; i++) {
+		good = good && asprintf(&names[i + 1], "%s/%s", directory, entries[i]->d_name) >= 0;
+		free(entries[i]);
 	}
-	*names = calloc((size_t)*count + 1, sizeof(**names));
-	for (int i = 0; *names && i < *count; i++)
-		if (asprintf(&(*names)[i], "%s/%s", directory, (*entries)[i]->d_name) < 0)
-			(*names)[i] = NULL;
-	for (int i = 0; i < *count; i++)
-		if (*names && (*names)[i])
-			read_file(reader, (*names)[i], false);
-		else
-			config_mistake(reader->mistakes, directory, 0, "cannot be read: %s, expected memory",
-				       strerror(ENOMEM));
+	free(entries);
+	if (!good)
+		config_mistake(reader, path, 0, "cannot be read: out of memory");
+	return names;
 }
 
 static int compare_prefixes(const void *left, const void *right)
@@ -138,21 +172,26 @@ static void order_allow(struct config *config)
 static void check_order(struct config_reader *reader, const char *section, const char *lower, const char *upper,
 			bool good, const char *expected)
 {
-	size_t a = (size_t)(config_find_option(section, lower) - config_options);
-	size_t b = (size_t)(config_find_option(section, upper) - config_options);
-	size_t at = reader->seen_at[b] >= reader->seen_at[a] && reader->seen_in[b] ? b : a;
+	const size_t a = (size_t)(config_find_option(section, lower) - config_options);
+	const size_t b = (size_t)(config_find_option(section, upper) - config_options);
+	const size_t at = reader->set[b].file && reader->set[b].line >= reader->set[a].line ? b : a;
 
-	if (!good && !reader->broken && !reader->bad[a] && !reader->bad[b])
-		config_mistake(reader->mistakes, reader->seen_in[at] ? reader->seen_in[at] : reader->file,
-			       reader->seen_at[at], "%s of %s and %s do not fit, expected %s", section, lower, upper,
-			       expected);
+	if (!good && !reader->broken && !reader->set[a].bad && !reader->set[b].bad)
+		config_mistake(reader, reader->set[at].file ? reader->set[at].file : reader->file, reader->set[at].line,
+			       "%s of %s and %s do not fit, expected %s", section, lower, upper, expected);
 }
 
-void config_finish(struct config_reader *reader)
+static void merge(struct config_ports *ports)
+{
+	ports->count = ports_merge(ports->ranges, ports->count);
+}
+
+/* Checks across options, then the allow file, then lists in the order that their users want. */
+static void finish(struct config_reader *reader)
 {
 	struct config *config = reader->config;
 	const struct engine_config *engine = &config->engine;
-	size_t allow_file = (size_t)(config_find_option(NULL, "allow_file") - config_options);
+	const size_t allow_file = (size_t)(config_find_option(NULL, "allow_file") - config_options);
 
 	check_order(reader, "score", "block", "alert", engine->alert <= engine->block,
 		    "a probability for block no higher than that for alert");
@@ -163,53 +202,49 @@ void config_finish(struct config_reader *reader)
 	check_order(reader, "ban", "first", "max", engine->ban_first_ms <= engine->ban_max_ms,
 		    "first no longer than max");
 	if (config->allow_file[0]) {
-		if (reader->seen_in[allow_file])
-			reader->file = reader->seen_in[allow_file];
-		config_allow_file_read(reader, reader->seen_at[allow_file]);
+		if (reader->set[allow_file].file)
+			reader->file = reader->set[allow_file].file;
+		config_allow_file_read(reader, reader->set[allow_file].line);
 	}
 	order_allow(config);
 	if (config->allow_count > ENGINE_ALLOW_MAX)
-		config_mistake(reader->mistakes, reader->file, 0,
-			       "too many allowed addresses (%zu), expected at most %d", config->allow_count,
-			       ENGINE_ALLOW_MAX);
-	config->rules.trap_tcp_count = ports_merge(config->rules.trap_tcp, config->rules.trap_tcp_count);
-	config->rules.trap_udp_count = ports_merge(config->rules.trap_udp, config->rules.trap_udp_count);
-	config->rules.public_count = ports_merge(config->rules.public_ports, config->rules.public_count);
+		config_mistake(reader, reader->file, 0, "too many allowed addresses (%zu), expected at most %d",
+			       config->allow_count, ENGINE_ALLOW_MAX);
+	merge(&config->public_ports);
+	merge(&config->trap_tcp);
+	merge(&config->trap_udp);
 }
 
 struct config *config_read(const char *path, bool named, config_error_fn *error, void *context)
 {
 	struct config *config = calloc(1, sizeof(*config));
-	struct config_mistakes *mistakes = config_mistakes_new();
-	struct config_reader reader = { .config = config, .mistakes = mistakes, .file = path };
-	struct dirent **entries = NULL;
+	struct config_mistakes *mistakes = calloc(1, sizeof(*mistakes));
+	struct config_reader *reader = calloc(1, sizeof(*reader));
 	char **names = NULL;
-	int count = 0;
 
-	if (!config || !mistakes) {
+	if (!config || !mistakes || !reader) {
 		error(context, "out of memory");
-		free(config);
-		config_mistakes_free(mistakes);
-		return NULL;
+		goto failed;
 	}
+	*reader = (struct config_reader){ .config = config, .mistakes = mistakes, .file = path };
 	engine_config_defaults(&config->engine);
 	config_set_defaults(config, NULL);
-	read_file(&reader, path, !named);
-	read_directory(&reader, path, &entries, &count, &names);
-	config_finish(&reader);
-	config_mistakes_tell(mistakes, error, context);
-	if (config_mistakes_count(mistakes) > 0) {
+	read_file(reader, path, !named);
+	names = list_directory(reader, path);
+	for (size_t i = 1; names && names[i]; i++)
+		read_file(reader, names[i], false);
+	finish(reader);
+	tell_mistakes(mistakes, error, context);
+failed:
+	if (!reader || mistakes->count > 0) {
 		config_free(config);
 		config = NULL;
 	}
-	config_mistakes_free(mistakes);
-	for (int i = 0; i < count; i++) {
-		free(entries[i]);
-		if (names)
-			free(names[i]);
-	}
-	free(entries);
+	for (size_t i = 0; names && names[i]; i++)
+		free(names[i]);
 	free(names);
+	free(reader);
+	free(mistakes);
 	return config;
 }
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The configuration: libconfuse reads it, one table of options drives fields, defaults and checks.  It lives among the
- * adapters, not in the daemon, because `picketctl replay -c` reads the same file.
- * Nothing is applied here: a file is either good as a whole, or every mistake in it is told and nothing is touched.
+ * The configuration file as plain values.  One table of options (options.c) drives fields, defaults and checks;
+ * libconfuse reads the values.  Both picketd and `picketctl replay -c` read a file by config_read().
+ * Nothing is applied here: a file is either good as a whole, or every mistake in it is told and nothing is returned.
+ * The supervisor translates these values into what the adapters and the sentry take.
  */
 #ifndef PICKET_CONFIG_H
 #define PICKET_CONFIG_H
@@ -10,43 +11,70 @@
 #include <limits.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/types.h>
 
 #include <picket/engine.h>
-#include "hook/hook.h"
-#include "nft/nft.h"
-#include "trap/trap.h"
+#include "ports.h"
 
-#define CONFIG_DEFAULT_FILE "/etc/picket/picket.conf"
-#define CONFIG_HOOKS_MAX    16
-#define CONFIG_PATH_MAX     96 /* run_dir: a socket's name below it must fit in sockaddr_un */
+#define CONFIG_DEFAULT_FILE   "/etc/picket/picket.conf"
+#define CONFIG_PATH_MAX       96 /* run_dir: a socket's name below it must fit in sockaddr_un */
+#define CONFIG_TABLE_MAX      32
+#define CONFIG_USER_MAX       32
+#define CONFIG_BANNER_MAX     128
+#define CONFIG_INTERFACES_MAX 32
+#define CONFIG_PORTS_MAX      1024 /* ranges in a list of ports */
+#define CONFIG_HOOKS_MAX      16
+#define CONFIG_HOOK_NAME_MAX  32
+#define CONFIG_HOOK_ARGS_MAX  32
+#define CONFIG_HOOK_ARG_MAX   512
+
+struct config_ports {
+	struct port_range ranges[CONFIG_PORTS_MAX]; /* sorted, none touches another; "all" is {1, 65535} */
+	size_t count;
+};
+
+struct config_hook {
+	char name[CONFIG_HOOK_NAME_MAX];
+	char args[CONFIG_HOOK_ARGS_MAX][CONFIG_HOOK_ARG_MAX]; /* placeholders not yet filled in */
+	size_t arg_count;
+	uint32_t on; /* bit per enum event_type */
+	char user[CONFIG_USER_MAX];
+	uid_t uid; /* the user's */
+	gid_t gid;
+	int64_t timeout_ms;
+};
 
 struct config {
 	struct engine_config engine; /* engine.observe is `mode` */
 	char run_dir[CONFIG_PATH_MAX];
 	char state_dir[PATH_MAX];
-	char allow_file[PATH_MAX]; /* "" none */
-	char user[32];             /* sentry and keeper run as */
-	char table[NFT_TABLE_NAME_MAX];
-	struct nft_rules rules; /* mode, queue, reverse_path, interfaces, ports; trap_port_* are filled in later */
-	bool keep_on_stop;      /* leave the table (blocks) in the kernel on a clean stop */
-	bool sandbox;           /* seccomp and Landlock; off for debugging alone */
-	char banner[TRAP_BANNER_MAX];
-	struct prefix *allow; /* allow = {...} and allow_file, without duplicates */
-	size_t allow_count;   /* <= ENGINE_ALLOW_MAX */
-	struct hook_spec hooks[CONFIG_HOOKS_MAX];
+	char allow_file[PATH_MAX];  /* "" none */
+	char user[CONFIG_USER_MAX]; /* sentry and keeper run as */
+	char table[CONFIG_TABLE_MAX];
+	uint16_t queue;    /* first of three numbers */
+	bool reverse_path; /* strict: a packet whose answer would leave by another interface is no evidence */
+	bool keep_on_stop; /* leave the table (blocks) in the kernel on a clean stop */
+	bool sandbox;      /* seccomp and Landlock; off for debugging alone */
+	char interfaces[CONFIG_INTERFACES_MAX][16]; /* guarded; none: all but loopback */
+	size_t interface_count;
+	struct config_ports public_ports, trap_tcp, trap_udp;
+	char banner[CONFIG_BANNER_MAX]; /* the TCP trap's greeting */
+	struct prefix *allow;           /* allow = {...} and allow_file, without duplicates */
+	size_t allow_count;             /* <= ENGINE_ALLOW_MAX */
+	struct config_hook hooks[CONFIG_HOOKS_MAX];
 	size_t hook_count;
 };
 
-/* One mistake: "FILE:LINE: what is wrong, expected what". */
+/* Called for each mistake: "FILE:LINE: what is wrong, expected what". */
 typedef void config_error_fn(void *context, const char *text);
 
-/* Reads path (and conf.d/NAME.conf beside it, in order of names).  A missing default file is an empty one; a missing
- * named file is an error. Returns a new configuration, or NULL after telling every mistake. */
+/* Reads path, then conf.d/NAME.conf beside it in order of names.  A missing default file is an empty one; a missing
+ * named file is an error.  Returns a new configuration, or NULL after telling every mistake. */
 struct config *config_read(const char *path, bool named, config_error_fn *error, void *context);
 void config_free(struct config *config);
 
-/* Adds or removes one line of the allow file, keeping all others as they are, by writing a new file and renaming it.
- * 0, -EEXIST/-ENOENT when there is nothing to do, or -errno. */
+/* Adds one line to the allow file or removes it; all other lines stay.  The file is replaced as a whole.
+ * 0; -EEXIST or -ENOENT when there is nothing to do; or another -errno. */
 int config_allow_file_edit(const char *path, const struct prefix *entry, bool add);
 
 #endif

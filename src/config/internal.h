@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What the configuration's files share: the table of options, the collector of mistakes, the text scanner.
+ * What the files of the configuration share: the table of options, the list of mistakes, the statements of a file.
  */
 #ifndef PICKET_CONFIG_INTERNAL_H
 #define PICKET_CONFIG_INTERNAL_H
@@ -9,27 +9,12 @@
 #include "writer.h"
 
 #define CONFIG_FILE_MAX      (1024 * 1024) /* bytes of one file */
-#define CONFIG_MISTAKES_MAX  100           /* told in one run */
 #define CONFIG_OPTIONS_MAX   48            /* rows of the table */
 #define CONFIG_DEFAULT_ALLOW "/etc/picket/allow"
-#define CONFIG_NEST_MAX      16 /* braces inside braces */
+#define CONFIG_HOOK_SECTION  "hook"
 
-/* Mistakes, each told once, in the order of files and lines. */
-struct config_mistakes;
+/* ---- options: each row says all that is to be said about one (options.c) ---- */
 
-struct config_mistakes *config_mistakes_new(void);
-void config_mistakes_free(struct config_mistakes *mistakes);
-/* line 0: the file as a whole. */
-void config_mistake(struct config_mistakes *mistakes, const char *file, int line, const char *format, ...)
-	__attribute__((format(printf, 4, 5)));
-size_t config_mistakes_count(const struct config_mistakes *mistakes);
-void config_mistakes_tell(struct config_mistakes *mistakes, config_error_fn *error, void *context);
-
-/* A whole file with room for CONFIG_NEST_MAX bytes more, NUL-terminated, to be freed.  0 or -errno (-EFBIG above
- * CONFIG_FILE_MAX). */
-int config_file_read(const char *path, char **text, size_t *len);
-
-/* One option: a row says all that is to be said about it. */
 struct config_option;
 struct config_value {
 	struct config *config;
@@ -44,18 +29,30 @@ struct config_option {
 	const char *section; /* NULL: outside of any; "hook": in each */
 	const char *name;
 	config_parse_fn *parse; /* one value, or one more value of a list */
-	size_t offset;          /* of the field in struct config (struct hook_spec) */
-	size_t count_offset;    /* lists: of its size_t count, set to 0 before the first value */
-	double low, high;       /* range; a text's longest length */
+	size_t offset;          /* of the field in struct config, or in struct config_hook */
+	size_t count_offset;    /* lists: of the size_t that counts the values */
+	double low, high;       /* range of a number; high: size of a text's field */
 	const char *fallback;   /* default, as it would be written; a list's values apart by blanks */
+	const char *old_name;   /* read the same */
 	bool list;
 };
 
 extern const struct config_option config_options[];
 extern const size_t config_option_count;
-#define CONFIG_HOOK_SECTION "hook"
 
-/* The parsers of values (config_values.c). */
+/* By its name or its old name; NULL: no such row. */
+const struct config_option *config_find_option(const char *section, const char *name);
+bool config_is_section(const char *name);
+/* "a, b, c": what may stand in a section, or (NULL) outside of all. */
+void config_list_options(struct writer *w, const char *section);
+/* Sets every field to its default, through the same parsers; hook NULL: all that is outside of hooks. */
+void config_set_defaults(struct config *config, struct config_hook *hook);
+/* Sets a field, or adds one more value to a list.  False with the problem written. */
+bool config_set_value(struct config *config, struct config_hook *hook, const struct config_option *option,
+		      const char *text, struct writer *problem);
+void config_clear_list(struct config *config, struct config_hook *hook, const struct config_option *option);
+
+/* The parsers of values (values.c). */
 config_parse_fn config_parse_mode, config_parse_bool, config_parse_reverse_path, config_parse_u8, config_parse_u16,
 	config_parse_u32, config_parse_alpha, config_parse_duration, config_parse_path, config_parse_path_or_none,
 	config_parse_table, config_parse_user, config_parse_banner, config_parse_prefix, config_parse_port,
@@ -63,46 +60,70 @@ config_parse_fn config_parse_mode, config_parse_bool, config_parse_reverse_path,
 /* Adds to the allow list; false when it is full or memory is out. */
 bool config_allow_add(struct config *config, const struct prefix *entry);
 
-/* What one file's reading is about. */
+/* ---- reading ---- */
+
+struct config_mistakes;
+
+/* Files are told apart by their pointers: a name lives until all mistakes are told. */
 struct config_reader {
 	struct config *config;
 	struct config_mistakes *mistakes;
-	const char *file;
-	int seen[CONFIG_OPTIONS_MAX];            /* line at which an option stands in this file; 0: not yet */
-	const char *seen_in[CONFIG_OPTIONS_MAX]; /* the file that set it last, for checks across options */
-	int seen_at[CONFIG_OPTIONS_MAX];
-	uint64_t hook_seen[CONFIG_HOOKS_MAX]; /* bit per row, of the hook being read */
-	const char *hook_file[CONFIG_HOOKS_MAX];
-	size_t hooks_before;          /* that earlier files defined */
-	const char *text;             /* as it is being parsed */
-	int stopped_at;               /* the line of the mistake of grammar at which libconfuse gave up; 0: none */
-	char stopped_word[64];        /* the name with which that statement begins; "" unknown */
-	bool broken;                  /* a file had such a mistake: what is missing may be what was taken out */
-	bool bad[CONFIG_OPTIONS_MAX]; /* a row's value was refused: no checks across options for it */
+	const char *file; /* being read */
+	struct {
+		const char *file; /* that set the option last; NULL: none has */
+		int line;
+		bool bad; /* a value was refused: no checks across options for it */
+	} set[CONFIG_OPTIONS_MAX];
+	const char *hook_file[CONFIG_HOOKS_MAX]; /* that defines the hook */
+	struct config_hook refused;              /* takes the values of a hook that has no place in config */
+	bool broken; /* a statement was dropped: an option that seems to be missing may have stood there */
 };
 
-/* Sets every field to its default, through the same parsers; hook NULL: all that is outside of hooks. */
-void config_set_defaults(struct config *config, struct hook_spec *hook);
-/* One value, or one more of a list.  False with the problem written. */
-bool config_set_value(struct config *config, struct hook_spec *hook, const struct config_option *option,
-		      const char *text, bool first, struct writer *problem);
-void config_clear_list(struct config *config, struct hook_spec *hook, const struct config_option *option);
-/* NULL: no such row. */
-const struct config_option *config_find_option(const char *section, const char *name);
-/* Parses one file's text (changed on the way) by libconfuse; every mistake is recorded. */
+/* line 0: the file as a whole. */
+void config_mistake(struct config_reader *reader, const char *file, int line, const char *format, ...)
+	__attribute__((format(printf, 4, 5)));
+/* Reads one file's text, which changes on the way (parse.c). */
 void config_parse_text(struct config_reader *reader, char *text, size_t len);
-/* Checks between options, and brings lists into order. */
-void config_finish(struct config_reader *reader);
-
-/* Scanner: blanks comments, and records what libconfuse would swallow in silence: open strings, braces, zero bytes. */
-void config_text_prepare(struct config_reader *reader, char *text, size_t len);
-/* Takes out the statement that begins with word on this line, or ("") all of the line with what it opens, so that
- * parsing can go on behind it.  False: nothing is left to take out. */
-bool config_text_blank(char *text, int line, const char *word);
-/* The line of the last stand-alone `word` on or before a line; 0 when there is none. */
-int config_text_find(const char *text, const char *word, int line);
-
-/* Reads the allow file (config_allow.c). */
+/* Reads the allow file (allow.c); line: where the configuration names it. */
 void config_allow_file_read(struct config_reader *reader, int line);
+
+/* ---- statements of a file (scan.c) ---- */
+
+struct config_scan {
+	struct config_reader *reader;
+	char *at;
+	int line;
+};
+
+struct config_word {
+	const char *text; /* without the quotes */
+	size_t len;
+	int line;
+};
+
+enum config_form {
+	FORM_END,        /* of the file */
+	FORM_CLOSE,      /* the '}' of a section */
+	FORM_ASSIGNMENT, /* NAME = VALUE, NAME = { VALUE, ... }, or the same with += */
+	FORM_NO_VALUE,   /* NAME = */
+	FORM_SECTION,    /* NAME { or NAME TITLE {, scanned up to the brace */
+	FORM_NAME,       /* NAME, and neither '=' nor '{' */
+	FORM_NOISE,      /* no name where one must stand */
+};
+
+struct config_statement {
+	enum config_form form;
+	struct config_word name, title; /* title.text NULL: none.  FORM_NOISE: name is what stands there */
+	char *start, *end;              /* FORM_ASSIGNMENT: its text */
+	bool append;                    /* += */
+	bool told;                      /* something in it was told as a mistake already: it cannot be used */
+};
+
+/* The next statement of the file, or of the section that was entered. */
+void config_scan_statement(struct config_scan *scan, struct config_statement *out);
+/* Behind the brace of a FORM_SECTION. */
+void config_scan_enter(struct config_scan *scan);
+/* Behind its closing brace. */
+void config_scan_skip(struct config_scan *scan);
 
 #endif

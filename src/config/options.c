@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The table of options: one row names an option, its field, its parser, its range and its default.  The parser
- * of the file, the defaults and the checks all read this table; nothing else knows an option by name.
+ * The table of options.  A row names an option, its field in struct config, its parser, its range and its default;
+ * reading, defaults and the list of names in a mistake come from it.  A new option is a row here, a field in config.h,
+ * and its use: for the supervisor in daemon/supervisor/config.c, where it is translated for sentry and kernel.
  */
 #include "internal.h"
 
@@ -9,7 +10,8 @@
 
 #define ROOT(field)  .offset = offsetof(struct config, field)
 #define COUNT(field) .count_offset = offsetof(struct config, field)
-#define HOOK(field)  .offset = offsetof(struct hook_spec, field)
+#define PORTS(field) ROOT(field.ranges), COUNT(field.count)
+#define HOOK(field)  .offset = offsetof(struct config_hook, field)
 #define SECOND       1000.0
 #define DAY          (24 * 3600 * SECOND)
 
@@ -26,24 +28,23 @@ const struct config_option config_options[] = {
 	{ NULL, "mode", config_parse_mode, .fallback = "block" },
 	{ NULL, "run_dir", config_parse_path, ROOT(run_dir), .high = CONFIG_PATH_MAX - 16, .fallback = "/run/picket" },
 	{ NULL, "state_dir", config_parse_path, ROOT(state_dir), .high = PATH_MAX - 64, .fallback = "/var/lib/picket" },
-	{ NULL, "table", config_parse_table, ROOT(table), .fallback = "picket" },
-	{ NULL, "queue", config_parse_u16, ROOT(rules.queue), .high = 65533, .fallback = "4711" },
-	{ NULL, "user", config_parse_user, ROOT(user), .high = 32, .fallback = "picket" },
+	{ NULL, "table", config_parse_table, ROOT(table), .high = CONFIG_TABLE_MAX, .fallback = "picket" },
+	{ NULL, "queue", config_parse_u16, ROOT(queue), .high = 65533, .fallback = "4711" },
+	{ NULL, "user", config_parse_user, ROOT(user), .high = CONFIG_USER_MAX, .fallback = "picket" },
 	{ NULL, "allow", config_parse_prefix, ROOT(allow), COUNT(allow_count), .list = true },
 	{ NULL, "allow_file", config_parse_path_or_none, ROOT(allow_file), .high = PATH_MAX - 64,
 	  .fallback = CONFIG_DEFAULT_ALLOW },
 	{ NULL, "protect_auto", config_parse_bool, ROOT(engine.protect_auto), .fallback = "true" },
-	{ NULL, "public_ports", config_parse_port, ROOT(rules.public_ports), COUNT(rules.public_count), .list = true },
-	{ NULL, "interfaces", config_parse_interface, ROOT(rules.interfaces), COUNT(rules.interface_count),
-	  .list = true },
-	{ NULL, "way_back", config_parse_reverse_path, .fallback = "strict" },
+	{ NULL, "public_ports", config_parse_port, PORTS(public_ports), .list = true },
+	{ NULL, "interfaces", config_parse_interface, ROOT(interfaces), COUNT(interface_count), .list = true },
+	{ NULL, "reverse_path", config_parse_reverse_path, ROOT(reverse_path), .fallback = "strict",
+	  .old_name = "way_back" },
 	{ NULL, "keep_on_stop", config_parse_bool, ROOT(keep_on_stop), .fallback = "false" },
 	{ NULL, "sandbox", config_parse_bool, ROOT(sandbox), .fallback = "true" },
 
-	{ "trap", "tcp", config_parse_port, ROOT(rules.trap_tcp), COUNT(rules.trap_tcp_count), .list = true,
-	  .fallback = BROWSERS_BAD_PORTS },
-	{ "trap", "udp", config_parse_port, ROOT(rules.trap_udp), COUNT(rules.trap_udp_count), .list = true },
-	{ "trap", "banner", config_parse_banner, ROOT(banner) },
+	{ "trap", "tcp", config_parse_port, PORTS(trap_tcp), .list = true, .fallback = BROWSERS_BAD_PORTS },
+	{ "trap", "udp", config_parse_port, PORTS(trap_udp), .list = true },
+	{ "trap", "banner", config_parse_banner, ROOT(banner), .high = CONFIG_BANNER_MAX },
 
 	{ "score", "alert", config_parse_alpha, ROOT(engine.alert), .low = 1e-12, .high = 0.5, .fallback = "1e-2" },
 	{ "score", "block", config_parse_alpha, ROOT(engine.block), .low = 1e-12, .high = 0.5, .fallback = "1e-3" },
@@ -69,65 +70,92 @@ const struct config_option config_options[] = {
 
 	{ CONFIG_HOOK_SECTION, "on", config_parse_event, HOOK(on), .list = true },
 	{ CONFIG_HOOK_SECTION, "command", config_parse_command, HOOK(args),
-	  .count_offset = offsetof(struct hook_spec, arg_count), .list = true },
-	{ CONFIG_HOOK_SECTION, "user", config_parse_user, HOOK(user), .high = 32, .fallback = "picket-hook" },
+	  .count_offset = offsetof(struct config_hook, arg_count), .list = true },
+	{ CONFIG_HOOK_SECTION, "user", config_parse_user, HOOK(user), .high = CONFIG_USER_MAX,
+	  .fallback = "picket-hook" },
 	{ CONFIG_HOOK_SECTION, "timeout", config_parse_duration, HOOK(timeout_ms), .low = 100, .high = 3600 * SECOND,
 	  .fallback = "10s" },
 };
 const size_t config_option_count = sizeof(config_options) / sizeof(config_options[0]);
 _Static_assert(sizeof(config_options) / sizeof(config_options[0]) <= CONFIG_OPTIONS_MAX, "a row each in config_reader");
 
-static bool is_hook_row(const struct config_option *option)
+/* NULL stands for what is outside of any section. */
+static bool is_in(const struct config_option *option, const char *section)
 {
-	return option->section && strcmp(option->section, CONFIG_HOOK_SECTION) == 0;
+	return section && option->section ? strcmp(option->section, section) == 0 : section == option->section;
 }
 
 const struct config_option *config_find_option(const char *section, const char *name)
 {
 	for (size_t i = 0; i < config_option_count; i++) {
-		const char *own = config_options[i].section;
+		const struct config_option *option = &config_options[i];
 
-		if (strcmp(config_options[i].name, name) == 0 && !own == !section &&
-		    (!own || strcmp(own, section) == 0))
-			return &config_options[i];
+		if (is_in(option, section) &&
+		    (strcmp(option->name, name) == 0 || (option->old_name && strcmp(option->old_name, name) == 0)))
+			return option;
 	}
 	return NULL;
 }
 
-void config_clear_list(struct config *config, struct hook_spec *hook, const struct config_option *option)
+bool config_is_section(const char *name)
 {
-	char *base = is_hook_row(option) ? (char *)hook : (char *)config;
+	for (size_t i = 0; i < config_option_count; i++)
+		if (config_options[i].section && is_in(&config_options[i], name))
+			return true;
+	return false;
+}
+
+void config_list_options(struct writer *w, const char *section)
+{
+	const char *comma = "", *last = NULL;
+
+	for (size_t i = 0; i < config_option_count; i++) {
+		const struct config_option *option = &config_options[i];
+
+		if (is_in(option, section))
+			writer_format(w, "%s%s", comma, option->name);
+		else if (!section && !is_in(option, last))
+			writer_format(w, "%s%s", comma, option->section);
+		else
+			continue;
+		comma = ", ";
+		last = option->section;
+	}
+}
+
+static void *field_of(struct config *config, struct config_hook *hook, const struct config_option *option,
+		      size_t offset)
+{
+	return is_in(option, CONFIG_HOOK_SECTION) ? (char *)hook + offset : (char *)config + offset;
+}
+
+void config_clear_list(struct config *config, struct config_hook *hook, const struct config_option *option)
+{
 	const size_t none = 0;
 
 	if (option->count_offset)
-		memcpy(base + option->count_offset, &none, sizeof(none));
+		memcpy(field_of(config, hook, option, option->count_offset), &none, sizeof(none));
 }
 
-bool config_set_value(struct config *config, struct hook_spec *hook, const struct config_option *option,
-		      const char *text, bool first, struct writer *problem)
+bool config_set_value(struct config *config, struct config_hook *hook, const struct config_option *option,
+		      const char *text, struct writer *problem)
 {
-	char *base = is_hook_row(option) ? (char *)hook : (char *)config;
-	struct config_value value = {
+	return option->parse(&(struct config_value){
 		.config = config,
 		.option = option,
 		.text = text,
-		.field = base + option->offset,
+		.field = field_of(config, hook, option, option->offset),
 		.problem = problem,
-	};
-
-	if (option->list && first)
-		config_clear_list(config, hook, option);
-	return option->parse(&value);
+	});
 }
 
-void config_set_defaults(struct config *config, struct hook_spec *hook)
+void config_set_defaults(struct config *config, struct config_hook *hook)
 {
 	for (size_t i = 0; i < config_option_count; i++) {
 		const struct config_option *option = &config_options[i];
 		const char *rest = option->fallback;
-		bool first = true;
 
-		if (!rest || is_hook_row(option) != (hook != NULL))
+		if (!rest || is_in(option, CONFIG_HOOK_SECTION) != (hook != NULL))
 			continue;
 		while (*rest) {
 			char word[64], ignored[256];
@@ -137,8 +165,7 @@ void config_set_defaults(struct config *config, struct hook_spec *hook)
 
 			writer_format(&copy, "%.*s", (int)len, rest);
 			/* A default that its own parser refuses shows in the unit tests. */
-			config_set_value(config, hook, option, word, first, &problem);
-			first = false;
+			config_set_value(config, hook, option, word, &problem);
 			rest += len + strspn(rest + len, " ");
 		}
 	}

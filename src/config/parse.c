@@ -1,343 +1,278 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The bridge to libconfuse: its option arrays are made from the table, its callbacks hand each value to the row's
- * parser with the right line, and its mistakes of grammar are put in an admin's words.  It stops at the first of those;
- * the statement is then taken out and the file parsed again, so that one run tells everything.
- *
- * libconfuse gives its callbacks no context: the first option of every section, one that no file can name, carries the
- * reader.
+ * From statements to fields.  Sections and names are looked up in the table of options; each assignment is given to
+ * libconfuse, which reads its value or list of values, and each value to its row's parser with the line where it
+ * stands.
  */
 #include "internal.h"
 
 #include <confuse.h>
 #include <ctype.h>
-#include <errno.h>
 #include <pwd.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
-#define SECTIONS_MAX 8
-#define GRAMMAR      "expected NAME = VALUE, NAME = { VALUE, ... } or SECTION { ... }"
+#define GRAMMAR "expected NAME = VALUE, NAME = { VALUE, ... } or SECTION { ... }"
 
-struct tree {
-	cfg_opt_t root[CONFIG_OPTIONS_MAX + SECTIONS_MAX + 2];
-	cfg_opt_t inside[SECTIONS_MAX][CONFIG_OPTIONS_MAX + 2];
-	const char *names[SECTIONS_MAX];
-	size_t used[SECTIONS_MAX], root_used, section_count;
+/* ---- one assignment ---- */
+
+struct value {
+	int line;
+	char text[];
 };
 
-static struct config_reader *reader_of(const cfg_t *cfg)
+/* libconfuse gives its callbacks no context: values stay with the option, and its complaint stays as the title. */
+static int keep_value(cfg_t *cfg, cfg_opt_t *opt, const char *text, void *result)
 {
-	return (struct config_reader *)(void *)cfg->opts[0].simple_value.ptr;
-}
+	size_t size = strlen(text) + 1;
+	struct value *value = malloc(sizeof(*value) + size);
 
-static bool is_hook(const cfg_t *cfg)
-{
-	return strcmp(cfg->name, CONFIG_HOOK_SECTION) == 0;
-}
-
-static const struct config_option *row_of(const cfg_t *cfg, const char *name)
-{
-	return config_find_option(cfg->opts && strcmp(cfg->name, "root") == 0 ? NULL : cfg->name, name);
-}
-
-static bool is_hook_name(const char *name)
-{
-	size_t len = strlen(name);
-
-	for (size_t i = 0; i < len; i++)
-		if (!isalnum((unsigned char)name[i]) && !strchr("_-.", name[i]))
-			return false;
-	return len > 0 && len < HOOK_NAME_MAX;
-}
-
-/* The hook of this title, made when it is new; NULL when there is no room. */
-static struct hook_spec *hook_of(struct config_reader *reader, const cfg_t *cfg)
-{
-	struct config *config = reader->config;
-	struct hook_spec *hook;
-
-	if (!cfg->title || !is_hook_name(cfg->title)) {
-		config_mistake(reader->mistakes, reader->file, cfg->line,
-			       "bad name of a hook, expected letters, digits, '_', '-' or '.', at most %d",
-			       HOOK_NAME_MAX - 1);
-		return NULL;
-	}
-	for (size_t i = 0; i < config->hook_count; i++)
-		if (strcmp(config->hooks[i].name, cfg->title) == 0) {
-			if (i < reader->hooks_before)
-				config_mistake(reader->mistakes, reader->file, cfg->line,
-					       "hook '%s' is defined in %s already, expected a name of its own",
-					       cfg->title, reader->hook_file[i]);
-			return &config->hooks[i];
-		}
-	if (config->hook_count >= CONFIG_HOOKS_MAX) {
-		config_mistake(reader->mistakes, reader->file, cfg->line, "too many hooks, expected at most %d",
-			       CONFIG_HOOKS_MAX);
-		return NULL;
-	}
-	reader->hook_file[config->hook_count] = reader->file;
-	reader->hook_seen[config->hook_count] = 0;
-	hook = &config->hooks[config->hook_count++];
-	memset(hook, 0, sizeof(*hook));
-	memcpy(hook->name, cfg->title, strlen(cfg->title) + 1);
-	config_set_defaults(config, hook);
-	return hook;
-}
-
-/* Notes that a row was set; a second time in one file is a mistake. */
-static void note_seen(struct config_reader *reader, const cfg_t *cfg, const struct hook_spec *hook,
-		      const struct config_option *row)
-{
-	size_t i = (size_t)(row - config_options);
-	bool twice;
-
-	if (hook) {
-		uint64_t *seen = &reader->hook_seen[hook - reader->config->hooks];
-		twice = *seen >> i & 1;
-		*seen |= (uint64_t)1 << i;
-	} else {
-		twice = reader->seen[i] != 0;
-		reader->seen[i] = cfg->line;
-		reader->seen_in[i] = reader->file;
-		reader->seen_at[i] = cfg->line;
-	}
-	if (twice)
-		config_mistake(reader->mistakes, reader->file, cfg->line, "%s is given twice, expected once",
-			       row->name);
-}
-
-static int take_value(cfg_t *cfg, cfg_opt_t *opt, const char *text, void *result)
-{
-	struct config_reader *reader = reader_of(cfg);
-	const struct config_option *row = row_of(cfg, opt->name);
-	struct hook_spec *hook = is_hook(cfg) ? hook_of(reader, cfg) : NULL;
-	bool first = !row || !row->list || opt->nvalues <= 1;
-	char words[512];
-	struct writer problem = writer_over(words, sizeof(words));
-
-	*(const char **)result = text;
-	if (!row || (is_hook(cfg) && !hook))
-		return 0;
-	if (first)
-		note_seen(reader, cfg, hook, row);
-	if (!config_set_value(reader->config, hook, row, text, first, &problem)) {
-		reader->bad[row - config_options] = true;
-		config_mistake(reader->mistakes, reader->file, cfg->line, "%s", words);
-	}
+	(void)opt;
+	if (!value)
+		return -1;
+	value->line = cfg->line;
+	memcpy(value->text, text, size);
+	*(void **)result = value;
 	return 0;
 }
 
-static int refuse_reader(cfg_t *cfg, cfg_opt_t *opt, const char *text, void *result)
+__attribute__((format(printf, 2, 0))) static void keep_complaint(cfg_t *cfg, const char *format, va_list args)
 {
-	(void)cfg, (void)opt, (void)text, (void)result;
-	return -1;
+	if (!cfg->title && vasprintf(&cfg->title, format, args) < 0)
+		cfg->title = NULL;
 }
 
-/* NAME = { } calls nobody back: libconfuse leaves its mark that the next value starts anew. */
-static void take_empty_lists(struct config_reader *reader, const cfg_t *cfg, struct hook_spec *hook)
+/* Notes where an option is set; a second time in one file is a mistake, but for += . */
+static void note_set(struct config_reader *reader, const struct config_option *row,
+		     const struct config_statement *statement)
 {
-	for (cfg_opt_t *opt = cfg->opts + 1; opt->name; opt++) {
-		const struct config_option *row = row_of(cfg, opt->name);
+	size_t i = (size_t)(row - config_options);
+	bool twice = reader->set[i].file == reader->file;
 
-		if (!row || !row->list || !(opt->flags & CFGF_RESET))
-			continue;
-		note_seen(reader, cfg, hook, row);
-		if (!is_hook(cfg) || hook)
-			config_clear_list(reader->config, hook, row);
+	reader->set[i].file = reader->file;
+	reader->set[i].line = statement->name.line;
+	if (twice && !statement->append)
+		config_mistake(reader, reader->file, statement->name.line, "%s is given twice%s%s%s, expected once",
+			       row->name, row->old_name ? " (" : "", row->old_name ? row->old_name : "",
+			       row->old_name ? " is its old name)" : "");
+}
+
+static void assign(struct config_reader *reader, struct config_hook *hook, const struct config_option *row,
+		   const char *name, struct config_statement *statement)
+{
+	cfg_opt_t options[] = {
+		{ .name = name,
+		  .type = CFGT_PTR,
+		  .flags = CFGF_NODEFAULT | (row->list ? CFGF_LIST : 0),
+		  .parsecb = keep_value,
+		  .freecb = free },
+		CFG_END(),
+	};
+	const size_t i = (size_t)(row - config_options);
+	const bool append = statement->append && reader->set[i].file == reader->file;
+	const int line = statement->name.line - 1; /* libconfuse counts from 1 */
+	const char behind = *statement->end;
+	cfg_t *cfg = cfg_init(options, CFGF_NONE);
+
+	if (!cfg) {
+		config_mistake(reader, reader->file, line + 1, "cannot be parsed: out of memory");
+		return;
 	}
+	cfg_set_error_function(cfg, keep_complaint);
+	*statement->end = '\0';
+	if (cfg_parse_buf(cfg, statement->start) != CFG_SUCCESS) {
+		reader->set[i].bad = true;
+		config_mistake(reader, reader->file, line + cfg->line, "%s, %s",
+			       cfg->title ? cfg->title : "not understood", GRAMMAR);
+	}
+	*statement->end = behind;
+	note_set(reader, row, statement);
+	if (row->list && !append)
+		config_clear_list(reader->config, hook, row);
+	for (unsigned n = 0; n < cfg_size(cfg, name); n++) {
+		const struct value *value = cfg_getnptr(cfg, name, n);
+		char words[512];
+		struct writer problem = writer_over(words, sizeof(words));
+
+		if (config_set_value(reader->config, hook, row, value->text, &problem))
+			continue;
+		reader->set[i].bad = true;
+		config_mistake(reader, reader->file, line + value->line, "%s", words);
+	}
+	cfg_free(cfg);
 }
 
-static void check_hook(struct config_reader *reader, const cfg_t *section, struct hook_spec *hook)
-{
-	const struct config_option *command = config_find_option(CONFIG_HOOK_SECTION, "command");
-	const struct config_option *on = config_find_option(CONFIG_HOOK_SECTION, "on");
-	uint64_t seen = reader->hook_seen[hook - reader->config->hooks];
-	const struct passwd *user;
+/* ---- hooks ---- */
 
-	/* One that was given, and was bad, has been told already. */
-	if (hook->arg_count == 0 && !(seen >> (command - config_options) & 1))
-		config_mistake(reader->mistakes, reader->file, section->line,
+static bool is_hook_name(const char *name, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		if (!isalnum((unsigned char)name[i]) && !strchr("_-.", name[i]))
+			return false;
+	return len > 0 && len < CONFIG_HOOK_NAME_MAX;
+}
+
+/* The place for a hook of this title; reader->refused, and that is told, when it can have none. */
+static struct config_hook *place_of_hook(struct config_reader *reader, const struct config_word *title)
+{
+	struct config *config = reader->config;
+
+	if (!is_hook_name(title->text, title->len)) {
+		config_mistake(reader, reader->file, title->line,
+			       "bad name of a hook, expected letters, digits, '_', '-' or '.', at most %d",
+			       CONFIG_HOOK_NAME_MAX - 1);
+		return &reader->refused;
+	}
+	for (size_t i = 0; i < config->hook_count; i++) {
+		const char *name = config->hooks[i].name;
+
+		if (strlen(name) != title->len || memcmp(name, title->text, title->len) != 0)
+			continue;
+		if (reader->hook_file[i] == reader->file)
+			config_mistake(reader, reader->file, title->line,
+				       "hook '%s' is defined twice, expected a name of its own", name);
+		else
+			config_mistake(reader, reader->file, title->line,
+				       "hook '%s' is defined in %s already, expected a name of its own", name,
+				       reader->hook_file[i]);
+		return &reader->refused;
+	}
+	if (config->hook_count >= CONFIG_HOOKS_MAX) {
+		config_mistake(reader, reader->file, title->line, "too many hooks, expected at most %d",
+			       CONFIG_HOOKS_MAX);
+		return &reader->refused;
+	}
+	reader->hook_file[config->hook_count] = reader->file;
+	return &config->hooks[config->hook_count++];
+}
+
+static struct config_hook *open_hook(struct config_reader *reader, const struct config_word *title)
+{
+	struct config_hook *hook = place_of_hook(reader, title);
+
+	memset(hook, 0, sizeof(*hook));
+	if (hook != &reader->refused)
+		memcpy(hook->name, title->text, title->len);
+	config_set_defaults(reader->config, hook);
+	for (size_t i = 0; i < config_option_count; i++)
+		if (config_options[i].section && strcmp(config_options[i].section, CONFIG_HOOK_SECTION) == 0)
+			reader->set[i].file = NULL;
+	return hook;
+}
+
+static bool is_set(const struct config_reader *reader, const char *hook_option)
+{
+	return reader->set[config_find_option(CONFIG_HOOK_SECTION, hook_option) - config_options].file;
+}
+
+static void check_hook(struct config_reader *reader, int line, struct config_hook *hook)
+{
+	const struct passwd *user = getpwnam(hook->user);
+
+	/* An option that was given, and was bad, has been told already. */
+	if (hook->arg_count == 0 && !is_set(reader, "command"))
+		config_mistake(reader, reader->file, line,
 			       "hook '%s' has no command, expected command = { \"/path\", ... }", hook->name);
-	if (hook->on == 0 && !(seen >> (on - config_options) & 1))
-		config_mistake(reader->mistakes, reader->file, section->line,
+	if (hook->on == 0 && !is_set(reader, "on"))
+		config_mistake(reader, reader->file, line,
 			       "hook '%s' says not when to run, expected on = { \"block\", ... }", hook->name);
-	user = getpwnam(hook->user);
 	if (!user) {
-		config_mistake(
-			reader->mistakes, reader->file, section->line,
-			"hook '%s' runs as user '%s', whom this host does not know, expected user = an existing user",
-			hook->name, hook->user);
+		config_mistake(reader, reader->file, line,
+			       "hook '%s' runs as user '%s', whom this host does not know, expected user = "
+			       "an existing user",
+			       hook->name, hook->user);
 		return;
 	}
 	hook->uid = user->pw_uid;
 	hook->gid = user->pw_gid;
 }
 
-/* Called at the end of each section. */
-static int close_section(cfg_t *root, cfg_opt_t *opt)
+/* ---- statements ---- */
+
+/* A statement that cannot be used: says why. */
+static void refuse(struct config_reader *reader, const char *section, const char *name,
+		   const struct config_statement *statement)
 {
-	struct config_reader *reader = reader_of(root);
-	const cfg_t *section = opt->nvalues ? opt->values[opt->nvalues - 1]->section : NULL;
-	struct hook_spec *hook = section && is_hook(section) ? hook_of(reader, section) : NULL;
-
-	if (!section)
-		return 0;
-	take_empty_lists(reader, section, hook);
-	if (hook && !reader->broken)
-		check_hook(reader, section, hook);
-	return 0;
-}
-
-static void list_options(struct writer *w, const cfg_t *cfg)
-{
-	const char *comma = "";
-
-	for (const cfg_opt_t *opt = cfg->opts + 1; opt->name; opt++, comma = ", ")
-		writer_format(w, "%s%s", comma, opt->name);
-}
-
-/* libconfuse's own words, which the program never has translated, and ours. */
-__attribute__((format(printf, 2, 0))) static void take_error(cfg_t *cfg, const char *format, va_list args)
-{
-	struct config_reader *reader = reader_of(cfg);
-	char told[256], name[sizeof(reader->stopped_word)] = "", words[512];
+	char words[512];
 	struct writer w = writer_over(words, sizeof(words));
-	struct writer quoted = writer_over(name, sizeof(name));
-	const char *from;
-	bool inside = strcmp(cfg->name, "root") != 0;
 
-	vsnprintf(told, sizeof(told), format, args);
-	from = strchr(told, '\'');
-	if (from)
-		writer_format(&quoted, "%.*s", (int)strcspn(from + 1, "'"), from + 1);
-	reader->stopped_at = cfg->line;
-	memcpy(reader->stopped_word, name, strlen(name) + 1);
-	if (strncmp(told, "no such option", 14) == 0) {
-		writer_format(&w, "unknown option '%s'%s%s, expected one of ", name, inside ? " in " : "",
-			      inside ? cfg->name : "");
-		list_options(&w, cfg);
-	} else if (strncmp(told, "missing equal sign", 18) == 0) {
-		writer_format(&w, "no '=' after '%s', expected %s = VALUE", name, name);
-		reader->stopped_at = -1;
-	} else if (strncmp(told, "missing opening brace", 21) == 0) {
-		writer_format(&w, "no '{' after '%s', expected %s { ... }", name, name);
-		reader->stopped_at = -1;
-	} else if (strncmp(told, "missing title", 13) == 0) {
-		writer_format(&w, "%s without a name, expected %s NAME { ... }", name, name);
-	} else if (strncmp(told, "found duplicate title", 21) == 0) {
-		writer_format(&w, "hook '%s' is defined twice, expected a name of its own", name);
-		memcpy(reader->stopped_word, CONFIG_HOOK_SECTION, sizeof(CONFIG_HOOK_SECTION));
+	if (statement->form == FORM_NOISE) {
+		writer_format(&w, "unexpected token '%s', %s", name, GRAMMAR);
+	} else if (!section && config_is_section(name)) {
+		if (statement->form == FORM_SECTION && !statement->title.text)
+			writer_format(&w, "%s without a name, expected %s NAME { ... }", name, name);
+		else
+			writer_format(&w, "no '{' after '%s', expected %s { ... }", name, name);
+	} else if (!config_find_option(section, name)) {
+		writer_format(&w, "unknown option '%s'%s%s, expected one of ", name, section ? " in " : "",
+			      section ? section : "");
+		config_list_options(&w, section);
+	} else if (statement->form == FORM_NO_VALUE) {
+		writer_format(&w, "no value after '%s =', expected %s = VALUE", name, name);
 	} else {
-		writer_format(&w, "%s, %s", told, GRAMMAR);
-		reader->stopped_word[0] = '\0';
+		writer_format(&w, "no '=' after '%s', expected %s = VALUE", name, name);
 	}
-	/* The mistake is where the name stands, not where the next word was met. */
-	if (reader->stopped_at < 0)
-		reader->stopped_at = config_text_find(reader->text, name, cfg->line);
-	if (reader->stopped_at <= 0)
-		reader->stopped_at = cfg->line;
-	config_mistake(reader->mistakes, reader->file, reader->stopped_at, "%s", words);
+	config_mistake(reader, reader->file, statement->name.line, "%s", words);
 }
 
-static cfg_opt_t reader_option(struct config_reader *reader)
+/* Sections stand at the top alone: what is inside one is read here, statement by statement. */
+static void parse_section(struct config_reader *reader, struct config_scan *scan, const char *section,
+			  struct config_hook *hook, int open_line)
 {
-	return (cfg_opt_t){ .name = "",
-			    .type = CFGT_PTR,
-			    .simple_value = { .ptr = (void **)(void *)reader },
-			    .parsecb = refuse_reader };
-}
+	for (;;) {
+		struct config_statement statement;
+		const struct config_option *row;
+		char name[64];
+		struct writer copy = writer_over(name, sizeof(name));
+		bool is_hook, titled;
 
-static void tree_make(struct tree *tree, struct config_reader *reader)
-{
-	const cfg_opt_t end = CFG_END();
-
-	memset(tree, 0, sizeof(*tree));
-	tree->root[tree->root_used++] = reader_option(reader);
-	for (size_t i = 0; i < config_option_count; i++) {
-		const struct config_option *row = &config_options[i];
-		cfg_opt_t opt = { .name = row->name,
-				  .type = CFGT_STR,
-				  .parsecb = take_value,
-				  .flags = CFGF_NODEFAULT | (row->list ? CFGF_LIST : 0) };
-		size_t s = 0;
-
-		if (!row->section) {
-			tree->root[tree->root_used++] = opt;
+		config_scan_statement(scan, &statement);
+		if (statement.form == FORM_END && section)
+			config_mistake(reader, reader->file, open_line, "'{' that is never closed, expected '}'");
+		if (statement.form == FORM_END || (statement.form == FORM_CLOSE && section))
+			return;
+		if (statement.form == FORM_CLOSE) {
+			config_mistake(reader, reader->file, statement.name.line,
+				       "'}' that opens or closes nothing, expected a '{' before it");
 			continue;
 		}
-		while (s < tree->section_count && strcmp(tree->names[s], row->section) != 0)
-			s++;
-		if (s == tree->section_count) {
-			tree->names[tree->section_count++] = row->section;
-			tree->inside[s][tree->used[s]++] = reader_option(reader);
-		}
-		tree->inside[s][tree->used[s]++] = opt;
-	}
-	for (size_t s = 0; s < tree->section_count; s++) {
-		bool hook = strcmp(tree->names[s], CONFIG_HOOK_SECTION) == 0;
+		writer_format(&copy, "%.*s", (int)statement.name.len, statement.name.text);
+		row = config_find_option(section, name);
+		is_hook = strcmp(name, CONFIG_HOOK_SECTION) == 0;
+		titled = statement.title.text != NULL;
+		if (statement.form == FORM_ASSIGNMENT && row) {
+			if (!statement.told)
+				assign(reader, hook, row, name, &statement);
+			reader->broken |= statement.told;
+		} else if (statement.form == FORM_SECTION && !section && config_is_section(name) && is_hook == titled) {
+			struct config_hook *inner = is_hook ? open_hook(reader, &statement.title) : NULL;
 
-		tree->inside[s][tree->used[s]] = end;
-		tree->root[tree->root_used++] = (cfg_opt_t){
-			.name = tree->names[s],
-			.type = CFGT_SEC,
-			.subopts = tree->inside[s],
-			.validcb = close_section,
-			.flags = hook ? CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES : CFGF_NODEFAULT,
-		};
-	}
-	tree->root[tree->root_used] = end;
-}
-
-/* One run of libconfuse over the text.  True: no mistake of grammar. */
-static bool parse_once(struct config_reader *reader, struct tree *tree, char *text)
-{
-	size_t len = strlen(text);
-	FILE *stream;
-	cfg_t *cfg;
-	bool good;
-
-	memset(reader->seen, 0, sizeof(reader->seen));
-	memset(reader->hook_seen, 0, sizeof(reader->hook_seen));
-	reader->config->hook_count = reader->hooks_before;
-	reader->stopped_at = 0;
-	reader->stopped_word[0] = '\0';
-	reader->text = text;
-	if (len == 0)
-		return true;
-	stream = fmemopen(text, len, "r");
-	cfg = cfg_init(tree->root, CFGF_NONE);
-	if (!stream || !cfg) {
-		config_mistake(reader->mistakes, reader->file, 0, "cannot be parsed: %s", strerror(ENOMEM));
-		good = true; /* nothing to be gained by another run */
-	} else {
-		cfg_set_error_function(cfg, take_error);
-		good = cfg_parse_fp(cfg, stream) == CFG_SUCCESS;
-		if (good)
-			take_empty_lists(reader, cfg, NULL);
-		else if (!reader->stopped_at) {
-			reader->stopped_at = cfg->line;
-			config_mistake(reader->mistakes, reader->file, cfg->line, "not understood, %s", GRAMMAR);
+			config_scan_enter(scan);
+			parse_section(reader, scan, name, inner, statement.name.line);
+			if (inner && inner != &reader->refused && !reader->broken)
+				check_hook(reader, statement.name.line, inner);
+		} else {
+			reader->broken = true;
+			if (statement.form == FORM_SECTION)
+				config_scan_skip(scan);
+			if (!statement.told)
+				refuse(reader, section, name, &statement);
 		}
 	}
-	if (cfg)
-		cfg_free(cfg);
-	if (stream)
-		fclose(stream);
-	return good;
 }
 
 void config_parse_text(struct config_reader *reader, char *text, size_t len)
 {
-	struct tree tree;
+	struct config_scan scan = { .reader = reader, .at = text, .line = 1 };
+	int line = 1;
 
-	_Static_assert(SECTIONS_MAX >= 5, "trap, score, block, ban, hook");
-	tree_make(&tree, reader);
-	config_text_prepare(reader, text, len);
-	reader->hooks_before = reader->config->hook_count;
-	for (int run = 0; run < CONFIG_MISTAKES_MAX && !parse_once(reader, &tree, text); run++) {
-		reader->broken = true;
-		if (!config_text_blank(text, reader->stopped_at, reader->stopped_word))
-			break;
+	for (size_t i = 0; i < len; i++) {
+		line += text[i] == '\n';
+		if (text[i])
+			continue;
+		config_mistake(reader, reader->file, line, "a zero byte, expected text");
+		text[i] = ' ';
 	}
+	parse_section(reader, &scan, NULL, NULL, 0);
 }

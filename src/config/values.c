@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The values of the configuration: one parser for each shape that a value can have.  Each is strict (the whole
- * text or nothing) and says what is wrong and what was expected; a field is touched by a good value alone.
+ * One parser for each kind of value.  Each is strict (the whole text or nothing) and says what is wrong and what was
+ * expected; a bad value leaves the field as it was.
  */
 #include "internal.h"
 
@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <picket/hook_values.h>
 #include "duration.h"
 
 /* Told as: bad value 'x' for queue, expected a number from 0 to 65533 */
@@ -36,7 +37,6 @@ bool config_parse_mode(const struct config_value *v)
 	if (!observe && strcmp(v->text, "block") != 0)
 		return refuse(v, "observe or block");
 	v->config->engine.observe = observe;
-	v->config->rules.mode = observe ? NFT_OBSERVE : NFT_BLOCK;
 	return true;
 }
 
@@ -59,9 +59,9 @@ bool config_parse_reverse_path(const struct config_value *v)
 {
 	bool strict = strcmp(v->text, "strict") == 0;
 
-	if (!strict && strcmp(v->text, "off") != 0)
+	if (!strict && strcmp(v->text, "off") != 0 && strcmp(v->text, "loose") != 0)
 		return refuse(v, "strict or off");
-	v->config->rules.reverse_path = strict;
+	*(bool *)v->field = strict;
 	return true;
 }
 
@@ -77,6 +77,7 @@ static bool whole_number(const char *text, unsigned long *out)
 	return errno == 0 && *end == '\0';
 }
 
+/* The value as a number in the option's range. */
 static bool number(const struct config_value *v, unsigned long *out)
 {
 	unsigned long n;
@@ -87,35 +88,21 @@ static bool number(const struct config_value *v, unsigned long *out)
 	return true;
 }
 
-bool config_parse_u8(const struct config_value *v)
-{
-	unsigned long n;
+#define NUMBER_PARSER(name, type)                                                                                      \
+	bool name(const struct config_value *v)                                                                        \
+	{                                                                                                              \
+		unsigned long n = 0;                                                                                   \
+                                                                                                                       \
+		if (!number(v, &n))                                                                                    \
+			return false;                                                                                  \
+		*(type *)v->field = (type)n;                                                                           \
+		return true;                                                                                           \
+	}
 
-	if (!number(v, &n))
-		return false;
-	*(uint8_t *)v->field = (uint8_t)n;
-	return true;
-}
-
-bool config_parse_u16(const struct config_value *v)
-{
-	unsigned long n;
-
-	if (!number(v, &n))
-		return false;
-	*(uint16_t *)v->field = (uint16_t)n;
-	return true;
-}
-
-bool config_parse_u32(const struct config_value *v)
-{
-	unsigned long n;
-
-	if (!number(v, &n))
-		return false;
-	*(uint32_t *)v->field = (uint32_t)n;
-	return true;
-}
+NUMBER_PARSER(config_parse_u8, uint8_t)
+NUMBER_PARSER(config_parse_u16, uint16_t)
+NUMBER_PARSER(config_parse_u32, uint32_t)
+#undef NUMBER_PARSER
 
 /* An admin writes the chance of a wrong decision that he accepts; the engine wants ln(0.99/alpha). */
 bool config_parse_alpha(const struct config_value *v)
@@ -153,23 +140,24 @@ static bool is_printable(const char *text)
 	return true;
 }
 
-/* option->high is the room that the field has. */
+/* The text is shorter than option->high, the size of its field: its parser has seen to that. */
+static bool copy_text(const struct config_value *v)
+{
+	memcpy(v->field, v->text, strlen(v->text) + 1);
+	return true;
+}
+
 bool config_parse_path(const struct config_value *v)
 {
-	size_t len = strlen(v->text);
-
-	if (v->text[0] != '/' || (double)len >= v->option->high || !is_printable(v->text) || strstr(v->text, "/../"))
+	if (v->text[0] != '/' || (double)strlen(v->text) >= v->option->high || !is_printable(v->text) ||
+	    strstr(v->text, "/../"))
 		return refuse(v, "an absolute path of less than %.0f characters", v->option->high);
-	memcpy(v->field, v->text, len + 1);
-	return true;
+	return copy_text(v);
 }
 
 bool config_parse_path_or_none(const struct config_value *v)
 {
-	if (v->text[0])
-		return config_parse_path(v);
-	*(char *)v->field = '\0';
-	return true;
+	return v->text[0] ? config_parse_path(v) : copy_text(v);
 }
 
 /* Letters, digits and some marks, beginning with a letter or '_'. */
@@ -185,30 +173,23 @@ static bool is_name(const char *text, const char *marks, size_t max)
 
 bool config_parse_table(const struct config_value *v)
 {
-	if (!is_name(v->text, "_-", NFT_TABLE_NAME_MAX))
+	if (!is_name(v->text, "_-", (size_t)v->option->high))
 		return refuse(v,
-			      "the name of an nftables table: a letter, then letters, digits, '_' or '-', at most %d",
-			      NFT_TABLE_NAME_MAX - 1);
-	memcpy(v->field, v->text, strlen(v->text) + 1);
-	return true;
+			      "the name of an nftables table: a letter, then letters, digits, '_' or '-', at most %.0f",
+			      v->option->high - 1);
+	return copy_text(v);
 }
 
 bool config_parse_user(const struct config_value *v)
 {
-	if (!is_name(v->text, "_-.", (size_t)v->option->high))
-		return refuse(v, "the name of a user");
-	memcpy(v->field, v->text, strlen(v->text) + 1);
-	return true;
+	return is_name(v->text, "_-.", (size_t)v->option->high) ? copy_text(v) : refuse(v, "the name of a user");
 }
 
 bool config_parse_banner(const struct config_value *v)
 {
-	size_t len = strlen(v->text);
-
-	if (len >= TRAP_BANNER_MAX)
-		return refuse(v, "at most %d characters", TRAP_BANNER_MAX - 1);
-	memcpy(v->field, v->text, len + 1);
-	return true;
+	if ((double)strlen(v->text) >= v->option->high)
+		return refuse(v, "at most %.0f characters", v->option->high - 1);
+	return copy_text(v);
 }
 
 bool config_allow_add(struct config *config, const struct prefix *entry)
@@ -242,30 +223,31 @@ bool config_parse_prefix(const struct config_value *v)
 	return true;
 }
 
+/* A list's count lies as far behind its field as the row says. */
+static size_t *count_of(const struct config_value *v)
+{
+	return (size_t *)(void *)((char *)v->field + (v->option->count_offset - v->option->offset));
+}
+
 bool config_parse_port(const struct config_value *v)
 {
-	size_t *count = (size_t *)(void *)((char *)v->config + v->option->count_offset);
+	size_t *count = count_of(v);
 	struct port_range *ranges = v->field;
 	unsigned long first, last;
 	char text[16];
+	struct writer copy = writer_over(text, sizeof(text));
 	char *dash;
 
-	if (*count >= NFT_PORTS_MAX) {
+	if (*count >= CONFIG_PORTS_MAX) {
 		writer_format(v->problem, "too many ports for %s, expected at most %d values", v->option->name,
-			      NFT_PORTS_MAX);
+			      CONFIG_PORTS_MAX);
 		return false;
 	}
-	if (strcmp(v->text, "all") == 0) {
-		ranges[(*count)++] = (struct port_range){ 1, 65535 };
-		return true;
-	}
-	if (strlen(v->text) >= sizeof(text))
-		return refuse(v, "a port, a range such as 5900-5910, or all");
-	memcpy(text, v->text, strlen(v->text) + 1);
+	writer_text(&copy, strcmp(v->text, "all") == 0 ? "1-65535" : v->text);
 	dash = strchr(text, '-');
 	if (dash)
 		*dash = '\0';
-	if (!whole_number(text, &first) || !whole_number(dash ? dash + 1 : text, &last))
+	if (copy.truncated || !whole_number(text, &first) || !whole_number(dash ? dash + 1 : text, &last))
 		return refuse(v, "a port, a range such as 5900-5910, or all");
 	if (first < 1 || last > 65535 || first > last)
 		return refuse(v, "ports from 1 to 65535, the smaller one first");
@@ -275,34 +257,37 @@ bool config_parse_port(const struct config_value *v)
 
 bool config_parse_interface(const struct config_value *v)
 {
-	struct nft_rules *rules = &v->config->rules;
+	struct config *config = v->config;
 	size_t len = strlen(v->text);
 
 	/* What the kernel's dev_valid_name() takes; '*' would be a wildcard to nftables. */
-	if (len == 0 || len >= sizeof(rules->interfaces[0]) || !is_printable(v->text) || strpbrk(v->text, " /:*\"") ||
+	if (len == 0 || len >= sizeof(config->interfaces[0]) || !is_printable(v->text) || strpbrk(v->text, " /:*\"") ||
 	    strcmp(v->text, ".") == 0 || strcmp(v->text, "..") == 0)
 		return refuse(v, "the name of an interface, at most 15 characters");
-	if (rules->interface_count >= NFT_INTERFACES_MAX) {
-		writer_format(v->problem, "too many interfaces, expected at most %d", NFT_INTERFACES_MAX);
+	if (config->interface_count >= CONFIG_INTERFACES_MAX) {
+		writer_format(v->problem, "too many interfaces, expected at most %d", CONFIG_INTERFACES_MAX);
 		return false;
 	}
-	for (size_t i = 0; i < rules->interface_count; i++)
-		if (strcmp(rules->interfaces[i], v->text) == 0)
+	for (size_t i = 0; i < config->interface_count; i++)
+		if (strcmp(config->interfaces[i], v->text) == 0)
 			return true;
-	memcpy(rules->interfaces[rules->interface_count++], v->text, len + 1);
+	memcpy(config->interfaces[config->interface_count++], v->text, len + 1);
 	return true;
 }
 
 bool config_parse_event(const struct config_value *v)
 {
-	static const enum event_type wanted[] = { EVENT_BLOCK,   EVENT_BAN,   EVENT_EXPIRE,
-						  EVENT_UNBLOCK, EVENT_ALERT, EVENT_EXPOSURE };
-	static const char *const names[] = { "block", "ban", "expire", "unblock", "alert", "exposure" };
-	uint32_t *on = v->field;
+	static const struct {
+		const char *name;
+		enum event_type type;
+	} wanted[] = {
+		{ "block", EVENT_BLOCK },     { "ban", EVENT_BAN },     { "expire", EVENT_EXPIRE },
+		{ "unblock", EVENT_UNBLOCK }, { "alert", EVENT_ALERT }, { "exposure", EVENT_EXPOSURE },
+	};
 
 	for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++)
-		if (strcmp(v->text, names[i]) == 0) {
-			*on |= 1u << wanted[i];
+		if (strcmp(v->text, wanted[i].name) == 0) {
+			*(uint32_t *)v->field |= 1u << wanted[i].type;
 			return true;
 		}
 	return refuse(v, "block, ban, expire, unblock, alert or exposure");
@@ -311,21 +296,20 @@ bool config_parse_event(const struct config_value *v)
 /* One argument; the first is the program. */
 bool config_parse_command(const struct config_value *v)
 {
-	size_t offset = v->option->count_offset - v->option->offset, len = strlen(v->text);
-	size_t *count = (size_t *)(void *)((char *)v->field + offset);
-	char(*args)[HOOK_ARG_MAX] = v->field;
-	char name[HOOK_NAME_MAX];
+	size_t *count = count_of(v), len = strlen(v->text);
+	char(*args)[CONFIG_HOOK_ARG_MAX] = v->field;
+	char unknown[HOOK_PLACEHOLDER_MAX];
 
-	if (*count >= HOOK_ARGS_MAX) {
-		writer_format(v->problem, "too many arguments, expected at most %d", HOOK_ARGS_MAX);
+	if (*count >= CONFIG_HOOK_ARGS_MAX) {
+		writer_format(v->problem, "too many arguments, expected at most %d", CONFIG_HOOK_ARGS_MAX);
 		return false;
 	}
-	if (len >= HOOK_ARG_MAX)
-		return refuse(v, "at most %d characters an argument", HOOK_ARG_MAX - 1);
+	if (len >= CONFIG_HOOK_ARG_MAX)
+		return refuse(v, "at most %d characters an argument", CONFIG_HOOK_ARG_MAX - 1);
 	if (*count == 0 && (v->text[0] != '/' || strchr(v->text, '%')))
 		return refuse(v, "the absolute path of a program first");
-	if (!hook_argument_check(v->text, name))
-		return refuse(v, "no placeholder but %s (found %%{%s})", HOOK_PLACEHOLDERS, name);
+	if (!hook_argument_check(v->text, unknown))
+		return refuse(v, "no placeholder but %s (found %%{%s})", HOOK_PLACEHOLDERS, unknown);
 	memcpy(args[(*count)++], v->text, len + 1);
 	return true;
 }

@@ -29,10 +29,8 @@ static struct config *read_config(const struct options *options)
 {
 	struct config *config = config_read(options->file, options->named, tell_mistake, NULL);
 
-	if (config && options->observe) {
+	if (config && options->observe)
 		config->engine.observe = 1;
-		config->rules.mode = NFT_OBSERVE;
-	}
 	return config;
 }
 

@@ -3,6 +3,16 @@
  * The configuration: defaults, every option, the order of files, and the allow file's edits.
  */
 #include "config_place.h"
+#include "supervisor/internal.h"
+
+/* What the kernel gets of it. */
+static const struct nft_rules *rules_of(const struct config *config)
+{
+	static struct nft_rules rules;
+
+	supervisor_rules_of(config, &rules);
+	return &rules;
+}
 
 static void empty_file_is_good(void **state)
 {
@@ -11,14 +21,14 @@ static void empty_file_is_good(void **state)
 
 	assert_string_equal(place->told, "");
 	assert_non_null(config);
-	assert_int_equal(config->rules.mode, NFT_BLOCK);
+	assert_int_equal(rules_of(config)->mode, NFT_BLOCK);
 	assert_int_equal(config->engine.observe, 0);
 	assert_string_equal(config->run_dir, "/run/picket");
 	assert_string_equal(config->state_dir, "/var/lib/picket");
 	assert_string_equal(config->table, "picket");
 	assert_string_equal(config->user, "picket");
-	assert_int_equal(config->rules.queue, 4711);
-	assert_true(config->rules.reverse_path);
+	assert_int_equal(config->queue, 4711);
+	assert_true(config->reverse_path);
 	assert_true(config->sandbox);
 	assert_false(config->keep_on_stop);
 	assert_int_equal(config->engine.protect_auto, 1);
@@ -37,13 +47,13 @@ static void empty_file_is_good(void **state)
 	assert_int_equal(config->hook_count, 0);
 	assert_string_equal(config->allow_file, "/etc/picket/allow");
 	assert_true(config->allow_count == 0 || access("/etc/picket/allow", F_OK) == 0);
-	assert_int_equal(config->rules.trap_udp_count, 0);
+	assert_int_equal(config->trap_udp.count, 0);
 	/* 1 alone first, and neither 22 nor 25 among them. */
-	assert_true(config->rules.trap_tcp_count > 40);
-	assert_int_equal(config->rules.trap_tcp[0].first, 1);
-	assert_int_equal(config->rules.trap_tcp[0].last, 1);
-	for (size_t i = 0; i < config->rules.trap_tcp_count; i++) {
-		const struct port_range *r = &config->rules.trap_tcp[i];
+	assert_true(config->trap_tcp.count > 40);
+	assert_int_equal(config->trap_tcp.ranges[0].first, 1);
+	assert_int_equal(config->trap_tcp.ranges[0].last, 1);
+	for (size_t i = 0; i < config->trap_tcp.count; i++) {
+		const struct port_range *r = &config->trap_tcp.ranges[i];
 		assert_false(r->first <= 22 && 22 <= r->last);
 		assert_false(r->first <= 25 && 25 <= r->last);
 		assert_false(r->first <= 113 && 113 <= r->last);
@@ -58,6 +68,7 @@ static void shipped_file_shows_the_defaults(void **state)
 	FILE *file = fopen("conf/picket.conf", "r");
 	char text[32768] = "", line[512];
 	struct config *shown, *defaults;
+	struct nft_rules shown_rules;
 
 	if (!file)
 		skip();
@@ -70,7 +81,8 @@ static void shipped_file_shows_the_defaults(void **state)
 	assert_non_null(shown);
 	assert_non_null(defaults);
 	assert_memory_equal(&shown->engine, &defaults->engine, sizeof(shown->engine));
-	assert_memory_equal(&shown->rules, &defaults->rules, sizeof(shown->rules));
+	supervisor_rules_of(shown, &shown_rules);
+	assert_memory_equal(&shown_rules, rules_of(defaults), sizeof(shown_rules));
 	assert_string_equal(shown->run_dir, defaults->run_dir);
 	assert_string_equal(shown->state_dir, defaults->state_dir);
 	assert_string_equal(shown->allow_file, defaults->allow_file);
@@ -129,19 +141,19 @@ static void every_option(void **state)
 	config = read_text(place, text);
 	assert_string_equal(place->told, "");
 	assert_non_null(config);
-	assert_int_equal(config->rules.mode, NFT_OBSERVE);
+	assert_int_equal(rules_of(config)->mode, NFT_OBSERVE);
 	assert_int_equal(config->engine.observe, 1);
 	assert_string_equal(config->run_dir, "/run/other");
-	assert_int_equal(config->rules.queue, 100);
+	assert_int_equal(config->queue, 100);
 	assert_int_equal(config->allow_count, 4);
-	assert_int_equal(config->rules.public_count, 2);
-	assert_int_equal(config->rules.interface_count, 2);
-	assert_string_equal(config->rules.interfaces[1], "wan.10");
-	assert_false(config->rules.reverse_path);
+	assert_int_equal(config->public_ports.count, 2);
+	assert_int_equal(config->interface_count, 2);
+	assert_string_equal(config->interfaces[1], "wan.10");
+	assert_false(config->reverse_path);
 	assert_true(config->keep_on_stop);
 	assert_false(config->sandbox);
 	assert_int_equal(config->engine.protect_auto, 0);
-	assert_int_equal(config->rules.trap_udp_count, 2);
+	assert_int_equal(config->trap_udp.count, 2);
 	assert_string_equal(config->banner, "220 hello\r\n");
 	assert_int_equal(config->engine.ipv6_prefix, 56);
 	assert_int_equal(config->engine.slow_half_life_ms, 36 * 3600000);
@@ -161,17 +173,17 @@ static void lists(void **state)
 		read_text(place, "public_ports = { 443, 80-81, 81-90, 92 }\ntrap { tcp = { } }\ninterfaces = { }");
 
 	assert_non_null(config);
-	assert_int_equal(config->rules.public_count, 3);
-	assert_int_equal(config->rules.public_ports[0].first, 80);
-	assert_int_equal(config->rules.public_ports[0].last, 90);
-	assert_int_equal(config->rules.public_ports[2].first, 443);
-	assert_int_equal(config->rules.trap_tcp_count, 0);
+	assert_int_equal(config->public_ports.count, 3);
+	assert_int_equal(config->public_ports.ranges[0].first, 80);
+	assert_int_equal(config->public_ports.ranges[0].last, 90);
+	assert_int_equal(config->public_ports.ranges[2].first, 443);
+	assert_int_equal(config->trap_tcp.count, 0);
 	config_free(config);
 	config = read_text(place, "trap { tcp = { \"all\" } }");
 	assert_non_null(config);
-	assert_int_equal(config->rules.trap_tcp_count, 1);
-	assert_int_equal(config->rules.trap_tcp[0].first, 1);
-	assert_int_equal(config->rules.trap_tcp[0].last, 65535);
+	assert_int_equal(config->trap_tcp.count, 1);
+	assert_int_equal(config->trap_tcp.ranges[0].first, 1);
+	assert_int_equal(config->trap_tcp.ranges[0].last, 65535);
 	config_free(config);
 }
 
@@ -197,6 +209,39 @@ static void hooks(void **state)
 	config_free(config);
 }
 
+/* way_back is the old name of reverse_path. */
+static void old_names_are_read_the_same(void **state)
+{
+	static const struct {
+		const char *text;
+		bool strict;
+	} rows[] = {
+		{ "reverse_path = off", false },   { "way_back = off", false },   { "way_back = loose", false },
+		{ "reverse_path = strict", true }, { "way_back = strict", true }, { "reverse_path = loose", false },
+	};
+	struct place *place = *state;
+	struct config *config;
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		config = read_text(place, rows[i].text);
+		assert_string_equal(place->told, "");
+		assert_non_null(config);
+		assert_int_equal(config->reverse_path, rows[i].strict);
+		assert_int_equal(rules_of(config)->reverse_path, rows[i].strict);
+		config_free(config);
+	}
+	assert_null(read_text(place, "reverse_path = off\n\nway_back = strict\n"));
+	assert_int_equal(place->count, 1);
+	assert_non_null(strstr(place->told, "picket.conf:3: reverse_path is given twice (way_back is its old name), "
+					    "expected once\n"));
+	/* A later file has the last word, whichever name it uses. */
+	put(place->other, "reverse_path = off\n");
+	config = read_text(place, "way_back = strict\n");
+	assert_non_null(config);
+	assert_false(config->reverse_path);
+	config_free(config);
+}
+
 static void conf_d_comes_later(void **state)
 {
 	struct place *place = *state;
@@ -206,7 +251,7 @@ static void conf_d_comes_later(void **state)
 	config = read_text(place, "queue = 8\nallow = { 192.0.2.2, 192.0.2.3 }\nblock { first = 20m }");
 	assert_string_equal(place->told, "");
 	assert_non_null(config);
-	assert_int_equal(config->rules.queue, 9);
+	assert_int_equal(config->queue, 9);
 	assert_int_equal(config->allow_count, 1);
 	assert_int_equal(config->engine.block_first_ms, 20 * 60000);
 	config_free(config);
@@ -255,6 +300,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(every_option, arrange, clear),
 		cmocka_unit_test_setup_teardown(lists, arrange, clear),
 		cmocka_unit_test_setup_teardown(hooks, arrange, clear),
+		cmocka_unit_test_setup_teardown(old_names_are_read_the_same, arrange, clear),
 		cmocka_unit_test_setup_teardown(conf_d_comes_later, arrange, clear),
 		cmocka_unit_test_setup_teardown(edits_of_the_allow_file, arrange, clear),
 	};

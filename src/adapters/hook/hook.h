@@ -26,10 +26,8 @@ struct hook_spec {
 	char name[HOOK_NAME_MAX];
 	char args[HOOK_ARGS_MAX][HOOK_ARG_MAX]; /* placeholders not yet filled in */
 	size_t arg_count;
-	uint32_t on; /* bit per enum event_type */
 	uid_t uid;
 	gid_t gid;
-	char user[32];
 	int64_t timeout_ms;
 };
 

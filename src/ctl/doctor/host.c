@@ -139,7 +139,7 @@ void doctor_reverse_path(struct doctor *d)
 			       "the reverse path filter is strict, and there are %zu guarded interfaces", count);
 	else if (doctor_count(d, "kernel", "way_back") > 0)
 		doctor_note(d, "their senders are forged, or this host's routes are asymmetric",
-			    "where the routes are meant so: way_back = loose in picket.conf, then: picketctl reload",
+			    "where the routes are meant so: reverse_path = off in picket.conf, then: picketctl reload",
 			    "%lld packets came by another way than answers take: no evidence",
 			    doctor_count(d, "kernel", "way_back"));
 	else

@@ -95,7 +95,7 @@ static bool is_local(const struct replay_host *host, const struct addr *addr)
 
 static enum probe_port_state port_of(const struct replay_host *host, const struct packet *p)
 {
-	const struct nft_rules *rules = &host->config->rules;
+	const struct config_ports *tcp = &host->config->trap_tcp, *udp = &host->config->trap_udp;
 	const struct replay_ports *given = NULL;
 
 	if (p->protocol == PROTO_TCP)
@@ -105,8 +105,8 @@ static enum probe_port_state port_of(const struct replay_host *host, const struc
 	if (given && given->given ? replay_ports_has(given, p->dport)
 				  : replay_learned_open(host->learned, p->protocol, &p->dst, p->dport))
 		return PROBE_PORT_SERVED;
-	if ((p->protocol == PROTO_TCP && ports_contain(rules->trap_tcp, rules->trap_tcp_count, p->dport)) ||
-	    (p->protocol == PROTO_UDP && ports_contain(rules->trap_udp, rules->trap_udp_count, p->dport)))
+	if ((p->protocol == PROTO_TCP && ports_contain(tcp->ranges, tcp->count, p->dport)) ||
+	    (p->protocol == PROTO_UDP && ports_contain(udp->ranges, udp->count, p->dport)))
 		return PROBE_PORT_TRAPPED;
 	return PROBE_PORT_CLOSED;
 }

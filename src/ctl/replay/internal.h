@@ -21,6 +21,7 @@
 #include <picket/packet.h>
 #include <picket/probe.h>
 #include "config.h"
+#include "trap/trap.h"
 #include "hash.h"
 #include "replay.h"
 

@@ -24,12 +24,33 @@ static const struct {
 	FIXED("run_dir", run_dir, true),
 	FIXED("state_dir", state_dir, true),
 	FIXED("table", table, true),
-	FIXED("queue", rules.queue, false),
+	FIXED("queue", queue, false),
 	FIXED("user", user, true),
 	FIXED("sandbox", sandbox, false),
 	FIXED("max_sources", engine.max_sources, false),
 #undef FIXED
 };
+
+static void translate_ports(const struct config_ports *from, struct port_range *to, size_t *count)
+{
+	_Static_assert(NFT_PORTS_MAX == CONFIG_PORTS_MAX, "all of them");
+	memcpy(to, from->ranges, from->count * sizeof(*to));
+	*count = from->count;
+}
+
+void supervisor_rules_of(const struct config *config, struct nft_rules *out)
+{
+	_Static_assert(sizeof(out->interfaces) == sizeof(config->interfaces), "all of them");
+	memset(out, 0, sizeof(*out)); /* padding too: it goes over the wire */
+	out->mode = config->engine.observe ? NFT_OBSERVE : NFT_BLOCK;
+	out->queue = config->queue;
+	out->reverse_path = config->reverse_path;
+	out->interface_count = config->interface_count;
+	memcpy(out->interfaces, config->interfaces, sizeof(out->interfaces));
+	translate_ports(&config->trap_tcp, out->trap_tcp, &out->trap_tcp_count);
+	translate_ports(&config->trap_udp, out->trap_udp, &out->trap_udp_count);
+	translate_ports(&config->public_ports, out->public_ports, &out->public_count);
+}
 
 static uint32_t wanted_events(const struct config *config)
 {
@@ -46,9 +67,11 @@ int supervisor_config_send(struct supervisor *s, const struct config *config, ui
 	struct wire_prefixes *batch = &s->message.body.prefixes;
 	int result;
 
+	_Static_assert(sizeof(settings->table) == CONFIG_TABLE_MAX && sizeof(settings->banner) == CONFIG_BANNER_MAX,
+		       "one size of each text");
 	memset(settings, 0, sizeof(*settings));
 	settings->engine = config->engine;
-	settings->rules = config->rules;
+	supervisor_rules_of(config, &settings->rules);
 	memcpy(settings->table, config->table, sizeof(settings->table));
 	memcpy(settings->banner, config->banner, sizeof(settings->banner));
 	settings->hook_events = wanted_events(config);
@@ -143,10 +166,8 @@ void supervisor_reload(struct supervisor *s, uint32_t asked_by)
 		       "the configuration has mistakes, the one in force is as before");
 		return;
 	}
-	if (s->options->observe) {
+	if (s->options->observe)
 		config->engine.observe = 1;
-		config->rules.mode = NFT_OBSERVE;
-	}
 	s->reload = (struct reload){ .config = config,
 				     .id = ++s->last_id,
 				     .asked_by = asked_by,

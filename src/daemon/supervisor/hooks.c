@@ -21,9 +21,22 @@ int supervisor_hooks_open(struct supervisor *s)
 	return s->hooks ? 0 : -ENOMEM;
 }
 
+static void spec_of(const struct config_hook *hook, struct hook_spec *out)
+{
+	_Static_assert(sizeof(out->name) == sizeof(hook->name) && sizeof(out->args) == sizeof(hook->args),
+		       "one size of each text");
+	memcpy(out->name, hook->name, sizeof(out->name));
+	memcpy(out->args, hook->args, sizeof(out->args));
+	out->arg_count = hook->arg_count;
+	out->uid = hook->uid;
+	out->gid = hook->gid;
+	out->timeout_ms = hook->timeout_ms;
+}
+
 void supervisor_hooks_event(struct supervisor *s, const struct event *event)
 {
 	struct hook_values values;
+	struct hook_spec spec;
 	bool filled = false;
 
 	/* In observe mode nothing was blocked: whoever acts on a block must not be told of one. */
@@ -35,7 +48,8 @@ void supervisor_hooks_event(struct supervisor *s, const struct event *event)
 		if (!filled)
 			hook_values_fill(&values, event, s->names);
 		filled = true;
-		hook_run(s->hooks, &s->config->hooks[i], &values);
+		spec_of(&s->config->hooks[i], &spec);
+		hook_run(s->hooks, &spec, &values);
 	}
 }
 

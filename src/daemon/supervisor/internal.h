@@ -96,6 +96,8 @@ int supervisor_wire_open(struct supervisor *supervisor);
 void supervisor_wire_close(struct child *child);
 void supervisor_wire_drain(struct supervisor *supervisor, struct child *child);
 
+/* The kernel's part of a configuration; where the traps listen is filled in later. */
+void supervisor_rules_of(const struct config *config, struct nft_rules *out);
 /* The configuration to the sentry.  0 or -errno. */
 int supervisor_config_send(struct supervisor *supervisor, const struct config *config, uint32_t id);
 void supervisor_config_answered(struct supervisor *supervisor, uint32_t id, const struct wire_result *result);

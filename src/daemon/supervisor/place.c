@@ -218,7 +218,7 @@ static int write_pid(struct supervisor *s)
 
 static int open_queue(struct supervisor *s)
 {
-	unsigned first = s->config->rules.queue;
+	unsigned first = s->config->queue;
 	int result = nfqueue_open((uint16_t)first, SUPERVISOR_QUEUES, &s->queue);
 
 	if (result == -EBUSY)
