@@ -19,6 +19,7 @@
 
 #include "addr.h"
 #include "doctor.h"
+#include "result.h"
 
 /* ---- findings ---- */
 
@@ -95,7 +96,7 @@ struct hostnft {
 };
 
 /* Needs root.  0 or -errno; to be freed with free(). */
-int hostnft_read(struct hostnft **out);
+MUST_CHECK int hostnft_read(struct hostnft **out);
 const char *hostnft_family(uint8_t family); /* "inet", "ip", ... */
 
 /* ---- probes of our own host from outside, without an outside ---- */
@@ -118,10 +119,10 @@ struct inject_probe {
 struct inject;
 
 /* 0, -ENODEV, -EPERM, -EOPNOTSUPP when the kernel can't, or another -errno. */
-int inject_open(const char *interface, struct inject **out);
+MUST_CHECK int inject_open(const char *interface, struct inject **out);
 void inject_close(struct inject *inject);
 /* Sends one probe.  0 or -errno. */
-int inject_send(struct inject *inject, const struct inject_probe *probe);
+MUST_CHECK int inject_send(struct inject *inject, const struct inject_probe *probe);
 /* Reads answers for wait_ms, or until every probe has one; closes what became half open.  How many were answered. */
 size_t inject_collect(struct inject *inject, struct inject_probe *probes, size_t count, int wait_ms);
 
@@ -130,7 +131,7 @@ struct addr inject_source(unsigned n, bool v6);
 /* A port that probes may come from. */
 uint16_t inject_port(void);
 /* Our own address and interface towards such a source.  0, or -errno where there is no route back. */
-int inject_way(bool v6, struct addr *own, char interface[16]);
+MUST_CHECK int inject_way(bool v6, struct addr *own, char interface[16]);
 
 #define INJECT_PACKET_MAX 64
 #define INJECT_SEQUENCE   0x7069636bu /* no scanner's mark: the engine must take it for no tool's */

@@ -50,14 +50,13 @@ static int by_score(const void *a, const void *b)
 	return one->first_packet > other->first_packet ? 1 : -1;
 }
 
-/* Sources with any evidence, highest score first, to be freed.  *failed: out of memory. */
-static const struct replay_source **ranking(const struct replay *replay, size_t *count, bool *failed)
+/* Sources with any evidence, highest score first, to be freed.  NULL: out of memory. */
+static const struct replay_source **ranking(const struct replay *replay, size_t *count)
 {
 	const struct replay_table *table = &replay->sources.table;
 	const struct replay_source **rows = malloc((table->count + 1) * sizeof(*rows));
 
 	*count = 0;
-	*failed = !rows;
 	for (size_t i = 0; rows && i < table->count; i++) {
 		const struct replay_source *source = replay_table_at(table, i);
 
@@ -262,13 +261,12 @@ static void print_limits(const struct replay *replay)
 int replay_report_human(const struct replay *replay)
 {
 	size_t count, grades[GRADE_COUNT] = { 0 };
-	bool failed;
-	const struct replay_source **rows = ranking(replay, &count, &failed);
+	const struct replay_source **rows = ranking(replay, &count);
 	int64_t span_ms = replay->learned->last_ms - replay->learned->first_ms;
 	char line[1024], text[DURATION_TEXT_MAX];
 	struct writer w;
 
-	if (failed)
+	if (!rows)
 		return -1;
 	print_table(replay, rows, count);
 	for (size_t i = 0; i < count; i++)
@@ -403,9 +401,8 @@ static json_t *json_source(const struct replay *replay, const struct replay_sour
 int replay_report_json(const struct replay *replay)
 {
 	size_t count;
-	bool failed;
-	const struct replay_source **rows = ranking(replay, &count, &failed);
-	int result = failed ? -1 : 0;
+	const struct replay_source **rows = ranking(replay, &count);
+	int result = rows ? 0 : -1;
 
 	for (size_t i = 0; i < count && result == 0; i++) {
 		json_t *object = json_source(replay, rows[i]);
