@@ -145,9 +145,9 @@ static int check(const struct ctl_args *args, char *error)
 	for (unsigned i = 0; i < CTL_OPTION_COUNT; i++)
 		if (foreign & 1u << i)
 			return wrong(error, "%s takes no %s", command->name, options[i].name);
-	if (args->word_count < command->words_min || args->word_count > command->words_max)
+	if (args->word_count < command->words[0] || args->word_count > command->words[1])
 		return wrong(error, "%s: expected %s %s",
-			     args->word_count < command->words_min ? "too few arguments" : "too many arguments",
+			     args->word_count < command->words[0] ? "too few arguments" : "too many arguments",
 			     command->name, command->syntax);
 	return 0;
 }

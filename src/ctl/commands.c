@@ -24,11 +24,6 @@ static json_t *refuse(json_t *request, char error[CTL_ERROR_MAX], const char *wh
 	return NULL;
 }
 
-static json_t *named(const char *command)
-{
-	return json_pack("{s:s}", "cmd", command);
-}
-
 /* Each of these adds one field to a request; of NULL it makes NULL. */
 
 static json_t *with_source(json_t *request, const char *text, char error[CTL_ERROR_MAX])
@@ -83,17 +78,17 @@ static void set_flag(json_t *request, const struct ctl_args *args, enum ctl_opti
 static json_t *build_plain(const struct ctl_args *args, char error[CTL_ERROR_MAX])
 {
 	(void)error;
-	return named(args->command->name);
+	return ctl_request(args->command->name, NULL);
 }
 
 static json_t *build_source(const struct ctl_args *args, char error[CTL_ERROR_MAX])
 {
-	return with_source(named(args->command->name), args->words[0], error);
+	return with_source(ctl_request(args->command->name, NULL), args->words[0], error);
 }
 
 static json_t *build_sources(const struct ctl_args *args, char error[CTL_ERROR_MAX])
 {
-	json_t *request = with_limit(named("sources"), args, error);
+	json_t *request = with_limit(ctl_request("sources", NULL), args, error);
 
 	if (request && ctl_given(args, CTL_OPTION_ALL))
 		json_object_set_new(request, "limit", json_integer(LIMIT_ALL));
@@ -129,7 +124,7 @@ static json_t *build_unblock(const struct ctl_args *args, char error[CTL_ERROR_M
 		snprintf(error, CTL_ERROR_MAX, "unblock: expected ADDR[/LEN] or --all");
 		return NULL;
 	}
-	request = named("unblock");
+	request = ctl_request("unblock", NULL);
 	set_flag(request, args, CTL_OPTION_ALL, "all");
 	return args->word_count == 1 ? with_source(request, args->words[0], error) : request;
 }
@@ -172,7 +167,7 @@ static json_t *build_allow(const struct ctl_args *args, char error[CTL_ERROR_MAX
 	else if ((args->given & both) == both)
 		snprintf(error, CTL_ERROR_MAX, "allow add: what is saved holds for good: --for or --save, not both");
 	else {
-		request = with_seconds(named(action->command), args, CTL_OPTION_FOR, "for_s", error);
+		request = with_seconds(ctl_request(action->command, NULL), args, CTL_OPTION_FOR, "for_s", error);
 		set_flag(request, args, CTL_OPTION_SAVE, "save");
 		return request && action->source ? with_source(request, args->words[1], error) : request;
 	}
@@ -188,20 +183,20 @@ static json_t *build_mode(const struct ctl_args *args, char error[CTL_ERROR_MAX]
 
 static json_t *build_pause(const struct ctl_args *args, char error[CTL_ERROR_MAX])
 {
-	return with_seconds(named("pause"), args, CTL_OPTION_FOR, "for_s", error);
+	return with_seconds(ctl_request("pause", NULL), args, CTL_OPTION_FOR, "for_s", error);
 }
 
 static json_t *build_history(const struct ctl_args *args, char error[CTL_ERROR_MAX])
 {
-	json_t *request =
-		with_limit(with_seconds(named("history"), args, CTL_OPTION_SINCE, "since_s", error), args, error);
+	json_t *request = with_limit(
+		with_seconds(ctl_request("history", NULL), args, CTL_OPTION_SINCE, "since_s", error), args, error);
 
 	return request && args->word_count ? with_source(request, args->words[0], error) : request;
 }
 
 static json_t *build_events(const struct ctl_args *args, char error[CTL_ERROR_MAX])
 {
-	json_t *request = with_limit(named("events"), args, error);
+	json_t *request = with_limit(ctl_request("events", NULL), args, error);
 
 	if (request && !ctl_given(args, CTL_OPTION_LIMIT))
 		json_object_set_new(request, "limit", json_integer(EVENTS_SHOWN));
@@ -237,8 +232,7 @@ const struct ctl_command ctl_commands[] = {
 	  .summary = "why: every piece of evidence, its weight and age, the safeguards",
 	  .details = "WEIGHT is what a piece counted when it was seen, NOW what is left of it. The sum is the score.\n"
 		     "Exit status 1 when nothing at all is known of the address.",
-	  .words_min = 1,
-	  .words_max = 1,
+	  .words = { 1, 1 },
 	  .build = build_source,
 	  .shape = &shape_explain },
 	{ .name = "block",
@@ -249,8 +243,7 @@ const struct ctl_command ctl_commands[] = {
 		     "Own, protected and your own address and prefixes shorter than /8 (IPv6: /32) need --force.\n"
 		     "Allowed addresses are never blocked: take them off the allow list first.",
 	  .options = CTL_BIT(FOR) | CTL_BIT(REASON) | CTL_BIT(FORCE),
-	  .words_min = 1,
-	  .words_max = 1,
+	  .words = { 1, 1 },
 	  .build = build_block,
 	  .shape = &shape_block },
 	{ .name = "unblock",
@@ -258,7 +251,7 @@ const struct ctl_command ctl_commands[] = {
 	  .summary = "let a source in again, and forget its score",
 	  .details = "It acts at once. Exit status 1 when the source is not blocked.",
 	  .options = CTL_BIT(ALL),
-	  .words_max = 1,
+	  .words = { 0, 1 },
 	  .build = build_unblock,
 	  .shape = &shape_unblock },
 	{ .name = "allow",
@@ -270,16 +263,14 @@ const struct ctl_command ctl_commands[] = {
 		     "  list   what is allowed, until when, and who said so\n"
 		     "  check  exit status 0 when the address is allowed, 1 when it is not",
 	  .options = CTL_BIT(FOR) | CTL_BIT(SAVE),
-	  .words_min = 1,
-	  .words_max = 2,
+	  .words = { 1, 2 },
 	  .build = build_allow,
 	  .shape = &shape_allow },
 	{ .name = "mode",
 	  .syntax = "observe|block",
 	  .summary = "switch between telling alone and blocking",
 	  .details = "Holds until the next reload or restart; the configuration file says what holds then.",
-	  .words_min = 1,
-	  .words_max = 1,
+	  .words = { 1, 1 },
 	  .build = build_mode,
 	  .shape = &shape_mode },
 	{ .name = "pause",
@@ -300,7 +291,7 @@ const struct ctl_command ctl_commands[] = {
 	  .summary = "what was decided, when, why",
 	  .details = "Oldest first. --limit shows the newest N.",
 	  .options = CTL_BIT(SINCE) | CTL_BIT(LIMIT),
-	  .words_max = 1,
+	  .words = { 0, 1 },
 	  .build = build_history,
 	  .shape = &shape_events },
 	{ .name = "events",
@@ -349,8 +340,7 @@ const struct ctl_command ctl_commands[] = {
 		     "those that answered)\n"
 		     "  --speed real   as slowly as it was captured (default: max)",
 	  .options = CTL_BIT(CONFIG) | CTL_BIT(LOCAL) | CTL_BIT(OPEN) | CTL_BIT(SPEED),
-	  .words_min = 1,
-	  .words_max = 1,
+	  .words = { 1, 1 },
 	  .run = run_replay },
 	{ .name = "version",
 	  .syntax = "",
@@ -361,7 +351,7 @@ const struct ctl_command ctl_commands[] = {
 	  .syntax = "[COMMAND]",
 	  .summary = "this list, or more about one command",
 	  .details = "",
-	  .words_max = 1,
+	  .words = { 0, 1 },
 	  .run = run_help },
 	{ .name = NULL },
 };

@@ -47,7 +47,7 @@ enum ctl_exit run_version(const struct ctl_args *args)
 	const char *daemon;
 
 	/* The client has a version also where there is no daemon. */
-	ctl_fetch(args, "version", true, &answer);
+	ctl_fetch(args, ctl_request("version", NULL), true, &answer);
 	daemon = json_words(answer, "version", NULL);
 	if (ctl_given(args, CTL_OPTION_JSON)) {
 		ctl_print_json(json_pack("{s:s, s:s?}", "picketctl", PICKET_VERSION, "picketd", daemon));

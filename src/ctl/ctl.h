@@ -15,7 +15,7 @@
 struct ctl_command {
 	const char *name, *syntax, *summary, *details;
 	unsigned options; /* beside CTL_ANYWHERE */
-	int words_min, words_max;
+	int words[2];     /* at least, at most */
 	/* The request, or NULL and what is wrong.  A command without it has a `run`. */
 	json_t *(*build)(const struct ctl_args *args, char error[CTL_ERROR_MAX]);
 	const struct ctl_shape *shape;

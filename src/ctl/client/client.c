@@ -310,6 +310,11 @@ static enum ctl_exit converse(const struct ctl_args *args, int fd, json_t *reque
 	return status;
 }
 
+json_t *ctl_request(const char *command, const char *source)
+{
+	return source ? json_pack("{s:s, s:s}", "cmd", command, "source", source) : json_pack("{s:s}", "cmd", command);
+}
+
 enum ctl_exit ctl_ask(const struct ctl_args *args, json_t *request, ctl_object_fn *each, void *context,
 		      char problem[CTL_PROBLEM_MAX])
 {
@@ -340,15 +345,17 @@ enum ctl_exit ctl_collect(const struct ctl_args *args, json_t *request, json_t *
 	return collect(args, dial(args->socket), request, out);
 }
 
-enum ctl_exit ctl_fetch(const struct ctl_args *args, const char *command, bool quiet, json_t **out)
+enum ctl_exit ctl_fetch(const struct ctl_args *args, json_t *request, bool quiet, json_t **out)
 {
 	int fd = dial(args->socket);
 	json_t *rows = NULL;
 	enum ctl_exit status;
 
-	if (fd < 0 && quiet)
+	if (fd < 0 && quiet) {
+		json_decref(request);
 		return CTL_NO_DAEMON;
-	status = collect(args, fd, json_pack("{s:s}", "cmd", command), &rows);
+	}
+	status = collect(args, fd, request, &rows);
 	if (status == CTL_DONE && json_array_size(rows) == 0)
 		status = CTL_FAILED;
 	if (status == CTL_DONE)

@@ -68,15 +68,17 @@ bool ctl_given(const struct ctl_args *args, enum ctl_option option);
 /* Gets each object of an answer but the last, which only says how it ended; the object is the caller's. */
 typedef void ctl_object_fn(void *context, json_t *object);
 
+/* The request of a command, about a source (NULL: about none).  NULL when out of memory. */
+json_t *ctl_request(const char *command, const char *source);
 /* One question and its whole answer.  Takes the reference of the request (NULL: there was no memory for it).  Tells
  * nothing: what went wrong is written to problem.  With --follow it waits for as long as the daemon has more to say. */
 enum ctl_exit ctl_ask(const struct ctl_args *args, json_t *request, ctl_object_fn *each, void *context,
 		      char problem[CTL_PROBLEM_MAX]);
 /* The same, and keeps every object in an array; tells problems on stderr. */
 enum ctl_exit ctl_collect(const struct ctl_args *args, json_t *request, json_t **out);
-/* Asks a command without arguments and keeps the first object; tells problems on stderr.  quiet: a daemon that cannot
- * be reached is not told. */
-enum ctl_exit ctl_fetch(const struct ctl_args *args, const char *command, bool quiet, json_t **out);
+/* The same, and keeps the first object alone: there must be one.  quiet: it does not tell that the daemon cannot be
+ * reached. */
+enum ctl_exit ctl_fetch(const struct ctl_args *args, json_t *request, bool quiet, json_t **out);
 
 /* The address that the admin is logged in from over SSH, by the environment of this process or of one above it.  False
  * when there is none. */

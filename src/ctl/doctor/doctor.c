@@ -87,7 +87,7 @@ static enum ctl_exit begin(struct doctor *doctor)
 	enum ctl_exit result;
 
 	doctor->check = "daemon";
-	result = ctl_fetch(doctor->args, "status", false, &doctor->status);
+	result = ctl_fetch(doctor->args, ctl_request("status", NULL), false, &doctor->status);
 	if (result == CTL_DONE)
 		doctor_ok(doctor, "picketd %s answers on %s", json_words(doctor->status, "version", "?"),
 			  doctor->args->socket);

@@ -166,7 +166,7 @@ static void show(const struct ctl_args *args, const struct exposed *exposed)
 enum ctl_exit run_exposure(const struct ctl_args *args)
 {
 	struct exposed *exposed = calloc(1, sizeof(*exposed));
-	json_t *request = json_pack("{s:s}", "cmd", "exposure");
+	json_t *request = ctl_request("exposure", NULL);
 	enum ctl_exit status;
 
 	if (!exposed || !request) {

@@ -34,10 +34,10 @@ static void look_at_entry(struct doctor *d, const char *source, unsigned *wide)
 
 void doctor_allow(struct doctor *d)
 {
-	json_t *list = NULL, *request = json_pack("{s:s}", "cmd", "allow-list");
+	json_t *list = NULL;
 	unsigned wide = 0;
 
-	if (!request || ctl_collect(d->args, request, &list) != CTL_DONE) {
+	if (ctl_collect(d->args, ctl_request("allow-list", NULL), &list) != CTL_DONE) {
 		doctor_warning(d, NULL, NULL, "the allow list could not be read");
 		return;
 	}
@@ -101,20 +101,17 @@ void doctor_protected(struct doctor *d)
 void doctor_you(struct doctor *d)
 {
 	char caller[64], advice[128];
-	json_t *answer = NULL, *request;
-	const json_t *row;
+	json_t *row = NULL;
 
 	if (!ctl_caller(caller)) {
 		doctor_ok(d, "you are logged in at this machine, not over SSH");
 		return;
 	}
-	request = json_pack("{s:s, s:s}", "cmd", "allow-check", "source", caller);
-	if (!request || ctl_collect(d->args, request, &answer) != CTL_DONE) {
+	if (ctl_fetch(d->args, ctl_request("allow-check", caller), false, &row) != CTL_DONE) {
 		doctor_warning(d, NULL, NULL,
 			       "whether %s, where you are logged in from, is protected could not be found out", caller);
 		return;
 	}
-	row = json_array_get(answer, 0);
 	if (json_flag(row, "allowed"))
 		doctor_ok(d, "%s, where you are logged in from, is allowed", caller);
 	else if (json_is_string(json_object_get(row, "protected_why")))
@@ -127,5 +124,5 @@ void doctor_you(struct doctor *d)
 			       "utmp knows counts",
 			       advice, "%s, where you are logged in from, is neither allowed nor protected", caller);
 	}
-	json_decref(answer);
+	json_decref(row);
 }

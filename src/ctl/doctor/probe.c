@@ -47,12 +47,9 @@ __attribute__((format(printf, 4, 5))) static void step(const struct pursuit *pur
 
 static json_t *explain(const struct pursuit *pursuit)
 {
-	json_t *rows = NULL, *row, *request = json_pack("{s:s, s:s}", "cmd", "explain", "source", pursuit->source);
+	json_t *row = NULL;
 
-	if (!request || ctl_collect(pursuit->args, request, &rows) != CTL_DONE)
-		return NULL;
-	row = json_incref(json_array_get(rows, 0));
-	json_decref(rows);
+	ctl_fetch(pursuit->args, ctl_request("explain", pursuit->source), false, &row);
 	return row;
 }
 
@@ -111,7 +108,7 @@ static void look(struct pursuit *pursuit)
 {
 	json_t *status = NULL, *row = explain(pursuit);
 
-	if (ctl_fetch(pursuit->args, "status", true, &status) == CTL_DONE)
+	if (ctl_fetch(pursuit->args, ctl_request("status", NULL), true, &status) == CTL_DONE)
 		tell_progress(pursuit, status, row);
 	json_decref(status);
 	json_decref(row);
@@ -181,7 +178,7 @@ enum ctl_exit doctor_probe(const struct ctl_args *args)
 	struct pursuit pursuit = { .args = args, .probe = { .protocol = PROTO_TCP, .port = CLOSED_PORT } };
 	struct inject *inject = NULL;
 	char interface[16];
-	enum ctl_exit status = ctl_fetch(args, "status", false, &pursuit.before);
+	enum ctl_exit status = ctl_fetch(args, ctl_request("status", NULL), false, &pursuit.before);
 	int error;
 
 	if (status != CTL_DONE)

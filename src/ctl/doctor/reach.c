@@ -110,7 +110,7 @@ static int try_family(struct reach_port *ports, size_t count, bool v6, char why[
 static bool daemon_is_told(const struct ctl_args *args, json_t *request)
 {
 	json_t *answer = NULL;
-	bool told = request && ctl_collect(args, request, &answer) == CTL_DONE;
+	bool told = ctl_collect(args, request, &answer) == CTL_DONE;
 
 	json_decref(answer);
 	return told;
@@ -118,7 +118,7 @@ static bool daemon_is_told(const struct ctl_args *args, json_t *request)
 
 void reach_end(const struct ctl_args *args)
 {
-	daemon_is_told(args, json_pack("{s:s}", "cmd", "probe"));
+	daemon_is_told(args, ctl_request("probe", NULL));
 }
 
 int reach_try(const struct ctl_args *args, struct reach_port *ports, size_t count, char why[CTL_ERROR_MAX])

@@ -120,7 +120,7 @@ static void try_all(struct doctor *d, struct reach_port *ports, size_t tcp, size
 		return;
 	}
 	/* The daemon reads its queue within milliseconds; the answers took longer. */
-	if (ctl_fetch(d->args, "status", true, &after) == CTL_DONE) {
+	if (ctl_fetch(d->args, ctl_request("status", NULL), true, &after) == CTL_DONE) {
 		tell_udp(d, after, udp, udp_total);
 		tell_reader(d, after, tcp + udp);
 	}
@@ -130,9 +130,9 @@ static void try_all(struct doctor *d, struct reach_port *ports, size_t tcp, size
 
 static bool sources_are_allowed(const struct doctor *d)
 {
-	json_t *answer = NULL, *request = json_pack("{s:s, s:s}", "cmd", "allow-check", "source", "192.0.2.1");
-	bool allowed = request && ctl_collect(d->args, request, &answer) == CTL_DONE &&
-		       json_flag(json_array_get(answer, 0), "allowed");
+	json_t *answer = NULL;
+	bool allowed = ctl_fetch(d->args, ctl_request("allow-check", "192.0.2.1"), false, &answer) == CTL_DONE &&
+		       json_flag(answer, "allowed");
 
 	json_decref(answer);
 	return allowed;

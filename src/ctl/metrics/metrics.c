@@ -243,7 +243,7 @@ enum ctl_exit run_metrics(const struct ctl_args *args)
 
 	if (ctl_given(args, CTL_OPTION_JSON))
 		return ctl_complain(CTL_USAGE, "metrics takes no --json: status --json shows the same numbers");
-	result = ctl_fetch(args, "status", false, &status);
+	result = ctl_fetch(args, ctl_request("status", NULL), false, &status);
 	if (result != CTL_DONE)
 		return result;
 	if (ctl_given(args, CTL_OPTION_TEXTFILE)) {
