@@ -669,20 +669,18 @@ static void a_change_of_mode_and_of_interfaces_is_applied(void **state)
 {
 	static const char found[NFT_INTERFACES_MAX][16] = { "eth0" };
 	struct guard *guard = guard_loaded();
-	const uint16_t ports[4] = { 1, 2, 3, 4 };
 
 	(void)state;
 	assert_int_equal(enforcer_set_mode(guard->enforcer, NFT_OBSERVE, guard->core.now_ms), 0);
 	assert_int_equal(guard->kernel.rules.mode, NFT_OBSERVE);
-	enforcer_set_trap_ports(guard->enforcer, ports);
 	enforcer_set_interfaces(guard->enforcer, found, 1, guard->core.now_ms);
 	assert_string_equal(guard->kernel.rules.interfaces[0], "eth0");
-	assert_int_equal(guard->kernel.rules.trap_udp_v6, 4);
 	unsigned replaced = guard->kernel.replaced;
 	enforcer_set_interfaces(guard->enforcer, found, 1, guard->core.now_ms);
 	assert_int_equal(guard->kernel.replaced, replaced);
-	/* A reload keeps what was found and where the traps listen, and the queue that is open. */
+	/* A reload keeps what was found, and the queue that is open. */
 	guard->rules.queue = 200;
+	guard->rules.trap_port_v4 = 1;
 	enforcer_configure(guard->enforcer, &guard->rules);
 	assert_int_equal(enforcer_apply(guard->enforcer, guard->core.now_ms), 0);
 	assert_int_equal(guard->kernel.rules.queue, 100);

@@ -72,29 +72,16 @@ static void take_interfaces(struct nft_rules *rules, const char names[NFT_INTERF
 
 void enforcer_configure(struct enforcer *enforcer, const struct nft_rules *rules)
 {
-	struct nft_rules *now = &enforcer->rules;
-	uint16_t queue = now->queue ? now->queue : rules->queue;
-	uint16_t ports[] = { now->trap_port_v4, now->trap_port_v6, now->trap_udp_v4, now->trap_udp_v6 };
-	char names[NFT_INTERFACES_MAX][16];
-	size_t count = now->interface_count;
+	struct nft_rules had = enforcer->rules;
 	bool paused = is_paused(enforcer);
 
-	memcpy(names, now->interfaces, sizeof(names));
-	*now = *rules;
-	now->queue = queue;
-	enforcer_set_trap_ports(enforcer, ports);
+	enforcer->rules = *rules;
+	if (had.queue)
+		enforcer->rules.queue = had.queue;
 	enforcer->interfaces_found = rules->interface_count == 0;
 	if (enforcer->interfaces_found)
-		take_interfaces(now, names, count);
+		take_interfaces(&enforcer->rules, had.interfaces, had.interface_count);
 	take_mode(enforcer, rules->mode, paused);
-}
-
-void enforcer_set_trap_ports(struct enforcer *enforcer, const uint16_t ports[4])
-{
-	enforcer->rules.trap_port_v4 = ports[0];
-	enforcer->rules.trap_port_v6 = ports[1];
-	enforcer->rules.trap_udp_v4 = ports[2];
-	enforcer->rules.trap_udp_v6 = ports[3];
 }
 
 void enforcer_set_interfaces(struct enforcer *enforcer, const char names[NFT_INTERFACES_MAX][16], size_t count,

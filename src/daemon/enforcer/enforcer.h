@@ -35,11 +35,9 @@ void enforcer_close(struct enforcer *enforcer); /* the table stays */
 
 /* ---- What should stand in the kernel.  enforcer_load() or enforcer_apply() brings it there. ---- */
 
-/* The configured rules; rules->mode is NFT_OBSERVE or NFT_BLOCK.  A pause, the queue, the ports of the traps and
- * interfaces that were found instead of configured stay as they are. */
+/* The configured rules; rules->mode is NFT_OBSERVE or NFT_BLOCK.  A pause, the queue, and interfaces that were found
+ * instead of configured stay as they are. */
 void enforcer_configure(struct enforcer *enforcer, const struct nft_rules *rules);
-/* Where the traps listen: TCP over IPv4 and IPv6, UDP over IPv4 and IPv6; 0: no such trap. */
-void enforcer_set_trap_ports(struct enforcer *enforcer, const uint16_t ports[4]);
 /* As it should be now.  `mode` is the one that is in force, NFT_PAUSED during a pause. */
 const struct nft_rules *enforcer_rules(const struct enforcer *enforcer);
 enum nft_mode enforcer_mode(const struct enforcer *enforcer);

@@ -192,7 +192,7 @@ static const struct row rows[] = {
 	ROW("sensors", "table", table_name, sentry.table),
 	NUMBER("sensors", "queue_number", sentry.queue_number),
 	NUMBER("sensors", "probe_packets", sentry.probe_packets),
-	ROW("sensors", "healing", flag, sentry.healing),
+	ROW("sensors", "healing", flag, sentry.reconciling),
 	ROW("sensors", "queue", queue_kind, sentry.native_queue),
 	WHOLE("sensors", "interfaces", interfaces),
 	NUMBER("sensors", "trapped_tcp_ports", sentry.traps_tcp),

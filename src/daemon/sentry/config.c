@@ -25,7 +25,6 @@ static int trap_reopen(struct sentry *sentry)
 {
 	const struct nft_rules *rules = &sentry->config.rules;
 	struct trap *trap = NULL;
-	uint16_t ports[4] = { 0 };
 	int error = 0;
 
 	if (rules->trap_tcp_count || rules->trap_udp_count) {
@@ -37,12 +36,10 @@ static int trap_reopen(struct sentry *sentry)
 				trap_close(trap);
 			return error;
 		}
-		trap_ports(trap, &ports[0], &ports[1], &ports[2], &ports[3]);
 	}
 	if (sentry->trap)
 		trap_close(sentry->trap);
 	sentry->trap = trap;
-	enforcer_set_trap_ports(sentry->enforcer, ports);
 	return 0;
 }
 
@@ -82,15 +79,17 @@ static void configure_allow(struct sentry *sentry)
 	free(had);
 }
 
-static enum nft_mode mode_of(const struct engine_config *config)
-{
-	return config->observe ? NFT_OBSERVE : NFT_BLOCK;
-}
-
+/* With what only the running sentry knows: where its traps listen. */
 static void configure_rules(struct sentry *sentry)
 {
-	sentry->config.rules.mode = mode_of(&sentry->config.engine);
-	enforcer_configure(sentry->enforcer, &sentry->config.rules);
+	struct nft_rules *rules = &sentry->config.rules;
+
+	rules->mode = sentry->config.engine.observe ? NFT_OBSERVE : NFT_BLOCK;
+	rules->trap_port_v4 = rules->trap_port_v6 = rules->trap_udp_v4 = rules->trap_udp_v6 = 0;
+	if (sentry->trap)
+		trap_ports(sentry->trap, &rules->trap_port_v4, &rules->trap_port_v6, &rules->trap_udp_v4,
+			   &rules->trap_udp_v6);
+	enforcer_configure(sentry->enforcer, rules);
 }
 
 int sentry_set_mode(struct sentry *sentry, enum nft_mode mode)

@@ -35,21 +35,10 @@ static void copy_ranges(struct port_range out[WIRE_RANGES_MAX], const struct por
 	memcpy(out, ports, (count < WIRE_RANGES_MAX ? count : WIRE_RANGES_MAX) * sizeof(*ports));
 }
 
-static void fill_rules(struct wire_status *status, const struct nft_rules *rules)
-{
-	status->mode = rules->mode;
-	status->interface_count = (uint32_t)rules->interface_count;
-	memcpy(status->interfaces, rules->interfaces, sizeof(status->interfaces));
-	status->traps_tcp = ports_total(rules->trap_tcp, rules->trap_tcp_count);
-	status->traps_udp = ports_total(rules->trap_udp, rules->trap_udp_count);
-	copy_ranges(status->trap_tcp, rules->trap_tcp, rules->trap_tcp_count);
-	copy_ranges(status->trap_udp, rules->trap_udp, rules->trap_udp_count);
-	status->queue_number = rules->queue;
-}
-
 static void ask_status(struct sentry *sentry, uint32_t id)
 {
 	struct wire_status *status = &sentry->out.body.status;
+	const struct nft_rules *rules = enforcer_rules(sentry->enforcer);
 	struct enforcer_status kernel;
 	uint64_t queued, read;
 
@@ -57,12 +46,19 @@ static void ask_status(struct sentry *sentry, uint32_t id)
 	engine_status(sentry->engine, &status->engine);
 	nfqueue_read_stats(sentry->start->queue, &status->queue);
 	enforcer_read_status(sentry->enforcer, &kernel);
-	fill_rules(status, enforcer_rules(sentry->enforcer));
+	status->mode = rules->mode;
+	status->queue_number = rules->queue;
+	status->interface_count = (uint32_t)rules->interface_count;
+	memcpy(status->interfaces, rules->interfaces, sizeof(status->interfaces));
+	status->traps_tcp = ports_total(rules->trap_tcp, rules->trap_tcp_count);
+	status->traps_udp = ports_total(rules->trap_udp, rules->trap_udp_count);
+	copy_ranges(status->trap_tcp, rules->trap_tcp, rules->trap_tcp_count);
+	copy_ranges(status->trap_udp, rules->trap_udp, rules->trap_udp_count);
 	status->kernel = kernel.counters;
 	status->kernel_refused = kernel.refused;
 	status->paused_until_ms = kernel.paused_until_ms;
 	status->native_queue = kernel.native_queue;
-	status->healing = kernel.failing;
+	status->reconciling = kernel.failing;
 	if (sentry->trap)
 		trap_read_stats(sentry->trap, &status->trap);
 	memcpy(status->rejected, sentry->rejected, sizeof(status->rejected));

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The wire between the processes.  Promises: a message arrives whole or not at all, has exactly the length that
- * belongs to its type, and sending never waits.  Defends against a process of ours that has been taken over.
+ * Sending and receiving.  Promises: a message arrives whole or not at all, has exactly the length that belongs to its
+ * type, and wire_send() never waits.  Defends against a process of ours that an attacker has taken over.
  */
 #include "wire.h"
 
@@ -14,47 +14,9 @@
 
 #define WIRE_BUFFER (4 * 1024 * 1024)
 
-static const size_t lengths[WIRE_TYPE_COUNT] = {
-	[WIRE_CONFIG] = sizeof(struct wire_config),
-	[WIRE_CONFIG_ALLOW] = sizeof(struct wire_prefixes),
-	[WIRE_CONFIG_END] = sizeof(struct wire_empty),
-	[WIRE_READY] = sizeof(struct wire_empty),
-	[WIRE_EVENT] = sizeof(struct event),
-	[WIRE_RESULT] = sizeof(struct wire_result),
-	[WIRE_ASK_STATUS] = sizeof(struct wire_empty),
-	[WIRE_ASK_BLOCKS] = sizeof(struct wire_cursor),
-	[WIRE_ASK_SOURCES] = sizeof(struct wire_cursor),
-	[WIRE_ASK_ALLOWS] = sizeof(struct wire_cursor),
-	[WIRE_ASK_PROTECTS] = sizeof(struct wire_cursor),
-	[WIRE_ASK_EXPLAIN] = sizeof(struct wire_order),
-	[WIRE_BLOCK] = sizeof(struct wire_order),
-	[WIRE_UNBLOCK] = sizeof(struct wire_order),
-	[WIRE_UNBLOCK_ALL] = sizeof(struct wire_empty),
-	[WIRE_ALLOW] = sizeof(struct wire_order),
-	[WIRE_DISALLOW] = sizeof(struct wire_order),
-	[WIRE_MODE] = sizeof(struct wire_order),
-	[WIRE_PAUSE] = sizeof(struct wire_order),
-	[WIRE_RESUME] = sizeof(struct wire_empty),
-	[WIRE_PROTECT] = sizeof(struct wire_protect),
-	[WIRE_STATUS] = sizeof(struct wire_status),
-	[WIRE_BLOCKS] = sizeof(struct wire_blocks),
-	[WIRE_SOURCES] = sizeof(struct wire_sources),
-	[WIRE_ALLOWS] = sizeof(struct wire_allows),
-	[WIRE_PROTECTS] = sizeof(struct wire_protects),
-	[WIRE_EXPLAIN] = sizeof(struct explain_view),
-	[WIRE_RELOAD] = sizeof(struct wire_empty),
-	[WIRE_ALLOW_SAVE] = sizeof(struct wire_order),
-	[WIRE_TEXT] = sizeof(struct wire_text),
-	[WIRE_HOOKS] = sizeof(struct wire_hooks),
-	[WIRE_PROBE] = sizeof(struct wire_order),
-	[WIRE_MEMORY_BEGIN] = sizeof(struct wire_empty),
-	[WIRE_MEMORY_BLOCKS] = sizeof(struct wire_blocks),
-	[WIRE_MEMORY_SOURCES] = sizeof(struct wire_sources),
-	[WIRE_MEMORY_SERVED] = sizeof(struct wire_served),
-	[WIRE_MEMORY_CUSTOMERS] = sizeof(struct wire_customers),
-	[WIRE_BEAT] = sizeof(struct wire_empty),
-	[WIRE_MEMORY_END] = sizeof(struct wire_empty),
-};
+#define LENGTH(name, body) [WIRE_##name] = sizeof(body),
+static const size_t lengths[WIRE_TYPE_COUNT] = { WIRE_TYPES(LENGTH) };
+#undef LENGTH
 
 size_t wire_body_len(enum wire_type type)
 {

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What the three processes say to each other: fixed-size messages over SOCK_SEQPACKET socket pairs.
- * Every message has a header and the one body that belongs to its type; wire_receive() drops whatever has another
- * length,
- * and the receiver checks the fields.  All fields have a fixed width; the processes are one binary.
+ * The messages between the three processes: of fixed size, over SOCK_SEQPACKET socket pairs.  Every message has a
+ * header and the one body that belongs to its type; wire_receive() drops what has another length, and the receiver
+ * checks the fields.  All fields have a fixed width; the processes are one binary.
  */
 #ifndef PICKET_WIRE_H
 #define PICKET_WIRE_H
@@ -31,62 +30,63 @@
 #define WIRE_PROBE_V6     "2001:db8:7069:636b::/64"
 #define WIRE_PROBE_MS_MAX 30000
 
-enum wire_type {
-	WIRE_NONE,
-	/* supervisor -> sentry: the configuration, at start and at each reload, in this order */
-	WIRE_CONFIG, /* wire_config: the daemon's settings; the allow list that follows replaces the configured one */
-	WIRE_CONFIG_ALLOW, /* wire_prefixes, any number of times */
-	WIRE_CONFIG_END,   /* wire_empty; answered by WIRE_RESULT */
-	/* sentry -> supervisor, keeper */
-	WIRE_READY, /* wire_empty: rules are loaded, traps are open */
-	WIRE_EVENT, /* struct event; also supervisor -> keeper (notices), keeper -> supervisor (EVENT_EXPOSURE alone) */
-	WIRE_RESULT, /* wire_result: the answer to a command, with the id of the question */
-	/* keeper -> sentry: questions, each answered by the message named */
-	WIRE_ASK_STATUS,   /* wire_empty -> WIRE_STATUS */
-	WIRE_ASK_BLOCKS,   /* wire_cursor -> WIRE_BLOCKS */
-	WIRE_ASK_SOURCES,  /* wire_cursor -> WIRE_SOURCES */
-	WIRE_ASK_ALLOWS,   /* wire_cursor -> WIRE_ALLOWS */
-	WIRE_ASK_PROTECTS, /* wire_cursor -> WIRE_PROTECTS */
-	WIRE_ASK_EXPLAIN,  /* wire_order (source) -> WIRE_EXPLAIN */
-	/* keeper -> sentry: orders, each answered by WIRE_RESULT */
-	WIRE_BLOCK,       /* wire_order */
-	WIRE_UNBLOCK,     /* wire_order */
-	WIRE_UNBLOCK_ALL, /* wire_empty */
-	WIRE_ALLOW,       /* wire_order: duration_ms 0 for good */
-	WIRE_DISALLOW,    /* wire_order */
-	WIRE_MODE,        /* wire_order: value is enum nft_mode, OBSERVE or BLOCK */
-	WIRE_PAUSE,       /* wire_order: duration_ms 0 until resumed */
-	WIRE_RESUME,      /* wire_empty */
-	WIRE_PROTECT,     /* wire_protect: replaces all of its `why`; no answer */
-	/* sentry -> keeper: answers */
-	WIRE_STATUS,
-	WIRE_BLOCKS,
-	WIRE_SOURCES,
-	WIRE_ALLOWS,
-	WIRE_PROTECTS,
-	WIRE_EXPLAIN,
-	/* keeper -> supervisor */
-	WIRE_RELOAD,     /* wire_empty; answered by WIRE_TEXT for each mistake, then WIRE_RESULT */
-	WIRE_ALLOW_SAVE, /* wire_order: value 1 adds to the allow file, 0 removes; answered by WIRE_RESULT */
-	/* supervisor -> keeper */
-	WIRE_TEXT,  /* wire_text */
-	WIRE_HOOKS, /* wire_hooks: hook counters, once a second while they change */
-	/* keeper -> sentry */
-	WIRE_PROBE, /* wire_order: for duration_ms (at most WIRE_PROBE_MS_MAX; 0: no longer) packets from
-				 * WIRE_PROBE_V4 and _V6 are counted instead of judged; answered by WIRE_RESULT */
-	/* Memory, in this order. keeper -> sentry, once: what was remembered. sentry -> keeper, every ten minutes
-	 * and at a stop: what is
-	 * to be remembered. */
-	WIRE_MEMORY_BEGIN,     /* wire_empty */
-	WIRE_MEMORY_BLOCKS,    /* wire_blocks */
-	WIRE_MEMORY_SOURCES,   /* wire_sources */
-	WIRE_MEMORY_SERVED,    /* wire_served */
-	WIRE_MEMORY_CUSTOMERS, /* wire_customers */
-	WIRE_MEMORY_END,       /* wire_empty */
-	/* sentry -> supervisor */
-	WIRE_BEAT, /* wire_empty: once a second, from the loop that judges packets */
-	WIRE_TYPE_COUNT
-};
+/* clang-format off */
+/* Every type of message with its body. */
+#define WIRE_TYPES(X) \
+	/* supervisor -> sentry: the configuration, at start and at each reload, in this order */ \
+	X(CONFIG, struct wire_config)          /* the settings */ \
+	X(CONFIG_ALLOW, struct wire_prefixes)  /* any number of times: the new configured allow list */ \
+	X(CONFIG_END, struct wire_empty)       /* answered by RESULT */ \
+	/* sentry -> supervisor, keeper */ \
+	X(READY, struct wire_empty)            /* rules are loaded, traps are open */ \
+	X(EVENT, struct event)                 /* also supervisor -> keeper: notices; keeper -> supervisor: EVENT_EXPOSURE */ \
+	X(RESULT, struct wire_result)          /* the answer to an order, with the id of the order */ \
+	X(BEAT, struct wire_empty)             /* to the supervisor, once a second, from the loop that judges packets */ \
+	/* keeper -> sentry: questions, each answered by the message named */ \
+	X(ASK_STATUS, struct wire_empty)       /* STATUS */ \
+	X(ASK_BLOCKS, struct wire_cursor)      /* BLOCKS */ \
+	X(ASK_SOURCES, struct wire_cursor)     /* SOURCES */ \
+	X(ASK_ALLOWS, struct wire_cursor)      /* ALLOWS */ \
+	X(ASK_PROTECTS, struct wire_cursor)    /* PROTECTS */ \
+	X(ASK_EXPLAIN, struct wire_order)      /* of its source; EXPLAIN */ \
+	/* keeper -> sentry: orders, each answered by RESULT */ \
+	X(BLOCK, struct wire_order) \
+	X(UNBLOCK, struct wire_order) \
+	X(UNBLOCK_ALL, struct wire_empty) \
+	X(ALLOW, struct wire_order)            /* duration_ms 0: for good */ \
+	X(DISALLOW, struct wire_order) \
+	X(MODE, struct wire_order)             /* value: enum nft_mode, OBSERVE or BLOCK */ \
+	X(PAUSE, struct wire_order)            /* duration_ms 0: until resumed */ \
+	X(RESUME, struct wire_empty) \
+	X(PROBE, struct wire_order)            /* for duration_ms (at most WIRE_PROBE_MS_MAX; 0: no longer) packets from \
+	                                        * WIRE_PROBE_V4 and _V6 are counted instead of judged */ \
+	X(PROTECT, struct wire_protect)        /* replaces all of its `why`; no answer */ \
+	/* sentry -> keeper: answers */ \
+	X(STATUS, struct wire_status) \
+	X(BLOCKS, struct wire_blocks) \
+	X(SOURCES, struct wire_sources) \
+	X(ALLOWS, struct wire_allows) \
+	X(PROTECTS, struct wire_protects) \
+	X(EXPLAIN, struct explain_view) \
+	/* keeper -> supervisor */ \
+	X(RELOAD, struct wire_empty)           /* answered by a TEXT for each mistake, then RESULT */ \
+	X(ALLOW_SAVE, struct wire_order)       /* value 1 adds to the allow file, 0 removes; answered by RESULT */ \
+	/* supervisor -> keeper */ \
+	X(TEXT, struct wire_text) \
+	X(HOOKS, struct wire_hooks)            /* counters of the hooks, once a second while they change */ \
+	/* What outlives a run, in this order.  keeper -> sentry, once: to be restored; without BEGIN.  sentry -> keeper, \
+	 * every ten minutes and at a stop: to be saved. */ \
+	X(MEMORY_BEGIN, struct wire_empty) \
+	X(MEMORY_BLOCKS, struct wire_blocks) \
+	X(MEMORY_SOURCES, struct wire_sources) \
+	X(MEMORY_SERVED, struct wire_served) \
+	X(MEMORY_CUSTOMERS, struct wire_customers) \
+	X(MEMORY_END, struct wire_empty)
+
+#define WIRE_ENUM(name, body) WIRE_##name,
+enum wire_type { WIRE_NONE, WIRE_TYPES(WIRE_ENUM) WIRE_TYPE_COUNT };
+#undef WIRE_ENUM
+/* clang-format on */
 
 struct wire_header {
 	uint16_t type; /* enum wire_type */
@@ -147,7 +147,7 @@ struct wire_status {
 	struct nft_counters kernel;
 	struct trap_stats trap;
 	uint64_t rejected[PACKET_RESULT_COUNT];
-	uint64_t events_lost;    /* that the keeper did not take in time */
+	uint64_t events_lost;    /* those that the keeper did not take in time */
 	uint64_t kernel_refused; /* elements the kernel did not take */
 	uint64_t fail_open;      /* packets that the kernel passed because we were too slow */
 	int64_t started_ms, now_ms;
@@ -160,7 +160,7 @@ struct wire_status {
 	struct port_range trap_tcp[WIRE_RANGES_MAX], trap_udp[WIRE_RANGES_MAX]; /* the first ones; {0, 0} ends them */
 	char table[NFT_TABLE_NAME_MAX];
 	uint32_t queue_number;   /* first of three */
-	uint32_t healing;        /* 1: the kernel side could not be put back yet */
+	uint32_t reconciling;    /* 1: the kernel side could not be put back yet */
 	uint64_t probe_packets;  /* counted instead of judged: the doctor's */
 	struct latency judging;  /* from a packet read to what its verdict is */
 	struct latency deciding; /* the same of those that changed the kernel's sets, with its acknowledgement */
@@ -183,7 +183,7 @@ struct wire_protects {
 	struct protected_view items[WIRE_PROTECT_BATCH];
 };
 
-/* `next` is not used in memory messages. */
+/* `next` is not used in what is saved. */
 struct wire_served {
 	uint32_t next, count;
 	struct served_view items[WIRE_SERVED_BATCH];
