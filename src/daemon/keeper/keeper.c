@@ -65,12 +65,12 @@ static void handle(struct keeper *keeper, const char *who)
 		else
 			bad_message(keeper, who);
 		break;
-	case WIRE_MEMORY_BEGIN:
-	case WIRE_MEMORY_BLOCKS:
-	case WIRE_MEMORY_SOURCES:
-	case WIRE_MEMORY_SERVED:
-	case WIRE_MEMORY_CUSTOMERS:
-	case WIRE_MEMORY_END: save_message(keeper->save, message, clock_ms(CLOCK_REALTIME)); break;
+	case WIRE_SAVED_BEGIN:
+	case WIRE_SAVED_BLOCKS:
+	case WIRE_SAVED_SOURCES:
+	case WIRE_SAVED_SERVED:
+	case WIRE_SAVED_CUSTOMERS:
+	case WIRE_SAVED_END: save_message(keeper->save, message, clock_ms(CLOCK_REALTIME)); break;
 	case WIRE_HOOKS:
 		keeper->hooks = message->body.hooks;
 		keeper->hooks_known = true;

@@ -34,10 +34,10 @@ static const struct page {
 /* clang-format off */
 #define PAGE(table, type, max, shape) \
 	{ table, type, max, offsetof(struct shape, items), sizeof(((struct shape *)0)->items[0]) }
-	PAGE(STORE_SOURCES, WIRE_MEMORY_SOURCES, WIRE_SOURCE_BATCH, wire_sources),
-	PAGE(STORE_BLOCKS, WIRE_MEMORY_BLOCKS, WIRE_BLOCK_BATCH, wire_blocks),
-	PAGE(STORE_SERVED, WIRE_MEMORY_SERVED, WIRE_SERVED_BATCH, wire_served),
-	PAGE(STORE_CUSTOMERS, WIRE_MEMORY_CUSTOMERS, WIRE_CUSTOMER_BATCH, wire_customers),
+	PAGE(STORE_SOURCES, WIRE_SAVED_SOURCES, WIRE_SOURCE_BATCH, wire_sources),
+	PAGE(STORE_BLOCKS, WIRE_SAVED_BLOCKS, WIRE_BLOCK_BATCH, wire_blocks),
+	PAGE(STORE_SERVED, WIRE_SAVED_SERVED, WIRE_SERVED_BATCH, wire_served),
+	PAGE(STORE_CUSTOMERS, WIRE_SAVED_CUSTOMERS, WIRE_CUSTOMER_BATCH, wire_customers),
 	/* clang-format on */
 };
 
@@ -159,7 +159,7 @@ void save_restore(struct save *save, int sentry_fd, int64_t now_ms)
 		send_page(sender);
 	}
 	if (!sender->error)
-		sender->error = wire_send_patiently(sentry_fd, WIRE_MEMORY_END, &nothing, RESTORE_PATIENCE_MS);
+		sender->error = wire_send_patiently(sentry_fd, WIRE_SAVED_END, &nothing, RESTORE_PATIENCE_MS);
 	if (sender->error)
 		journal_log_errno(save->journal, LOG_ERR, -sender->error,
 				  "memory: the sentry did not take all that was remembered");
@@ -212,7 +212,7 @@ void save_message(struct save *save, const struct wire_message *message, int64_t
 {
 	enum wire_type type = (enum wire_type)message->header.type;
 
-	if (type == WIRE_MEMORY_BEGIN) {
+	if (type == WIRE_SAVED_BEGIN) {
 		save->phase = PHASE_BLOCKS;
 		if (store_wants_blocks(save->store))
 			store_save_blocks_begin(save->store);
@@ -222,9 +222,9 @@ void save_message(struct save *save, const struct wire_message *message, int64_t
 	}
 	if (save->phase == PHASE_IDLE)
 		return;
-	if (type != WIRE_MEMORY_BLOCKS)
+	if (type != WIRE_SAVED_BLOCKS)
 		begin_rest(save);
-	if (type == WIRE_MEMORY_END) {
+	if (type == WIRE_SAVED_END) {
 		store_save_end(save->store);
 		save->phase = PHASE_IDLE;
 	} else {

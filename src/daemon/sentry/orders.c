@@ -93,9 +93,9 @@ uint32_t sentry_page(struct sentry *sentry, enum wire_type type, uint32_t cursor
 	memset(&sentry->out.body, 0, wire_body_len(type));
 	switch (type) {
 	case WIRE_BLOCKS:
-	case WIRE_MEMORY_BLOCKS: next = engine_blocks(engine, cursor, blocks->items, WIRE_BLOCK_BATCH, &count); break;
+	case WIRE_SAVED_BLOCKS: next = engine_blocks(engine, cursor, blocks->items, WIRE_BLOCK_BATCH, &count); break;
 	case WIRE_SOURCES:
-	case WIRE_MEMORY_SOURCES:
+	case WIRE_SAVED_SOURCES:
 		next = engine_sources(engine, cursor, sentry->now_ms, sentry->out.body.sources.items, WIRE_SOURCE_BATCH,
 				      &count);
 		break;
@@ -105,7 +105,7 @@ uint32_t sentry_page(struct sentry *sentry, enum wire_type type, uint32_t cursor
 	case WIRE_PROTECTS:
 		next = engine_protects(engine, cursor, sentry->out.body.protects.items, WIRE_PROTECT_BATCH, &count);
 		break;
-	case WIRE_MEMORY_SERVED:
+	case WIRE_SAVED_SERVED:
 		next = engine_services(engine, cursor, sentry->out.body.served.items, WIRE_SERVED_BATCH, &count);
 		break;
 	default: return 0; /* no page: empty */
@@ -410,11 +410,11 @@ void sentry_order(struct sentry *sentry, const struct wire_message *message)
 		sentry_probe_window(sentry, order->duration_ms);
 		result(sentry, id, ENGINE_OK, 0, 0, "");
 		break;
-	case WIRE_MEMORY_BLOCKS:
-	case WIRE_MEMORY_SOURCES:
-	case WIRE_MEMORY_SERVED:
-	case WIRE_MEMORY_CUSTOMERS:
-	case WIRE_MEMORY_END: sentry_restore(sentry, message); break;
+	case WIRE_SAVED_BLOCKS:
+	case WIRE_SAVED_SOURCES:
+	case WIRE_SAVED_SERVED:
+	case WIRE_SAVED_CUSTOMERS:
+	case WIRE_SAVED_END: sentry_restore(sentry, message); break;
 	default: break; /* not for the keeper to send */
 	}
 }

@@ -41,11 +41,11 @@ static void restore_others(struct sentry *sentry, const struct wire_message *mes
 	const struct wire_customers *customers = &message->body.customers;
 
 	switch ((enum wire_type)message->header.type) {
-	case WIRE_MEMORY_SOURCES:
+	case WIRE_SAVED_SOURCES:
 		for (uint32_t i = 0; i < sources->count && i < WIRE_SOURCE_BATCH; i++)
 			engine_restore_source(sentry->engine, &sources->items[i], sentry->now_ms);
 		break;
-	case WIRE_MEMORY_SERVED:
+	case WIRE_SAVED_SERVED:
 		for (uint32_t i = 0; i < served->count && i < WIRE_SERVED_BATCH; i++)
 			engine_restore_served(sentry->engine, &served->items[i], sentry->now_ms);
 		break;
@@ -79,8 +79,8 @@ static void ready(struct sentry *sentry)
 void sentry_restore(struct sentry *sentry, const struct wire_message *message)
 {
 	switch ((enum wire_type)message->header.type) {
-	case WIRE_MEMORY_BLOCKS: restore_blocks(sentry, &message->body.blocks); break;
-	case WIRE_MEMORY_END:
+	case WIRE_SAVED_BLOCKS: restore_blocks(sentry, &message->body.blocks); break;
+	case WIRE_SAVED_END:
 		if (sentry->restored)
 			sentry_notice(sentry, EVENT_NOTICE, "%u blocks of an earlier run carry on", sentry->restored);
 		sentry->next_save_ms = sentry->now_ms + SAVE_EVERY_MS;
@@ -123,8 +123,8 @@ static uint32_t customers_page(struct sentry *sentry, uint32_t cursor)
 }
 
 static const enum wire_type parts[] = {
-	WIRE_MEMORY_BEGIN,  WIRE_MEMORY_BLOCKS,    WIRE_MEMORY_SOURCES,
-	WIRE_MEMORY_SERVED, WIRE_MEMORY_CUSTOMERS, WIRE_MEMORY_END,
+	WIRE_SAVED_BEGIN,  WIRE_SAVED_BLOCKS,    WIRE_SAVED_SOURCES,
+	WIRE_SAVED_SERVED, WIRE_SAVED_CUSTOMERS, WIRE_SAVED_END,
 };
 
 #define PARTS (sizeof(parts) / sizeof(parts[0]))
@@ -135,8 +135,8 @@ static bool save_page(struct sentry *sentry)
 	enum wire_type type = parts[sentry->save_part];
 	uint32_t next;
 
-	next = type == WIRE_MEMORY_CUSTOMERS ? customers_page(sentry, sentry->save_cursor)
-					     : sentry_page(sentry, type, sentry->save_cursor);
+	next = type == WIRE_SAVED_CUSTOMERS ? customers_page(sentry, sentry->save_cursor)
+					    : sentry_page(sentry, type, sentry->save_cursor);
 	if (wire_send_patiently(sentry->start->keeper_fd, type, &sentry->out.body,
 				sentry->saving_at_once ? STOP_PATIENCE_MS : 0) < 0)
 		return false;

@@ -76,12 +76,12 @@
 	X(HOOKS, struct wire_hooks)            /* counters of the hooks, once a second while they change */ \
 	/* What outlives a run, in this order.  keeper -> sentry, once: to be restored; without BEGIN.  sentry -> keeper, \
 	 * every ten minutes and at a stop: to be saved. */ \
-	X(MEMORY_BEGIN, struct wire_empty) \
-	X(MEMORY_BLOCKS, struct wire_blocks) \
-	X(MEMORY_SOURCES, struct wire_sources) \
-	X(MEMORY_SERVED, struct wire_served) \
-	X(MEMORY_CUSTOMERS, struct wire_customers) \
-	X(MEMORY_END, struct wire_empty)
+	X(SAVED_BEGIN, struct wire_empty) \
+	X(SAVED_BLOCKS, struct wire_blocks) \
+	X(SAVED_SOURCES, struct wire_sources) \
+	X(SAVED_SERVED, struct wire_served) \
+	X(SAVED_CUSTOMERS, struct wire_customers) \
+	X(SAVED_END, struct wire_empty)
 
 #define WIRE_ENUM(name, body) WIRE_##name,
 enum wire_type { WIRE_NONE, WIRE_TYPES(WIRE_ENUM) WIRE_TYPE_COUNT };
