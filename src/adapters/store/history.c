@@ -14,7 +14,6 @@
 #include "clock.h"
 #include "writer.h"
 
-#define REASON_MAX   512
 #define STEP_ROWS    500
 #define TICK_ROWS    5000
 #define TICK_US      30000
@@ -33,28 +32,11 @@ static bool is_about_live(const struct event *event)
 
 static int put_event(struct store *store, const struct event *event)
 {
-	char reason[REASON_MAX], ports[EVENT_PIECES_MAX * 6 + 1];
-	struct writer reason_writer = writer_over(reason, sizeof(reason));
-	struct writer ports_writer = writer_over(ports, sizeof(ports));
-	struct store_binder row = store_bind(store, STORE_PUT_EVENT);
-	struct store_source_text source;
-	uint8_t detail[STORE_PACKED_MAX];
+	struct store_row row = store_bind(store, STORE_PUT_EVENT);
+	struct event copy = *event;
 	int result;
 
-	describe_reason(&reason_writer, event, NULL);
-	describe_ports(&ports_writer, event);
-	store_bind_int(&row, event->at_ms);
-	store_bind_text(&row, store_type_name(event->type));
-	store_bind_source(&row, &event->source, &source);
-	store_bind_text(&row, store_grade_name(event->grade));
-	store_bind_int(&row, event->duration_ms);
-	store_bind_int(&row, event->incident);
-	store_bind_text(&row, store_tool_name(event->tool));
-	store_bind_int(&row, event->times);
-	store_bind_int(&row, event->observed);
-	store_bind_text(&row, reason);
-	store_bind_text(&row, ports);
-	store_bind_blob(&row, detail, store_pack_event(event, detail));
+	store_event_columns(&row, &copy);
 	result = store_run(&row);
 	if (result == SQLITE_OK)
 		store->last_row = sqlite3_last_insert_rowid(store->db);
@@ -88,7 +70,7 @@ static int begin_block(struct store *store, const struct event *event)
 		.until_ms = event->duration_ms > 0 ? event->at_ms + event->duration_ms : 0,
 	};
 	struct writer reason = writer_over(block.reason, sizeof(block.reason));
-	struct store_binder row;
+	struct store_row row;
 
 	/* A manual block is restored with the admin's own words. */
 	if (event->grade == GRADE_MANUAL && event->text[0])
@@ -97,12 +79,13 @@ static int begin_block(struct store *store, const struct event *event)
 		describe_reason(&reason, event, NULL);
 	first_ports(event, block.ports);
 	row = store_bind(store, STORE_BEGIN_BLOCK);
-	return store_put_block(&row, &block);
+	store_block_columns(&row, &block, store->now_ms);
+	return store_run(&row);
 }
 
 static int end_block(struct store *store, const struct event *event)
 {
-	struct store_binder row = store_bind(store, STORE_END_BLOCK);
+	struct store_row row = store_bind(store, STORE_END_BLOCK);
 
 	store_bind_blob(&row, event->source.addr.b, sizeof(event->source.addr.b));
 	store_bind_int(&row, event->source.len);
@@ -168,7 +151,7 @@ void store_event(struct store *store, const struct event *event)
 
 static int first_integer(struct store *store, enum store_statement which, int64_t *out)
 {
-	struct store_binder query = store_bind(store, which);
+	struct store_row query = store_bind(store, which);
 	int result = store_number(&query, out);
 
 	if (result == SQLITE_DONE)
@@ -190,7 +173,7 @@ int store_read_extent(struct store *store)
 
 static int trim_step(struct store *store, enum store_statement which, int64_t rows, bool *more)
 {
-	struct store_binder trim = store_bind(store, which);
+	struct store_row trim = store_bind(store, which);
 	int64_t gone;
 	int result;
 
@@ -250,7 +233,7 @@ void store_trim(struct store *store)
 	if (store->failing || store->waiting || store->wal_stuck)
 		return;
 	if (tick % BLOCKS_EVERY == 0) {
-		struct store_binder trim = store_bind(store, STORE_TRIM_BLOCKS);
+		struct store_row trim = store_bind(store, STORE_TRIM_BLOCKS);
 		store_bind_int(&trim, store->now_ms);
 		result = store_run(&trim);
 	}

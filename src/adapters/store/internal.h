@@ -112,41 +112,41 @@ int store_quick_check(struct store *store, const char *sql);
 int store_settle(struct store *store);
 void store_finish(struct store *store);
 
-/* A statement, reset, its parameters bound in order. */
-struct store_binder {
-	sqlite3_stmt *statement;
-	int next;
-};
-struct store_binder store_bind(struct store *store, enum store_statement which);
-void store_bind_int(struct store_binder *binder, int64_t value);
-void store_bind_text(struct store_binder *binder, const char *text);             /* must live until the step */
-void store_bind_blob(struct store_binder *binder, const void *data, size_t len); /* the same */
-/* Source text, key and length, in this order; text and key are empty when there is no source. */
-struct store_source_text {
-	char text[PREFIX_TEXT_MAX];
-};
-void store_bind_source(struct store_binder *binder, const struct prefix *source, struct store_source_text *buffer);
-/* Runs it to its end: SQLITE_OK or the error. */
-int store_run(struct store_binder *binder);
-int store_run_plain(struct store *store, enum store_statement which);
-/* A query of one integer; SQLITE_DONE when there is no row. */
-int store_number(struct store_binder *query, int64_t *out);
-/* The same for a pragma or query that is not prepared; no row is SQLITE_CORRUPT. */
-int store_ask_number(struct store *store, const char *sql, int64_t *out);
-
-/* Columns of a row, in order; anything of the wrong type or out of range sets `bad`. */
+/*
+ * A statement.  First its parameters are bound, in order; after store_step() the columns of a row are read, in order,
+ * and anything of the wrong type or out of range sets `bad`.  The functions that take a value serve both, so that one
+ * function walks the columns of a table: they bind the value that they are given, or return or replace it by the one
+ * that was read.
+ */
 struct store_row {
 	sqlite3_stmt *statement;
 	int next;
-	bool bad;
+	bool reading, bad;
 };
-int64_t store_row_int(struct store_row *row, int64_t min, int64_t max);
-const void *store_row_blob(struct store_row *row, size_t *len);
-/* NUL-terminated; longer text is bad. */
-void store_row_text(struct store_row *row, char *out, size_t size);
+struct store_row store_bind(struct store *store, enum store_statement which);
+void store_bind_int(struct store_row *row, int64_t value);
+void store_bind_text(struct store_row *row, const char *text, size_t len);
+void store_bind_blob(struct store_row *row, const void *data, size_t len);
+/* SQLITE_ROW: a row can be read. */
+int store_step(struct store_row *row);
+/* Runs it to its end: SQLITE_OK or the error. */
+int store_run(struct store_row *row);
+int store_run_plain(struct store *store, enum store_statement which);
+/* A query of one integer; SQLITE_DONE when there is no row. */
+int store_number(struct store_row *query, int64_t *out);
+/* The same for a pragma or query that is not prepared; no row is SQLITE_CORRUPT. */
+int store_ask_number(struct store *store, const char *sql, int64_t *out);
+
+int64_t store_int(struct store_row *row, int64_t value, int64_t min, int64_t max);
+/* NUL-terminated and printable; longer text is bad. */
+void store_text(struct store_row *row, char *text, size_t size);
 /* A name out of `count`, as `name` spells them. */
-uint8_t store_row_name(struct store_row *row, const char *(*name)(unsigned), unsigned count);
-struct prefix store_row_source(struct store_row *row); /* key and length */
+uint8_t store_name(struct store_row *row, uint8_t value, const char *(*name)(unsigned), unsigned count);
+/* Source text, key and length, in this order; text and key are empty when there is no source. */
+void store_source(struct store_row *row, struct prefix *source);
+/* A text for people: it is passed over when reading. */
+void store_note(struct store_row *row, const char *text);
+const void *store_read_blob(struct store_row *row, size_t *len);
 const char *store_type_name(unsigned type);
 const char *store_grade_name(unsigned grade);
 const char *store_tool_name(unsigned tool);
@@ -158,8 +158,9 @@ int store_upgrade(struct store *store, int64_t format);
 int store_prepare(struct store *store);
 /* Looks for damage in all tables but the history. */
 int store_check_tables(struct store *store);
-/* Binds a struct block_view to STORE_BEGIN_BLOCK or a statement with the same columns, and runs it. */
-int store_put_block(struct store_binder *row, const void *item);
+/* The columns of an event, and of a block in STORE_BEGIN_BLOCK and its table. */
+void store_event_columns(struct store_row *row, struct event *event);
+void store_block_columns(struct store_row *row, void *item, int64_t now_ms);
 void store_save_abandon(struct store *store);
 
 /* ---- history.c ---- */

@@ -64,7 +64,7 @@ static int64_t from_ms(const struct page *page)
 }
 
 /* Runs a statement whose first parameters are bound, for as many rows as the page may want. */
-static int collect(struct page *page, struct store_binder *query)
+static int collect(struct page *page, struct store_row *query)
 {
 	int result;
 
@@ -94,7 +94,7 @@ static enum store_statement way(const struct page *page, enum store_statement ne
 
 static int collect_exact(struct store *store, struct page *page, const struct prefix *source)
 {
-	struct store_binder query = store_bind(store, way(page, STORE_BY_SOURCE));
+	struct store_row query = store_bind(store, way(page, STORE_BY_SOURCE));
 
 	store_bind_blob(&query, source->addr.b, sizeof(source->addr.b));
 	store_bind_int(&query, source->len);
@@ -102,10 +102,10 @@ static int collect_exact(struct store *store, struct page *page, const struct pr
 }
 
 /* Begins with the range of addresses first to last. */
-static struct store_binder bind_range(struct store *store, enum store_statement which, const struct addr *first,
-				      const struct addr *last)
+static struct store_row bind_range(struct store *store, enum store_statement which, const struct addr *first,
+				   const struct addr *last)
 {
-	struct store_binder query = store_bind(store, which);
+	struct store_row query = store_bind(store, which);
 
 	store_bind_blob(&query, first->b, sizeof(first->b));
 	store_bind_blob(&query, last->b, sizeof(last->b));
@@ -120,7 +120,7 @@ static int collect_stretches(struct store *store, struct page *page, const struc
 	int result = SQLITE_OK;
 
 	for (int i = 0; i < STRETCHES_MAX && page->count < page->limit; i++, stretch += up ? 1 : -1) {
-		struct store_binder query = store_bind(store, way(page, STORE_NEXT_STRETCH));
+		struct store_row query = store_bind(store, way(page, STORE_NEXT_STRETCH));
 
 		store_bind_int(&query, stretch);
 		result = store_number(&query, &stretch);
@@ -140,7 +140,7 @@ static int collect_range(struct store *store, struct page *page, const struct pr
 {
 	const struct addr *first = &within->addr;
 	struct addr last = within->addr;
-	struct store_binder query;
+	struct store_row query;
 	int64_t rows = 0;
 	int result;
 
@@ -164,7 +164,7 @@ static int collect_page(struct store *store, struct page *page, const struct pre
 
 	page->count = 0;
 	if (within->len == 0) {
-		struct store_binder query = store_bind(store, way(page, STORE_BY_TIME));
+		struct store_row query = store_bind(store, way(page, STORE_BY_TIME));
 		return collect(page, &query);
 	}
 	result = host ? collect_exact(store, page, within) : collect_range(store, page, within);
@@ -180,32 +180,19 @@ static int collect_page(struct store *store, struct page *page, const struct pre
 /* 1: handed on; 0: gone or bad; else an error of SQLite's. */
 static int fetch(struct store *store, int64_t number, store_event_fn *each, void *context)
 {
-	struct store_binder query = store_bind(store, STORE_FETCH);
-	struct store_row row = { .statement = query.statement };
+	struct store_row row = store_bind(store, STORE_FETCH);
 	struct event event;
-	const void *detail;
-	size_t detail_len;
 	int result;
 
-	store_bind_int(&query, number);
-	result = sqlite3_step(query.statement);
-	if (result != SQLITE_ROW) {
-		sqlite3_reset(query.statement);
-		return result == SQLITE_DONE ? 0 : result;
+	store_bind_int(&row, number);
+	result = store_step(&row);
+	if (result == SQLITE_ROW) {
+		memset(&event, 0, sizeof(event));
+		store_event_columns(&row, &event);
 	}
-	memset(&event, 0, sizeof(event));
-	event.at_ms = store_row_int(&row, 0, INT64_MAX);
-	event.type = store_row_name(&row, store_type_name, EVENT_TYPE_COUNT);
-	event.source = store_row_source(&row);
-	event.grade = store_row_name(&row, store_grade_name, GRADE_COUNT);
-	event.duration_ms = store_row_int(&row, 0, INT64_MAX);
-	event.incident = (uint32_t)store_row_int(&row, 0, UINT32_MAX);
-	event.tool = store_row_name(&row, store_tool_name, TOOL_COUNT);
-	event.times = (uint8_t)store_row_int(&row, 0, UINT8_MAX);
-	event.observed = (uint8_t)store_row_int(&row, 0, 1);
-	detail = store_row_blob(&row, &detail_len);
-	row.bad |= !store_unpack_event(detail, detail_len, &event) || !event_is_valid(&event);
-	sqlite3_reset(query.statement);
+	sqlite3_reset(row.statement);
+	if (result != SQLITE_ROW)
+		return result == SQLITE_DONE ? 0 : result;
 	if (row.bad) {
 		store->stats.dropped++;
 		return 0;
@@ -217,7 +204,7 @@ static int fetch(struct store *store, int64_t number, store_event_fn *each, void
 /* The row that the query names may be gone: the one before it in number then tells where it stood. */
 static int find_edge(struct store *store, const struct store_query *query, struct place *edge)
 {
-	struct store_binder lookup;
+	struct store_row lookup;
 	int result;
 
 	*edge = query->oldest_first ? (struct place){ -1, -1 } : (struct place){ INT64_MAX, INT64_MAX };

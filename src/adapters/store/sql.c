@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * SQLite as the store uses it: the settings of a connection, values into statements, and values out of rows, which are
- * checked as they are read: type, length, range.  The file may have been written by an attacker who took the keeper
+ * SQLite as the store uses it: the settings of a connection, values that go into a statement, and values that come out
+ * of a row and are checked then: type, length, range.  The file may have been written by an attacker who took the keeper
  * over: no triggers, views or functions of its schema are run, no file is attached, and no value is larger than
  * VALUE_MAX.
  */
@@ -46,49 +46,47 @@ void store_finish(struct store *store)
 	}
 }
 
-struct store_binder store_bind(struct store *store, enum store_statement which)
+struct store_row store_bind(struct store *store, enum store_statement which)
 {
 	sqlite3_reset(store->statements[which]);
-	return (struct store_binder){ .statement = store->statements[which] };
+	return (struct store_row){ .statement = store->statements[which] };
 }
 
-void store_bind_int(struct store_binder *binder, int64_t value)
+void store_bind_int(struct store_row *row, int64_t value)
 {
-	sqlite3_bind_int64(binder->statement, ++binder->next, value);
+	sqlite3_bind_int64(row->statement, ++row->next, value);
 }
 
-void store_bind_text(struct store_binder *binder, const char *text)
+void store_bind_text(struct store_row *row, const char *text, size_t len)
 {
-	sqlite3_bind_text(binder->statement, ++binder->next, text, -1, SQLITE_STATIC);
+	sqlite3_bind_text(row->statement, ++row->next, text, (int)len, SQLITE_TRANSIENT);
 }
 
-void store_bind_blob(struct store_binder *binder, const void *data, size_t len)
+void store_bind_blob(struct store_row *row, const void *data, size_t len)
 {
-	sqlite3_bind_blob(binder->statement, ++binder->next, data, (int)len, SQLITE_STATIC);
+	sqlite3_bind_blob(row->statement, ++row->next, data, (int)len, SQLITE_TRANSIENT);
 }
 
-void store_bind_source(struct store_binder *binder, const struct prefix *source, struct store_source_text *buffer)
+int store_step(struct store_row *row)
 {
-	bool none = source->len == 0;
-
-	store_bind_text(binder, none ? "" : prefix_format(source, buffer->text));
-	/* A pointer and no length: an empty blob, not NULL. */
-	store_bind_blob(binder, source->addr.b, none ? 0 : sizeof(source->addr.b));
-	store_bind_int(binder, source->len);
+	row->reading = true;
+	row->bad = false;
+	row->next = 0;
+	return sqlite3_step(row->statement);
 }
 
-int store_run(struct store_binder *binder)
+int store_run(struct store_row *row)
 {
 	int result;
 
 	do {
-		result = sqlite3_step(binder->statement);
+		result = sqlite3_step(row->statement);
 	} while (result == SQLITE_ROW);
-	sqlite3_reset(binder->statement);
+	sqlite3_reset(row->statement);
 	return result == SQLITE_DONE ? SQLITE_OK : result;
 }
 
-int store_number(struct store_binder *query, int64_t *out)
+int store_number(struct store_row *query, int64_t *out)
 {
 	int result = sqlite3_step(query->statement);
 
@@ -100,7 +98,7 @@ int store_number(struct store_binder *query, int64_t *out)
 
 int store_ask_number(struct store *store, const char *sql, int64_t *out)
 {
-	struct store_binder query = { .next = 0 };
+	struct store_row query = { .next = 0 };
 	int result = sqlite3_prepare_v2(store->db, sql, -1, &query.statement, NULL);
 
 	if (result == SQLITE_OK)
@@ -111,23 +109,28 @@ int store_ask_number(struct store *store, const char *sql, int64_t *out)
 
 int store_run_plain(struct store *store, enum store_statement which)
 {
-	struct store_binder binder = store_bind(store, which);
+	struct store_row row = store_bind(store, which);
 
-	return store_run(&binder);
+	return store_run(&row);
 }
 
-int64_t store_row_int(struct store_row *row, int64_t min, int64_t max)
+int64_t store_int(struct store_row *row, int64_t value, int64_t min, int64_t max)
 {
-	int column = row->next++;
-	int64_t value = sqlite3_column_int64(row->statement, column);
+	int column = row->next;
 
+	if (!row->reading) {
+		store_bind_int(row, value);
+		return value;
+	}
+	row->next++;
+	value = sqlite3_column_int64(row->statement, column);
 	if (sqlite3_column_type(row->statement, column) == SQLITE_INTEGER && value >= min && value <= max)
 		return value;
 	row->bad = true;
 	return min;
 }
 
-const void *store_row_blob(struct store_row *row, size_t *len)
+const void *store_read_blob(struct store_row *row, size_t *len)
 {
 	int column = row->next++;
 	const void *data = sqlite3_column_blob(row->statement, column);
@@ -136,7 +139,7 @@ const void *store_row_blob(struct store_row *row, size_t *len)
 	return data;
 }
 
-void store_row_text(struct store_row *row, char *out, size_t size)
+static void read_text(struct store_row *row, char *out, size_t size)
 {
 	int column = row->next++;
 	const unsigned char *text = sqlite3_column_text(row->statement, column);
@@ -155,11 +158,31 @@ void store_row_text(struct store_row *row, char *out, size_t size)
 		memcpy(out, text, len);
 }
 
-uint8_t store_row_name(struct store_row *row, const char *(*name)(unsigned), unsigned count)
+void store_text(struct store_row *row, char *text, size_t size)
+{
+	if (row->reading)
+		read_text(row, text, size);
+	else
+		store_bind_text(row, text, strnlen(text, size));
+}
+
+void store_note(struct store_row *row, const char *text)
+{
+	if (row->reading)
+		row->next++;
+	else
+		store_bind_text(row, text, strlen(text));
+}
+
+uint8_t store_name(struct store_row *row, uint8_t value, const char *(*name)(unsigned), unsigned count)
 {
 	char text[16];
 
-	store_row_text(row, text, sizeof(text));
+	if (!row->reading) {
+		store_note(row, name(value));
+		return value;
+	}
+	read_text(row, text, sizeof(text));
 	for (unsigned i = 0; i < count; i++)
 		if (strcmp(name(i), text) == 0)
 			return (uint8_t)i;
@@ -167,21 +190,28 @@ uint8_t store_row_name(struct store_row *row, const char *(*name)(unsigned), uns
 	return 0;
 }
 
-struct prefix store_row_source(struct store_row *row)
+void store_source(struct store_row *row, struct prefix *source)
 {
-	struct prefix source = { .len = 0 };
+	char text[PREFIX_TEXT_MAX];
+	const void *key;
 	size_t len;
-	const void *key = store_row_blob(row, &len);
 
-	if (len == sizeof(source.addr.b))
-		memcpy(source.addr.b, key, len);
+	store_note(row, source->len == 0 ? "" : prefix_format(source, text));
+	if (!row->reading) {
+		/* A pointer and no length: an empty blob, not NULL. */
+		store_bind_blob(row, source->addr.b, source->len == 0 ? 0 : sizeof(source->addr.b));
+		store_bind_int(row, source->len);
+		return;
+	}
+	key = store_read_blob(row, &len);
+	if (len == sizeof(source->addr.b))
+		memcpy(source->addr.b, key, len);
 	else if (len != 0)
 		row->bad = true;
-	source.len = (uint8_t)store_row_int(row, 0, 128);
+	source->len = (uint8_t)store_int(row, 0, 0, 128);
 	/* A source has a key, and no source has none. */
-	if (!prefix_is_valid(&source) || (source.len == 0) != (len == 0))
+	if (!prefix_is_valid(source) || (source->len == 0) != (len == 0))
 		row->bad = true;
-	return source;
 }
 
 const char *store_type_name(unsigned type)

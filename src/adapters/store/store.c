@@ -102,7 +102,7 @@ static void forget_notice(struct store *store)
  * opened anew. */
 static void try_again(struct store *store)
 {
-	struct store_binder touch;
+	struct store_row touch;
 	int result = SQLITE_CANTOPEN;
 
 	store->retry_ms = store->now_ms + STORE_RETRY_MS;

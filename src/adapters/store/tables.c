@@ -13,6 +13,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <picket/describe.h>
+
 #include "duration.h"
 #include "writer.h"
 
@@ -20,7 +22,8 @@
 #define SERVED_MAX    262144
 #define CUSTOMERS_MAX 1048576
 #define TIME_MAX_MS   253402300799000LL /* the end of the year 9999 */
-#define PORTS_LEN     (4 * 6 + 1)       /* "1,2,3,4" */
+#define REASON_MAX    512
+#define PORTS_LEN     (4 * 6 + 1) /* "1,2,3,4" */
 
 #define STRETCH "at_ms >> 24"
 
@@ -61,6 +64,9 @@ static const char *const formats[STORE_FORMAT] = {
 	"(at_ms, row) " before " (?5, ?6) ORDER BY at_ms " order ", row " order " LIMIT ?7"
 #define BOTH_WAYS(which, index, where)                                                                                 \
 	[which] = HISTORY(index, where, "<", "DESC"), [which##_UP] = HISTORY(index, where, ">", "ASC")
+#define EVENT_COLUMNS                                                                                                  \
+	"at_ms, type, source, source_key, len, grade, duration_ms, incident, tool, times, observed, reason, ports, "   \
+	"detail"
 #define BLOCK_COLUMNS "source, source_key, len, grade, times, tool, incident, kinds, since_ms, until_ms, ports, reason"
 #define NEXT_STRETCH(before, order)                                                                                    \
 	"SELECT " STRETCH " FROM event INDEXED BY event_stretch WHERE " STRETCH " " before "= ? "                      \
@@ -71,9 +77,7 @@ static const char *const statements[STORE_OF_TABLES] = {
 	[STORE_COMMIT] = "COMMIT",
 	[STORE_ROLLBACK] = "ROLLBACK",
 	[STORE_TOUCH] = "INSERT OR REPLACE INTO meta(name, value) VALUES('tried_ms', ?)",
-	[STORE_PUT_EVENT] =
-		"INSERT INTO event(at_ms, type, source, source_key, len, grade, duration_ms, incident, tool, times,"
-		" observed, reason, ports, detail) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+	[STORE_PUT_EVENT] = "INSERT INTO event(" EVENT_COLUMNS ") VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
 	/* While it stands, a block keeps its beginning and its first reason. */
 	[STORE_BEGIN_BLOCK] =
 		"INSERT INTO block(" BLOCK_COLUMNS ")"
@@ -92,9 +96,7 @@ static const char *const statements[STORE_OF_TABLES] = {
 	[STORE_FREE_PAGES] = "PRAGMA freelist_count",
 	[STORE_VACUUM] = "PRAGMA incremental_vacuum(256)",
 	[STORE_EDGE] = "SELECT at_ms FROM event WHERE row <= ? ORDER BY row DESC LIMIT 1",
-	[STORE_FETCH] =
-		"SELECT at_ms, type, source_key, len, grade, duration_ms, incident, tool, times, observed, detail"
-		" FROM event WHERE row = ?",
+	[STORE_FETCH] = "SELECT " EVENT_COLUMNS " FROM event WHERE row = ?",
 	[STORE_COUNT_RANGE] = "SELECT count(*) FROM (SELECT 1 FROM event INDEXED BY event_source"
 			      " WHERE source_key BETWEEN ? AND ? LIMIT ?)",
 	BOTH_WAYS(STORE_BY_TIME, "event_time", ""),
@@ -112,30 +114,38 @@ union item {
 	struct store_customer customer;
 };
 
-/* ---- rows: each put function writes one, each take function reads and checks one; false: a bad row ---- */
+/* ---- the columns of each table, bound or read ---- */
 
-int store_put_block(struct store_binder *row, const void *item)
+void store_event_columns(struct store_row *row, struct event *event)
 {
-	const struct block_view *block = item;
-	struct store_source_text text;
-	char ports[PORTS_LEN];
-	struct writer w = writer_over(ports, sizeof(ports));
+	char reason[REASON_MAX] = "", ports[EVENT_PIECES_MAX * 6 + 1] = "";
+	struct writer reason_writer = writer_over(reason, sizeof(reason));
+	struct writer ports_writer = writer_over(ports, sizeof(ports));
+	uint8_t packed[STORE_PACKED_MAX];
 
-	if (!memchr(block->reason, '\0', sizeof(block->reason)))
-		return SQLITE_OK;
-	for (size_t i = 0; i < 4 && block->ports[i] != 0; i++)
-		writer_format(&w, i == 0 ? "%u" : ",%u", block->ports[i]);
-	store_bind_source(row, &block->source, &text);
-	store_bind_text(row, store_grade_name(block->grade));
-	store_bind_int(row, block->times);
-	store_bind_text(row, store_tool_name(block->tool));
-	store_bind_int(row, block->incident);
-	store_bind_int(row, block->kinds);
-	store_bind_int(row, block->since_ms);
-	store_bind_int(row, block->until_ms);
-	store_bind_text(row, ports);
-	store_bind_text(row, block->reason);
-	return store_run(row);
+	if (!row->reading) {
+		describe_reason(&reason_writer, event, NULL);
+		describe_ports(&ports_writer, event);
+	}
+	event->at_ms = store_int(row, event->at_ms, 0, INT64_MAX);
+	event->type = store_name(row, event->type, store_type_name, EVENT_TYPE_COUNT);
+	store_source(row, &event->source);
+	event->grade = store_name(row, event->grade, store_grade_name, GRADE_COUNT);
+	event->duration_ms = store_int(row, event->duration_ms, 0, INT64_MAX);
+	event->incident = (uint32_t)store_int(row, event->incident, 0, UINT32_MAX);
+	event->tool = store_name(row, event->tool, store_tool_name, TOOL_COUNT);
+	event->times = (uint8_t)store_int(row, event->times, 0, UINT8_MAX);
+	event->observed = (uint8_t)store_int(row, event->observed, 0, 1);
+	store_note(row, reason);
+	store_note(row, ports);
+	if (row->reading) {
+		size_t len;
+		const void *data = store_read_blob(row, &len);
+
+		row->bad |= !store_unpack_event(data, len, event) || !event_is_valid(event);
+	} else {
+		store_bind_blob(row, packed, store_pack_event(event, packed));
+	}
 }
 
 /* "21,22,80": up to four ports, in the order in which they were probed. */
@@ -157,113 +167,89 @@ static bool parse_ports(const char *text, uint16_t ports[4])
 	return true;
 }
 
-static bool take_block(struct store_row *row, int64_t now_ms, union item *out)
+void store_block_columns(struct store_row *row, void *item, int64_t now_ms)
 {
-	struct block_view *block = &out->block;
+	struct block_view *block = item;
 	char ports[PORTS_LEN];
+	struct writer w = writer_over(ports, sizeof(ports));
 
-	row->next++; /* the source as text is for people */
-	block->source = store_row_source(row);
-	block->grade = store_row_name(row, store_grade_name, GRADE_COUNT);
-	block->times = (uint8_t)store_row_int(row, 0, UINT8_MAX);
-	block->tool = store_row_name(row, store_tool_name, TOOL_COUNT);
-	block->incident = (uint32_t)store_row_int(row, 0, UINT32_MAX);
-	block->kinds = (uint32_t)store_row_int(row, 0, (1LL << EVIDENCE_KIND_COUNT) - 1);
-	block->since_ms = store_row_int(row, 0, TIME_MAX_MS);
-	block->until_ms = store_row_int(row, 0, now_ms + DURATION_MAX_MS);
-	store_row_text(row, ports, sizeof(ports));
-	store_row_text(row, block->reason, sizeof(block->reason));
-	return !row->bad && block->source.len > 0 && block->grade >= GRADE_BLOCK && parse_ports(ports, block->ports);
+	for (size_t i = 0; i < 4 && block->ports[i] != 0; i++)
+		writer_format(&w, i == 0 ? "%u" : ",%u", block->ports[i]);
+	store_source(row, &block->source);
+	block->grade = store_name(row, block->grade, store_grade_name, GRADE_COUNT);
+	block->times = (uint8_t)store_int(row, block->times, 0, UINT8_MAX);
+	block->tool = store_name(row, block->tool, store_tool_name, TOOL_COUNT);
+	block->incident = (uint32_t)store_int(row, block->incident, 0, UINT32_MAX);
+	block->kinds = (uint32_t)store_int(row, block->kinds, 0, (1LL << EVIDENCE_KIND_COUNT) - 1);
+	block->since_ms = store_int(row, block->since_ms, 0, TIME_MAX_MS);
+	block->until_ms = store_int(row, block->until_ms, 0, now_ms + DURATION_MAX_MS);
+	store_text(row, ports, sizeof(ports));
+	store_text(row, block->reason, sizeof(block->reason));
+	if (row->reading)
+		row->bad |= block->source.len == 0 || block->grade < GRADE_BLOCK || !parse_ports(ports, block->ports);
+	else
+		row->bad |= !memchr(block->reason, '\0', sizeof(block->reason));
 }
 
-static int put_source(struct store_binder *row, const void *item)
+static void source_columns(struct store_row *row, void *item, int64_t now_ms)
 {
-	const struct source_view *source = item;
-	uint8_t view[STORE_PACKED_MAX];
-	struct store_source_text text;
-
-	if (source->piece_count > EVENT_PIECES_MAX)
-		return SQLITE_OK;
-	store_bind_source(row, &source->source, &text);
-	store_bind_text(row, store_grade_name(source->grade));
-	store_bind_blob(row, view, store_pack_source(source, view));
-	return store_run(row);
-}
-
-static bool take_source(struct store_row *row, int64_t now_ms, union item *out)
-{
-	const void *view;
-	size_t len;
+	struct source_view *source = item;
+	uint8_t packed[STORE_PACKED_MAX];
 
 	(void)now_ms;
-	row->next++;
-	out->source.source = store_row_source(row);
-	row->next++; /* its grade, which the view holds too */
-	view = store_row_blob(row, &len);
-	return !row->bad && out->source.source.len > 0 && store_unpack_source(view, len, &out->source);
+	store_source(row, &source->source);
+	store_note(row, store_grade_name(source->grade));
+	if (row->reading) {
+		size_t len;
+		const void *data = store_read_blob(row, &len);
+
+		row->bad |= source->source.len == 0 || !store_unpack_source(data, len, source);
+	} else {
+		row->bad |= source->piece_count > EVENT_PIECES_MAX;
+		store_bind_blob(row, packed, store_pack_source(source, packed));
+	}
 }
 
-static int put_served(struct store_binder *row, const void *item)
+static void served_columns(struct store_row *row, void *item, int64_t now_ms)
 {
-	const struct served_view *served = item;
+	struct served_view *served = item;
 
-	store_bind_int(row, served->protocol);
-	store_bind_int(row, served->port);
-	store_bind_int(row, served->last_ms);
-	return store_run(row);
-}
-
-static bool take_served(struct store_row *row, int64_t now_ms, union item *out)
-{
 	(void)now_ms;
-	out->served.protocol = (uint8_t)store_row_int(row, 0, UINT8_MAX);
-	out->served.port = (uint16_t)store_row_int(row, 0, UINT16_MAX);
-	out->served.last_ms = store_row_int(row, 0, TIME_MAX_MS);
-	return !row->bad;
+	served->protocol = (uint8_t)store_int(row, served->protocol, 0, UINT8_MAX);
+	served->port = (uint16_t)store_int(row, served->port, 0, UINT16_MAX);
+	served->last_ms = store_int(row, served->last_ms, 0, TIME_MAX_MS);
 }
 
-static int put_customer(struct store_binder *row, const void *item)
+static void customer_columns(struct store_row *row, void *item, int64_t now_ms)
 {
-	const struct store_customer *customer = item;
+	struct store_customer *customer = item;
 	struct prefix host = prefix_host(&customer->addr);
-	struct store_source_text text;
 
-	store_bind_source(row, &host, &text);
-	store_bind_int(row, customer->protocol);
-	store_bind_int(row, customer->port);
-	store_bind_int(row, customer->until_ms);
-	return store_run(row);
-}
-
-static bool take_customer(struct store_row *row, int64_t now_ms, union item *out)
-{
-	struct prefix host;
-
-	row->next++;
-	host = store_row_source(row);
-	out->customer.addr = host.addr;
-	out->customer.protocol = (uint8_t)store_row_int(row, 0, UINT8_MAX);
-	out->customer.port = (uint16_t)store_row_int(row, 1, UINT16_MAX);
-	out->customer.until_ms = store_row_int(row, 0, now_ms + DURATION_MAX_MS);
-	return !row->bad && host.len == 128;
+	store_source(row, &host);
+	customer->addr = host.addr;
+	customer->protocol = (uint8_t)store_int(row, customer->protocol, 0, UINT8_MAX);
+	customer->port = (uint16_t)store_int(row, customer->port, 1, UINT16_MAX);
+	customer->until_ms = store_int(row, customer->until_ms, 0, now_ms + DURATION_MAX_MS);
+	row->bad |= host.len != 128;
 }
 
 /* ---- tables ---- */
 
 static const struct {
-	const char *name, *columns; /* in the order that put and take follow */
+	const char *name, *columns; /* in the order that walk follows */
 	const char *alive;          /* which rows are restored; ?1 is the time now */
 	int64_t rows_max;
-	int (*put)(struct store_binder *row, const void *item);
-	bool (*take)(struct store_row *row, int64_t now_ms, union item *out);
+	size_t size; /* of an item */
+	void (*walk)(struct store_row *row, void *item, int64_t now_ms);
 } tables[STORE_TABLE_COUNT] = {
-	[STORE_BLOCKS] = { "block", BLOCK_COLUMNS, "until_ms = 0 OR until_ms > ?1", ENGINE_BLOCKS_MAX, store_put_block,
-			   take_block },
-	[STORE_SOURCES] = { "source", "source, source_key, len, grade, view", "TRUE", SOURCES_MAX, put_source,
-			    take_source },
-	[STORE_SERVED] = { "served", "protocol, port, last_ms", "TRUE", SERVED_MAX, put_served, take_served },
+	[STORE_BLOCKS] = { "block", BLOCK_COLUMNS, "until_ms = 0 OR until_ms > ?1", ENGINE_BLOCKS_MAX,
+			   sizeof(struct block_view), store_block_columns },
+	[STORE_SOURCES] = { "source", "source, source_key, len, grade, view", "TRUE", SOURCES_MAX,
+			    sizeof(struct source_view), source_columns },
+	[STORE_SERVED] = { "served", "protocol, port, last_ms", "TRUE", SERVED_MAX, sizeof(struct served_view),
+			   served_columns },
 	[STORE_CUSTOMERS] = { "customer", "source, source_key, len, protocol, port, until_ms", "until_ms > ?1",
-			      CUSTOMERS_MAX, put_customer, take_customer },
+			      CUSTOMERS_MAX, sizeof(struct store_customer), customer_columns },
 };
 
 /* Every table has these statements. */
@@ -382,13 +368,16 @@ void store_save_blocks_begin(struct store *store)
 
 void store_save(struct store *store, enum store_table table, const void *item)
 {
-	struct store_binder row;
+	struct store_row row;
+	union item copy;
 	int result;
 
 	if (store->saving != save_with(table))
 		return;
 	row = store_bind(store, statement_of(table, PUT));
-	result = tables[table].put(&row, item);
+	memcpy(&copy, item, tables[table].size);
+	tables[table].walk(&row, &copy, store->now_ms);
+	result = row.bad ? SQLITE_OK : store_run(&row);
 	if (result != SQLITE_OK)
 		store_failed(store, result, "cannot save");
 }
@@ -419,7 +408,7 @@ void store_save_abandon(struct store *store)
 
 size_t store_restore(struct store *store, enum store_table table, int64_t now_ms, store_item_fn *each, void *context)
 {
-	struct store_binder query;
+	struct store_row query;
 	size_t count = 0;
 	int result;
 
@@ -429,17 +418,17 @@ size_t store_restore(struct store *store, enum store_table table, int64_t now_ms
 	query = store_bind(store, statement_of(table, EACH));
 	store_bind_int(&query, now_ms);
 	store_bind_int(&query, tables[table].rows_max);
-	while ((result = sqlite3_step(query.statement)) == SQLITE_ROW) {
-		struct store_row row = { .statement = query.statement };
+	while ((result = store_step(&query)) == SQLITE_ROW) {
 		union item item;
 
 		memset(&item, 0, sizeof(item));
-		if (tables[table].take(&row, now_ms, &item)) {
-			each(context, &item);
-			count++;
-		} else {
+		tables[table].walk(&query, &item, now_ms);
+		if (query.bad) {
 			store->stats.dropped++;
+			continue;
 		}
+		each(context, &item);
+		count++;
 	}
 	sqlite3_reset(query.statement);
 	if (result != SQLITE_DONE)
