@@ -236,7 +236,7 @@ static void test_nothing_there(void **state)
 	assert_string_equal(names(*state, ALL, got, sizeof(got)), "");
 }
 
-/* A FIFO, an endless line, binary rubbish, a directory in a file's place, more entries than there is room for. */
+/* A FIFO, an endless line, binary rubbish, a directory in a file's place, more entries than fit. */
 static void test_hostile_files(void **state)
 {
 	static char rubbish[400 * 1024];

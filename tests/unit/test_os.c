@@ -138,7 +138,7 @@ static void test_read_whole(void **state)
 	free(text);
 }
 
-/* Nobody writes, then somebody who says nothing: neither holds the reader up. */
+/* With no writer, and with a writer that writes nothing: neither holds the reader up. */
 static void test_a_fifo_does_not_hang(void **state)
 {
 	const char *path = in(state, "fifo");

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Memory over restarts: what goes in comes back, in a file that people can read too.
+ * Save and restore: what goes in comes back, from a file that people can read too.
  */
 #include "store_fixture.h"
 

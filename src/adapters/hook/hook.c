@@ -106,8 +106,8 @@ void hook_runner_free(struct hook_runner *runner)
 
 static struct job *job_make(const struct hook_spec *spec, const struct hook_values *values)
 {
-	const size_t room = HOOK_ARG_MAX + sizeof(struct hook_values);
-	struct job *job = malloc(sizeof(*job) + spec->arg_count * room);
+	const size_t size = HOOK_ARG_MAX + sizeof(struct hook_values);
+	struct job *job = malloc(sizeof(*job) + spec->arg_count * size);
 
 	if (!job)
 		return NULL;
@@ -117,9 +117,9 @@ static struct job *job_make(const struct hook_spec *spec, const struct hook_valu
 	job->gid = spec->gid;
 	job->timeout_ms = spec->timeout_ms;
 	for (size_t i = 0; i < spec->arg_count; i++) {
-		job->argv[i] = job->text + i * room;
-		/* An argument that names a value many times is cut; it stays one argument. */
-		hook_argument_fill(spec->args[i], values, job->argv[i], room);
+		job->argv[i] = job->text + i * size;
+		/* An argument that names a value many times may be cut; it stays one argument. */
+		hook_argument_fill(spec->args[i], values, job->argv[i], size);
 	}
 	hook_environment(values, job->env_text, job->envp);
 	return job;
@@ -135,7 +135,7 @@ static void limit(int resource, rlim_t most)
 /* In the child.  Whatever fails ends it: a hook never runs with more rights than it should. */
 static void __attribute__((noreturn)) become_hook(const struct job *job, int output)
 {
-	static const char words[] = "cannot start: ";
+	static const char prefix[] = "cannot start: ";
 	struct sigaction standard = { .sa_handler = SIG_DFL };
 	const char *problem;
 	sigset_t none;
@@ -158,7 +158,7 @@ static void __attribute__((noreturn)) become_hook(const struct job *job, int out
 	    setresuid(job->uid, job->uid, job->uid) == 0)
 		execve(job->argv[0], job->argv, job->envp);
 	problem = strerrordesc_np(errno);
-	if (write(2, words, sizeof(words) - 1) > 0 && problem && write(2, problem, strlen(problem)) < 0)
+	if (write(2, prefix, sizeof(prefix) - 1) > 0 && problem && write(2, problem, strlen(problem)) < 0)
 		_exit(126);
 	_exit(127);
 }
@@ -189,7 +189,7 @@ static bool take_output(struct slot *slot)
 	while (got < 0 && errno == EINTR);
 	if (got <= 0)
 		return got < 0 && errno == EAGAIN;
-	size_t room = sizeof(slot->kept_text) - slot->kept, keep = (size_t)got < room ? (size_t)got : room;
+	size_t left = sizeof(slot->kept_text) - slot->kept, keep = (size_t)got < left ? (size_t)got : left;
 	memcpy(slot->kept_text + slot->kept, chunk, keep);
 	slot->kept += keep;
 	slot->drained += (size_t)got;
@@ -206,7 +206,7 @@ static void on_output(evutil_socket_t fd, short what, void *context)
 	event_free(slot->output);
 	slot->output = NULL;
 	if (slot->drained >= DRAIN_MAX) {
-		/* The descriptor's number stays ours until the slot is cleared; behind it is nothing now. */
+		/* The descriptor's number stays ours until the slot is cleared, but the pipe is closed. */
 		int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
 		if (null >= 0) {
 			dup3(null, fd, O_CLOEXEC);
@@ -222,7 +222,7 @@ static void on_timeout(evutil_socket_t fd, short what, void *context)
 	(void)fd;
 	(void)what;
 	slot->timed_out = true;
-	/* The report follows when the kernel says that it has ended. */
+	/* The report follows when it has ended. */
 	kill(-slot->pid, SIGKILL);
 }
 

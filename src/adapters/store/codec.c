@@ -4,8 +4,8 @@
  * format number, so that a row outlives compilers, machines and versions of picket.  One function walks the fields of
  * each shape, whether it packs or unpacks.
  *
- * Whoever can write the file can write any bytes here, and the engine indexes tables by what comes out: lengths, enums
- * and ranges are checked, and a row with bytes left over is refused.
+ * A program that can write the file can write any bytes here, and the engine indexes tables by what comes out: lengths,
+ * enums and ranges are checked, and a row with bytes left over is refused.
  */
 #include "internal.h"
 
