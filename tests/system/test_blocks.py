@@ -110,7 +110,8 @@ def test_unblock_a_network_lifts_all_inside(lab, picket):
     assert daemon.ctl("unblock", "198.18.0.0/16", check=False).code == 1
 
 
-@pytest.mark.parametrize("command", [("unblock", "198.18.0.0/16"), ("allow", "add", "198.18.0.0/16"), ("unblock", "--all")])
+@pytest.mark.parametrize("command", [("unblock", "198.18.0.0/16"), ("allow", "add", "198.18.0.0/16"),
+                                     ("unblock", "--all")])
 def test_more_blocks_than_one_turn_lifts(lab, picket, command):
     """The count is of all of them from the beginning, the rest follows; what is blocked meanwhile outside stays."""
     daemon = picket()

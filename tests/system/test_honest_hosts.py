@@ -134,8 +134,8 @@ def test_containers_and_router(own_town):
     town.lab.client.batch("route replace 172.30.0.0/24 via 10.77.0.1 dev eth0 onlink")
     town.lab.services("tcp:80:http", "tcp:23:http", "udp:53", "bind:172.30.0.2", host=inside)
     town.lab.victim.nft("""table ip published {
-        chain pre { type nat hook prerouting priority dstnat; iifname "eth0" tcp dport { 5900, 8088 } dnat to
-        172.30.0.2:80;
+        chain pre { type nat hook prerouting priority dstnat;
+            iifname "eth0" tcp dport { 5900, 8088 } dnat to 172.30.0.2:80;
             iifname "eth0" udp dport 5300 dnat to 172.30.0.2:53; }
         chain post { type nat hook postrouting priority srcnat; oifname "eth0" ip saddr 172.30.0.0/24 masquerade; }
         }""")
