@@ -185,8 +185,7 @@ static int run_pass(struct replay *replay, unsigned pass, bool verify, bool reor
 static bool prepare(struct replay *replay)
 {
 	struct engine_config config = replay->config->engine;
-	struct explain_view view;
-	struct addr nobody = { { 0 } };
+	struct engine_status status;
 
 	config.observe = 0; /* what would be done is the question; nothing is done anyway */
 	replay->host =
@@ -197,8 +196,8 @@ static bool prepare(struct replay *replay)
 	for (size_t i = 0; i < replay->config->allow_count; i++)
 		engine_allow(replay->engine, &replay->config->allow[i], 0, ALLOW_CONFIG, replay->learned->first_ms,
 			     &replay->actions);
-	engine_explain(replay->engine, &nobody, replay->learned->first_ms, &view);
-	replay->alert_mn = view.alert_mn;
+	engine_status(replay->engine, &status);
+	replay->alert_mn = status.alert_mn;
 	replay->now_ms = replay->tick_ms = replay->learned->first_ms;
 	return true;
 }
