@@ -172,6 +172,9 @@ struct block_view {
 	char reason[ENGINE_REASON_MAX];
 };
 
+/* The block that an event of type BLOCK or BAN tells the beginning of, as the engine holds it. */
+void event_block(const struct event *event, struct block_view *out);
+
 struct source_view {
 	struct prefix source;
 	uint8_t grade; /* WATCH, ALERT, BLOCK, BAN */

@@ -43,41 +43,12 @@ static int put_event(struct store *store, const struct event *event)
 	return result;
 }
 
-/* The first ports that were touched, each once: pieces are newest first. */
-static void first_ports(const struct event *event, uint16_t ports[4])
-{
-	size_t count = 0;
-
-	for (size_t i = event->piece_count; i-- > 0 && count < 4;) {
-		bool known = event->pieces[i].port == 0;
-		for (size_t k = 0; k < count; k++)
-			known |= ports[k] == event->pieces[i].port;
-		if (!known)
-			ports[count++] = event->pieces[i].port;
-	}
-}
-
 static int begin_block(struct store *store, const struct event *event)
 {
-	struct block_view block = {
-		.source = event->source,
-		.grade = event->grade,
-		.times = event->times,
-		.tool = event->tool,
-		.incident = event->incident,
-		.kinds = event->kinds,
-		.since_ms = event->at_ms,
-		.until_ms = event->duration_ms > 0 ? event->at_ms + event->duration_ms : 0,
-	};
-	struct writer reason = writer_over(block.reason, sizeof(block.reason));
+	struct block_view block;
 	struct store_row row;
 
-	/* A manual block is restored with the admin's own words. */
-	if (event->grade == GRADE_MANUAL && event->text[0])
-		writer_text(&reason, event->text);
-	else
-		describe_reason(&reason, event, NULL);
-	first_ports(event, block.ports);
+	event_block(event, &block);
 	row = store_bind(store, STORE_BEGIN_BLOCK);
 	store_block_columns(&row, &block, store->now_ms);
 	return store_run(&row);

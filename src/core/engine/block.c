@@ -6,26 +6,8 @@
 #include "internal.h"
 
 #include <stdio.h>
-#include <string.h>
-
-#include <picket/describe.h>
 
 #define DAY_MS 86400000LL
-
-static void first_ports(const struct event *event, uint16_t ports[4])
-{
-	unsigned count = 0;
-
-	/* The oldest first: what the scan began with. */
-	for (int i = event->piece_count - 1; i >= 0 && count < 4; i--) {
-		bool known = event->pieces[i].port == 0;
-
-		for (unsigned j = 0; j < count; j++)
-			known |= ports[j] == event->pieces[i].port;
-		if (!known)
-			ports[count++] = event->pieces[i].port;
-	}
-}
 
 /* At storm_live somebody has to go: the lowest-scored, which may be the newcomer. */
 static bool make_room(struct engine *engine, double score, struct actions *actions)
@@ -43,40 +25,16 @@ static bool make_room(struct engine *engine, double score, struct actions *actio
 	return true;
 }
 
-/* A reason that did not fit must not end in half a number: it ends at a comma, and says that there was more. */
-static void end_at_a_whole_item(char reason[ENGINE_REASON_MAX])
-{
-	size_t end = ENGINE_REASON_MAX - sizeof("...");
-
-	reason[end] = '\0';
-	while (end > 0 && reason[end] != ',')
-		end--;
-	if (end > 0)
-		memcpy(reason + end, "...", sizeof("..."));
-}
-
 static bool place(struct engine *engine, struct source *source, struct event *event, double score)
 {
 	uint32_t old = blocks_find(engine->blocks, &source->key);
-	struct writer w;
-	struct block block = {
-		.grade = event->grade,
-		.times = event->times,
-		.tool = event->tool,
-		.incident = event->incident,
-		.kinds = event->kinds,
-		.score = (float)score,
-		.since_ms = engine->now_ms,
-		.until_ms = engine->now_ms + event->duration_ms,
-	};
+	struct block_view view;
+	struct block block;
 
+	event_block(event, &view);
+	block = blocks_from_view(&view, score);
 	if (old != BLOCKS_NONE && blocks_at(engine->blocks, old)->grade == GRADE_BLOCK)
 		block.soft_until_ms = blocks_at(engine->blocks, old)->until_ms;
-	first_ports(event, block.ports);
-	w = writer_over(block.reason, sizeof(block.reason));
-	describe_reason(&w, event, NULL);
-	if (w.truncated)
-		end_at_a_whole_item(block.reason);
 	if (blocks_put(engine->blocks, &source->key, &block) != BLOCKS_NONE)
 		return true;
 	engine->counts.blocks_full++;

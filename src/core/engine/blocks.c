@@ -184,6 +184,24 @@ uint32_t blocks_count(const struct blocks *blocks, enum grade grade)
 	return grade == GRADE_NONE ? prefixset_count(blocks->sources) : blocks->count[grade];
 }
 
+struct block blocks_from_view(const struct block_view *view, double score)
+{
+	struct block block = {
+		.grade = view->grade,
+		.times = view->times,
+		.tool = view->tool,
+		.incident = view->incident,
+		.kinds = view->kinds,
+		.score = (float)score,
+		.since_ms = view->since_ms,
+		.until_ms = view->until_ms,
+	};
+
+	memcpy(block.ports, view->ports, sizeof(block.ports));
+	memcpy(block.reason, view->reason, sizeof(block.reason));
+	return block;
+}
+
 void blocks_view(const struct blocks *blocks, uint32_t slot, struct block_view *out)
 {
 	const struct block *block = &blocks->items[slot];

@@ -28,6 +28,7 @@ struct blocks;
 struct blocks *blocks_new(const struct hash_key *key);
 void blocks_free(struct blocks *blocks);
 
+struct block blocks_from_view(const struct block_view *view, double score);
 /* Places the block, replacing the one on the same prefix.  BLOCKS_NONE: the table is full. */
 uint32_t blocks_put(struct blocks *blocks, const struct prefix *source, const struct block *block);
 void blocks_remove(struct blocks *blocks, uint32_t slot);

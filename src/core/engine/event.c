@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Events and actions, put together.  An event carries all that a log line, a hook or a history row needs.
+ * Events and actions, put together, and the block that an event tells of.  An event carries everything that a log line,
+ * a hook, a row of the history or the row of a live block needs.
  */
 #include "internal.h"
 
 #include <math.h>
+#include <string.h>
+
+#include <picket/describe.h>
 
 int32_t engine_millinats(double nats)
 {
@@ -95,4 +99,56 @@ struct event engine_event(const struct engine *engine, const struct source *sour
 	for (int i = 0; i < SOURCE_PIECES && source->pieces[i].kind != EVIDENCE_NONE; i++)
 		add_piece(&event, &source->pieces[i]);
 	return event;
+}
+
+/* The first ports that were touched, each once: pieces are newest first. */
+static void first_ports(const struct event *event, uint16_t ports[4])
+{
+	unsigned count = 0;
+
+	for (int i = event->piece_count - 1; i >= 0 && count < 4; i--) {
+		bool known = event->pieces[i].port == 0;
+
+		for (unsigned j = 0; j < count; j++)
+			known |= ports[j] == event->pieces[i].port;
+		if (!known)
+			ports[count++] = event->pieces[i].port;
+	}
+}
+
+/* A reason that did not fit must not end in half a number: it ends at a comma, and says that there was more. */
+static void end_at_a_whole_item(char reason[ENGINE_REASON_MAX])
+{
+	size_t end = ENGINE_REASON_MAX - sizeof("...");
+
+	reason[end] = '\0';
+	while (end > 0 && reason[end] != ',')
+		end--;
+	if (end > 0)
+		memcpy(reason + end, "...", sizeof("..."));
+}
+
+void event_block(const struct event *event, struct block_view *out)
+{
+	struct writer reason = writer_over(out->reason, sizeof(out->reason));
+
+	*out = (struct block_view){
+		.source = event->source,
+		.grade = event->grade,
+		.times = event->times,
+		.tool = event->tool,
+		.incident = event->incident,
+		.kinds = event->kinds,
+		.since_ms = event->at_ms,
+		.until_ms = event->duration_ms > 0 ? event->at_ms + event->duration_ms : 0,
+	};
+	/* An order stands for itself: it has the admin's own words and no ports. */
+	if (event->grade == GRADE_MANUAL) {
+		writer_text(&reason, event->text);
+		return;
+	}
+	first_ports(event, out->ports);
+	describe_reason(&reason, event, NULL);
+	if (reason.truncated)
+		end_at_a_whole_item(out->reason);
 }

@@ -61,8 +61,9 @@ static struct event manual_event(const struct engine *engine, const struct prefi
 enum engine_result engine_block(struct engine *engine, const struct prefix *source, int64_t duration_ms, bool force,
 				const char *reason, int64_t now_ms, struct actions *actions)
 {
-	struct block block = { .grade = GRADE_MANUAL };
 	enum engine_result result;
+	struct block_view view;
+	struct block block;
 	struct event event;
 	uint32_t old;
 
@@ -80,15 +81,10 @@ enum engine_result engine_block(struct engine *engine, const struct prefix *sour
 		duration_ms = blocks_at(engine->blocks, old)->until_ms - engine->now_ms;
 	event = manual_event(engine, source, duration_ms);
 	copy_text(event.text, ENGINE_REASON_MAX, reason);
-	block.times = event.times;
-	block.tool = event.tool;
-	block.kinds = event.kinds;
-	block.incident = event.incident;
-	block.since_ms = engine->now_ms;
-	block.until_ms = duration_ms ? engine->now_ms + duration_ms : 0;
+	event_block(&event, &view);
+	block = blocks_from_view(&view, 0);
 	if (old != BLOCKS_NONE && blocks_at(engine->blocks, old)->grade == GRADE_BLOCK)
 		block.soft_until_ms = blocks_at(engine->blocks, old)->until_ms;
-	memcpy(block.reason, event.text, sizeof(block.reason) - 1);
 	if (blocks_put(engine->blocks, source, &block) == BLOCKS_NONE) {
 		engine->counts.blocks_full++;
 		return ENGINE_FULL;

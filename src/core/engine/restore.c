@@ -91,18 +91,7 @@ enum engine_result engine_restore_block(struct engine *engine, struct block_view
 		return ENGINE_PROTECTED;
 	view->since_ms = not_after(view->since_ms, engine->now_ms);
 	view->until_ms = latest_end(engine, view);
-	block = (struct block){
-		.grade = view->grade,
-		.times = view->times,
-		.tool = view->tool,
-		.incident = view->incident,
-		.kinds = view->kinds,
-		.since_ms = view->since_ms,
-		.until_ms = view->until_ms,
-		.score = (float)engine->config.block,
-	};
-	memcpy(block.ports, view->ports, sizeof(block.ports));
-	memcpy(block.reason, view->reason, sizeof(block.reason));
+	block = blocks_from_view(view, engine->config.block);
 	if (blocks_put(engine->blocks, &view->source, &block) == BLOCKS_NONE) {
 		engine->counts.blocks_full++;
 		return ENGINE_FULL;
