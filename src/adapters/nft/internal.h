@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What the parts of the nftables adapter share: the handle, transactions, sets by name.
- * Nobody else includes it.
+ * What the parts of the nftables adapter share, file by file.
  */
 #ifndef PICKET_NFT_INTERNAL_H
 #define PICKET_NFT_INTERNAL_H
@@ -14,9 +13,9 @@
 
 #include "nft.h"
 
-#define NFT_NAME_MAX 32 /* of a set or chain of ours, with the NUL */
+#define NFT_NAME_MAX 32 /* of a set or chain, with the NUL */
 
-#define NFT_CALLER_LEN 64 /* of an IPv6 address in the books of customers, answered, called */
+#define NFT_SOURCE_LEN_V6 64 /* of what counts as one IPv6 source in the sets that rules fill */
 
 enum nft_family { NFT_V4, NFT_V6, NFT_FAMILY_COUNT };
 
@@ -28,7 +27,7 @@ struct nft_lengths {
 struct nft {
 	char table[NFT_TABLE_NAME_MAX];
 	struct mnl_socket *socket;
-	uint32_t portid; /* of `socket`: marks our own changes in notifications */
+	uint32_t portid; /* of `socket`: marks changes of our own in notifications */
 	uint32_t seq;
 	int send_buffer; /* as far as it was forced up */
 	struct mnl_socket *watch;
@@ -40,9 +39,9 @@ struct nft {
 	unsigned chains, rules, sets; /* as loaded, for nft_check() */
 };
 
-/* ---- nft_batch.c: transactions and dumps ---- */
+/* ---- batch.c: transactions and dumps ---- */
 
-/* A transaction being written.  The first failure sticks in `error` and shows when it is run. */
+/* A transaction being written.  The first failure sticks in `error` and shows when the transaction is run. */
 struct nft_batch {
 	uint8_t *data;
 	size_t len, size;
@@ -54,69 +53,105 @@ struct nft_batch {
 
 void nft_batch_init(struct nft_batch *batch);
 void nft_batch_free(struct nft_batch *batch);
-/* Room for one message of at most NFT_MESSAGE_MAX bytes, its header filled; NULL when out of memory.  Close it
- * before the next. */
+/* Room for one message of at most NFT_MESSAGE_MAX bytes, its header filled; NULL when out of memory.  It must be closed
+ * before the next one is opened. */
 #define NFT_MESSAGE_MAX (96 * 1024)
 struct nlmsghdr *nft_batch_open(struct nft_batch *batch, uint16_t type, uint16_t flags);
 void nft_batch_close(struct nft_batch *batch, const struct nlmsghdr *nlh);
-/* Sends it as one transaction and reads the answer: 0 or the first error. */
-int nft_batch_run(struct nft *nft, struct nft_batch *batch);
+/* Sends the transaction and reads the answer: 0 or the first error. */
+MUST_CHECK int nft_batch_run(struct nft *nft, struct nft_batch *batch);
 
-/* Called for each message of a dump; a negative return value ends the dump's use and becomes its result. */
+/* Called for each message of a dump; a negative return value becomes the result of the dump, whose rest is skipped. */
 typedef int nft_dump_fn(void *context, const struct nlmsghdr *nlh);
 /* Dumps what is in our table: NFT_MSG_GETCHAIN, GETRULE, GETSET, GETOBJ; GETSETELEM with the set's name.
  * -EINTR: complete, but another transaction crossed it, so that something may be missing or told twice. */
 #define NFT_DUMP_ATTEMPTS 3
-int nft_dump(struct nft *nft, uint16_t type, const char *set, nft_dump_fn *fn, void *context);
+MUST_CHECK int nft_dump(struct nft *nft, uint16_t type, const char *set, nft_dump_fn *fn, void *context);
 /* Asks for one object: NFT_MSG_GETTABLE (ours), NFT_MSG_GETGEN. */
-int nft_ask(struct nft *nft, uint16_t type, nft_dump_fn *fn, void *context);
+MUST_CHECK int nft_ask(struct nft *nft, uint16_t type, nft_dump_fn *fn, void *context);
 /* The attribute of that number in an nfnetlink message, or NULL. */
 const struct nlattr *nft_attr(const struct nlmsghdr *nlh, uint16_t type);
 bool nft_attr_is(const struct nlattr *attr, const char *text);
 /* Is this message about our table? */
 bool nft_is_ours(const struct nft *nft, const struct nlmsghdr *nlh);
 
-/* ---- nft_sets.c: sets and elements ---- */
+/* ---- sets.c: the definitions of sets and counters ---- */
 
 /* The name of the set for that list and prefix length: soft4 (/32), soft6 (/128), soft64, soft56, soft48;
  * soft4_24, soft6_32 for others. */
 void nft_set_name(enum nft_list list, enum nft_family family, unsigned len, char out[NFT_NAME_MAX]);
+/* The name of one of a pair: "seen" makes seen4 and seen6. */
+void nft_pair_name(const char *pair, enum nft_family family, char out[NFT_NAME_MAX]);
+/* How long an element of a pair stays; 0: there is no such pair. */
+uint64_t nft_pair_timeout_ms(const char *pair);
 /* The lengths that always have a set. */
 void nft_lengths_fixed(struct nft_lengths *lengths);
-/* Counter objects and all sets, idempotent; the port, interface and constant sets are made afresh and filled.
- * Returns how many sets. */
+/* Writes counters and all sets, if they are missing; those that are made from the configuration must be missing, and
+ * are filled.  Returns how many sets. */
 unsigned nft_sets_write(const struct nft *nft, struct nft_batch *batch, const struct nft_lengths *lengths,
 			const struct nft_rules *rules);
-/* Of these the ones that last: what is in them stays. */
+/* The same without the sets that are made from the configuration. */
 unsigned nft_sets_write_lasting(const struct nft *nft, struct nft_batch *batch, const struct nft_lengths *lengths);
-/* nft_counters.c: 1 when the standing table is of this version's format, 0 when not, or -errno. */
-int nft_format_stands(struct nft *nft);
-/* Does nft_sets_write() make this set afresh (so that an old one must be deleted in the same transaction)? */
+/* Is this set made from the configuration (so that an old one must be deleted in the same transaction)? */
 bool nft_set_is_rebuilt(const char *name);
 /* One hash set of a list. */
 void nft_list_set_write(const struct nft *nft, struct nft_batch *batch, enum nft_list list, enum nft_family family,
 			unsigned len);
-/* ---- nft_carry.c: what stands in an old table goes into the new one ---- */
+/* 1 when the standing table is of this version's format, 0 when not, or -errno. */
+MUST_CHECK int nft_format_stands(struct nft *nft);
 
-struct nft_carried;
+/* ---- elements.c: elements of sets, written and read ---- */
 
-#define NFT_CARRY_READINGS 4
-/* Reads what is alive in the wanted lists, again up to so many times until two readings agree; marks the lengths
- * that have a
- * set, of all lists. */
-int nft_carry_read(struct nft *nft, const bool wanted[NFT_LIST_COUNT], int readings, struct nft_lengths *lengths,
-		   struct nft_carried **out);
-void nft_carry_write(const struct nft *nft, const struct nft_carried *carried, struct nft_batch *batch);
-void nft_carry_tell(const struct nft_carried *carried, nft_element_fn *tell, void *context);
-void nft_carry_free(struct nft_carried *carried);
+#define ELEMENT_KEY_MAX 24 /* customers6: address, protocol, port */
 
-/* ---- nft_rules.c: the chains ---- */
+struct nftnl_set_elem;
+
+struct element_writer {
+	struct nft_batch *batch;
+	const char *table, *set;
+	uint16_t type, flags; /* of the messages */
+	struct nlmsghdr *nlh; /* the message being filled, or NULL */
+	struct nlattr *list;
+	int count;
+	struct nftnl_set_elem *element;
+};
+
+enum element_change {
+	ELEMENT_NEW,    /* -EEXIST when it is there */
+	ELEMENT_ENSURE, /* leaves alone what is there; since Linux 6.12 it renews the timeout */
+	ELEMENT_DELETE  /* -ENOENT when it is not there */
+};
+
+void element_begin(struct element_writer *w, struct nft_batch *batch, const char *table, const char *set,
+		   enum element_change change);
+void element_put(struct element_writer *w, const void *key, size_t len, int64_t timeout_ms, uint32_t flags);
+void element_end(struct element_writer *w);
+
+/* One element of a dump.  left_ms 0: no timeout. */
+typedef int element_fn(void *context, const uint8_t *key, size_t len, int64_t left_ms);
+/* -EINTR as nft_dump(). */
+MUST_CHECK int element_dump(struct nft *nft, const char *set, element_fn *fn, void *context);
+
+/* ---- saved.c: the elements of the lists, saved from a standing table and restored into a fresh one ---- */
+
+struct nft_saved;
+
+#define NFT_SAVED_READINGS 4
+/* Reads the live elements of the wanted lists, again up to so many times until two readings agree.  Marks the lengths
+ * that have a set, of all lists. */
+MUST_CHECK int nft_saved_read(struct nft *nft, const bool wanted[NFT_LIST_COUNT], int readings,
+			      struct nft_lengths *lengths, struct nft_saved **out);
+void nft_saved_restore(const struct nft *nft, const struct nft_saved *saved, struct nft_batch *batch);
+void nft_saved_tell(const struct nft_saved *saved, nft_element_fn *tell, void *context);
+void nft_saved_free(struct nft_saved *saved);
+
+/* ---- chains.c: the chains and their rules ---- */
 
 struct nft_written {
 	unsigned chains, rules;
 };
 
-/* Chains and rules of a mode.  They must not exist in the table as it is then. */
+/* Chains and rules of a mode.  The table must have no chains by then. */
 struct nft_written nft_rules_write(const struct nft *nft, struct nft_batch *batch, const struct nft_lengths *lengths,
 				   const struct nft_rules *rules);
 /* The rules that one more prefix length of a list needs, for the mode in force.  Returns how many. */
@@ -125,12 +160,12 @@ unsigned nft_rules_write_length(const struct nft *nft, struct nft_batch *batch, 
 /* A throw-away table with the native queue expression in it. */
 void nft_rules_write_probe(struct nft_batch *batch, const char *table);
 
-/* ---- nft_watch.c ---- */
+/* ---- watch.c: notifications ---- */
 
-int nft_watch_open(struct nft *nft);
-/* Around a large transaction of our own: its notifications would fill the buffer.  Foreign changes meanwhile are
- * found by the generation number. */
-int nft_watch_suspend(struct nft *nft, uint32_t *generation);
-int nft_watch_resume(struct nft *nft, uint32_t generation);
+MUST_CHECK int nft_watch_open(struct nft *nft);
+/* Around a large transaction of our own, whose notifications would fill the buffer.  Changes by others in the meantime
+ * are found by the generation number. */
+MUST_CHECK int nft_watch_suspend(struct nft *nft, uint32_t *generation);
+MUST_CHECK int nft_watch_resume(struct nft *nft, uint32_t generation);
 
 #endif

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The table as a whole: opened, taken over, loaded, replaced, checked, unloaded. A load is one transaction that
- * takes the old
- * table away and puts the new one in with everything alive in the old one's sets: there is no moment without
- * blocks.
+ * The table as a whole: opened, taken over, loaded, replaced, checked, unloaded.
+ *
+ * A load is one transaction that takes the old table away and puts the new one in, with every live element of the old
+ * one's lists: there is no moment without blocks.
  */
 #include "internal.h"
 
@@ -89,7 +89,7 @@ static void write_table(struct nft_batch *batch, const char *table, uint16_t typ
 	nft_batch_close(batch, nlh);
 }
 
-/* Only trying tells: a table that comes and goes in one transaction. */
+/* Only a trial tells: a table that comes and goes in one transaction. */
 static void probe_queue(struct nft *nft)
 {
 	char name[NFT_TABLE_NAME_MAX + 8];
@@ -129,9 +129,9 @@ static int find_table(struct nft *nft)
 	return flags & TABLE_F_OWNER ? -EBUSY : 1;
 }
 
-/* Sets, chains and rules into a table that has no chains; what then stands is remembered when it has come true. */
+/* Sets, chains and rules into a table that has no chains; the handle notes what stands once it has come true. */
 static int write_and_run(struct nft *nft, struct nft_batch *batch, const struct nft_rules *rules,
-			 const struct nft_lengths *lengths, const struct nft_carried *carried)
+			 const struct nft_lengths *lengths, const struct nft_saved *saved)
 {
 	struct nft_written written;
 	unsigned sets;
@@ -139,8 +139,8 @@ static int write_and_run(struct nft *nft, struct nft_batch *batch, const struct 
 
 	sets = nft_sets_write(nft, batch, lengths, rules);
 	written = nft_rules_write(nft, batch, lengths, rules);
-	if (carried)
-		nft_carry_write(nft, carried, batch);
+	if (saved)
+		nft_saved_restore(nft, saved, batch);
 	result = nft_batch_run(nft, batch);
 	if (result)
 		return result;
@@ -162,42 +162,38 @@ static bool rules_are_valid(const struct nft_rules *rules)
 
 int nft_load(struct nft *nft, const struct nft_rules *rules, nft_element_fn *tell, void *context)
 {
-	static const bool carry[NFT_LIST_COUNT] = { [NFT_SOFT] = true, [NFT_HARD] = true };
-	struct nft_carried *carried = NULL;
-	struct nft_lengths *lengths;
+	static const bool kept[NFT_LIST_COUNT] = { [NFT_SOFT] = true, [NFT_HARD] = true };
+	struct nft_saved *saved = NULL;
+	struct nft_lengths lengths;
 	struct nft_batch batch;
 	int result = rules_are_valid(rules) ? find_table(nft) : -EINVAL;
 
 	if (result < 0)
 		return result;
-	lengths = malloc(sizeof(*lengths));
-	if (!lengths)
-		return -ENOMEM;
 	probe_queue(nft);
-	nft_lengths_fixed(lengths);
+	nft_lengths_fixed(&lengths);
 	nft_batch_init(&batch);
-	result = result ? nft_carry_read(nft, carry, NFT_CARRY_READINGS, lengths, &carried) : 0;
+	result = result ? nft_saved_read(nft, kept, NFT_SAVED_READINGS, &lengths, &saved) : 0;
 	if (!result) {
 		/* made if it is not there, so that deleting never fails */
 		write_table(&batch, nft->table, NFT_MSG_NEWTABLE);
 		write_table(&batch, nft->table, NFT_MSG_DELTABLE);
 		write_table(&batch, nft->table, NFT_MSG_NEWTABLE);
-		result = write_and_run(nft, &batch, rules, lengths, carried);
+		result = write_and_run(nft, &batch, rules, &lengths, saved);
 	}
 	nft_batch_free(&batch);
-	free(lengths);
-	if (!result && carried && tell)
-		nft_carry_tell(carried, tell, context);
-	nft_carry_free(carried);
+	if (!result && saved && tell)
+		nft_saved_tell(saved, tell, context);
+	nft_saved_free(saved);
 	return result;
 }
 
-/* Nothing is lost by one reading alone: what it may hide stays in the kernel until its time is over. */
+/* One reading is enough: an element that it may hide stays in the kernel until its time is over. */
 int nft_take_over(struct nft *nft, bool blocks, nft_element_fn *tell, void *context)
 {
 	const bool wanted[NFT_LIST_COUNT] = { [NFT_SOFT] = blocks, [NFT_HARD] = blocks, [NFT_ALLOW] = true };
-	struct nft_carried *carried = NULL;
-	struct nft_lengths *lengths;
+	struct nft_saved *saved = NULL;
+	struct nft_lengths lengths;
 	struct nft_batch batch;
 	int result = find_table(nft);
 
@@ -205,25 +201,21 @@ int nft_take_over(struct nft *nft, bool blocks, nft_element_fn *tell, void *cont
 		result = nft_format_stands(nft);
 	if (result != 1)
 		return result;
-	lengths = malloc(sizeof(*lengths));
-	if (!lengths)
-		return -ENOMEM;
-	nft_lengths_fixed(lengths);
+	nft_lengths_fixed(&lengths);
 	nft_batch_init(&batch);
-	result = nft_carry_read(nft, wanted, 1, lengths, &carried);
+	result = nft_saved_read(nft, wanted, 1, &lengths, &saved);
 	if (!result) {
-		nft_sets_write_lasting(nft, &batch, lengths);
+		nft_sets_write_lasting(nft, &batch, &lengths);
 		result = nft_batch_run(nft, &batch);
 	}
 	if (!result) {
-		nft->lengths = *lengths;
+		nft->lengths = lengths;
 		nft->mode = NFT_PAUSED; /* which chains stand is not known */
 		nft->loaded = true;
-		nft_carry_tell(carried, tell, context);
+		nft_saved_tell(saved, tell, context);
 	}
 	nft_batch_free(&batch);
-	free(lengths);
-	nft_carry_free(carried);
+	nft_saved_free(saved);
 	return result ? result : 1;
 }
 
@@ -231,14 +223,13 @@ int nft_take_over(struct nft *nft, bool blocks, nft_element_fn *tell, void *cont
 int nft_read_blocks(struct nft *nft, nft_element_fn *tell, void *context)
 {
 	static const bool wanted[NFT_LIST_COUNT] = { [NFT_SOFT] = true, [NFT_HARD] = true };
-	struct nft_lengths *lengths = calloc(1, sizeof(*lengths));
-	struct nft_carried *carried = NULL;
-	int result = lengths ? nft_carry_read(nft, wanted, 1, lengths, &carried) : -ENOMEM;
+	struct nft_lengths lengths = { 0 };
+	struct nft_saved *saved = NULL;
+	int result = nft_saved_read(nft, wanted, 1, &lengths, &saved);
 
 	if (!result)
-		nft_carry_tell(carried, tell, context);
-	nft_carry_free(carried);
-	free(lengths);
+		nft_saved_tell(saved, tell, context);
+	nft_saved_free(saved);
 	return result;
 }
 
@@ -289,16 +280,13 @@ static int write_clearing(struct nft *nft, struct nft_batch *batch)
 	return result ? result : nft_dump(nft, NFT_MSG_GETSET, NULL, clear_one, &sets);
 }
 
-/* What was dumped may be gone when the transaction comes, or be crossed by another: then once more. */
+/* What was dumped may be gone when the transaction comes, or another transaction may cross the dump: then once more. */
 int nft_rules_replace(struct nft *nft, const struct nft_rules *rules)
 {
-	struct nft_lengths *lengths;
+	struct nft_lengths lengths;
 	int result = rules_are_valid(rules) ? -EINTR : -EINVAL;
 
-	lengths = malloc(sizeof(*lengths));
-	if (!lengths)
-		return -ENOMEM;
-	*lengths = nft->lengths;
+	lengths = nft->lengths;
 	probe_queue(nft);
 	for (int i = 0; i < NFT_DUMP_ATTEMPTS && (result == -EINTR || result == -ENOENT); i++) {
 		struct nft_batch batch;
@@ -307,10 +295,9 @@ int nft_rules_replace(struct nft *nft, const struct nft_rules *rules)
 		write_table(&batch, nft->table, NFT_MSG_NEWTABLE);
 		result = write_clearing(nft, &batch);
 		if (!result)
-			result = write_and_run(nft, &batch, rules, lengths, NULL);
+			result = write_and_run(nft, &batch, rules, &lengths, NULL);
 		nft_batch_free(&batch);
 	}
-	free(lengths);
 	return result;
 }
 

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The chains that sense: traps for what nobody serves, and the queue for what is suspicious, within limits that
+ * The chains that sense: traps for ports without a service, and the queue for suspicious packets, within limits that
  * neither a flood of newcomers nor one loud source can use up for the others.
  */
-#include "chains.h"
+#include "rule.h"
 
 #include <linux/if_packet.h>
-#include <linux/netfilter/nf_conntrack_common.h>
 
 #define PRIORITY_TRAP  (-90)
 #define PRIORITY_WATCH (-10)
@@ -14,8 +13,6 @@
 #define NEWCOMERS_PER_SECOND 40000 /* with 3 s in `seen` never more than its 262,144 places */
 #define KNOWN_PER_SECOND     1000  /* of one source */
 #define KNOWN_BURST          2000
-#define SEEN_MS              3000
-#define METER_MS             10000
 
 static void write_trapping(struct rule_writer *w, const char *chain, const char *counter, uint16_t port_v4,
 			   uint16_t port_v6)
@@ -26,12 +23,12 @@ static void write_trapping(struct rule_writer *w, const char *chain, const char 
 	rule_begin(w, chain);
 	rule_jump(w, "trappable");
 	for (EACH_FAMILY(f)) {
-		if (!ports[rule_families[f].family])
+		if (!ports[f])
 			continue;
 		rule_begin(w, chain);
-		rule_family(w, rule_families[f].family);
+		rule_family(w, f);
 		rule_count(w, counter);
-		rule_tproxy(w, rule_families[f].family, ports[rule_families[f].family]);
+		rule_tproxy(w, f, ports[f]);
 		rule_accept(w);
 	}
 }
@@ -43,24 +40,24 @@ void chains_trap(struct rule_writer *w, const struct nft_rules *rules)
 
 	if (!tcp && !udp)
 		return;
-	/* What may not be trapped is accepted, which ends `trap` for this packet. */
+	/* A packet that must not be trapped is accepted, which ends `trap` for it. */
 	rule_chain(w, "trappable");
 	chain_unless_guarded(w, "trappable", rules, rule_accept);
 	rule_begin(w, "trappable");
-	rule_pkttype(w, RULE_IS_NOT, PACKET_HOST);
+	rule_pkttype_is_not(w, PACKET_HOST);
 	rule_accept(w);
 	rule_begin(w, "trappable");
 	rule_jump(w, "allowed");
 	rule_begin(w, "trappable");
 	rule_jump(w, "expected");
 	rule_begin(w, "trappable");
-	rule_ct_status(w, IPS_DST_NAT); /* a published port or a redirect, not ours */
+	rule_ct_status(w, IPS_DST_NAT); /* a published port or a redirect, not this host's */
 	rule_accept(w);
 	rule_begin(w, "trappable");
 	rule_socket_exists(w); /* a real service, or a connection of the trap */
 	rule_accept(w);
 	rule_begin(w, "trappable");
-	rule_local_destination(w);
+	rule_local(w, RULE_DESTINATION);
 	rule_return(w);
 	rule_begin(w, "trappable");
 	rule_accept(w);
@@ -90,15 +87,14 @@ void chains_trap(struct rule_writer *w, const struct nft_rules *rules)
 	}
 }
 
-/* Fair limits: a flood of newcomers and one loud source each have a limit of their own; above it a packet passes,
+/* Fair limits: a flood of newcomers and each loud source have a limit of their own, above which a packet passes and is
  * counted. */
 static void write_limits(struct rule_writer *w)
 {
 	rule_chain(w, "known");
 	for (EACH_FAMILY(f)) {
 		rule_begin(w, "known");
-		rule_over_each(w, rule_families[f].family, rule_families[f].seen_len, rule_families[f].meter, METER_MS,
-			       KNOWN_PER_SECOND, KNOWN_BURST);
+		rule_over_each(w, f, "meter", KNOWN_PER_SECOND, KNOWN_BURST);
 		rule_count(w, "over_known");
 		rule_accept(w);
 	}
@@ -112,13 +108,13 @@ static void write_limits(struct rule_writer *w)
 	rule_chain(w, "fair");
 	for (EACH_FAMILY(f)) {
 		rule_begin(w, "fair");
-		rule_seen(w, &rule_families[f], RULE_IS);
+		rule_source(w, f, RULE_SOURCE, RULE_IS, "seen");
 		rule_jump(w, "known");
 		rule_begin(w, "fair");
-		rule_seen(w, &rule_families[f], RULE_IS_NOT);
+		rule_source(w, f, RULE_SOURCE, RULE_IS_NOT, "seen");
 		rule_jump(w, "newcomer");
 		rule_begin(w, "fair");
-		rule_remember(w, rule_families[f].family, rule_families[f].seen_len, rule_families[f].seen, SEEN_MS);
+		rule_add_source(w, f, "seen");
 		rule_end(w);
 	}
 }
@@ -143,32 +139,32 @@ static void write_queues(struct rule_writer *w, const struct nft_rules *rules)
 		rule_queue(w, rules->queue + queues[i].class);
 	}
 	rule_chain(w, "served");
-	/* Blocked on suspicion, and yet here: `soft` has let it through to what it uses, so it is not to be judged
-	 * again. One that
-	 * slipped through while the element was being added gets no SYN+ACK from `mute`. */
+	/* A packet of a source that is blocked on suspicion is here because `soft` let it through to a port that the
+	 * source uses, so it must not be judged again.  A packet that slipped through while the element was being added
+	 * gets no SYN+ACK from `mute`. */
 	if (rules->mode == NFT_BLOCK) {
 		rule_begin(w, "served");
 		rule_jump(w, "soft_skip");
 	}
 	for (EACH_FAMILY(f)) {
 		rule_begin(w, "served");
-		rule_seen(w, &rule_families[f], RULE_IS);
+		rule_source(w, f, RULE_SOURCE, RULE_IS, "seen");
 		rule_goto(w, "served_seen");
 	}
 }
 
-/* What weighs nothing, however often it comes. */
+/* Packets that are no evidence, however often they come. */
 static void write_innocent(struct rule_writer *w, const struct nft_rules *rules)
 {
 	rule_begin(w, "watch");
-	rule_pkttype(w, RULE_IS_NOT, PACKET_HOST);
+	rule_pkttype_is_not(w, PACKET_HOST);
 	rule_accept(w);
 	chain_unless_guarded(w, "watch", rules, rule_accept);
 	rule_begin(w, "watch");
 	rule_jump(w, "allowed");
 	rule_begin(w, "watch");
 	rule_jump(w, "expected");
-	chain_lifelines(w, "watch");
+	chain_essential(w, "watch");
 	rule_begin(w, "watch");
 	rule_family(w, NFT_V4);
 	rule_protocol(w, IPPROTO_ICMP);

@@ -1,21 +1,25 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The sets: their definitions, and what goes into them when the table is made.  Every list is hash sets, one a prefix
- * length: the kernel's interval sets take 72 additions a second at 100,000 ranges and refuse overlaps.
- * Sizes bound the kernel's memory, whatever an attacker makes us add.
+ * The sets and counters of the table: their definitions, and what goes into them when the table is made.
+ *
+ * A new set is a row of `sets`, and its use in a chain.  Every list is a group of hash sets, one a prefix length: the
+ * kernel's interval sets take 72 additions a second at 100,000 ranges and refuse overlaps.  Sizes bound the kernel's
+ * memory, whatever an attacker makes it add.
  */
-#include "elements.h"
+#include "internal.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
 #include <libnftnl/object.h>
 #include <libnftnl/set.h>
-#include <linux/netfilter/nf_tables.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* Data types by nft's numbers: they make `nft list` readable and matter to nobody else. */
+/* A counter that no rule counts with: a table that has it holds sets as this version makes and keys them. */
+#define FORMAT_MARK "format_2"
+
+/* Data types by nft's numbers: they make `nft list` readable and have no other use. */
 #define TYPE_IPV4       7
 #define TYPE_IPV6       8
 #define TYPE_PROTOCOL   12
@@ -26,128 +30,161 @@
 #define TYPE_IFNAME     41
 #define CONCAT(a, b, c) ((a) << 12 | (b) << 6 | (c))
 
-#define DYNAMIC (NFT_SET_EVAL | NFT_SET_TIMEOUT)
+enum key { KEY_ADDRESS, KEY_SERVICE, KEY_CONVERSATION, KEY_PORT, KEY_INTERFACE, KEY_ICMP4, KEY_ICMP6, KEY_TCP_FLAGS };
 
-#define SEEN_MAX     262144 /* 40,000 newcomers a second, 3 s each, with room */
-#define CUSTOMER_MAX 131072 /* each took a whole connection with data */
-#define ANSWERED_MAX                                                                                                   \
-	16384 /* forged datagrams fill it and no more: what is beyond gets its answer, and has no claim once blocked */
-#define SPOKEN_MAX 131072
-#define BLOCKS_MAX 132096 /* what the engine keeps (131,072) and some that the kernel has not yet cleared away */
-#define ALLOW_MAX  66560
-#define RARE_MAX   16384 /* other lengths than an address and a /64 */
+/* Type and length; a key with an IPv6 form makes a pair of sets, "seen4" and "seen6".  Each part of a concatenation is
+ * filled up to four bytes. */
+static const struct {
+	uint32_t type[NFT_FAMILY_COUNT], len[NFT_FAMILY_COUNT];
+} keys[] = {
+	[KEY_ADDRESS] = { { TYPE_IPV4, TYPE_IPV6 }, { 4, 16 } },
+	[KEY_SERVICE] = { { CONCAT(TYPE_IPV4, TYPE_PROTOCOL, TYPE_PORT), CONCAT(TYPE_IPV6, TYPE_PROTOCOL, TYPE_PORT) },
+			  { 12, 24 } },
+	[KEY_CONVERSATION] = { { CONCAT(TYPE_IPV4, TYPE_PORT, TYPE_PORT), CONCAT(TYPE_IPV6, TYPE_PORT, TYPE_PORT) },
+			       { 12, 24 } },
+	[KEY_PORT] = { { TYPE_PORT }, { 2 } },
+	[KEY_INTERFACE] = { { TYPE_IFNAME }, { 16 } },
+	[KEY_ICMP4] = { { TYPE_ICMP }, { 1 } },
+	[KEY_ICMP6] = { { TYPE_ICMPV6 }, { 1 } },
+	[KEY_TCP_FLAGS] = { { TYPE_FLAGS }, { 1 } },
+};
+
+static void fail(struct nft_batch *batch)
+{
+	if (!batch->error)
+		batch->error = -ENOMEM;
+}
+
+/* ---- what is filled from the configuration ---- */
+
+/* An interval is its first value and, marked, the one after its last; ranges that touch or overlap must be one. */
+static void put_ports(struct element_writer *w, const struct port_range *ranges, size_t count)
+{
+	struct port_range *sorted = calloc(count ? count : 1, sizeof(*sorted));
+
+	if (!sorted) {
+		fail(w->batch);
+		return;
+	}
+	memcpy(sorted, ranges, count * sizeof(*sorted));
+	count = ports_merge(sorted, count);
+	for (size_t i = 0; i < count; i++) {
+		const uint16_t first = htons(sorted[i].first);
+		uint16_t after;
+
+		element_put(w, &first, sizeof(first), 0, 0);
+		if (sorted[i].last == 65535) /* open to the end */
+			continue;
+		after = htons(sorted[i].last + 1);
+		element_put(w, &after, sizeof(after), 0, NFT_SET_ELEM_INTERVAL_END);
+	}
+	free(sorted);
+}
+
+static void fill_trap_tcp(struct element_writer *w, const struct nft_rules *rules)
+{
+	put_ports(w, rules->trap_tcp, rules->trap_tcp_count);
+}
+
+static void fill_trap_udp(struct element_writer *w, const struct nft_rules *rules)
+{
+	put_ports(w, rules->trap_udp, rules->trap_udp_count);
+}
+
+static void fill_public(struct element_writer *w, const struct nft_rules *rules)
+{
+	put_ports(w, rules->public_ports, rules->public_count);
+}
+
+static void fill_guarded(struct element_writer *w, const struct nft_rules *rules)
+{
+	for (size_t i = 0; i < rules->interface_count; i++) {
+		char name[16] = "";
+
+		memcpy(name, rules->interfaces[i], strnlen(rules->interfaces[i], sizeof(name) - 1));
+		element_put(w, name, sizeof(name), 0, 0);
+	}
+}
+
+/* ---- the sets ---- */
 
 struct set {
 	const char *name;
-	uint32_t type, key_len, flags, size;
+	enum key key;
+	uint32_t flags, size;
 	uint64_t timeout_ms;
 	uint8_t values[16]; /* of a constant set of bytes */
 	size_t value_count;
+	/* made from the configuration, and made afresh with every new one */
+	void (*fill)(struct element_writer *w, const struct nft_rules *rules);
 };
 
+#define LEARNED  .flags = NFT_SET_EVAL | NFT_SET_TIMEOUT /* filled by rules */
+#define INTERVAL .flags = NFT_SET_INTERVAL
+#define DAY_MS   (24 * 3600 * 1000)
+
+/* clang-format off */
 static const struct set sets[] = {
-	{ .name = "seen4", .type = TYPE_IPV4, .key_len = 4, .flags = DYNAMIC, .size = SEEN_MAX, .timeout_ms = 3000 },
-	{ .name = "seen6", .type = TYPE_IPV6, .key_len = 16, .flags = DYNAMIC, .size = SEEN_MAX, .timeout_ms = 3000 },
-	{ .name = "meter4", .type = TYPE_IPV4, .key_len = 4, .flags = DYNAMIC, .size = SEEN_MAX, .timeout_ms = 10000 },
-	{ .name = "meter6", .type = TYPE_IPV6, .key_len = 16, .flags = DYNAMIC, .size = SEEN_MAX, .timeout_ms = 10000 },
-	{ .name = "customers4",
-	  .type = CONCAT(TYPE_IPV4, TYPE_PROTOCOL, TYPE_PORT),
-	  .key_len = 12,
-	  .flags = DYNAMIC,
-	  .size = CUSTOMER_MAX,
-	  .timeout_ms = 24 * 3600 * 1000 },
-	{ .name = "customers6",
-	  .type = CONCAT(TYPE_IPV6, TYPE_PROTOCOL, TYPE_PORT),
-	  .key_len = 24,
-	  .flags = DYNAMIC,
-	  .size = CUSTOMER_MAX,
-	  .timeout_ms = 24 * 3600 * 1000 },
-	/* sets of their own: whoever forges senders of datagrams can fill them, and must not crowd out the others */
-	{ .name = "answered4",
-	  .type = CONCAT(TYPE_IPV4, TYPE_PROTOCOL, TYPE_PORT),
-	  .key_len = 12,
-	  .flags = DYNAMIC,
-	  .size = ANSWERED_MAX,
-	  .timeout_ms = 24 * 3600 * 1000 },
-	{ .name = "answered6",
-	  .type = CONCAT(TYPE_IPV6, TYPE_PROTOCOL, TYPE_PORT),
-	  .key_len = 24,
-	  .flags = DYNAMIC,
-	  .size = ANSWERED_MAX,
-	  .timeout_ms = 24 * 3600 * 1000 },
-	/* what we sent first */
-	{ .name = "asked4",
-	  .type = CONCAT(TYPE_IPV4, TYPE_PORT, TYPE_PORT),
-	  .key_len = 12,
-	  .flags = DYNAMIC,
-	  .size = SPOKEN_MAX,
-	  .timeout_ms = 120000 },
-	{ .name = "asked6",
-	  .type = CONCAT(TYPE_IPV6, TYPE_PORT, TYPE_PORT),
-	  .key_len = 24,
-	  .flags = DYNAMIC,
-	  .size = SPOKEN_MAX,
-	  .timeout_ms = 120000 },
-	{ .name = "called4",
-	  .type = CONCAT(TYPE_IPV4, TYPE_PROTOCOL, TYPE_PORT),
-	  .key_len = 12,
-	  .flags = DYNAMIC,
-	  .size = SPOKEN_MAX,
-	  .timeout_ms = 24 * 3600 * 1000 },
-	{ .name = "called6",
-	  .type = CONCAT(TYPE_IPV6, TYPE_PROTOCOL, TYPE_PORT),
-	  .key_len = 24,
-	  .flags = DYNAMIC,
-	  .size = SPOKEN_MAX,
-	  .timeout_ms = 24 * 3600 * 1000 },
+	/* 40,000 newcomers a second, 3 s each, with room */
+	{ "seen", KEY_ADDRESS, LEARNED, .size = 262144, .timeout_ms = 3000 },
+	{ "meter", KEY_ADDRESS, LEARNED, .size = 262144, .timeout_ms = 10000 },
+	/* each element took a whole connection with data */
+	{ "customers", KEY_SERVICE, LEARNED, .size = 131072, .timeout_ms = DAY_MS },
+	/* Apart from the customers, since forged senders of datagrams can fill it.  A source beyond its size gets its
+	 * answer, and has no claim once it is blocked. */
+	{ "answered", KEY_SERVICE, LEARNED, .size = 16384, .timeout_ms = DAY_MS },
+	/* what this host sent first; conntrack forgets a question after 30 s */
+	{ "asked", KEY_CONVERSATION, LEARNED, .size = 131072, .timeout_ms = 120000 },
+	{ "called", KEY_SERVICE, LEARNED, .size = 131072, .timeout_ms = DAY_MS },
 	/* neighbour discovery, multicast listeners */
-	{ .name = "icmp6_lifelines",
-	  .type = TYPE_ICMPV6,
-	  .key_len = 1,
-	  .values = { 130, 131, 132, 133, 134, 135, 136, 137, 143 },
-	  .value_count = 9 },
-	/* errors and answers: nobody scans with them */
-	{ .name = "icmp6_answers", .type = TYPE_ICMPV6, .key_len = 1, .values = { 1, 2, 3, 4, 129 }, .value_count = 5 },
-	{ .name = "icmp4_answers",
-	  .type = TYPE_ICMP,
-	  .key_len = 1,
-	  .values = { 0, 3, 4, 5, 11, 12, 14, 16, 18 },
-	  .value_count = 9 },
-	/* of FIN 1, SYN 2, RST 4, ACK 16, URG 32: answers to what others forged in our name */
-	{ .name = "backscatter", .type = TYPE_FLAGS, .key_len = 1, .values = { 0x04, 0x14, 0x12 }, .value_count = 3 },
-	/* what RFC 9293 allows; all else no honest stack sends */
-	{ .name = "possible_flags",
-	  .type = TYPE_FLAGS,
-	  .key_len = 1,
-	  .values = { 0x02, 0x12, 0x04, 0x14, 0x10, 0x30, 0x11, 0x31 },
+	{ "icmp6_lifelines", KEY_ICMP6, .values = { 130, 131, 132, 133, 134, 135, 136, 137, 143 }, .value_count = 9 },
+	/* errors and answers: no scan uses them */
+	{ "icmp6_answers", KEY_ICMP6, .values = { 1, 2, 3, 4, 129 }, .value_count = 5 },
+	{ "icmp4_answers", KEY_ICMP4, .values = { 0, 3, 4, 5, 11, 12, 14, 16, 18 }, .value_count = 9 },
+	/* of FIN 1, SYN 2, RST 4, ACK 16, URG 32: answers to what others forged in this host's name */
+	{ "backscatter", KEY_TCP_FLAGS, .values = { 0x04, 0x14, 0x12 }, .value_count = 3 },
+	/* what RFC 9293 allows; no honest stack sends anything else */
+	{ "possible_flags", KEY_TCP_FLAGS, .values = { 0x02, 0x12, 0x04, 0x14, 0x10, 0x30, 0x11, 0x31 },
 	  .value_count = 8 },
+
+	{ "trap_tcp_ports", KEY_PORT, INTERVAL, .fill = fill_trap_tcp },
+	{ "trap_udp_ports", KEY_PORT, INTERVAL, .fill = fill_trap_udp },
+	{ "public_ports", KEY_PORT, INTERVAL, .fill = fill_public },
+	{ "guarded", KEY_INTERFACE, .fill = fill_guarded },
+};
+/* clang-format on */
+
+#define SETS        (sizeof(sets) / sizeof(sets[0]))
+#define IS_PAIR(s)  (keys[(s)->key].len[NFT_V6] != 0)
+#define BLOCKS_SIZE 132096 /* what the engine keeps (131,072) and some that the kernel has not yet cleared away */
+#define ALLOW_SIZE  66560
+#define RARE_SIZE   16384 /* for other lengths than an address and a /64 */
+
+static const struct {
+	const char *name;
+	uint32_t size, rare_size;
+} lists[NFT_LIST_COUNT] = {
+	[NFT_SOFT] = { "soft", BLOCKS_SIZE, RARE_SIZE },
+	[NFT_HARD] = { "hard", BLOCKS_SIZE, RARE_SIZE },
+	[NFT_ALLOW] = { "allow", ALLOW_SIZE, ALLOW_SIZE },
 };
 
-/* Made from the configuration, and made afresh with every new one. */
-static const struct set rebuilt[] = {
-	{ .name = "trap_tcp_ports", .type = TYPE_PORT, .key_len = 2, .flags = NFT_SET_INTERVAL },
-	{ .name = "trap_udp_ports", .type = TYPE_PORT, .key_len = 2, .flags = NFT_SET_INTERVAL },
-	{ .name = "public_ports", .type = TYPE_PORT, .key_len = 2, .flags = NFT_SET_INTERVAL },
-	{ .name = "guarded", .type = TYPE_IFNAME, .key_len = 16 },
-};
-enum { REBUILT_TRAP_TCP, REBUILT_TRAP_UDP, REBUILT_PUBLIC, REBUILT_GUARDED, REBUILT_COUNT };
-
-#define SETS (sizeof(sets) / sizeof(sets[0]))
+/* ---- names ---- */
 
 void nft_set_name(enum nft_list list, enum nft_family family, unsigned len, char out[NFT_NAME_MAX])
 {
-	static const char *const names[NFT_LIST_COUNT] = { "soft", "hard", "allow" };
+	const char *name = lists[list].name;
 
 	if (family == NFT_V4 && len == 32)
-		snprintf(out, NFT_NAME_MAX, "%s4", names[list]);
+		snprintf(out, NFT_NAME_MAX, "%s4", name);
 	else if (family == NFT_V4)
-		snprintf(out, NFT_NAME_MAX, "%s4_%u", names[list], len);
+		snprintf(out, NFT_NAME_MAX, "%s4_%u", name, len);
 	else if (len == 128)
-		snprintf(out, NFT_NAME_MAX, "%s6", names[list]);
+		snprintf(out, NFT_NAME_MAX, "%s6", name);
 	else if (len == 64 || len == 56 || len == 48)
-		snprintf(out, NFT_NAME_MAX, "%s%u", names[list], len);
+		snprintf(out, NFT_NAME_MAX, "%s%u", name, len);
 	else
-		snprintf(out, NFT_NAME_MAX, "%s6_%u", names[list], len);
+		snprintf(out, NFT_NAME_MAX, "%s6_%u", name, len);
 }
 
 void nft_lengths_fixed(struct nft_lengths *lengths)
@@ -162,31 +199,50 @@ void nft_lengths_fixed(struct nft_lengths *lengths)
 	}
 }
 
-bool nft_set_is_rebuilt(const char *name)
+static const struct set *find_set(const char *name)
 {
-	for (size_t i = 0; i < REBUILT_COUNT; i++) {
-		if (strcmp(rebuilt[i].name, name) == 0)
-			return true;
-	}
-	return false;
+	for (size_t i = 0; i < SETS; i++)
+		if (strcmp(sets[i].name, name) == 0)
+			return &sets[i];
+	return NULL;
 }
 
-static void write_set(const struct nft *nft, struct nft_batch *batch, const struct set *set)
+void nft_pair_name(const char *pair, enum nft_family family, char out[NFT_NAME_MAX])
 {
-	static uint32_t const first_id = 1;
+	snprintf(out, NFT_NAME_MAX, "%s%c", pair, family == NFT_V4 ? '4' : '6');
+}
+
+uint64_t nft_pair_timeout_ms(const char *pair)
+{
+	const struct set *set = find_set(pair);
+
+	return set && IS_PAIR(set) ? set->timeout_ms : 0;
+}
+
+bool nft_set_is_rebuilt(const char *name)
+{
+	const struct set *set = find_set(name);
+
+	return set && set->fill;
+}
+
+/* ---- writing sets ---- */
+
+static void write_set(const struct nft *nft, struct nft_batch *batch, const struct set *set, const char *name,
+		      enum nft_family family)
+{
 	struct nftnl_set *s = nftnl_set_alloc();
 	struct nlmsghdr *nlh;
 
 	if (!s || nftnl_set_set_str(s, NFTNL_SET_TABLE, nft->table) < 0 ||
-	    nftnl_set_set_str(s, NFTNL_SET_NAME, set->name) < 0) {
-		if (!batch->error)
-			batch->error = -ENOMEM;
+	    nftnl_set_set_str(s, NFTNL_SET_NAME, name) < 0) {
+		fail(batch);
 	} else {
 		nftnl_set_set_u32(s, NFTNL_SET_FAMILY, NFPROTO_INET);
-		nftnl_set_set_u32(s, NFTNL_SET_KEY_TYPE, set->type);
-		nftnl_set_set_u32(s, NFTNL_SET_KEY_LEN, set->key_len);
+		nftnl_set_set_u32(s, NFTNL_SET_KEY_TYPE, keys[set->key].type[family]);
+		nftnl_set_set_u32(s, NFTNL_SET_KEY_LEN, keys[set->key].len[family]);
 		nftnl_set_set_u32(s, NFTNL_SET_FLAGS, set->flags);
-		nftnl_set_set_u32(s, NFTNL_SET_ID, first_id + batch->messages);
+		nftnl_set_set_u32(s, NFTNL_SET_ID, 1 + batch->messages);
 		if (set->size)
 			nftnl_set_set_u32(s, NFTNL_SET_DESC_SIZE, set->size);
 		if (set->timeout_ms)
@@ -204,82 +260,56 @@ static void write_set(const struct nft *nft, struct nft_batch *batch, const stru
 void nft_list_set_write(const struct nft *nft, struct nft_batch *batch, enum nft_list list, enum nft_family family,
 			unsigned len)
 {
-	char name[NFT_NAME_MAX];
 	const bool usual = len == (family == NFT_V4 ? 32 : 128) || (family == NFT_V6 && len == 64);
 	const struct set set = {
-		.name = name,
-		.type = family == NFT_V4 ? TYPE_IPV4 : TYPE_IPV6,
-		.key_len = family == NFT_V4 ? 4 : 16,
+		.key = KEY_ADDRESS,
 		.flags = NFT_SET_TIMEOUT,
-		.size = list == NFT_ALLOW ? ALLOW_MAX
-			: usual           ? BLOCKS_MAX
-					  : RARE_MAX,
+		.size = usual ? lists[list].size : lists[list].rare_size,
 	};
+	char name[NFT_NAME_MAX];
 
 	nft_set_name(list, family, len, name);
-	write_set(nft, batch, &set);
+	write_set(nft, batch, &set, name, family);
 }
 
-static void write_values(const struct nft *nft, struct nft_batch *batch, const struct set *set)
+/* The set or the pair of it, and the values of a constant one.  Returns how many. */
+static unsigned write_row(const struct nft *nft, struct nft_batch *batch, const struct set *set)
 {
 	struct element_writer w;
 
+	if (IS_PAIR(set)) {
+		for (unsigned family = 0; family < NFT_FAMILY_COUNT; family++) {
+			char name[NFT_NAME_MAX];
+
+			nft_pair_name(set->name, family, name);
+			write_set(nft, batch, set, name, family);
+		}
+		return NFT_FAMILY_COUNT;
+	}
+	write_set(nft, batch, set, set->name, NFT_V4);
 	element_begin(&w, batch, nft->table, set->name, ELEMENT_ENSURE);
 	for (size_t i = 0; i < set->value_count; i++)
 		element_put(&w, &set->values[i], 1, 0, 0);
 	element_end(&w);
+	return 1;
 }
 
-/* An interval is its first value and, marked, the one after its last; ranges that touch or overlap must be one. */
-static void write_ports(const struct nft *nft, struct nft_batch *batch, const struct set *set,
-			const struct port_range *ranges, size_t count)
-{
-	struct port_range *sorted;
-	struct element_writer w;
+/* ---- counters: named objects, so that they outlive the rules that use them ---- */
 
-	if (!count)
-		return;
-	sorted = calloc(count, sizeof(*sorted));
-	if (!sorted) {
-		if (!batch->error)
-			batch->error = -ENOMEM;
-		return;
-	}
-	memcpy(sorted, ranges, count * sizeof(*sorted));
-	count = ports_merge(sorted, count);
-	element_begin(&w, batch, nft->table, set->name, ELEMENT_ENSURE);
-	for (size_t i = 0; i < count; i++) {
-		const uint16_t first = htons(sorted[i].first);
-		uint16_t after;
+/* clang-format off */
+#define COUNTER(name) { #name, offsetof(struct nft_counters, name) }
+/* clang-format on */
 
-		element_put(&w, &first, sizeof(first), 0, 0);
-		if (sorted[i].last == 65535) /* open to the end */
-			continue;
-		after = htons(sorted[i].last + 1);
-		element_put(&w, &after, sizeof(after), 0, NFT_SET_ELEM_INTERVAL_END);
-	}
-	element_end(&w);
-	free(sorted);
-}
+static const struct {
+	const char *name;
+	size_t offset;
+} counters[] = {
+	COUNTER(queued_closed), COUNTER(queued_served), COUNTER(queued_trapped), COUNTER(over_newcomers),
+	COUNTER(over_known),    COUNTER(dropped_hard),  COUNTER(dropped_soft),   COUNTER(muted),
+	COUNTER(trapped_tcp),   COUNTER(trapped_udp),   COUNTER(way_back),
+};
 
-static void write_rebuilt(const struct nft *nft, struct nft_batch *batch, const struct nft_rules *rules)
-{
-	struct element_writer w;
-
-	for (size_t i = 0; i < REBUILT_COUNT; i++)
-		write_set(nft, batch, &rebuilt[i]);
-	write_ports(nft, batch, &rebuilt[REBUILT_TRAP_TCP], rules->trap_tcp, rules->trap_tcp_count);
-	write_ports(nft, batch, &rebuilt[REBUILT_TRAP_UDP], rules->trap_udp, rules->trap_udp_count);
-	write_ports(nft, batch, &rebuilt[REBUILT_PUBLIC], rules->public_ports, rules->public_count);
-	element_begin(&w, batch, nft->table, rebuilt[REBUILT_GUARDED].name, ELEMENT_ENSURE);
-	for (size_t i = 0; i < rules->interface_count; i++) {
-		char name[16] = "";
-
-		memcpy(name, rules->interfaces[i], strnlen(rules->interfaces[i], sizeof(name) - 1));
-		element_put(&w, name, sizeof(name), 0, 0);
-	}
-	element_end(&w);
-}
+#define COUNTERS (sizeof(counters) / sizeof(counters[0]))
 
 static void write_counter(const struct nft *nft, struct nft_batch *batch, const char *name)
 {
@@ -287,8 +317,7 @@ static void write_counter(const struct nft *nft, struct nft_batch *batch, const 
 	struct nlmsghdr *nlh;
 
 	if (!obj) {
-		if (!batch->error)
-			batch->error = -ENOMEM;
+		fail(batch);
 		return;
 	}
 	nftnl_obj_set_str(obj, NFTNL_OBJ_TABLE, nft->table);
@@ -304,17 +333,67 @@ static void write_counter(const struct nft *nft, struct nft_batch *batch, const 
 	nftnl_obj_free(obj);
 }
 
+static int read_counter(void *context, const struct nlmsghdr *nlh)
+{
+	struct nftnl_obj *obj = nftnl_obj_alloc();
+
+	if (!obj)
+		return -ENOMEM;
+	if (nftnl_obj_nlmsg_parse(nlh, obj) == 0 && nftnl_obj_is_set(obj, NFTNL_OBJ_NAME) &&
+	    nftnl_obj_is_set(obj, NFTNL_OBJ_TYPE) && nftnl_obj_get_u32(obj, NFTNL_OBJ_TYPE) == NFT_OBJECT_COUNTER &&
+	    nftnl_obj_is_set(obj, NFTNL_OBJ_CTR_PKTS)) {
+		const char *name = nftnl_obj_get_str(obj, NFTNL_OBJ_NAME);
+		const uint64_t packets = nftnl_obj_get_u64(obj, NFTNL_OBJ_CTR_PKTS);
+
+		for (size_t i = 0; i < COUNTERS; i++)
+			if (strcmp(name, counters[i].name) == 0)
+				memcpy((uint8_t *)context + counters[i].offset, &packets, sizeof(packets));
+	}
+	nftnl_obj_free(obj);
+	return 0;
+}
+
+int nft_read_counters(struct nft *nft, struct nft_counters *out)
+{
+	struct nft_counters read = { 0 };
+	int result;
+
+	if (!nft->loaded)
+		return -ENOENT;
+	result = nft_dump(nft, NFT_MSG_GETOBJ, NULL, read_counter, &read);
+	if (result && result != -EINTR)
+		return result;
+	*out = read;
+	return 0;
+}
+
+static int find_mark(void *context, const struct nlmsghdr *nlh)
+{
+	if (nft_attr_is(nft_attr(nlh, NFTA_OBJ_NAME), FORMAT_MARK))
+		*(bool *)context = true;
+	return 0;
+}
+
+int nft_format_stands(struct nft *nft)
+{
+	bool found = false;
+	int result = nft_dump(nft, NFT_MSG_GETOBJ, NULL, find_mark, &found);
+
+	return result && result != -EINTR ? result : found;
+}
+
+/* ---- all of them ---- */
+
 unsigned nft_sets_write_lasting(const struct nft *nft, struct nft_batch *batch, const struct nft_lengths *lengths)
 {
-	unsigned count = SETS;
+	unsigned count = 0;
 
-	write_counter(nft, batch, NFT_FORMAT_MARK);
-	for (size_t i = 0; i < nft_counter_count; i++)
-		write_counter(nft, batch, nft_counters[i].name);
-	for (size_t i = 0; i < SETS; i++) {
-		write_set(nft, batch, &sets[i]);
-		write_values(nft, batch, &sets[i]);
-	}
+	write_counter(nft, batch, FORMAT_MARK);
+	for (size_t i = 0; i < COUNTERS; i++)
+		write_counter(nft, batch, counters[i].name);
+	for (size_t i = 0; i < SETS; i++)
+		if (!sets[i].fill)
+			count += write_row(nft, batch, &sets[i]);
 	for (unsigned list = 0; list < NFT_LIST_COUNT; list++) {
 		for (unsigned family = 0; family < NFT_FAMILY_COUNT; family++) {
 			for (unsigned len = 0; len <= 128; len++) {
@@ -333,6 +412,17 @@ unsigned nft_sets_write(const struct nft *nft, struct nft_batch *batch, const st
 {
 	unsigned count = nft_sets_write_lasting(nft, batch, lengths);
 
-	write_rebuilt(nft, batch, rules);
-	return count + REBUILT_COUNT;
+	for (size_t i = 0; i < SETS; i++)
+		if (sets[i].fill)
+			count += write_row(nft, batch, &sets[i]);
+	for (size_t i = 0; i < SETS; i++) {
+		struct element_writer w;
+
+		if (!sets[i].fill)
+			continue;
+		element_begin(&w, batch, nft->table, sets[i].name, ELEMENT_ENSURE);
+		sets[i].fill(&w, rules);
+		element_end(&w);
+	}
+	return count;
 }
