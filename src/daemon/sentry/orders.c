@@ -296,7 +296,7 @@ static void order_allow(struct sentry *sentry, uint32_t id, const struct wire_or
 		return;
 	code = engine_allow(sentry->engine, &order->source, until_ms, ALLOW_ADMIN, sentry->now_ms, &sentry->actions);
 	acted = sentry_act(sentry);
-	if (acted.lifted)
+	if (acted.lifted || acted.kept)
 		acted = acted_sum(acted, lift_blocks(sentry, &order->source, "allowed", &left));
 	enforcer_allow_sync(sentry->enforcer);
 	tell_lifted(&acted, left, text);
