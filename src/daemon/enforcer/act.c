@@ -159,25 +159,6 @@ void enforcer_delete_again(struct enforcer *enforcer)
 	}
 }
 
-int enforcer_restore(struct enforcer *enforcer, const struct block_view *blocks, size_t count, int64_t now_ms)
-{
-	struct nft_element elements[ENFORCER_BLOCKS_PAGE];
-	int error = 0;
-
-	for (size_t done = 0; done < count && !error;) {
-		size_t filled = 0;
-
-		for (; done < count && filled < ENFORCER_BLOCKS_PAGE; done++)
-			elements[filled++] =
-				enforcer_element((enum grade)blocks[done].grade, &blocks[done].source,
-						 blocks[done].until_ms ? blocks[done].until_ms - now_ms : 0);
-		error = nft_ensure(enforcer->nft, elements, filled);
-		if (error)
-			enforcer->refused += filled;
-	}
-	return error;
-}
-
 int enforcer_flush(struct enforcer *enforcer, int64_t now_ms)
 {
 	int error = nft_flush(enforcer->nft, NFT_SOFT);

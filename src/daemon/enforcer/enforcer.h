@@ -15,6 +15,8 @@
 #include "result.h"
 #include "nft/nft.h"
 
+#define ENFORCER_PAGE 64 /* blocks that are handed over in one call */
+
 struct enforcer;
 
 /* Called from within the calls below, never from elsewhere. */
@@ -73,7 +75,7 @@ int enforcer_resume(struct enforcer *enforcer, int64_t now_ms);
  */
 void enforcer_act(struct enforcer *enforcer, const struct actions *actions, int64_t now_ms,
 		  int errors[ENGINE_ACTIONS_MAX]);
-/* Blocks of an earlier run that the engine has taken: into the kernel, unless they stand there. */
+/* Blocks of an earlier run that the engine has taken, at most ENFORCER_PAGE: into the kernel, unless they stand there. */
 MUST_CHECK int enforcer_restore(struct enforcer *enforcer, const struct block_view *blocks, size_t count,
 				int64_t now_ms);
 /* Lets go of all blocks at once; the engine has to be told by the caller.  On failure all of them stand. */

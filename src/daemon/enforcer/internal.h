@@ -17,7 +17,6 @@
 #define ENFORCER_RECONCILES_MAX 2 /* within ENFORCER_RECONCILE_SPAN; after that picket stays out */
 #define ENFORCER_RECONCILE_SPAN 60000
 #define ENFORCER_STAY_OUT_MS    600000
-#define ENFORCER_BLOCKS_PAGE    64
 
 struct enforcer {
 	struct nft *nft;

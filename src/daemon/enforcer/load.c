@@ -13,10 +13,31 @@
 #define LOAD_BATCH  16384 /* elements in one transaction */
 #define REFUSED_MAX 4096  /* elements in the kernel that the engine does not take over */
 
+static struct nft_element element_of(const struct block_view *block, int64_t now_ms)
+{
+	return enforcer_element((enum grade)block->grade, &block->source,
+				block->until_ms ? block->until_ms - now_ms : 0);
+}
+
+int enforcer_restore(struct enforcer *enforcer, const struct block_view *blocks, size_t count, int64_t now_ms)
+{
+	struct nft_element elements[ENFORCER_PAGE];
+	int error;
+
+	if (count == 0 || count > ENFORCER_PAGE)
+		return count ? -EINVAL : 0;
+	for (size_t i = 0; i < count; i++)
+		elements[i] = element_of(&blocks[i], now_ms);
+	error = nft_ensure(enforcer->nft, elements, count);
+	if (error)
+		enforcer->refused += count;
+	return error;
+}
+
 int enforcer_put_blocks(struct enforcer *enforcer, int64_t now_ms)
 {
 	struct nft_element *batch = calloc(LOAD_BATCH, sizeof(*batch));
-	struct block_view page[ENFORCER_BLOCKS_PAGE];
+	struct block_view page[ENFORCER_PAGE];
 	uint32_t cursor = 0;
 	size_t filled = 0, count;
 	int error = batch ? 0 : -ENOMEM;
@@ -24,12 +45,11 @@ int enforcer_put_blocks(struct enforcer *enforcer, int64_t now_ms)
 	do {
 		if (error)
 			break;
-		cursor = engine_blocks(enforcer->engine, cursor, page, ENFORCER_BLOCKS_PAGE, &count);
+		cursor = engine_blocks(enforcer->engine, cursor, page, ENFORCER_PAGE, &count);
 		for (size_t i = 0; i < count; i++)
 			if (page[i].until_ms == 0 || page[i].until_ms > now_ms)
-				batch[filled++] = enforcer_element((enum grade)page[i].grade, &page[i].source,
-								   page[i].until_ms ? page[i].until_ms - now_ms : 0);
-		if (filled + ENFORCER_BLOCKS_PAGE > LOAD_BATCH || (cursor == 0 && filled)) {
+				batch[filled++] = element_of(&page[i], now_ms);
+		if (filled + ENFORCER_PAGE > LOAD_BATCH || (cursor == 0 && filled)) {
 			error = nft_ensure(enforcer->nft, batch, filled);
 			filled = 0;
 		}

@@ -18,6 +18,8 @@
 
 /* ---- restore ---- */
 
+_Static_assert(WIRE_BLOCK_BATCH <= ENFORCER_PAGE, "a page of blocks is restored in one call");
+
 static void restore_blocks(struct sentry *sentry, const struct wire_blocks *page)
 {
 	struct block_view taken[WIRE_BLOCK_BATCH];

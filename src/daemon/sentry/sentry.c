@@ -100,13 +100,13 @@ static void on_end(evutil_socket_t fd, short what, void *context)
 	event_base_loopbreak(sentry->base);
 }
 
-static struct event *listen_to(struct sentry *sentry, int fd, event_callback_fn callback)
+/* A descriptor, a signal (EV_SIGNAL) or, with `every`, a timer. */
+static bool listen_to(struct sentry *sentry, int fd, short what, event_callback_fn callback,
+		      const struct timeval *every)
 {
-	struct event *item = event_new(sentry->base, fd, EV_READ | EV_PERSIST, callback, sentry);
+	struct event *item = event_new(sentry->base, fd, what | EV_PERSIST, callback, sentry);
 
-	if (item)
-		event_add(item, NULL);
-	return item;
+	return item && event_add(item, every) == 0;
 }
 
 /* One order a turn: a flood of questions never holds up the queue. */
@@ -138,56 +138,32 @@ static void on_supervisor(evutil_socket_t fd, short what, void *context)
 	/* The first configuration opens the kernel side, which has notifications, and the engine, for which the keeper
 	 * has messages: what is to be restored comes first. */
 	if (!began && sentry->engine &&
-	    (!listen_to(sentry, enforcer_watch_fd(sentry->enforcer), on_watch) ||
-	     !listen_to(sentry, sentry->start->keeper_fd, on_keeper)))
+	    (!listen_to(sentry, enforcer_watch_fd(sentry->enforcer), EV_READ, on_watch, NULL) ||
+	     !listen_to(sentry, sentry->start->keeper_fd, EV_READ, on_keeper, NULL)))
 		event_base_loopbreak(sentry->base);
-}
-
-static int add_timer(struct sentry *sentry)
-{
-	const struct timeval every = { .tv_usec = SENTRY_TICK_MS * 1000 };
-	struct event *tick = event_new(sentry->base, -1, EV_PERSIST, on_tick, sentry);
-
-	return tick && event_add(tick, &every) == 0 ? 0 : -ENOMEM;
-}
-
-static int add_signal(struct sentry *sentry)
-{
-	struct event *end = evsignal_new(sentry->base, SIGTERM, on_end, sentry);
-
-	signal(SIGINT, SIG_IGN); /* ^C reaches the whole foreground group; the supervisor ends us in order */
-	signal(SIGPIPE, SIG_IGN);
-	return end && event_add(end, NULL) == 0 ? 0 : -ENOMEM;
-}
-
-/* Every visit to a trap is a descriptor. */
-static int want_descriptors(void)
-{
-	const struct rlimit enough = { .rlim_cur = 4096, .rlim_max = 4096 };
-
-	return setrlimit(RLIMIT_NOFILE, &enough) < 0 ? -errno : 0;
 }
 
 static int open_senses(struct sentry *sentry)
 {
-	int error = want_descriptors();
+	const struct rlimit descriptors = { .rlim_cur = 4096, .rlim_max = 4096 }; /* each visit to a trap is one */
+	const struct timeval every = { .tv_usec = SENTRY_TICK_MS * 1000 };
+	int error = setrlimit(RLIMIT_NOFILE, &descriptors) < 0 ? -errno : 0;
 
 	if (!error)
 		error = routes_open(&sentry->routes);
 	if (!error)
 		error = listeners_open(&sentry->listeners);
-	sentry->next_allow = calloc(ENGINE_ALLOW_MAX, sizeof(*sentry->next_allow));
-	sentry->base = event_base_new();
-	if (error || !sentry->next_allow || !sentry->base)
-		return error ? error : -ENOMEM;
-	error = add_timer(sentry);
-	if (!error)
-		error = add_signal(sentry);
 	if (error)
 		return error;
-	return listen_to(sentry, nfqueue_fd(sentry->start->queue), on_queue) &&
-			       listen_to(sentry, routes_fd(sentry->routes), on_routes) &&
-			       listen_to(sentry, sentry->start->supervisor_fd, on_supervisor)
+	signal(SIGINT, SIG_IGN); /* ^C reaches the whole foreground group; the supervisor ends us in order */
+	signal(SIGPIPE, SIG_IGN);
+	sentry->next_allow = calloc(ENGINE_ALLOW_MAX, sizeof(*sentry->next_allow));
+	sentry->base = event_base_new();
+	return sentry->next_allow && sentry->base && listen_to(sentry, -1, 0, on_tick, &every) &&
+			       listen_to(sentry, SIGTERM, EV_SIGNAL, on_end, NULL) &&
+			       listen_to(sentry, nfqueue_fd(sentry->start->queue), EV_READ, on_queue, NULL) &&
+			       listen_to(sentry, routes_fd(sentry->routes), EV_READ, on_routes, NULL) &&
+			       listen_to(sentry, sentry->start->supervisor_fd, EV_READ, on_supervisor, NULL)
 		       ? 0
 		       : -ENOMEM;
 }
