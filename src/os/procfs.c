@@ -165,14 +165,16 @@ static size_t look_at(struct procfs_owner *owners, size_t count, pid_t pid)
 
 int procfs_owners(struct procfs_owner *owners, size_t count)
 {
-	DIR *proc = opendir("/proc");
 	size_t looked = 0;
 	pid_t pid;
+	DIR *proc;
 
+	if (count == 0)
+		return 0;
+	proc = opendir("/proc");
 	if (!proc)
 		return -errno;
-	if (count > 0)
-		qsort(owners, count, sizeof(*owners), by_inode);
+	qsort(owners, count, sizeof(*owners), by_inode);
 	for (size_t i = 0; i < PROCFS_PROCESSES_MAX && looked < PROCFS_DESCRIPTORS_MAX && (pid = next_pid(proc)) > 0;
 	     i++)
 		looked += look_at(owners, count, pid);

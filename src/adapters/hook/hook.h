@@ -32,10 +32,10 @@ struct hook_spec {
 };
 
 struct hook_report {
-	const char *name;    /* of the hook */
-	const char *problem; /* "exit status 3", "killed by signal 9", "timed out after 10s", "turned away: 256
-				waiting", "cannot start: ..." */
-	const char *output;  /* first line of what it printed to stderr or stdout, made printable; "" if nothing */
+	const char *name; /* of the hook */
+	/* "exit status 3", "killed by signal 9", "timed out after 10s", "turned away: 256 waiting", "cannot start: ..." */
+	const char *problem;
+	const char *output; /* the first line that it printed, made printable; "" if nothing */
 };
 
 /* Called for every run that went wrong. */
