@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "supervisor/background.h"
 #include "config.h"
 #include "options.h"
 #include "supervisor/supervisor.h"
@@ -68,5 +67,5 @@ int main(int argc, char **argv)
 	if (!start.options.foreground && !getenv("NOTIFY_SOCKET"))
 		return background_run(serve, &start);
 	status = serve(&start, -1, 0);
-	return status == BACKGROUND_NOT_STARTED ? 1 : status;
+	return status == SUPERVISOR_NOT_STARTED ? 1 : status;
 }

@@ -1,29 +1,40 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The way into the background, and the guardian that stays there: it does nothing but wait for the supervisor and
- * start it again, as a service manager would.  Bounded: BACKGROUND_RESTARTS within a minute, then it gives up; the
- * kernel table stays and keeps blocking what is blocked.
+ * The way into the background, and the guardian that stays there.  The guardian only waits for the supervisor and
+ * starts it again, as a service manager would.  After RESTARTS starts within a minute it gives up; the kernel table
+ * stays, and what is blocked stays blocked.
  */
-#include "background.h"
+#include "internal.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <stdbool.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
-static int64_t now_s(void)
-{
-	struct timespec now;
+#include "clock.h"
 
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec;
+#define RESTARTS 5 /* at most so many within a minute */
+
+void background_leave_terminal(void)
+{
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	for (int fd = 0; null >= 0 && fd < 3; fd++)
+		dup2(null, fd);
+	if (null > 2)
+		close(null);
+}
+
+/* The signals on which the supervisor stops. */
+static void stop_signals(sigset_t *out)
+{
+	sigemptyset(out);
+	sigaddset(out, SIGTERM);
+	sigaddset(out, SIGINT);
 }
 
 /* Waits for the supervisor and hands signals on; returns its exit status. */
@@ -45,51 +56,42 @@ static bool stopped_within(int seconds)
 	const struct timespec limit = { .tv_sec = seconds };
 	sigset_t signals;
 
-	sigemptyset(&signals);
-	sigaddset(&signals, SIGTERM);
-	sigaddset(&signals, SIGINT);
+	stop_signals(&signals);
 	return sigtimedwait(&signals, NULL, &limit) > 0;
 }
 
 static void __attribute__((noreturn)) guard(background_serve_fn *serve, void *context, int ready_fd)
 {
-	int64_t starts[BACKGROUND_RESTARTS] = { 0 };
+	int64_t starts[RESTARTS] = { 0 };
 	sigset_t signals, before;
 
-	sigemptyset(&signals);
+	stop_signals(&signals);
 	sigaddset(&signals, SIGCHLD);
-	sigaddset(&signals, SIGTERM);
-	sigaddset(&signals, SIGINT);
 	sigaddset(&signals, SIGHUP);
 	sigprocmask(SIG_BLOCK, &signals, &before);
 	for (unsigned attempt = 0;; attempt++) {
-		int64_t *slot = &starts[attempt % BACKGROUND_RESTARTS];
+		int64_t *slot = &starts[attempt % RESTARTS];
 		pid_t child;
 		int status;
 
-		if (attempt >= BACKGROUND_RESTARTS && now_s() - *slot < 60)
+		if (attempt >= RESTARTS && clock_s(CLOCK_MONOTONIC) - *slot < 60)
 			_exit(1);
-		*slot = now_s();
+		*slot = clock_s(CLOCK_MONOTONIC);
 		child = fork();
 		if (child == 0) {
-			/* Not an orphan's life: without the guardian the supervisor stops as it does on a signal. */
+			/* When the guardian dies, the supervisor must stop as it does on a signal. */
 			prctl(PR_SET_PDEATHSIG, SIGTERM);
 			sigprocmask(SIG_SETMASK, &before, NULL);
 			_exit(serve(context, ready_fd, attempt));
 		}
 		if (ready_fd >= 0)
 			close(ready_fd);
-		/* What the first start says is for the terminal alone. */
-		if (attempt == 0) {
-			int null = open("/dev/null", O_RDWR);
-			for (int fd = 0; null >= 0 && fd < 3; fd++)
-				dup2(null, fd);
-			if (null > 2)
-				close(null);
-		}
+		/* Only the first start may write to the terminal. */
+		if (attempt == 0)
+			background_leave_terminal();
 		status = child < 0 ? 1 : wait_for(child, &signals);
-		/* Whoever started us has been told when the first start failed: nothing goes on behind his back. */
-		if (status == 0 || (attempt == 0 && status == BACKGROUND_NOT_STARTED) || stopped_within(1))
+		/* When the first start failed, the launcher has said so: then nothing may go on in the background. */
+		if (status == 0 || (attempt == 0 && status == SUPERVISOR_NOT_STARTED) || stopped_within(1))
 			_exit(status);
 		ready_fd = -1;
 	}
@@ -102,7 +104,7 @@ int background_run(background_serve_fn *serve, void *context)
 	pid_t child;
 	ssize_t got;
 
-	/* Whatever a shell or a test left open would be held for as long as we run. */
+	/* What a shell or a test left open would otherwise stay open for as long as we run. */
 	close_range(3, ~0U, 0);
 	if (pipe2(fds, O_CLOEXEC) < 0 || (child = fork()) < 0) {
 		fprintf(stderr, "picketd: cannot go into the background: %s\n", strerror(errno));
@@ -110,7 +112,7 @@ int background_run(background_serve_fn *serve, void *context)
 	}
 	if (child == 0) {
 		close(fds[0]);
-		/* A second fork: no session leader, so no terminal can become ours. */
+		/* A second fork: only a session leader can get a controlling terminal. */
 		if (setsid() < 0 || (child = fork()) < 0)
 			_exit(1);
 		if (child > 0)

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Sentry and keeper: forked with nothing but their own descriptors, watched, and ended in order.  When the sentry dies,
- * what the kernel held for it is accepted in one batch from our copy of the queue's socket, so that no packet is lost.
+ * The processes that the supervisor starts.  Sentry and keeper are forked with only the descriptors that they need,
+ * watched, and ended in order; when the sentry dies, what the kernel held for it is accepted in one batch from our copy
+ * of the queue's socket, so that no packet is lost.  Hooks are run for the events that want them.
  */
+#include "internal.h"
+
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,16 +15,15 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "background.h"
 #include "keeper/keeper.h"
 #include "sentry/sentry.h"
-#include "internal.h"
 
 #define DESCRIPTORS 8192 /* traps and clients of the control socket */
 
-/* Whose ends are whose. */
+/* Pairs of sockets; [0] is the end of the process that is named first. */
 struct wires {
-	int to_sentry[2], to_keeper[2], between[2];
+	int to_sentry[2], to_keeper[2]; /* from the supervisor */
+	int between[2];                 /* sentry and keeper */
 };
 
 static int compare(const void *left, const void *right)
@@ -43,7 +44,7 @@ static void close_all_but(int *kept, size_t count)
 	close_range(from, ~0U, 0);
 }
 
-/* In a child: nothing of the supervisor's is left but what the child's job needs. */
+/* In a child: gives up everything of the supervisor's but the descriptors that it keeps. */
 static void become(struct supervisor *s, const char *name, int *kept, size_t count)
 {
 	struct sigaction standard = { .sa_handler = SIG_DFL };
@@ -56,13 +57,8 @@ static void become(struct supervisor *s, const char *name, int *kept, size_t cou
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	prctl(PR_SET_NAME, name, 0, 0, 0);
 	/* In the background a terminal that is held open would hang its owner's logout. */
-	if (s->ready_fd >= 0) {
-		int null = open("/dev/null", O_RDWR);
-		for (int fd = 0; null >= 0 && fd < 3; fd++)
-			dup2(null, fd);
-		if (null > 2)
-			close(null);
-	}
+	if (s->ready_fd >= 0)
+		background_leave_terminal();
 }
 
 static void __attribute__((noreturn)) be_sentry(struct supervisor *s, const struct wires *wires)
@@ -138,7 +134,7 @@ int supervisor_children_start(struct supervisor *s)
 		be_sentry(s, &wires);
 	if (result == 0 && (s->keeper.pid < 0 || s->sentry.pid < 0))
 		result = -errno;
-	/* Only while nobody else holds an end does one side see the other's end. */
+	/* A process sees that its peer has ended only when no other process holds the peer's end of the wire. */
 	const int theirs[] = { wires.to_sentry[1], wires.to_keeper[1], wires.between[0], wires.between[1] };
 	for (size_t i = 0; i < sizeof(theirs) / sizeof(theirs[0]); i++)
 		if (theirs[i] >= 0)
@@ -149,9 +145,7 @@ int supervisor_children_start(struct supervisor *s)
 		s->keeper.pid = 0;
 	if (s->sentry.pid < 0)
 		s->sentry.pid = 0;
-	if (result < 0)
-		journal_log_errno(s->journal, LOG_ERR, result, "cannot start sentry and keeper");
-	return result < 0 ? -1 : 0;
+	return result < 0 ? supervisor_fail(s, result, "cannot start sentry and keeper") : 0;
 }
 
 static void let_all_pass(struct supervisor *s)
@@ -186,7 +180,7 @@ static void child_ended(struct supervisor *s, struct child *child, const siginfo
 	child->pid = 0;
 	if (child == &s->sentry)
 		let_all_pass(s);
-	/* What it said last: a start that failed is told there. */
+	/* Its last messages: they say why a start failed. */
 	supervisor_wire_drain(s, child);
 	if (s->stage == STAGE_ENDING) {
 		supervisor_children_end(s);
@@ -194,7 +188,7 @@ static void child_ended(struct supervisor *s, struct child *child, const siginfo
 	}
 	if (s->stage == STAGE_SERVING || info->si_code != CLD_EXITED || info->si_status != 0)
 		tell_death(s, child, info);
-	supervisor_end(s, s->stage == STAGE_STARTING ? BACKGROUND_NOT_STARTED : 1);
+	supervisor_end(s, s->stage == STAGE_STARTING ? SUPERVISOR_NOT_STARTED : 1);
 }
 
 void supervisor_children_reap(struct supervisor *s)
@@ -203,7 +197,7 @@ void supervisor_children_reap(struct supervisor *s)
 
 	for (;;) {
 		info.si_pid = 0;
-		/* Looked at first, collected last: until then the number belongs to nobody else. */
+		/* The zombie is collected last: until then no other process can get its number. */
 		if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) < 0 || info.si_pid == 0)
 			return;
 		if (info.si_pid == s->sentry.pid || info.si_pid == s->keeper.pid)
@@ -226,7 +220,7 @@ void supervisor_children_end(struct supervisor *s)
 		}
 		s->sentry.told_to_end = true;
 	} else if (s->keeper.pid) {
-		/* Its wire's end is its sign. */
+		/* It ends when its wire is closed. */
 		if (!s->keeper.told_to_end) {
 			supervisor_wire_close(&s->keeper);
 			evtimer_add(s->deadline, &patience);
@@ -245,4 +239,58 @@ void supervisor_children_kill(struct supervisor *s)
 		return;
 	journal_log(s->journal, LOG_WARNING, "the %s does not end: killing it", child->name);
 	kill(child->pid, SIGKILL);
+}
+
+/* ---- hooks ---- */
+
+static void on_report(void *context, const struct hook_report *report)
+{
+	struct supervisor *s = context;
+
+	journal_log(s->journal, LOG_WARNING, "hook %s: %s%s%s", report->name, report->problem,
+		    report->output[0] ? ": " : "", report->output);
+}
+
+int supervisor_hooks_open(struct supervisor *s)
+{
+	s->hooks = hook_runner_new(s->base, on_report, s);
+	return s->hooks ? 0 : -ENOMEM;
+}
+
+void supervisor_hooks_event(struct supervisor *s, const struct event *event)
+{
+	struct hook_values values;
+	struct hook_spec spec;
+	bool filled = false;
+
+	/* In observe mode nothing was blocked: a hook that acts on a block must not be run for one. */
+	if (!s->hooks || s->stage == STAGE_ENDING || (event->observed && event->type != EVENT_ALERT))
+		return;
+	for (size_t i = 0; i < s->config->hook_count; i++) {
+		if (!(s->config->hooks[i].on & (1u << event->type)))
+			continue;
+		if (!filled)
+			hook_values_fill(&values, event, s->names);
+		filled = true;
+		supervisor_hook_of(&s->config->hooks[i], &spec);
+		hook_run(s->hooks, &spec, &values);
+	}
+}
+
+void supervisor_hooks_tick(struct supervisor *s)
+{
+	struct wire_hooks message;
+	struct hook_stats stats;
+
+	if (!s->hooks || s->keeper.fd < 0)
+		return;
+	hook_read_stats(s->hooks, &stats);
+	if (s->hooks_ever_told && memcmp(&stats, &s->hooks_told, sizeof(stats)) == 0)
+		return;
+	message = (struct wire_hooks){ stats.started, stats.succeeded, stats.failed, stats.timed_out,
+				       stats.dropped, stats.running,   stats.waiting };
+	if (wire_send(s->keeper.fd, WIRE_HOOKS, 0, &message) == 0) {
+		s->hooks_told = stats;
+		s->hooks_ever_told = true;
+	}
 }

@@ -1,18 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The configuration on its way to the sentry, at the start and at each reload; and the allow file, which only root may
- * write. A bad file is refused whole and the old one runs on; what cannot change while we run keeps its old value, and
- * that is said.
+ * The use of the configuration: this is the one place where its values are translated for sentry, kernel and hooks, and
+ * sent, at the start and at each reload.  A file with a mistake changes nothing.  What cannot change while we run keeps
+ * its old value, and the log says so.  The allow file is edited here, since only root may write it.
  */
+#include "internal.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "background.h"
-#include "internal.h"
+#include "clock.h"
 
-/* What is fixed for as long as we run. */
+/* Options that take effect only at the next start. */
 static const struct {
 	const char *name;
 	size_t offset, size;
@@ -52,6 +53,18 @@ void supervisor_rules_of(const struct config *config, struct nft_rules *out)
 	translate_ports(&config->public_ports, out->public_ports, &out->public_count);
 }
 
+void supervisor_hook_of(const struct config_hook *hook, struct hook_spec *out)
+{
+	_Static_assert(sizeof(out->name) == sizeof(hook->name) && sizeof(out->args) == sizeof(hook->args),
+		       "one size of each text");
+	memcpy(out->name, hook->name, sizeof(out->name));
+	memcpy(out->args, hook->args, sizeof(out->args));
+	out->arg_count = hook->arg_count;
+	out->uid = hook->uid;
+	out->gid = hook->gid;
+	out->timeout_ms = hook->timeout_ms;
+}
+
 static uint32_t wanted_events(const struct config *config)
 {
 	uint32_t wanted = 0;
@@ -89,7 +102,7 @@ int supervisor_config_send(struct supervisor *s, const struct config *config, ui
 	return result;
 }
 
-/* ---- answers to the keeper, who may have gone ---- */
+/* ---- answers to the keeper, which may have ended ---- */
 
 static void answer(struct supervisor *s, uint32_t id, enum engine_result code, int error, uint32_t count,
 		   const char *text)
@@ -125,7 +138,7 @@ static void tell_mistake(void *context, const char *text)
 
 /* ---- reload ---- */
 
-/* Keeps the old values of what is fixed; writes which were to change. */
+/* Keeps the old values of the fixed options; writes the names of those that were to change. */
 static void keep_fixed(struct config *new, const struct config *old, struct writer *changed)
 {
 	for (size_t i = 0; i < sizeof(fixed) / sizeof(fixed[0]); i++) {
@@ -171,7 +184,7 @@ void supervisor_reload(struct supervisor *s, uint32_t asked_by)
 	s->reload = (struct reload){ .config = config,
 				     .id = ++s->last_id,
 				     .asked_by = asked_by,
-				     .deadline_ms = supervisor_now_ms() + SUPERVISOR_RELOAD_S * 1000 };
+				     .deadline_ms = clock_ms(CLOCK_MONOTONIC) + SUPERVISOR_RELOAD_S * 1000 };
 	char changed[WIRE_TEXT_MAX];
 	struct writer w = writer_over(changed, sizeof(changed));
 	keep_fixed(config, s->config, &w);
@@ -213,20 +226,20 @@ void supervisor_config_answered(struct supervisor *s, uint32_t id, const struct 
 	}
 	if (s->stage != STAGE_STARTING || result->result == ENGINE_OK)
 		return;
-	/* The sentry's first words were its last. */
+	/* The sentry could not start, and ends. */
 	journal_log(s->journal, LOG_ERR, "cannot start: %s%s%s", result->text,
 		    result->error == EBUSY ? ": table inet " : "", result->error == EBUSY ? s->config->table : "");
 	if (result->error == EBUSY)
 		journal_log(s->journal, LOG_ERR,
 			    "that table is in use by another program (another picketd?): set table = another name");
-	supervisor_end(s, BACKGROUND_NOT_STARTED);
+	supervisor_end(s, SUPERVISOR_NOT_STARTED);
 }
 
 void supervisor_config_tick(struct supervisor *s)
 {
-	if (!s->reload.config || supervisor_now_ms() < s->reload.deadline_ms)
+	if (!s->reload.config || clock_ms(CLOCK_MONOTONIC) < s->reload.deadline_ms)
 		return;
-	/* Which one the sentry has is not known: the next reload settles it. */
+	/* Which configuration the sentry has is not known; the next reload settles it. */
 	journal_log(s->journal, LOG_ERR, "the sentry did not answer the reload within %d s", SUPERVISOR_RELOAD_S);
 	answer(s, s->reload.asked_by, ENGINE_INVALID, ETIMEDOUT, 0, "the sentry does not answer");
 	reload_end(s);

@@ -2,26 +2,27 @@
 /*
  * What the supervisor's files share.
  */
-#ifndef PICKET_SUPERVISOR_ROOM_H
-#define PICKET_SUPERVISOR_ROOM_H
+#ifndef PICKET_SUPERVISOR_INTERNAL_H
+#define PICKET_SUPERVISOR_INTERNAL_H
 
 #include <event2/event.h>
 #include <sys/types.h>
 #include <syslog.h>
 
 #include <picket/describe.h>
-#include "config.h"
 #include "hook/hook.h"
 #include "journal/journal.h"
 #include "nfqueue/nfqueue.h"
-#include "options.h"
+#include "supervisor.h"
 #include "wire/wire.h"
 
 #define SUPERVISOR_QUEUES     3
 #define SUPERVISOR_START_S    30  /* the sentry must be ready by then */
 #define SUPERVISOR_PATIENCE_S 6   /* a child told to end has so long, then it is killed */
 #define SUPERVISOR_RELOAD_S   10  /* the sentry must have taken a new configuration by then */
-#define SUPERVISOR_TURN       256 /* messages before others get their turn */
+#define SUPERVISOR_TURN       256 /* messages of one process before others get their turn */
+#define SUPERVISOR_BEATS_MISSED                                                                                        \
+	5 /* then the sentry hangs and cuts off the hosts whose packets it holds: it is killed */
 
 struct child {
 	const char *name;
@@ -30,8 +31,6 @@ struct child {
 	struct event *wire;
 	bool told_to_end;
 };
-
-#define SUPERVISOR_BEATS_MISSED 5 /* then the sentry hangs, and whoever it holds packets of is cut off: it is ended */
 
 enum stage { STAGE_STARTING, STAGE_SERVING, STAGE_ENDING };
 
@@ -74,20 +73,24 @@ struct supervisor {
 	struct wire_message message;
 };
 
-int64_t supervisor_now_ms(void); /* monotonic */
+/* Logs an error, with strerror(error) behind it unless that is 0.  Always -1. */
+int supervisor_fail(struct supervisor *supervisor, int error, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+/* Points standard input, output and error at /dev/null. */
+void background_leave_terminal(void);
 /* Ends everything in order; the first status counts. */
 void supervisor_end(struct supervisor *supervisor, int status);
 /* The sentry is ready: tells the launcher, the service manager and the log. */
 void supervisor_ready(struct supervisor *supervisor);
 
-/* Accounts, directories, lock, pid file, queue, control socket: 0, or -1 after saying what is wrong. */
+/* Accounts, directories, lock, pid file, queue, control socket.  0, or -1 after logging what is wrong. */
 int supervisor_place_open(struct supervisor *supervisor);
 void supervisor_place_close(struct supervisor *supervisor);
 
-/* Forks both.  0, or -1 after saying what is wrong. */
+/* Forks both.  0, or -1 after logging what is wrong. */
 int supervisor_children_start(struct supervisor *supervisor);
 void supervisor_children_reap(struct supervisor *supervisor);
-/* The next step towards the end: the sentry first, then the keeper, which hears its last words. */
+/* The next step towards the end: the sentry first, then the keeper, which must get the last messages of the sentry. */
 void supervisor_children_end(struct supervisor *supervisor);
 void supervisor_children_kill(struct supervisor *supervisor);
 
@@ -96,8 +99,9 @@ int supervisor_wire_open(struct supervisor *supervisor);
 void supervisor_wire_close(struct child *child);
 void supervisor_wire_drain(struct supervisor *supervisor, struct child *child);
 
-/* The kernel's part of a configuration; where the traps listen is filled in later. */
+/* Translations: the kernel's part (the sentry adds where its traps listen), and one hook. */
 void supervisor_rules_of(const struct config *config, struct nft_rules *out);
+void supervisor_hook_of(const struct config_hook *hook, struct hook_spec *out);
 /* The configuration to the sentry.  0 or -errno. */
 int supervisor_config_send(struct supervisor *supervisor, const struct config *config, uint32_t id);
 void supervisor_config_answered(struct supervisor *supervisor, uint32_t id, const struct wire_result *result);

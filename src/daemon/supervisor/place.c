@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The supervisor's place in the system: accounts, directories, the lock that keeps a second instance out, pid file,
- * queue and control socket.  Names below run_dir are used through its descriptor and no link is followed, so that
- * nobody who can write beside them leads root astray.
+ * queue and control socket.  Names below run_dir are used through its descriptor and no link is followed, so that a
+ * user who can write to a folder above cannot make root write elsewhere.
  */
+#include "internal.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -18,18 +20,12 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "internal.h"
+#include "file.h"
 
 #define ADMIN_GROUP "picket-admin"
 #define LOCK_FILE   "picket.lock"
 #define PID_FILE    "picketd.pid"
 #define SOCKET_FILE "picket.sock"
-
-static int fail(struct supervisor *s, int error, const char *what, const char *path)
-{
-	journal_log_errno(s->journal, LOG_ERR, error, "%s %s", what, path);
-	return -1;
-}
 
 static int find_accounts(struct supervisor *s)
 {
@@ -37,17 +33,15 @@ static int find_accounts(struct supervisor *s)
 	const struct group *admins = getgrnam(ADMIN_GROUP);
 
 	if (!user) {
-		journal_log(s->journal, LOG_ERR,
-			    "user '%s' does not exist: \"make install\" or the package creates it, "
-			    "or set another with user = \"...\"",
-			    s->config->user);
-		return -1;
+		return supervisor_fail(s, 0,
+				       "user '%s' does not exist: \"make install\" or the package creates it, "
+				       "or set another with user = \"...\"",
+				       s->config->user);
 	}
 	if (user->pw_uid == 0) {
-		journal_log(s->journal, LOG_ERR,
-			    "user = \"%s\" is root: sentry and keeper need an account without privilege",
-			    s->config->user);
-		return -1;
+		return supervisor_fail(s, 0,
+				       "user = \"%s\" is root: sentry and keeper need an account without privilege",
+				       s->config->user);
 	}
 	s->uid = user->pw_uid;
 	s->gid = user->pw_gid;
@@ -55,7 +49,7 @@ static int find_accounts(struct supervisor *s)
 	return 0;
 }
 
-/* A directory's descriptor; made when it is missing. */
+/* Makes the directory when it is missing.  Its descriptor or -errno. */
 static int open_directory(const char *path, mode_t mode, bool *made)
 {
 	int fd;
@@ -74,16 +68,15 @@ static int open_run_dir(struct supervisor *s)
 	int fd = open_directory(s->config->run_dir, 0755, &made);
 
 	if (fd < 0)
-		return fail(s, fd, "cannot use run_dir", s->config->run_dir);
+		return supervisor_fail(s, fd, "cannot use run_dir %s", s->config->run_dir);
 	s->run_fd = fd;
 	if (made && fchmod(fd, 0755) < 0)
-		return fail(s, errno, "cannot use run_dir", s->config->run_dir);
+		return supervisor_fail(s, errno, "cannot use run_dir %s", s->config->run_dir);
 	if (fstat(fd, &info) < 0)
-		return fail(s, errno, "cannot use run_dir", s->config->run_dir);
+		return supervisor_fail(s, errno, "cannot use run_dir %s", s->config->run_dir);
 	if (info.st_uid != 0 || (info.st_mode & 022)) {
-		journal_log(s->journal, LOG_ERR, "run_dir %s must belong to root and be writable for nobody else",
-			    s->config->run_dir);
-		return -1;
+		return supervisor_fail(s, 0, "run_dir %s must belong to root and be writable for nobody else",
+				       s->config->run_dir);
 	}
 	return 0;
 }
@@ -105,7 +98,7 @@ static bool is_empty(int fd)
 	return empty;
 }
 
-/* The keeper's own.  A directory of somebody else's is given away only when nothing is in it. */
+/* It must belong to the keeper's user.  A directory of another user is given away only when it is empty. */
 static int make_state_dir(struct supervisor *s)
 {
 	const char *path = s->config->state_dir;
@@ -114,17 +107,16 @@ static int make_state_dir(struct supervisor *s)
 	int fd = open_directory(path, 0750, &made), result = 0;
 
 	if (fd < 0)
-		return fail(s, fd, "cannot use state_dir", path);
+		return supervisor_fail(s, fd, "cannot use state_dir %s", path);
 	if (fstat(fd, &info) < 0) {
-		result = fail(s, errno, "cannot use state_dir", path);
+		result = supervisor_fail(s, errno, "cannot use state_dir %s", path);
 	} else if (info.st_uid != s->uid && !is_empty(fd)) {
-		journal_log(
-			s->journal, LOG_ERR,
+		result = supervisor_fail(
+			s, 0,
 			"state_dir %s belongs to another user than '%s' and is not empty: chown it, or choose another",
 			path, s->config->user);
-		result = -1;
 	} else if ((info.st_uid != s->uid || made) && (fchmod(fd, 0750) < 0 || fchown(fd, s->uid, s->gid) < 0)) {
-		result = fail(s, errno, "cannot give away state_dir", path);
+		result = supervisor_fail(s, errno, "cannot give away state_dir %s", path);
 	}
 	close(fd);
 	return result;
@@ -137,40 +129,39 @@ static int take_lock(struct supervisor *s)
 
 	s->lock_fd = openat(s->run_fd, LOCK_FILE, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0644);
 	if (s->lock_fd < 0)
-		return fail(s, errno, "cannot open the lock file in", s->config->run_dir);
+		return supervisor_fail(s, errno, "cannot open the lock file in %s", s->config->run_dir);
 	if (flock(s->lock_fd, LOCK_EX | LOCK_NB) < 0) {
 		if (errno != EWOULDBLOCK)
-			return fail(s, errno, "cannot lock", s->config->run_dir);
+			return supervisor_fail(s, errno, "cannot lock %s", s->config->run_dir);
 		if (pread(s->lock_fd, text, sizeof(text) - 1, 0) < 0)
 			text[0] = '\0';
-		journal_log(s->journal, LOG_ERR, "another picketd (pid %ld) already runs with run_dir %s",
-			    strtol(text, NULL, 10), s->config->run_dir);
-		return -1;
+		return supervisor_fail(s, 0, "another picketd (pid %ld) already runs with run_dir %s",
+				       strtol(text, NULL, 10), s->config->run_dir);
 	}
 	len = snprintf(text, sizeof(text), "%ld\n", (long)getpid());
 	if (ftruncate(s->lock_fd, 0) < 0 || pwrite(s->lock_fd, text, (size_t)len, 0) != len)
-		return fail(s, errno, "cannot write the lock file in", s->config->run_dir);
+		return supervisor_fail(s, errno, "cannot write the lock file in %s", s->config->run_dir);
 	return 0;
 }
 
-/* Who listens on an abstract name: root, somebody else (0), or nobody that answers (0). */
+/* Does a process of root listen on this abstract name? */
 static bool held_by_root(const struct sockaddr_un *address, socklen_t len, pid_t *pid)
 {
-	struct ucred who = { .uid = (uid_t)-1 };
-	socklen_t size = sizeof(who);
+	struct ucred holder = { .uid = (uid_t)-1 };
+	socklen_t size = sizeof(holder);
 	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	bool root = fd >= 0 && connect(fd, (const struct sockaddr *)address, len) == 0 &&
-		    getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &size) == 0 && who.uid == 0;
+		    getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &holder, &size) == 0 && holder.uid == 0;
 
 	if (fd >= 0)
 		close(fd);
-	*pid = who.pid;
+	*pid = holder.pid;
 	return root;
 }
 
 /*
- * A table belongs to one instance of a network namespace, whatever the run_dir.  Abstract socket names have just that
- * scope, and end with their holder.  Anybody may take one, so a holder that is not root keeps nobody out.
+ * A table belongs to one picketd in a network namespace, whatever its run_dir.  An abstract socket name has just that
+ * scope and ends with its holder.  Every user may take such a name, so only a holder that is root counts.
  */
 static int take_table(struct supervisor *s)
 {
@@ -185,12 +176,11 @@ static int take_table(struct supervisor *s)
 	    listen(s->table_fd, 8) == 0)
 		return 0;
 	if (s->table_fd < 0 || errno != EADDRINUSE)
-		return fail(s, errno, "cannot claim table inet", s->config->table);
+		return supervisor_fail(s, errno, "cannot claim table inet %s", s->config->table);
 	if (held_by_root(&address, len, &pid)) {
-		journal_log(s->journal, LOG_ERR,
-			    "table inet %s is in use by another picketd (pid %ld): set table = another name",
-			    s->config->table, (long)pid);
-		return -1;
+		return supervisor_fail(s, 0,
+				       "table inet %s is in use by another picketd (pid %ld): set table = another name",
+				       s->config->table, (long)pid);
 	}
 	journal_log(s->journal, LOG_WARNING,
 		    "somebody who is not root holds the name that keeps a second picketd off table inet %s: going on",
@@ -201,17 +191,11 @@ static int take_table(struct supervisor *s)
 static int write_pid(struct supervisor *s)
 {
 	char text[32];
-	int len = snprintf(text, sizeof(text), "%ld\n", (long)getpid()), fd;
+	int len = snprintf(text, sizeof(text), "%ld\n", (long)getpid());
+	int result = file_replace(s->run_fd, PID_FILE, 0644, NULL, text, (size_t)len);
 
-	/* Whole or not at all: whoever reads it never sees half a number. */
-	unlinkat(s->run_fd, PID_FILE ".new", 0);
-	fd = openat(s->run_fd, PID_FILE ".new", O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
-	if (fd < 0)
-		return fail(s, errno, "cannot write the pid file in", s->config->run_dir);
-	bool good = write(fd, text, (size_t)len) == len;
-	good = close(fd) == 0 && good;
-	if (!good || renameat(s->run_fd, PID_FILE ".new", s->run_fd, PID_FILE) < 0)
-		return fail(s, errno, "cannot write the pid file in", s->config->run_dir);
+	if (result < 0)
+		return supervisor_fail(s, result, "cannot write the pid file in %s", s->config->run_dir);
 	s->pid_written = true;
 	return 0;
 }
@@ -222,16 +206,16 @@ static int open_queue(struct supervisor *s)
 	int result = nfqueue_open((uint16_t)first, SUPERVISOR_QUEUES, &s->queue);
 
 	if (result == -EBUSY)
-		journal_log(s->journal, LOG_ERR,
-			    "queue %u..%u is in use by another program (another picketd?): set queue = another number",
-			    first, first + SUPERVISOR_QUEUES - 1);
-	else if (result == -EPERM)
-		journal_log(s->journal, LOG_ERR, "cannot open queue %u: root without CAP_NET_ADMIN (a container?)",
-			    first);
-	else if (result < 0)
-		journal_log_errno(s->journal, LOG_ERR, result,
-				  "cannot open queue %u (does the kernel have nfnetlink_queue?)", first);
-	return result < 0 ? -1 : 0;
+		return supervisor_fail(
+			s, 0,
+			"queue %u..%u is in use by another program (another picketd?): set queue = another number",
+			first, first + SUPERVISOR_QUEUES - 1);
+	if (result == -EPERM)
+		return supervisor_fail(s, 0, "cannot open queue %u: root without CAP_NET_ADMIN (a container?)", first);
+	if (result < 0)
+		return supervisor_fail(s, result, "cannot open queue %u (does the kernel have nfnetlink_queue?)",
+				       first);
+	return 0;
 }
 
 static int open_socket(struct supervisor *s)
@@ -244,18 +228,18 @@ static int open_socket(struct supervisor *s)
 	writer_format(&path, "%s/%s", s->config->run_dir, SOCKET_FILE);
 	s->control_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (path.truncated || s->control_fd < 0)
-		return fail(s, path.truncated ? ENAMETOOLONG : errno, "cannot open", address.sun_path);
-	/* We hold the lock: one that is left over belongs to nobody. */
+		return supervisor_fail(s, path.truncated ? ENAMETOOLONG : errno, "cannot open %s", address.sun_path);
+	/* We hold the lock, so a socket that is there is left over. */
 	unlinkat(s->run_fd, SOCKET_FILE, 0);
 	before = umask(0177);
 	result = bind(s->control_fd, (const struct sockaddr *)&address, sizeof(address));
 	umask(before);
 	if (result < 0)
-		return fail(s, errno, "cannot bind", address.sun_path);
+		return supervisor_fail(s, errno, "cannot bind %s", address.sun_path);
 	s->control_bound = true;
 	if (fchownat(s->run_fd, SOCKET_FILE, 0, s->admin_gid, AT_SYMLINK_NOFOLLOW) < 0 ||
 	    fchmodat(s->run_fd, SOCKET_FILE, 0660, 0) < 0 || listen(s->control_fd, 64) < 0)
-		return fail(s, errno, "cannot listen on", address.sun_path);
+		return supervisor_fail(s, errno, "cannot listen on %s", address.sun_path);
 	return 0;
 }
 
@@ -278,7 +262,7 @@ void supervisor_place_close(struct supervisor *s)
 		unlinkat(s->run_fd, PID_FILE, 0);
 	if (s->control_fd >= 0)
 		close(s->control_fd);
-	/* The lock file stays: to remove it would let two wait for two different files of one name. */
+	/* The lock file stays: if it were removed, two instances could lock two different files of one name. */
 	if (s->lock_fd >= 0)
 		close(s->lock_fd);
 	if (s->table_fd >= 0)

@@ -1,34 +1,36 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The supervisor's life: open, start the other two, serve, end.  It judges no packet and parses nothing from the
- * network; it waits, so that whatever happens to the others there is somebody to let held packets pass and to tell the
- * service manager.
+ * The supervisor's life: open, start sentry and keeper, serve, end.  It judges no packet and parses nothing from the
+ * network: when another process crashes, it is still there to let held packets pass and to tell the service manager.
  */
-#include "supervisor.h"
+#include "internal.h"
 
 #include <errno.h>
-#include <fcntl.h>
+#include <stdarg.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <systemd/sd-daemon.h>
 
-#include "background.h"
-#include "internal.h"
+#include "nft/nft.h"
+#include "services.h"
 
-#define SERVICES_FILE "/etc/services"
-#define SERVICES_MAX  (1024 * 1024)
-
-int64_t supervisor_now_ms(void)
+int supervisor_fail(struct supervisor *s, int error, const char *format, ...)
 {
-	struct timespec now;
+	char text[PATH_MAX + 256];
+	va_list args;
 
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	if (error)
+		journal_log_errno(s->journal, LOG_ERR, error, "%s", text);
+	else
+		journal_log(s->journal, LOG_ERR, "%s", text);
+	return -1;
 }
 
 static int open_journal(struct supervisor *s, bool to_stderr)
@@ -42,19 +44,6 @@ static int open_journal(struct supervisor *s, bool to_stderr)
 	return s->journal ? 0 : -ENOMEM;
 }
 
-/* Names are a comfort: without the file ports are told as numbers. */
-static void read_services(struct supervisor *s)
-{
-	FILE *file = fopen(SERVICES_FILE, "re");
-	char *text = file ? malloc(SERVICES_MAX) : NULL;
-
-	if (text)
-		s->names = service_names_new(text, fread(text, 1, SERVICES_MAX, file));
-	free(text);
-	if (file)
-		fclose(file);
-}
-
 /* ---- the loop ---- */
 
 static void on_stop(evutil_socket_t number, short what, void *context)
@@ -65,7 +54,7 @@ static void on_stop(evutil_socket_t number, short what, void *context)
 	if (s->stage == STAGE_ENDING)
 		return;
 	journal_log(s->journal, LOG_NOTICE, "stopping on %s", number == SIGINT ? "SIGINT" : "SIGTERM");
-	supervisor_end(s, s->stage == STAGE_SERVING ? 0 : BACKGROUND_NOT_STARTED);
+	supervisor_end(s, s->stage == STAGE_SERVING ? 0 : SUPERVISOR_NOT_STARTED);
 }
 
 static void on_reload(evutil_socket_t number, short what, void *context)
@@ -80,7 +69,7 @@ static void on_child(evutil_socket_t number, short what, void *context)
 	supervisor_children_reap(context);
 }
 
-/* A sentry that hangs holds packets and judges none: ended like one that has crashed, it harms nobody. */
+/* A sentry that hangs holds packets and judges none; once it is killed, what it holds passes. */
 static void watch_sentry(struct supervisor *s)
 {
 	if (s->stage != STAGE_SERVING || !s->sentry.pid || ++s->missed_beats != SUPERVISOR_BEATS_MISSED)
@@ -109,7 +98,7 @@ static void on_watchdog(evutil_socket_t fd, short what, void *context)
 		sd_notify(0, "WATCHDOG=1");
 }
 
-/* One timer for each thing that may take too long: the start, then each child's end. */
+/* The one timer for what may take too long: the start, then the end of each child. */
 static void on_deadline(evutil_socket_t fd, short what, void *context)
 {
 	struct supervisor *s = context;
@@ -120,7 +109,7 @@ static void on_deadline(evutil_socket_t fd, short what, void *context)
 		return;
 	}
 	journal_log(s->journal, LOG_ERR, "the sentry is not ready after %d s, ending", SUPERVISOR_START_S);
-	supervisor_end(s, BACKGROUND_NOT_STARTED);
+	supervisor_end(s, SUPERVISOR_NOT_STARTED);
 }
 
 static int listen_to_signals(struct supervisor *s)
@@ -182,14 +171,10 @@ static void close_loop(struct supervisor *s)
 static void leave_terminal(struct supervisor *s)
 {
 	const unsigned char status = 0;
-	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 
 	if (open_journal(s, false) < 0)
 		return; /* lines are lost, nothing else */
-	for (int fd = 0; null >= 0 && fd < 3; fd++)
-		dup2(null, fd);
-	if (null > 2)
-		close(null);
+	background_leave_terminal();
 	/* The launcher may be gone. */
 	if (write(s->ready_fd, &status, 1) < 0)
 		journal_log_errno(s->journal, LOG_DEBUG, errno, "nobody waits for the start");
@@ -235,8 +220,7 @@ static void unload_table(struct supervisor *s)
 	if (nft)
 		nft_close(nft);
 	if (result < 0)
-		journal_log_errno(s->journal, LOG_ERR, result, "cannot remove table inet %s: it stays in the kernel",
-				  s->config->table);
+		supervisor_fail(s, result, "cannot remove table inet %s: it stays in the kernel", s->config->table);
 }
 
 static int serve(struct supervisor *s)
@@ -244,23 +228,23 @@ static int serve(struct supervisor *s)
 	int result;
 
 	if (supervisor_place_open(s) < 0 || supervisor_children_start(s) < 0)
-		return BACKGROUND_NOT_STARTED;
+		return SUPERVISOR_NOT_STARTED;
 	result = open_loop(s);
 	if (result == 0)
 		result = supervisor_config_send(s, s->config, ++s->last_id);
-	/* One that died before we listened. */
+	/* A child may have died before we listened for SIGCHLD. */
 	if (result == 0) {
 		supervisor_children_reap(s);
 		result = event_base_dispatch(s->base) < 0 ? -EIO : 0;
 	}
 	if (result == 0)
 		return s->status;
-	journal_log_errno(s->journal, LOG_ERR, result, "cannot serve");
+	supervisor_fail(s, result, "cannot serve");
 	if (s->sentry.pid)
 		kill(s->sentry.pid, SIGKILL);
 	if (s->keeper.pid)
 		kill(s->keeper.pid, SIGKILL);
-	return BACKGROUND_NOT_STARTED;
+	return SUPERVISOR_NOT_STARTED;
 }
 
 int supervisor_run(const struct options *options, struct config *config, int ready_fd)
@@ -271,7 +255,7 @@ int supervisor_run(const struct options *options, struct config *config, int rea
 	if (!s) {
 		fputs("picketd: out of memory\n", stderr);
 		config_free(config);
-		return BACKGROUND_NOT_STARTED;
+		return SUPERVISOR_NOT_STARTED;
 	}
 	s->options = options;
 	s->config = config;
@@ -279,11 +263,10 @@ int supervisor_run(const struct options *options, struct config *config, int rea
 	s->run_fd = s->lock_fd = s->table_fd = s->control_fd = -1;
 	s->sentry = (struct child){ .name = "sentry", .fd = -1 };
 	s->keeper = (struct child){ .name = "keeper", .fd = -1 };
-	s->status = BACKGROUND_NOT_STARTED;
-	status = BACKGROUND_NOT_STARTED;
-	/* Until it is ready, a daemon on its way into the background tells its launcher's terminal. */
+	s->status = status = SUPERVISOR_NOT_STARTED;
+	/* Until it is ready, a daemon on its way into the background logs to its launcher's terminal. */
 	if (open_journal(s, options->foreground || ready_fd >= 0) == 0) {
-		read_services(s);
+		s->names = services_read();
 		status = serve(s);
 		unload_table(s);
 	}

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The supervisor: the one process that stays root.  Opens what needs root, starts sentry and keeper, gives them the
- * configuration, runs hooks, and ends everything when one of them ends.
+ * The supervisor: the one process that stays root.  It opens what needs root, starts sentry and keeper, gives them the
+ * configuration, runs hooks, and ends everything when one of them ends.  Without a service manager a guardian in the
+ * background starts it again when it fails.
  */
 #ifndef PICKET_SUPERVISOR_H
 #define PICKET_SUPERVISOR_H
@@ -9,11 +10,23 @@
 #include "config.h"
 #include "options.h"
 
+#define SUPERVISOR_NOT_STARTED 3 /* exit status: it failed before it was ready */
+
 /*
- * Takes config over.  ready_fd: the launcher waits for one byte there and for nothing else on the terminal; -1: in the
- * foreground or under a service manager.  Returns the exit status: 0 after a clean stop, BACKGROUND_NOT_STARTED when it
- * failed before it was ready, 1 when it failed later.  All has been said.
+ * Takes config over.  ready_fd: the launcher waits for one byte there, and until then errors go to its terminal; -1:
+ * in the foreground or under a service manager.  Returns the exit status: 0 after a clean stop, SUPERVISOR_NOT_STARTED,
+ * or 1 when it failed later.  Every failure has been logged.
  */
 int supervisor_run(const struct options *options, struct config *config, int ready_fd);
+
+/* Serves until it ends, and writes one byte to ready_fd (-1: nothing) when it is ready.  attempt counts from 0. */
+typedef int background_serve_fn(void *context, int ready_fd, unsigned attempt);
+
+/*
+ * Leaves the terminal and serves in a child, which is started again after a second when it ends with a failure.  The
+ * calling process waits until the daemon is ready or has failed and returns its status, so that after
+ * `picketd && something` the guard is on.  The daemon itself never returns.
+ */
+int background_run(background_serve_fn *serve, void *context);
 
 #endif

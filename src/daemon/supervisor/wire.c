@@ -1,19 +1,21 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Messages from sentry and keeper.  Both are less privileged than we are and may have been taken over: each may say
- * what its job needs and nothing else, every field is checked, and what makes no sense is counted and thrown away.
+ * Messages from sentry and keeper.  Both have fewer rights than we have and may have been taken over: each may send only
+ * the messages that its job needs, every field is checked, and a message that makes no sense is counted and dropped.
  */
+#include "internal.h"
+
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "internal.h"
+#include "clock.h"
 
 #define COMPLAIN_EVERY_MS 60000
 
 static void refuse(struct supervisor *s, const struct child *child)
 {
-	int64_t now = supervisor_now_ms();
+	int64_t now = clock_ms(CLOCK_MONOTONIC);
 
 	s->bad_messages++;
 	if (s->complained_ms && now - s->complained_ms < COMPLAIN_EVERY_MS)
@@ -59,7 +61,7 @@ static bool of_keeper(struct supervisor *s)
 
 	switch ((enum wire_type)message->header.type) {
 	case WIRE_EVENT:
-		/* It sees what listens here; of scans it has only heard. */
+		/* The keeper watches what listens here; every other event is the sentry's to tell. */
 		if (!event_is_valid(&message->body.event) || message->body.event.type != EVENT_EXPOSURE)
 			return false;
 		supervisor_hooks_event(s, &message->body.event);
@@ -87,7 +89,7 @@ void supervisor_wire_drain(struct supervisor *s, struct child *child)
 		if (got == 1 ? !good : got == -EBADMSG) {
 			refuse(s, child);
 		} else if (got < 0) {
-			/* It has ended or is about to: SIGCHLD says so. */
+			/* It has ended or is about to: SIGCHLD tells us. */
 			supervisor_wire_close(child);
 		}
 		if (got == 0)
