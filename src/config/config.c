@@ -122,15 +122,14 @@ static char **list_directory(struct config_reader *reader, const char *path)
 	struct writer w = writer_over(copy, sizeof(copy));
 	struct dirent **entries = NULL;
 	char **names;
-	int found;
+	int found, error;
 	bool good;
 
 	writer_text(&w, path);
 	if (asprintf(&directory, "%s/conf.d", dirname(copy)) < 0)
 		directory = NULL;
 	found = directory ? scandir(directory, &entries, is_conf, alphasort) : 0;
-	if (found < 0 && errno != ENOENT && errno != ENOTDIR)
-		config_mistake(reader, path, 0, "conf.d cannot be read: %s, expected a directory", strerror(errno));
+	error = found < 0 && errno != ENOENT && errno != ENOTDIR ? errno : 0;
 	names = calloc((size_t)(found > 0 ? found : 0) + 2, sizeof(*names));
 	good = names && directory;
 	if (good)
@@ -144,6 +143,8 @@ static char **list_directory(struct config_reader *reader, const char *path)
 	free(entries);
 	if (!good)
 		config_mistake(reader, path, 0, "cannot be read: out of memory");
+	else if (error)
+		config_mistake(reader, directory, 0, "cannot be read: %s, expected a directory", strerror(error));
 	return names;
 }
 
