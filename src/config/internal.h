@@ -29,9 +29,9 @@ struct config_option {
 	const char *section; /* NULL: outside of any; "hook": in each */
 	const char *name;
 	config_parse_fn *parse; /* one value, or one more value of a list */
-	size_t offset;          /* of the field in struct config, or in struct config_hook */
+	size_t offset, size;    /* of the field in struct config, or in struct config_hook */
 	size_t count_offset;    /* lists: of the size_t that counts the values */
-	double low, high;       /* range of a number; high: size of a text's field */
+	double low, high;       /* range of a number; high of a path: it is shorter than that */
 	const char *fallback;   /* default, as it would be written; a list's values apart by blanks */
 	const char *old_name;   /* read the same */
 	bool list;
@@ -53,10 +53,10 @@ bool config_set_value(struct config *config, struct config_hook *hook, const str
 void config_clear_list(struct config *config, struct config_hook *hook, const struct config_option *option);
 
 /* The parsers of values (values.c). */
-config_parse_fn config_parse_mode, config_parse_bool, config_parse_reverse_path, config_parse_u8, config_parse_u16,
-	config_parse_u32, config_parse_alpha, config_parse_duration, config_parse_path, config_parse_path_or_none,
-	config_parse_table, config_parse_user, config_parse_banner, config_parse_prefix, config_parse_port,
-	config_parse_interface, config_parse_event, config_parse_command;
+config_parse_fn config_parse_mode, config_parse_bool, config_parse_reverse_path, config_parse_number,
+	config_parse_alpha, config_parse_duration, config_parse_path, config_parse_path_or_none, config_parse_table,
+	config_parse_user, config_parse_banner, config_parse_prefix, config_parse_port, config_parse_interface,
+	config_parse_event, config_parse_command;
 /* Adds to the allow list; false when it is full or memory is out. */
 bool config_allow_add(struct config *config, const struct prefix *entry);
 

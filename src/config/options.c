@@ -8,12 +8,13 @@
 
 #include <string.h>
 
-#define ROOT(field)  .offset = offsetof(struct config, field)
-#define COUNT(field) .count_offset = offsetof(struct config, field)
-#define PORTS(field) ROOT(field.ranges), COUNT(field.count)
-#define HOOK(field)  .offset = offsetof(struct config_hook, field)
-#define SECOND       1000.0
-#define DAY          (24 * 3600 * SECOND)
+#define FIELD(of, field) .offset = offsetof(of, field), .size = sizeof(((of *)0)->field)
+#define ROOT(field)      FIELD(struct config, field)
+#define COUNT(field)     .count_offset = offsetof(struct config, field)
+#define PORTS(field)     ROOT(field.ranges), COUNT(field.count)
+#define HOOK(field)      FIELD(struct config_hook, field)
+#define SECOND           1000.0
+#define DAY              (24 * 3600 * SECOND)
 
 /*
  * Ports that every browser refuses to open (the "bad ports" of the Fetch standard), so that no web page can lead a
@@ -25,12 +26,12 @@
 	"530-532 540 548 554 556 563 601 1719 1720 1723 2049 3659 4045 6566 6665-6669 10080"
 
 const struct config_option config_options[] = {
-	{ NULL, "mode", config_parse_mode, .fallback = "block" },
+	{ NULL, "mode", config_parse_mode, ROOT(engine.observe), .fallback = "block" },
 	{ NULL, "run_dir", config_parse_path, ROOT(run_dir), .high = CONFIG_PATH_MAX - 16, .fallback = "/run/picket" },
 	{ NULL, "state_dir", config_parse_path, ROOT(state_dir), .high = PATH_MAX - 64, .fallback = "/var/lib/picket" },
-	{ NULL, "table", config_parse_table, ROOT(table), .high = CONFIG_TABLE_MAX, .fallback = "picket" },
-	{ NULL, "queue", config_parse_u16, ROOT(queue), .high = 65533, .fallback = "4711" },
-	{ NULL, "user", config_parse_user, ROOT(user), .high = CONFIG_USER_MAX, .fallback = "picket" },
+	{ NULL, "table", config_parse_table, ROOT(table), .fallback = "picket" },
+	{ NULL, "queue", config_parse_number, ROOT(queue), .high = 65533, .fallback = "4711" },
+	{ NULL, "user", config_parse_user, ROOT(user), .fallback = "picket" },
 	{ NULL, "allow", config_parse_prefix, ROOT(allow), COUNT(allow_count), .list = true },
 	{ NULL, "allow_file", config_parse_path_or_none, ROOT(allow_file), .high = PATH_MAX - 64,
 	  .fallback = CONFIG_DEFAULT_ALLOW },
@@ -44,24 +45,25 @@ const struct config_option config_options[] = {
 
 	{ "trap", "tcp", config_parse_port, PORTS(trap_tcp), .list = true, .fallback = BROWSERS_BAD_PORTS },
 	{ "trap", "udp", config_parse_port, PORTS(trap_udp), .list = true },
-	{ "trap", "banner", config_parse_banner, ROOT(banner), .high = CONFIG_BANNER_MAX },
+	{ "trap", "banner", config_parse_banner, ROOT(banner) },
 
 	{ "score", "alert", config_parse_alpha, ROOT(engine.alert), .low = 1e-12, .high = 0.5, .fallback = "1e-2" },
 	{ "score", "block", config_parse_alpha, ROOT(engine.block), .low = 1e-12, .high = 0.5, .fallback = "1e-3" },
 	{ "score", "ban", config_parse_alpha, ROOT(engine.ban), .low = 1e-12, .high = 0.5, .fallback = "1e-4" },
 	{ "score", "slow_half_life", config_parse_duration, ROOT(engine.slow_half_life_ms), .low = SECOND,
 	  .high = 365 * DAY, .fallback = "24h" },
-	{ "score", "max_sources", config_parse_u32, ROOT(engine.max_sources), .low = 1024, .high = 4194304,
+	{ "score", "max_sources", config_parse_number, ROOT(engine.max_sources), .low = 1024, .high = 4194304,
 	  .fallback = "65536" },
-	{ "score", "ipv6_prefix", config_parse_u8, ROOT(engine.ipv6_prefix), .low = 48, .high = 128, .fallback = "64" },
+	{ "score", "ipv6_prefix", config_parse_number, ROOT(engine.ipv6_prefix), .low = 48, .high = 128,
+	  .fallback = "64" },
 
 	{ "block", "first", config_parse_duration, ROOT(engine.block_first_ms), .low = SECOND, .high = 365 * DAY,
 	  .fallback = "10m" },
 	{ "block", "max", config_parse_duration, ROOT(engine.block_max_ms), .low = SECOND, .high = 365 * DAY,
 	  .fallback = "1h" },
-	{ "block", "storm_rate", config_parse_u32, ROOT(engine.storm_rate), .low = 1, .high = 1000000,
+	{ "block", "storm_rate", config_parse_number, ROOT(engine.storm_rate), .low = 1, .high = 1000000,
 	  .fallback = "60" },
-	{ "block", "storm_live", config_parse_u32, ROOT(engine.storm_live), .low = 1, .high = ENGINE_BLOCKS_MAX / 2,
+	{ "block", "storm_live", config_parse_number, ROOT(engine.storm_live), .low = 1, .high = ENGINE_BLOCKS_MAX / 2,
 	  .fallback = "4096" },
 	{ "ban", "first", config_parse_duration, ROOT(engine.ban_first_ms), .low = SECOND, .high = 365 * DAY,
 	  .fallback = "1h" },

@@ -36,7 +36,7 @@ bool config_parse_mode(const struct config_value *v)
 
 	if (!observe && strcmp(v->text, "block") != 0)
 		return refuse(v, "observe or block");
-	v->config->engine.observe = observe;
+	*(uint8_t *)v->field = observe;
 	return true;
 }
 
@@ -77,32 +77,22 @@ static bool whole_number(const char *text, unsigned long *out)
 	return errno == 0 && *end == '\0';
 }
 
-/* The value as a number in the option's range. */
-static bool number(const struct config_value *v, unsigned long *out)
+/* Into a field of 1, 2 or 4 bytes. */
+bool config_parse_number(const struct config_value *v)
 {
+	const struct config_option *option = v->option;
 	unsigned long n;
 
-	if (!whole_number(v->text, &n) || (double)n < v->option->low || (double)n > v->option->high)
-		return refuse(v, "a number from %.0f to %.0f", v->option->low, v->option->high);
-	*out = n;
+	if (!whole_number(v->text, &n) || (double)n < option->low || (double)n > option->high)
+		return refuse(v, "a number from %.0f to %.0f", option->low, option->high);
+	if (option->size == sizeof(uint8_t))
+		*(uint8_t *)v->field = (uint8_t)n;
+	else if (option->size == sizeof(uint16_t))
+		*(uint16_t *)v->field = (uint16_t)n;
+	else
+		*(uint32_t *)v->field = (uint32_t)n;
 	return true;
 }
-
-#define NUMBER_PARSER(name, type)                                                                                      \
-	bool name(const struct config_value *v)                                                                        \
-	{                                                                                                              \
-		unsigned long n = 0;                                                                                   \
-                                                                                                                       \
-		if (!number(v, &n))                                                                                    \
-			return false;                                                                                  \
-		*(type *)v->field = (type)n;                                                                           \
-		return true;                                                                                           \
-	}
-
-NUMBER_PARSER(config_parse_u8, uint8_t)
-NUMBER_PARSER(config_parse_u16, uint16_t)
-NUMBER_PARSER(config_parse_u32, uint32_t)
-#undef NUMBER_PARSER
 
 /* An admin writes the chance of a wrong decision that he accepts; the engine wants ln(0.99/alpha). */
 bool config_parse_alpha(const struct config_value *v)
@@ -140,7 +130,7 @@ static bool is_printable(const char *text)
 	return true;
 }
 
-/* The text is shorter than option->high, the size of its field: its parser has seen to that. */
+/* For a text that its parser has found to fit. */
 static bool copy_text(const struct config_value *v)
 {
 	memcpy(v->field, v->text, strlen(v->text) + 1);
@@ -173,22 +163,22 @@ static bool is_name(const char *text, const char *marks, size_t max)
 
 bool config_parse_table(const struct config_value *v)
 {
-	if (!is_name(v->text, "_-", (size_t)v->option->high))
+	if (!is_name(v->text, "_-", v->option->size))
 		return refuse(v,
-			      "the name of an nftables table: a letter, then letters, digits, '_' or '-', at most %.0f",
-			      v->option->high - 1);
+			      "the name of an nftables table: a letter, then letters, digits, '_' or '-', at most %zu",
+			      v->option->size - 1);
 	return copy_text(v);
 }
 
 bool config_parse_user(const struct config_value *v)
 {
-	return is_name(v->text, "_-.", (size_t)v->option->high) ? copy_text(v) : refuse(v, "the name of a user");
+	return is_name(v->text, "_-.", v->option->size) ? copy_text(v) : refuse(v, "the name of a user");
 }
 
 bool config_parse_banner(const struct config_value *v)
 {
-	if ((double)strlen(v->text) >= v->option->high)
-		return refuse(v, "at most %.0f characters", v->option->high - 1);
+	if (strlen(v->text) >= v->option->size)
+		return refuse(v, "at most %zu characters", v->option->size - 1);
 	return copy_text(v);
 }
 
