@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The engine: probes and `now` go in, actions come out.  It opens nothing,
- * reads no clock, logs nothing and allocates nothing after engine_new(), so that the same
- * code decides live, over a capture, in tests and under a fuzzer.  It
- * calls nobody: whoever called it carries the actions out.
+ * The engine: probes and `now` go in, actions come out.  It opens nothing, reads no clock, logs nothing and allocates
+ * nothing after engine_new(), so that the same code decides live, over a capture, in tests and under a fuzzer.  It has
+ * no callbacks: the caller carries the actions out.
  *
- * Time is milliseconds since the epoch and must not run backwards; a smaller value is
- * taken as the last one seen.
+ * Time is milliseconds since the epoch and must not run backwards; a smaller value is taken as the last one seen.
  */
 #ifndef PICKET_ENGINE_H
 #define PICKET_ENGINE_H
@@ -91,9 +89,8 @@ enum verdict { VERDICT_ACCEPT, VERDICT_DROP };
 
 struct engine;
 
-/* NULL when out of memory. All memory is allocated here; the table of sources is written to as well, so that a
- * flood cannot make
- * the process grow.  Pages of the other tables follow the number of blocks and list entries. */
+/* NULL when out of memory.  All memory is allocated here.  The table of sources is also written to, so that a flood
+ * cannot make the process grow; of the other tables, pages become real as blocks and list entries come. */
 struct engine *engine_new(const struct engine_config *config, const struct hash_key *key, int64_t now_ms);
 void engine_free(struct engine *engine);
 /* A reload: scores and blocks stay.  max_sources of a running engine does not change. */
@@ -128,8 +125,7 @@ uint32_t engine_unblock_within(struct engine *engine, const struct prefix *withi
 			       int64_t now_ms, struct actions *actions);
 
 /* The allow list.  until_ms 0: for good.  Adding frees the first blocks that it covers; engine_unblock_within()
- * frees the others. origin: an entry from the configuration is replaced at
- * reload, an admin's is not. */
+ * frees the others.  origin: a reload replaces entries from the configuration, but not an admin's. */
 enum allow_origin { ALLOW_CONFIG, ALLOW_ADMIN, ALLOW_ORIGIN_COUNT };
 enum engine_result engine_allow(struct engine *engine, const struct prefix *source, int64_t until_ms,
 				enum allow_origin origin, int64_t now_ms, struct actions *actions);
@@ -246,10 +242,9 @@ uint32_t engine_protects(const struct engine *engine, uint32_t cursor, struct pr
 			 size_t *count);
 void engine_explain(const struct engine *engine, const struct addr *addr, int64_t now_ms, struct explain_view *out);
 
-/* State over a restart. A block whose time is up is not restored (ENGINE_NOT_FOUND). Times in the future, of a
- * clock
- * that was ahead, become now, and a block lasts no longer than its grade may: *block says from when to when it
- * stands. */
+/* State over a restart.  A block whose time is up is not restored (ENGINE_NOT_FOUND).  Times in the future, of a clock
+ * that was ahead, become now, and a block lasts no longer than its grade may: *block says from when to when it stands.
+ */
 enum engine_result engine_restore_block(struct engine *engine, struct block_view *block, int64_t now_ms);
 enum engine_result engine_restore_source(struct engine *engine, const struct source_view *source, int64_t now_ms);
 

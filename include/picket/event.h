@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * An event: one thing that an admin would want to read about, complete enough
- * that a log line, a hook's arguments, a history row and a JSON object can be made
- * from it without asking anybody.  Fixed-width and flat: it travels
- * between the processes as it is.
+ * An event: one thing that an admin would want to read about.  It is complete: a log line, a hook's arguments, a row of
+ * the history and a JSON object can be made from it without another look at the engine.  Fixed-width and flat: it
+ * travels between the processes as it is.
  */
 #ifndef PICKET_EVENT_H
 #define PICKET_EVENT_H

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Evidence: what a probe proves, and how much.  Weights are log-likelihood
- * ratios in nats (Jung, Paxson, Berger, Balakrishnan 2004: sequential
- * hypothesis testing), kept in steps of 0.05 so that what `explain` prints adds up
- * to the score exactly.
+ * Evidence: what a probe proves, and how much.  Weights are log-likelihood ratios in nats (Jung, Paxson, Berger,
+ * Balakrishnan 2004: sequential hypothesis testing), kept in steps of 0.05 so that what `explain` prints adds up to the
+ * score exactly.
  */
 #ifndef PICKET_EVIDENCE_H
 #define PICKET_EVIDENCE_H

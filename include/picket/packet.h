@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * One IP packet, as the network layer delivered it (no link header), taken
- * apart.  Every byte is the sender's: lengths, offsets and header chains are
- * checked, and each rejection has a name and is counted by the caller.
+ * One IP packet, as the network layer delivered it (no link header), taken apart.  Every byte is the sender's: lengths,
+ * offsets and header chains are checked, and each rejection has a name, by which the caller counts it.
  *
- * Sources: RFC 791, 8200 (extension headers), 9293 (TCP), 768, 792, 4443,
- * 9260 (SCTP).
+ * Sources: RFC 791, 8200 (extension headers), 9293 (TCP), 768, 792, 4443, 9260 (SCTP).
  */
 #ifndef PICKET_PACKET_H
 #define PICKET_PACKET_H
@@ -47,8 +45,8 @@ enum {
 
 enum { PROTO_ICMP = 1, PROTO_TCP = 6, PROTO_UDP = 17, PROTO_ICMPV6 = 58, PROTO_SCTP = 132 };
 
-/* What a checksum says.  UNKNOWN where the copy was cut, the packet is a
- * fragment, or the kernel has left the sum to hardware. */
+/* What a checksum says.  UNKNOWN where the copy was cut, the packet is a fragment, or the kernel has left the sum to
+ * hardware. */
 enum packet_checksum { PACKET_CHECKSUM_UNKNOWN, PACKET_CHECKSUM_GOOD, PACKET_CHECKSUM_BAD };
 
 struct packet {
@@ -74,9 +72,9 @@ struct packet {
 };
 
 /*
- * data: `copied` bytes of a packet.  verify_checksum: false when the kernel
- * says the sum is not filled in.  Where packet_is_set() of the result, *out is set (fields that could not be read are
- * zero); on any other result it is untouched.
+ * data: `copied` bytes of a packet.  verify_checksum: false when the kernel says that the sum is not filled in.  Where
+ * packet_is_set() of the result, *out is set (fields that could not be read are zero); on any other result it is
+ * untouched.
  */
 enum packet_result packet_parse(const uint8_t *data, size_t copied, bool verify_checksum, struct packet *out);
 /* Whether that result comes with a packet: addresses at least. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A probe: what one packet, or one visit to a trap, tells the engine.  The
- * sensors fill it in; the engine alone judges it.
+ * A probe: what one packet, or one visit to a trap, tells the engine.  The sensors fill it in; the engine alone judges
+ * it.
  */
 #ifndef PICKET_PROBE_H
 #define PICKET_PROBE_H

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Addresses and prefixes.  One shape for both families: 16 bytes, IPv4 in its
- * IPv4-mapped form (::ffff:0:0/96, RFC 4291 section 2.5.5.2), so that tables,
- * hashes and messages need no family of their own.
+ * Addresses and prefixes.  One shape for both families: 16 bytes, IPv4 in its IPv4-mapped form (::ffff:0:0/96, RFC 4291
+ * section 2.5.5.2), so that tables, hashes and messages need no family of their own.
  */
 #ifndef PICKET_ADDR_H
 #define PICKET_ADDR_H

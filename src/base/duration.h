@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Durations as admins write them: "90s", "10m", "4h", "7d", "2w", combined as
- * "1h30m".  A bare number is refused: its unit would be a guess.
+ * Durations as admins write them: "90s", "10m", "4h", "7d", "2w", combined as "1h30m".  A bare number is refused: its
+ * unit would be a guess.
  */
 #ifndef PICKET_DURATION_H
 #define PICKET_DURATION_H

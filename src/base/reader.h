@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A bounds-checked cursor over bytes from outside.  A read past the end yields
- * zero and sets `failed`, which stays set: callers check once, at the end.
+ * A bounds-checked cursor over bytes from outside.  A read past the end yields zero and sets `failed`, which stays set:
+ * callers check once, at the end.
  */
 #ifndef PICKET_READER_H
 #define PICKET_READER_H

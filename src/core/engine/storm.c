@@ -1,16 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * A token bucket for blocks on suspicion, so that forged scans in a million names cannot make a million blocks.  It
- * never shuts: while it is short everybody stands in line, and each token goes to the foremost.
+ * never shuts: while tokens are short the sources that are due wait in a line, and each token goes to the foremost.
  *
- * Foremost is whose score grows most, not who has the highest sum: a forger spreads its probes over its names and may
- * have begun long before, a scanner sends all of its own in its one name. And what many in line show at once, the
- * same
- * port within a second or two, is the storm's own shape: it counts by the head.  The sum decides between equals.
+ * The foremost is the source whose score grows most, not the one with the highest sum: a forger spreads its probes over
+ * its names and may have begun long before, a scanner sends all of its own in its one name.  Evidence that many in the
+ * line show at once, the same port within a second or two, is the storm's own shape: it is divided by their number.  The
+ * sum decides between equals.
  *
- * A sixth of the rate is a reserve that the line does not touch: for who is far ahead of everybody else in it, so
- * that
- * a fast scanner does not have the time until the next token.
+ * A sixth of the rate is a reserve that the line does not touch.  It is for a source that is far ahead of all others in
+ * the line, so that a fast scanner does not gain the time until the next token.
  *
  * Known limit: a forger that sends as many probes in each of some hundred names as the scanner does, each name other
  * ports, leaves nothing to tell them by.  Then every token is one of a draw.
