@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * picketd: options, configuration, root, and then either serve here or go into the background.
+ * picketd: reads the command line and the configuration, and then serves, here or in the background.
  */
 #include <limits.h>
 #include <stdio.h>
@@ -23,7 +23,7 @@ static void tell_mistake(void *context, const char *text)
 	fprintf(stderr, "%s\n", text);
 }
 
-/* What -n says goes before the file. */
+/* The option -n wins over the file. */
 static struct config *read_config(const struct options *options)
 {
 	struct config *config = config_read(options->file, options->named, tell_mistake, NULL);
@@ -36,7 +36,7 @@ static struct config *read_config(const struct options *options)
 static int serve(void *context, int ready_fd, unsigned attempt)
 {
 	struct start *start = context;
-	/* Started again: the file as it is now, where it is good. */
+	/* After a restart the file counts as it is now, if it has no mistake. */
 	struct config *anew = attempt > 0 ? read_config(&start->options) : NULL;
 
 	return supervisor_run(&start->options, anew ? anew : start->config, ready_fd);
@@ -61,7 +61,7 @@ int main(int argc, char **argv)
 		fputs("picketd: must be started as root (it gives up what it does not need)\n", stderr);
 		return 1;
 	}
-	/* A reload reads the same file, wherever we stand then. */
+	/* A reload reads the same file, whatever the working directory is then. */
 	if (realpath(start.options.file, start.file))
 		start.options.file = start.file;
 	if (!start.options.foreground && !getenv("NOTIFY_SOCKET"))

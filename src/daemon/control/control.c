@@ -162,7 +162,7 @@ static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struc
 	control->stats.accepted++;
 }
 
-/* Out of descriptors or memory: without a pause this would be called without end. */
+/* Out of descriptors or memory: without a pause this would be called again and again. */
 static void on_accept_error(struct evconnlistener *listener, void *context)
 {
 	struct control *control = context;

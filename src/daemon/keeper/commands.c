@@ -125,6 +125,9 @@ void task_fail_all(struct keeper *keeper, const char *why)
 
 /* ---- what the commands have in common ---- */
 
+/* Asks for what the table below says of the task's command. */
+static void ask(struct task *task);
+
 static void fill_order(const struct task *task, struct wire_order *out)
 {
 	const struct control_request *request = &task->request;
@@ -133,6 +136,8 @@ static void fill_order(const struct task *task, struct wire_order *out)
 	out->source = request->source;
 	out->duration_ms = request->for_s * 1000;
 	out->force = request->force;
+	if (request->command == CONTROL_MODE)
+		out->value = request->observe ? NFT_OBSERVE : NFT_BLOCK;
 	memcpy(out->reason, request->reason, sizeof(out->reason));
 }
 
@@ -204,7 +209,6 @@ static void block_answer(struct task *task, const struct wire_message *message)
 static void block_start(struct task *task)
 {
 	const struct control_request *request = &task->request;
-	struct wire_order order;
 
 	if (!request->force && request->given & 1u << CONTROL_FIELD_CALLER &&
 	    prefix_contains(&request->source, &request->caller)) {
@@ -220,8 +224,7 @@ static void block_start(struct task *task)
 				  prefix_format(&request->source, text), addr_format(&request->caller, caller));
 		return;
 	}
-	fill_order(task, &order);
-	task_ask(task, WIRE_BLOCK, &order, WIRE_RESULT, block_answer);
+	ask(task);
 }
 
 static void unblock_answer(struct task *task, const struct wire_message *message)
@@ -231,17 +234,6 @@ static void unblock_answer(struct task *task, const struct wire_message *message
 			     json_pack("{s:o, s:I}", "source",
 				       task->request.all ? json_null() : json_prefix(&task->request.source),
 				       "unblocked", (json_int_t)message->body.result.count));
-}
-
-static void unblock_start(struct task *task)
-{
-	struct wire_order order;
-
-	fill_order(task, &order);
-	if (task->request.all)
-		task_ask(task, WIRE_UNBLOCK_ALL, &(struct wire_empty){ 0 }, WIRE_RESULT, unblock_answer);
-	else
-		task_ask(task, WIRE_UNBLOCK, &order, WIRE_RESULT, unblock_answer);
 }
 
 /* ---- allow ---- */
@@ -281,15 +273,6 @@ static void allow_answer(struct task *task, const struct wire_message *message)
 	task_ask(task, WIRE_ALLOW_SAVE, &order, WIRE_RESULT, save_answer);
 }
 
-static void allow_start(struct task *task)
-{
-	struct wire_order order;
-
-	fill_order(task, &order);
-	task_ask(task, task->request.command == CONTROL_ALLOW_ADD ? WIRE_ALLOW : WIRE_DISALLOW, &order, WIRE_RESULT,
-		 allow_answer);
-}
-
 static void check_answer(struct task *task, const struct wire_message *message)
 {
 	const struct explain_view *explain = &message->body.explain;
@@ -326,15 +309,6 @@ static void explain_answer(struct task *task, const struct wire_message *message
 		task_done(task);
 }
 
-static void explain_start(struct task *task)
-{
-	struct wire_order order;
-
-	fill_order(task, &order);
-	task_ask(task, WIRE_ASK_EXPLAIN, &order, WIRE_EXPLAIN,
-		 task->request.command == CONTROL_EXPLAIN ? explain_answer : check_answer);
-}
-
 static void status_answer(struct task *task, const struct wire_message *message)
 {
 	struct keeper *keeper = task->keeper;
@@ -365,11 +339,6 @@ static void status_answer(struct task *task, const struct wire_message *message)
 		task_fail(task, CONTROL_FAILED, "picketd is out of memory");
 }
 
-static void status_start(struct task *task)
-{
-	task_ask(task, WIRE_ASK_STATUS, &(struct wire_empty){ 0 }, WIRE_STATUS, status_answer);
-}
-
 /* ---- mode, pause, resume, reload, version ---- */
 
 static void brake_answer(struct task *task, const struct wire_message *message)
@@ -386,21 +355,6 @@ static void brake_answer(struct task *task, const struct wire_message *message)
 	default: object = json_pack("{s:b}", "resumed", 1); break;
 	}
 	finish_order(task, message, object);
-}
-
-static void brake_start(struct task *task)
-{
-	struct wire_order order;
-
-	fill_order(task, &order);
-	/* The sentry checks the prefix of every order, even where the order is about none. */
-	order.source = (struct prefix){ .len = 0 };
-	order.value = task->request.observe ? NFT_OBSERVE : NFT_BLOCK;
-	if (task->request.command == CONTROL_RESUME)
-		task_ask(task, WIRE_RESUME, &(struct wire_empty){ 0 }, WIRE_RESULT, brake_answer);
-	else
-		task_ask(task, task->request.command == CONTROL_MODE ? WIRE_MODE : WIRE_PAUSE, &order, WIRE_RESULT,
-			 brake_answer);
 }
 
 static void reload_answer(struct task *task, const struct wire_message *message)
@@ -423,11 +377,6 @@ static void reload_answer(struct task *task, const struct wire_message *message)
 	finish_order(task, message, json_pack("{s:b}", "reloaded", 1));
 }
 
-static void reload_start(struct task *task)
-{
-	task_ask(task, WIRE_RELOAD, &(struct wire_empty){ 0 }, WIRE_RESULT, reload_answer);
-}
-
 /* The doctor is about to try each trap; without a duration it has finished. */
 static void probe_answer(struct task *task, const struct wire_message *message)
 {
@@ -439,15 +388,11 @@ static void probe_answer(struct task *task, const struct wire_message *message)
 
 static void probe_start(struct task *task)
 {
-	struct wire_order order;
-
 	if (task->request.for_s > WIRE_PROBE_MS_MAX / 1000) {
 		task_fail(task, CONTROL_USAGE, "for_s: expected a whole number from 1 to %d", WIRE_PROBE_MS_MAX / 1000);
 		return;
 	}
-	fill_order(task, &order);
-	order.source = (struct prefix){ .len = 0 };
-	task_ask(task, WIRE_PROBE, &order, WIRE_RESULT, probe_answer);
+	ask(task);
 }
 
 static void version_start(struct task *task)
@@ -456,27 +401,46 @@ static void version_start(struct task *task)
 		task_done(task);
 }
 
-static void (*const starts[CONTROL_COMMAND_COUNT])(struct task *) = {
-	[CONTROL_STATUS] = status_start,
-	[CONTROL_LIST] = list_start,
-	[CONTROL_SOURCES] = list_sources_start,
-	[CONTROL_EXPLAIN] = explain_start,
-	[CONTROL_BLOCK] = block_start,
-	[CONTROL_UNBLOCK] = unblock_start,
-	[CONTROL_ALLOW_ADD] = allow_start,
-	[CONTROL_ALLOW_DEL] = allow_start,
-	[CONTROL_ALLOW_LIST] = list_start,
-	[CONTROL_ALLOW_CHECK] = explain_start,
-	[CONTROL_MODE] = brake_start,
-	[CONTROL_PAUSE] = brake_start,
-	[CONTROL_RESUME] = brake_start,
-	[CONTROL_HISTORY] = history_begin,
-	[CONTROL_EVENTS] = history_begin,
-	[CONTROL_RELOAD] = reload_start,
-	[CONTROL_VERSION_ASKED] = version_start,
-	[CONTROL_EXPOSURE] = exposure_start,
-	[CONTROL_PROBE] = probe_start,
+/* ---- the table ---- */
+
+static const struct command {
+	void (*start)(struct task *task);
+	/* of those that ask one question */
+	enum wire_type question, expected;
+	task_answer_fn *answer;
+} commands[CONTROL_COMMAND_COUNT] = {
+	[CONTROL_STATUS] = { ask, WIRE_ASK_STATUS, WIRE_STATUS, status_answer },
+	[CONTROL_LIST] = { .start = list_start },
+	[CONTROL_SOURCES] = { .start = list_sources_start },
+	[CONTROL_EXPLAIN] = { ask, WIRE_ASK_EXPLAIN, WIRE_EXPLAIN, explain_answer },
+	[CONTROL_BLOCK] = { block_start, WIRE_BLOCK, WIRE_RESULT, block_answer },
+	[CONTROL_UNBLOCK] = { ask, WIRE_UNBLOCK, WIRE_RESULT, unblock_answer },
+	[CONTROL_ALLOW_ADD] = { ask, WIRE_ALLOW, WIRE_RESULT, allow_answer },
+	[CONTROL_ALLOW_DEL] = { ask, WIRE_DISALLOW, WIRE_RESULT, allow_answer },
+	[CONTROL_ALLOW_LIST] = { .start = list_start },
+	[CONTROL_ALLOW_CHECK] = { ask, WIRE_ASK_EXPLAIN, WIRE_EXPLAIN, check_answer },
+	[CONTROL_MODE] = { ask, WIRE_MODE, WIRE_RESULT, brake_answer },
+	[CONTROL_PAUSE] = { ask, WIRE_PAUSE, WIRE_RESULT, brake_answer },
+	[CONTROL_RESUME] = { ask, WIRE_RESUME, WIRE_RESULT, brake_answer },
+	[CONTROL_HISTORY] = { .start = history_begin },
+	[CONTROL_EVENTS] = { .start = history_begin },
+	[CONTROL_RELOAD] = { ask, WIRE_RELOAD, WIRE_RESULT, reload_answer },
+	[CONTROL_VERSION_ASKED] = { .start = version_start },
+	[CONTROL_EXPOSURE] = { .start = exposure_start },
+	[CONTROL_PROBE] = { probe_start, WIRE_PROBE, WIRE_RESULT, probe_answer },
 };
+
+static void ask(struct task *task)
+{
+	const struct command *command = &commands[task->request.command];
+	const struct wire_empty nothing = { 0 };
+	struct wire_order order;
+	enum wire_type question = task->request.all ? WIRE_UNBLOCK_ALL : command->question;
+	bool is_order = wire_body_len(question) == sizeof(order);
+
+	fill_order(task, &order);
+	task_ask(task, question, is_order ? (const void *)&order : &nothing, command->expected, command->answer);
+}
 
 /* ---- from the control server ---- */
 
@@ -499,7 +463,7 @@ static void on_request(void *context, struct control_client *client, const struc
 	task->request = *request;
 	control_set_data(client, task);
 	LIST_INSERT_HEAD(&keeper->tasks, task, entry);
-	starts[request->command](task);
+	commands[request->command].start(task);
 }
 
 static void on_drained(void *context, struct control_client *client)

@@ -113,7 +113,7 @@ static void save(struct protect *protect, int64_t now_s)
 	protect->complained = result < 0;
 }
 
-static void forget_old(struct protect *protect, int64_t now_s, bool *changed)
+static void drop_old(struct protect *protect, int64_t now_s, bool *changed)
 {
 	size_t kept = 0;
 
@@ -173,7 +173,7 @@ void protect_refresh(struct protect *protect, int sentry_fd, int64_t now_s, bool
 	size_t found = logins_read(protect->found, LOGINS_MAX);
 	bool changed = false;
 
-	forget_old(protect, now_s, &changed);
+	drop_old(protect, now_s, &changed);
 	for (size_t i = 0; i < found; i++)
 		if (protect->found[i].kind == LOGINS_SESSION)
 			note_login(protect, &protect->found[i].addr, now_s, &changed);
