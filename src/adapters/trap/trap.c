@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The traps' sockets: four transparent listeners, TCP and UDP on 127.0.0.1 and ::1 (a wildcard one would expose
- * its own port), each on a port the kernel chose.  What is accepted becomes a visit (trap_visit.c).
+ * The sockets of the traps: four transparent listeners, TCP and UDP on 127.0.0.1 and ::1 (a wildcard listener would
+ * expose its own port), each on a port that the kernel chose.  A connection that is accepted becomes a visit (visit.c).
  *
- * Limits: ACCEPTS_MAX a wake-up; without descriptors a listener pauses, it would spin else.  UDP traps read
- * to throw away: the queue has judged the datagram on its way in, and an answer would make us a reflector.
+ * Limits: ACCEPTS_MAX a wake-up; a listener pauses when there are no descriptors left, since it would spin otherwise.
+ * UDP traps read and throw away: the queue has judged the datagram on its way in, and an answer would make the host a
+ * reflector.
  */
-#include "trap.h"
+#include "internal.h"
 
 #include <errno.h>
 #include <netinet/in.h>
@@ -15,33 +16,31 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "visit.h"
-
 #define ACCEPTS_MAX 64 /* a wake-up, so that one flood does not starve the queue */
 #define BACKLOG     1024
 #define NO_ROOM_MS  100
 
-struct door {
+struct listener {
 	struct event event, pause;
 	struct trap *trap;
 	int fd; /* -1: none */
 	uint16_t port;
 };
 
-enum { DOOR_TCP4, DOOR_TCP6, DOOR_UDP4, DOOR_UDP6, DOOR_COUNT };
+enum { LISTENER_TCP4, LISTENER_TCP6, LISTENER_UDP4, LISTENER_UDP6, LISTENER_COUNT };
 
 struct trap {
-	struct door doors[DOOR_COUNT];
+	struct listener listeners[LISTENER_COUNT];
 	struct visit_table visits; /* and the counters */
 };
 
 static const struct {
 	int family, type;
-} door_kinds[DOOR_COUNT] = {
-	[DOOR_TCP4] = { AF_INET, SOCK_STREAM },
-	[DOOR_TCP6] = { AF_INET6, SOCK_STREAM },
-	[DOOR_UDP4] = { AF_INET, SOCK_DGRAM },
-	[DOOR_UDP6] = { AF_INET6, SOCK_DGRAM },
+} listener_kinds[LISTENER_COUNT] = {
+	[LISTENER_TCP4] = { AF_INET, SOCK_STREAM },
+	[LISTENER_TCP6] = { AF_INET6, SOCK_STREAM },
+	[LISTENER_UDP4] = { AF_INET, SOCK_DGRAM },
+	[LISTENER_UDP6] = { AF_INET6, SOCK_DGRAM },
 };
 
 static int set_int(int fd, int level, int option, int value)
@@ -49,10 +48,11 @@ static int set_int(int fd, int level, int option, int value)
 	return setsockopt(fd, level, option, &value, sizeof(value)) == 0 ? 0 : -errno;
 }
 
-/* ---- Doors ---- */
+/* ---- listeners ---- */
 
-/* V6ONLY has to come before bind.  TCP_SYNCNT: one retransmission of SYN+ACK, then the half-open is gone. */
-static int door_options(int fd, int family, int type)
+/* V6ONLY must come before bind.  TCP_SYNCNT: one retransmission of the SYN+ACK, then the half-open connection is
+ * gone. */
+static int listener_options(int fd, int family, int type)
 {
 	int error = set_int(fd, SOL_SOCKET, SO_REUSEADDR, 1);
 
@@ -69,7 +69,7 @@ static int door_options(int fd, int family, int type)
 	return error;
 }
 
-static int door_bind(int fd, int family, int type, uint16_t *port)
+static int listener_bind(int fd, int family, int type, uint16_t *port)
 {
 	union any_address at = { 0 };
 	socklen_t len = family == AF_INET ? sizeof(at.v4) : sizeof(at.v6);
@@ -86,35 +86,35 @@ static int door_bind(int fd, int family, int type, uint16_t *port)
 	return 0;
 }
 
-static int door_open(struct door *door, int family, int type)
+static int listener_open(struct listener *listener, int family, int type)
 {
 	int fd = socket(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	int error;
 
 	if (fd < 0)
 		return -errno;
-	error = door_options(fd, family, type);
+	error = listener_options(fd, family, type);
 	if (!error)
-		error = door_bind(fd, family, type, &door->port);
+		error = listener_bind(fd, family, type, &listener->port);
 	if (error) {
 		close(fd);
 		return error;
 	}
-	door->fd = fd;
+	listener->fd = fd;
 	return 0;
 }
 
-/* One family may be missing (no IPv6): the ports tell.  Fails when a wanted protocol has neither. */
-static int doors_open(struct trap *trap, int type)
+/* One family may be missing (no IPv6), which the ports tell.  Fails when a wanted protocol has neither family. */
+static int listeners_open(struct trap *trap, int type)
 {
 	int first_error = 0, opened = 0;
 
-	for (int i = 0; i < DOOR_COUNT; i++) {
+	for (int i = 0; i < LISTENER_COUNT; i++) {
 		int error;
 
-		if (door_kinds[i].type != type)
+		if (listener_kinds[i].type != type)
 			continue;
-		error = door_open(&trap->doors[i], door_kinds[i].family, type);
+		error = listener_open(&trap->listeners[i], listener_kinds[i].family, type);
 		opened += error == 0;
 		if (error && !first_error)
 			first_error = error;
@@ -127,30 +127,30 @@ static bool out_of_room(int error)
 	return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
 }
 
-static void door_on_pause_over(evutil_socket_t fd, short what, void *context)
+static void listener_on_pause_over(evutil_socket_t fd, short what, void *context)
 {
-	struct door *door = context;
+	struct listener *listener = context;
 
 	(void)fd;
 	(void)what;
-	event_add(&door->event, NULL);
+	event_add(&listener->event, NULL);
 }
 
-/* No descriptor left: a level-triggered listener would spin. */
-static void door_pause(struct door *door)
+/* No descriptor is left: a level-triggered listener would spin. */
+static void listener_pause(struct listener *listener)
 {
 	const struct timeval pause = { .tv_usec = NO_ROOM_MS * 1000 };
 
-	door->trap->visits.stats.errors++;
-	event_del(&door->event);
-	if (event_add(&door->pause, &pause) != 0)
-		event_add(&door->event, NULL);
+	listener->trap->visits.stats.errors++;
+	event_del(&listener->event);
+	if (event_add(&listener->pause, &pause) != 0)
+		event_add(&listener->event, NULL);
 }
 
-static void door_on_visitors(evutil_socket_t fd, short what, void *context)
+static void listener_on_connections(evutil_socket_t fd, short what, void *context)
 {
-	struct door *door = context;
-	struct trap *trap = door->trap;
+	struct listener *listener = context;
+	struct trap *trap = listener->trap;
 	bool accepted = false, made_room = false;
 
 	(void)what;
@@ -164,12 +164,13 @@ static void door_on_visitors(evutil_socket_t fd, short what, void *context)
 			trap->visits.stats.accepted++;
 			visit_begin(&trap->visits, visitor, &peer);
 		} else if (out_of_room(errno)) {
-			/* perhaps nobody waits (the kernel wants a descriptor before it looks); else we are woken */
+			/* perhaps no connection waits (the kernel wants a descriptor before it looks); else the
+			 * loop wakes us */
 			if (accepted)
 				return;
-			/* room that does not help: others hold the descriptors */
+			/* room was made in vain: other files hold the descriptors */
 			if (made_room || !visit_evict_oldest(&trap->visits)) {
-				door_pause(door);
+				listener_pause(listener);
 				return;
 			}
 			made_room = true;
@@ -182,21 +183,21 @@ static void door_on_visitors(evutil_socket_t fd, short what, void *context)
 }
 
 /* A pending error, if any, is cleared by the read. */
-static void door_on_datagrams(evutil_socket_t fd, short what, void *context)
+static void listener_on_datagrams(evutil_socket_t fd, short what, void *context)
 {
-	struct door *door = context;
+	struct listener *listener = context;
 	uint8_t byte;
 
 	(void)what;
 	for (unsigned i = 0; i < ACCEPTS_MAX; i++) {
 		if (recv(fd, &byte, sizeof(byte), MSG_TRUNC) >= 0)
-			door->trap->visits.stats.datagrams++;
+			listener->trap->visits.stats.datagrams++;
 		else if (errno == EAGAIN)
 			return;
 	}
 }
 
-/* ---- The whole ---- */
+/* ---- the trap as a whole ---- */
 
 int trap_open(bool tcp, bool udp, const char *banner, struct trap **out)
 {
@@ -205,13 +206,13 @@ int trap_open(bool tcp, bool udp, const char *banner, struct trap **out)
 
 	if (!trap)
 		return -ENOMEM;
-	for (int i = 0; i < DOOR_COUNT; i++)
-		trap->doors[i] = (struct door){ .trap = trap, .fd = -1 };
+	for (int i = 0; i < LISTENER_COUNT; i++)
+		trap->listeners[i] = (struct listener){ .trap = trap, .fd = -1 };
 	error = visit_table_init(&trap->visits, banner);
 	if (!error && tcp)
-		error = doors_open(trap, SOCK_STREAM);
+		error = listeners_open(trap, SOCK_STREAM);
 	if (!error && udp)
-		error = doors_open(trap, SOCK_DGRAM);
+		error = listeners_open(trap, SOCK_DGRAM);
 	if (error) {
 		trap_close(trap);
 		return error;
@@ -225,15 +226,17 @@ int trap_serve(struct trap *trap, struct event_base *base, trap_hit_fn *hit, voi
 	trap->visits.base = base;
 	trap->visits.hit = hit;
 	trap->visits.context = context;
-	for (int i = 0; i < DOOR_COUNT; i++) {
-		struct door *door = &trap->doors[i];
+	for (int i = 0; i < LISTENER_COUNT; i++) {
+		struct listener *listener = &trap->listeners[i];
 
-		if (door->fd < 0)
+		if (listener->fd < 0)
 			continue;
-		if (event_assign(&door->event, base, door->fd, EV_READ | EV_PERSIST,
-				 door_kinds[i].type == SOCK_STREAM ? door_on_visitors : door_on_datagrams, door) != 0 ||
-		    event_assign(&door->pause, base, -1, 0, door_on_pause_over, door) != 0 ||
-		    event_add(&door->event, NULL) != 0)
+		if (event_assign(&listener->event, base, listener->fd, EV_READ | EV_PERSIST,
+				 listener_kinds[i].type == SOCK_STREAM ? listener_on_connections
+								       : listener_on_datagrams,
+				 listener) != 0 ||
+		    event_assign(&listener->pause, base, -1, 0, listener_on_pause_over, listener) != 0 ||
+		    event_add(&listener->event, NULL) != 0)
 			return -ENOMEM;
 	}
 	return 0;
@@ -244,14 +247,14 @@ void trap_close(struct trap *trap)
 	if (!trap)
 		return;
 	visit_table_release(&trap->visits);
-	for (int i = 0; i < DOOR_COUNT; i++) {
-		if (trap->doors[i].fd < 0)
+	for (int i = 0; i < LISTENER_COUNT; i++) {
+		if (trap->listeners[i].fd < 0)
 			continue;
-		if (trap->visits.base && event_initialized(&trap->doors[i].event)) {
-			event_del(&trap->doors[i].event);
-			event_del(&trap->doors[i].pause);
+		if (trap->visits.base && event_initialized(&trap->listeners[i].event)) {
+			event_del(&trap->listeners[i].event);
+			event_del(&trap->listeners[i].pause);
 		}
-		close(trap->doors[i].fd);
+		close(trap->listeners[i].fd);
 	}
 	free(trap);
 }
@@ -263,10 +266,10 @@ void trap_silence(struct trap *trap, const struct prefix *source)
 
 void trap_ports(const struct trap *trap, uint16_t *tcp4, uint16_t *tcp6, uint16_t *udp4, uint16_t *udp6)
 {
-	*tcp4 = trap->doors[DOOR_TCP4].port;
-	*tcp6 = trap->doors[DOOR_TCP6].port;
-	*udp4 = trap->doors[DOOR_UDP4].port;
-	*udp6 = trap->doors[DOOR_UDP6].port;
+	*tcp4 = trap->listeners[LISTENER_TCP4].port;
+	*tcp6 = trap->listeners[LISTENER_TCP6].port;
+	*udp4 = trap->listeners[LISTENER_UDP4].port;
+	*udp6 = trap->listeners[LISTENER_UDP6].port;
 }
 
 void trap_read_stats(const struct trap *trap, struct trap_stats *out)

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The visits to the TCP traps, from accept to report to the end.
+ * The visits to the TCP traps, from accept to report to end.
  *
- * Promises: a visit is reported once; nothing is sent but the configured banner; a visit of a blocked source ends
- * without a word (no FIN, no RST); every visit is gone TRAP_LIFETIME_MS after accept, and without TIME_WAIT, since
- * what is left of a connection makes a service that starts on its port fail with EADDRINUSE.
+ * Promises: each visit is reported once; nothing is sent but the configured banner; a visit of a blocked source ends
+ * silently (no FIN, no RST); every visit is gone TRAP_LIFETIME_MS after accept, and without TIME_WAIT, since a
+ * connection that lingers makes a service that starts on its port fail with EADDRINUSE.
  *
- * Limits: TRAP_CONNECTIONS_MAX visits; when the table or the descriptors run out, the oldest gives way and
- * counts as little as one that could have been induced.
+ * Limits: TRAP_CONNECTIONS_MAX visits.  When the table or the descriptors run out the oldest visit gives way; it counts
+ * as little as one that a third party could have induced.
  */
-#include "visit.h"
+#include "internal.h"
 
 #include <errno.h>
 #include <netinet/tcp.h>
@@ -49,8 +49,8 @@ static void visit_wait(struct visit *visit, int64_t due_ms)
 		visit->table->stats.errors++;
 }
 
-/* Silently: in repair mode the kernel forgets a connection without telling the peer (needs CAP_NET_ADMIN).
- * Else with a reset. */
+/* Silently: in repair mode the kernel forgets a connection without telling the peer (needs CAP_NET_ADMIN).  Otherwise
+ * with a reset. */
 static void visit_end(struct visit *visit, bool silently)
 {
 	struct visit_table *table = visit->table;
@@ -66,7 +66,7 @@ static void visit_end(struct visit *visit, bool silently)
 	table->stats.open--;
 }
 
-/* What was reported before its source was blocked only waits for its end: that must be silent as well. */
+/* A visit that was reported before its source was blocked only waits for its end, which must be silent as well. */
 void visits_silence(struct visit_table *table, const struct prefix *source)
 {
 	struct visit *visit = TAILQ_FIRST(&table->live), *next;
@@ -105,7 +105,7 @@ static enum probe_trap visit_outcome(const struct visit *visit)
 											       : PROBE_TRAP_COMPLETED;
 }
 
-/* What would still have come is unknown, so an early end counts as one that could have been induced. */
+/* The payload that would still have come is unknown, so an early end counts as one that could have been induced. */
 bool visit_evict_oldest(struct visit_table *table)
 {
 	struct visit *visit = TAILQ_FIRST(&table->live);
@@ -144,7 +144,7 @@ static void visit_on_event(evutil_socket_t fd, short what, void *context)
 		if (visit->reported)
 			visit_end(visit, false);
 		else if (!visit_report(visit, visit_outcome(visit)))
-			/* after silence it may stay for the rest of its time; half a first message has had its time */
+			/* a silent visit may stay for the rest of its time; half a first message has had its time */
 			visit_wait(visit, visit->len ? clock_ms(CLOCK_MONOTONIC) : visit->born_ms + TRAP_LIFETIME_MS);
 		return;
 	}
@@ -170,8 +170,8 @@ static void addr_port_from(const union any_address *from, struct addr *addr, uin
 	}
 }
 
-/* A SYN cookie leaves no saved SYN, and with deferred accept or Fast Open the handshake is not complete.  A peer
- * that reset since has completed it all the same. */
+/* A SYN cookie leaves no saved SYN, and with deferred accept or Fast Open the handshake is not complete.  A peer that
+ * has reset the connection since has completed the handshake all the same. */
 static bool handshake_is_proven(int fd)
 {
 	uint8_t syn[256];
@@ -230,7 +230,7 @@ void visit_begin(struct visit_table *table, int fd, const union any_address *pee
 	addr_port_from(peer, &visit->probe.packet.src, &visit->probe.packet.sport);
 	addr_port_from(&local, &visit->probe.packet.dst, &visit->probe.packet.dport);
 	if (table->banner_len && send(fd, table->banner, table->banner_len, MSG_NOSIGNAL) < 0)
-		errno = 0; /* the peer is gone already: reading tells */
+		errno = 0; /* the peer is gone already: the next read tells */
 	visit_wait(visit, visit->born_ms + TRAP_SILENCE_MS);
 }
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Within the trap alone: the table of visits, apart from the listeners that let them in.
+ * The table of visits, apart from the listeners that accept them.
  */
-#ifndef PICKET_TRAP_VISIT_H
-#define PICKET_TRAP_VISIT_H
+#ifndef PICKET_TRAP_INTERNAL_H
+#define PICKET_TRAP_INTERNAL_H
 
 #include <netinet/in.h>
 #include <sys/queue.h>
@@ -42,7 +42,7 @@ void visit_table_release(struct visit_table *table);
 void visit_begin(struct visit_table *table, int fd, const union any_address *peer);
 /* Reports and closes the oldest visit.  False: there is none. */
 bool visit_evict_oldest(struct visit_table *table);
-/* Ends, without a word, the visits from there that were reported. */
+/* Ends silently the visits of that source that were reported. */
 void visits_silence(struct visit_table *table, const struct prefix *source);
 
 #endif
