@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Landlock by raw system calls: glibc has no wrappers, and the headers may be older than the kernel.  Every access
- * right that the running kernel's ABI knows is handled, so that what a newer kernel can forbid is forbidden there.
+ * right that the ABI of the running kernel knows is handled, so that whatever a newer kernel can forbid is
+ * forbidden there.
  */
 #include "sandbox.h"
 
@@ -53,7 +54,7 @@ struct path_beneath_attr {
 	int32_t parent_fd;
 } __attribute__((packed));
 
-/* What a file's rule may hold; the rest are rights of directories. */
+/* The rights that a rule for a file may hold; the others are rights of directories. */
 #define FS_OF_FILES (FS_EXECUTE | FS_WRITE_FILE | FS_READ_FILE | FS_TRUNCATE | FS_IOCTL_DEV)
 
 static uint64_t handled_fs(int abi)

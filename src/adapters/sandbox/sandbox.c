@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Giving up root for good.  The order matters: the bounding set can be emptied only with CAP_SETPCAP, groups and ids
- * changed only with CAP_SETGID and CAP_SETUID, and what is kept must survive the change of ids.  At the end the way
- * back is tried: a process that could still become root must not go on.
+ * Giving up root for good.  The order matters: the bounding set can be emptied only with CAP_SETPCAP, groups and
+ * ids can be changed only with CAP_SETGID and CAP_SETUID, and the capability that is kept must survive the change
+ * of ids.  At the end root is tried again: a process that could still become root must not go on.
  */
 #include "sandbox.h"
 
@@ -32,46 +32,37 @@ static int become(uid_t uid, gid_t gid)
 	return 0;
 }
 
-/* Permitted and effective: CAP_NET_ADMIN or nothing; inheritable: nothing. */
-static int set_capabilities(bool keep_net_admin)
+/* Permitted and effective: CAP_NET_ADMIN or nothing; inheritable: nothing.  NULL when out of memory. */
+static cap_t wanted_capabilities(bool keep_net_admin)
 {
 	static const cap_value_t kept[] = { CAP_NET_ADMIN };
 	cap_t caps = cap_init(); /* all clear */
-	int result = 0;
 
-	if (!caps)
-		return -ENOMEM;
-	if (keep_net_admin && (cap_set_flag(caps, CAP_PERMITTED, 1, kept, CAP_SET) < 0 ||
-			       cap_set_flag(caps, CAP_EFFECTIVE, 1, kept, CAP_SET) < 0))
-		result = -errno;
-	if (result == 0 && cap_set_proc(caps) < 0)
-		result = -errno;
-	cap_free(caps);
-	return result;
+	if (caps && keep_net_admin &&
+	    (cap_set_flag(caps, CAP_PERMITTED, 1, kept, CAP_SET) < 0 ||
+	     cap_set_flag(caps, CAP_EFFECTIVE, 1, kept, CAP_SET) < 0)) {
+		cap_free(caps);
+		return NULL;
+	}
+	return caps;
 }
 
 /* True when exactly the wanted capabilities are left and no id of root can be had. */
-static bool is_dropped(uid_t uid, gid_t gid, bool keep_net_admin)
+static bool is_dropped(uid_t uid, gid_t gid, cap_t want)
 {
-	cap_t want = cap_init(), have = cap_get_proc();
-	static const cap_value_t kept[] = { CAP_NET_ADMIN };
-	bool good = want && have;
+	cap_t have = cap_get_proc();
+	bool same = have && cap_compare(want, have) == 0;
 
-	if (good && keep_net_admin)
-		good = cap_set_flag(want, CAP_PERMITTED, 1, kept, CAP_SET) == 0 &&
-		       cap_set_flag(want, CAP_EFFECTIVE, 1, kept, CAP_SET) == 0;
-	good = good && cap_compare(want, have) == 0;
-	if (want)
-		cap_free(want);
 	if (have)
 		cap_free(have);
-	return good && getuid() == uid && geteuid() == uid && getgid() == gid && getegid() == gid &&
+	return same && getuid() == uid && geteuid() == uid && getgid() == gid && getegid() == gid &&
 	       getgroups(0, NULL) == 0 && prctl(PR_CAPBSET_READ, CAP_SETUID, 0, 0, 0) == 0 &&
 	       (uid == 0 || (setuid(0) < 0 && seteuid(0) < 0)) && (gid == 0 || (setgid(0) < 0 && setegid(0) < 0));
 }
 
 int sandbox_drop(uid_t uid, gid_t gid, bool keep_net_admin)
 {
+	cap_t caps;
 	int result;
 
 	/* Without this, permitted capabilities go when the ids leave root. */
@@ -82,12 +73,16 @@ int sandbox_drop(uid_t uid, gid_t gid, bool keep_net_admin)
 	result = drop_bounding();
 	if (result == 0)
 		result = become(uid, gid);
-	if (result == 0)
-		result = set_capabilities(keep_net_admin);
 	if (result < 0)
 		return result;
-	if (prctl(PR_SET_KEEPCAPS, 0, 0, 0, 0) < 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
-	    prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
-		return -errno;
-	return is_dropped(uid, gid, keep_net_admin) ? 0 : -EPERM;
+	caps = wanted_capabilities(keep_net_admin);
+	if (!caps)
+		return -ENOMEM;
+	if (cap_set_proc(caps) < 0 || prctl(PR_SET_KEEPCAPS, 0, 0, 0, 0) < 0 ||
+	    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
+		result = -errno;
+	else if (!is_dropped(uid, gid, caps))
+		result = -EPERM;
+	cap_free(caps);
+	return result;
 }

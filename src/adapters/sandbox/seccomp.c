@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The seccomp filters: lists of what a process of ours needs; anything else ends it.  A call is on the list because a
- * library that the process uses makes it: libc's allocator, clock and stdio, libevent's epoll loop, libmnl's netlink,
- * SQLite's files.  Sockets are allowed by family alone, mappings never executable.
+ * The seccomp filters: lists of the calls that a process of ours needs; any other call ends it.  A call is on a list
+ * because a library that the process uses makes it: libc's allocator, clock and stdio, libevent's epoll loop, libmnl's
+ * netlink, SQLite's files.  Sockets are allowed by family alone, mappings never executable.
  */
 #include "sandbox.h"
 
