@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The NFQUEUE reader.  Owns one netlink socket bound to several queues; promises that every packet it was given is
- * answered: by a verdict of the judge, or by accept where nobody can judge (a message that makes no sense,
- * a full buffer, a dead reader).  A flood costs at most one receive buffer: what does not fit passes (fail-open) and
- * the overflow is counted.
+ * The NFQUEUE reader: one netlink socket bound to several queues.
  *
- * Batch verdicts: the kernel numbers the packets of a queue upwards under the lock under which it sends them, so
- * whatever of a queue is still held with a number up to the last one read has been judged "accept": drops are
- * sent at once and are no longer held.  One batch verdict a queue therefore ends each read.
+ * Each packet that it was given gets a verdict: the judge's, or accept where none can be had (a message that makes
+ * no sense, a full buffer, a dead reader).  A flood costs at most one receive buffer: packets that do not fit pass
+ * (fail-open), and the overflow is counted.
+ *
+ * Batch verdicts: the kernel numbers the packets of a queue upwards under the lock under which it sends them.
+ * Drops are sent at once and are no longer held, so every packet of a queue that is still held, with a number up
+ * to the last one read, was judged "accept".  Therefore each read ends with one batch verdict a queue.
  */
 #include "nfqueue.h"
 
@@ -125,7 +126,7 @@ static void read_packet(struct nfqueue *queue, const struct nlmsghdr *nlh, nfque
 		packet.data = mnl_attr_get_payload(attr[NFQA_PAYLOAD]);
 		packet.copied = mnl_attr_get_payload_len(attr[NFQA_PAYLOAD]);
 	}
-	/* A packet merged or not yet cut by offload carries no checksum of the wire either. */
+	/* A packet that offload merged, or has not yet cut, carries no checksum of the wire either. */
 	if (attr[NFQA_SKB_INFO] && mnl_attr_get_payload_len(attr[NFQA_SKB_INFO]) >= sizeof(uint32_t))
 		packet.checksum_ready =
 			!(ntohl(mnl_attr_get_u32(attr[NFQA_SKB_INFO])) & (NFQA_SKB_CSUMNOTREADY | NFQA_SKB_GSO));
@@ -216,8 +217,8 @@ static int read_datagrams(struct nfqueue *queue, unsigned max, nfqueue_judge_fn 
 	return result && !done ? result : (int)done;
 }
 
-/* Sends one acknowledged request to each queue and waits for nothing: netlink answers before send returns.
- * Packets that came in meanwhile are accepted. */
+/* Sends one acknowledged request to each queue, without waiting: netlink answers before send returns.  Packets
+ * that came in the meantime are accepted. */
 static int request_all(struct nfqueue *queue, void (*fill)(struct nlmsghdr *nlh))
 {
 	int result = 0;
@@ -277,7 +278,7 @@ int nfqueue_open(uint16_t first, unsigned count, struct nfqueue **out)
 	result = netlink_open(NETLINK_NETFILTER, 0, RECEIVE_BUFFER, &queue->socket);
 	if (!result) {
 		result = request_all(queue, fill_bind);
-		/* The forced buffer proves the capability: what is refused now belongs to another socket. */
+		/* The forced buffer proves the capability: a queue that is refused now belongs to another socket. */
 		if (result == -EPERM)
 			result = -EBUSY;
 	}
@@ -309,9 +310,9 @@ int nfqueue_read(struct nfqueue *queue, unsigned max, nfqueue_judge_fn *judge, v
 }
 
 /*
- * The numbers of what is held are unknown here.  The kernel compares them by their signed difference and stops at
- * the first one that is beyond: 0x7fffffff covers the lower half, 0xffffffff the upper one, and the third covers a
- * lower half that had stood behind an upper one after the numbers wrapped.
+ * The numbers of the packets that the kernel holds are unknown here.  The kernel compares numbers by their signed
+ * difference and stops at the first packet beyond: 0x7fffffff covers the lower half, 0xffffffff the upper one, and the
+ * third covers a lower half that stood behind an upper one after the numbers wrapped.
  */
 int nfqueue_accept_all(struct nfqueue *queue)
 {

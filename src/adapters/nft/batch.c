@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Netlink for the nftables adapter: transactions in a growing buffer, sent whole, and dumps.  The kernel works on
- * a request before sendmsg() returns, so the answer is read without waiting and a lost one is an error, never a hang.
+ * Netlink for the nftables adapter: transactions, collected in a growing buffer and sent whole, and dumps.  The kernel
+ * works on a request before sendmsg() returns, so the answer is read without waiting, and a lost answer is an error,
+ * never a hang.
  */
 #include "internal.h"
 
@@ -28,7 +29,7 @@ void nft_batch_free(struct nft_batch *batch)
 	nft_batch_init(batch);
 }
 
-/* Makes room for `more` bytes; false and a sticking error when there is none. */
+/* Makes room for `more` bytes; false, and an error that sticks, when there is none. */
 static bool reserve(struct nft_batch *batch, size_t more)
 {
 	size_t size = batch->size ? batch->size : BATCH_FIRST;
@@ -87,8 +88,7 @@ static int send_all(struct nft *nft, struct msghdr *message, size_t len)
 	return sent < 0 ? -errno : 0;
 }
 
-/* The next datagram from the kernel; 0 when there is none, or -errno. */
-static ssize_t receive(struct nft *nft, void *buf, size_t size)
+ssize_t nft_receive(struct mnl_socket *socket, void *buf, size_t size)
 {
 	struct sockaddr_nl sender;
 	struct iovec part = { buf, size };
@@ -98,7 +98,7 @@ static ssize_t receive(struct nft *nft, void *buf, size_t size)
 	ssize_t got;
 
 	do {
-		got = recvmsg(mnl_socket_get_fd(nft->socket), &message, MSG_DONTWAIT);
+		got = recvmsg(mnl_socket_get_fd(socket), &message, MSG_DONTWAIT);
 		if (got >= 0 && (message.msg_namelen != sizeof(sender) || sender.nl_pid != 0)) {
 			got = -1;
 			errno = EINTR; /* not from the kernel: as if it had not come */
@@ -127,7 +127,7 @@ static int read_answers(struct nft *nft, uint8_t *buf)
 	int result = 0, overruns = 0;
 	ssize_t got;
 
-	while ((got = receive(nft, buf, ANSWER_MAX)) != 0) {
+	while ((got = nft_receive(nft->socket, buf, ANSWER_MAX)) != 0) {
 		const struct nlmsghdr *nlh = (const void *)buf;
 		int left = (int)got;
 
@@ -193,8 +193,8 @@ int nft_batch_run(struct nft *nft, struct nft_batch *batch)
 	return result;
 }
 
-/* Reads the answer to a request; *interrupted says that the table changed meanwhile.
- * Reads to the end also when fn has had enough: what is left would spoil the next answer. */
+/* Reads the answer to a request; *interrupted says that the table changed in the meantime.  Reads to the end even when
+ * fn has failed: the rest would spoil the next answer. */
 static int read_reply(struct nft *nft, uint32_t seq, bool dump, nft_dump_fn *fn, void *context, bool *interrupted)
 {
 	uint8_t *buf = malloc(ANSWER_MAX);
@@ -204,7 +204,7 @@ static int read_reply(struct nft *nft, uint32_t seq, bool dump, nft_dump_fn *fn,
 	if (!buf)
 		return -ENOMEM;
 	while (!done) {
-		ssize_t got = receive(nft, buf, ANSWER_MAX);
+		ssize_t got = nft_receive(nft->socket, buf, ANSWER_MAX);
 		const struct nlmsghdr *nlh = (const void *)buf;
 		int left = (int)got;
 
@@ -266,7 +266,7 @@ struct ours {
 	void *context;
 };
 
-/* Older kernels ignore the table in a request for chains, and dump everybody's. */
+/* Older kernels ignore the table in a request for chains, and dump those of all tables. */
 static int only_ours(void *context, const struct nlmsghdr *nlh)
 {
 	const struct ours *ours = context;

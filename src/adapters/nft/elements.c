@@ -15,6 +15,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <libnftnl/set.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -143,35 +144,29 @@ int element_dump(struct nft *nft, const char *set, element_fn *fn, void *context
 
 /* ---- sources on the lists ---- */
 
-/* In the kernel's terms; `order` keeps the last of several for one source. */
-struct entry {
-	enum nft_list list;
-	enum nft_family family;
-	unsigned len;
+/* A source in the kernel's terms, bytes alone: compared whole. */
+struct place {
+	uint8_t list, family, len;
 	uint8_t key[16];
+};
+
+struct entry {
+	struct place place;
 	int64_t timeout_ms;
-	size_t order;
+	size_t order; /* keeps the last of several for one source */
 };
 
 static int compare_entries(const void *a, const void *b)
 {
 	const struct entry *x = a, *y = b;
-	int keys;
+	int places = memcmp(&x->place, &y->place, sizeof(x->place));
 
-	if (x->list != y->list)
-		return x->list < y->list ? -1 : 1;
-	if (x->family != y->family)
-		return x->family < y->family ? -1 : 1;
-	if (x->len != y->len)
-		return x->len < y->len ? -1 : 1;
-	keys = memcmp(x->key, y->key, sizeof(x->key));
-	return keys ? keys : (x->order > y->order) - (x->order < y->order);
+	return places ? places : (x->order > y->order) - (x->order < y->order);
 }
 
-static bool same_source(const struct entry *x, const struct entry *y)
+static bool same_set(const struct place *x, const struct place *y)
 {
-	return x->list == y->list && x->family == y->family && x->len == y->len &&
-	       memcmp(x->key, y->key, sizeof(x->key)) == 0;
+	return memcmp(x, y, offsetof(struct place, key)) == 0;
 }
 
 /* Sorted by set, so that each set needs few messages; of several entries for one source the last counts. */
@@ -190,19 +185,19 @@ static int make_entries(const struct nft_element *elements, size_t count, struct
 			free(entries);
 			return -EINVAL;
 		}
-		entry->list = elements[i].list;
-		entry->family = prefix_is_v4(source) ? NFT_V4 : NFT_V6;
-		entry->len = prefix_family_len(source);
-		if (entry->family == NFT_V4)
-			memcpy(entry->key, addr_v4_bytes(&source->addr), 4);
+		entry->place.list = (uint8_t)elements[i].list;
+		entry->place.family = prefix_is_v4(source) ? NFT_V4 : NFT_V6;
+		entry->place.len = (uint8_t)prefix_family_len(source);
+		if (entry->place.family == NFT_V4)
+			memcpy(entry->place.key, addr_v4_bytes(&source->addr), 4);
 		else
-			memcpy(entry->key, source->addr.b, 16);
+			memcpy(entry->place.key, source->addr.b, 16);
 		entry->timeout_ms = elements[i].timeout_ms;
 		entry->order = i;
 	}
 	qsort(entries, count, sizeof(*entries), compare_entries);
 	for (size_t i = 0; i < count; i++) {
-		if (i + 1 == count || !same_source(&entries[i], &entries[i + 1]))
+		if (i + 1 == count || memcmp(&entries[i].place, &entries[i + 1].place, sizeof(entries[i].place)) != 0)
 			entries[kept++] = entries[i];
 	}
 	*out = entries;
@@ -216,18 +211,16 @@ static void write_entries(const struct nft *nft, struct nft_batch *batch, const 
 	size_t i = 0;
 
 	while (i < count) {
-		const struct entry *first = &entries[i];
+		const struct place *first = &entries[i].place;
 		const bool exists = lengths->used[first->list][first->family][first->len];
 		struct element_writer w;
 		char name[NFT_NAME_MAX];
 
 		nft_set_name(first->list, first->family, first->len, name);
 		element_begin(&w, batch, nft->table, name, change);
-		for (; i < count && entries[i].list == first->list && entries[i].family == first->family &&
-		       entries[i].len == first->len;
-		     i++) {
+		for (; i < count && same_set(&entries[i].place, first); i++) {
 			if (exists) /* else nothing can be in it */
-				element_put(&w, entries[i].key, address_lens[entries[i].family],
+				element_put(&w, entries[i].place.key, address_lens[first->family],
 					    change == ELEMENT_DELETE ? 0 : entries[i].timeout_ms, 0);
 		}
 		element_end(&w);
@@ -241,13 +234,14 @@ static unsigned write_new_lengths(const struct nft *nft, struct nft_batch *batch
 	unsigned rules = 0;
 
 	for (size_t i = 0; i < count; i++) {
-		bool *used = &lengths->used[entries[i].list][entries[i].family][entries[i].len];
+		const struct place *place = &entries[i].place;
+		bool *used = &lengths->used[place->list][place->family][place->len];
 
 		if (*used)
 			continue;
 		*used = true;
-		nft_list_set_write(nft, batch, entries[i].list, entries[i].family, entries[i].len);
-		rules += nft_rules_write_length(nft, batch, entries[i].list, entries[i].family, entries[i].len);
+		nft_list_set_write(nft, batch, place->list, place->family, place->len);
+		rules += nft_rules_write_length(nft, batch, place->list, place->family, place->len);
 		(*sets)++;
 	}
 	return rules;

@@ -69,6 +69,9 @@ typedef int nft_dump_fn(void *context, const struct nlmsghdr *nlh);
 MUST_CHECK int nft_dump(struct nft *nft, uint16_t type, const char *set, nft_dump_fn *fn, void *context);
 /* Asks for one object: NFT_MSG_GETTABLE (ours), NFT_MSG_GETGEN. */
 MUST_CHECK int nft_ask(struct nft *nft, uint16_t type, nft_dump_fn *fn, void *context);
+/* The next datagram from the kernel, without waiting: its length; 0 when there is none; -EMSGSIZE, -ENOBUFS or another
+ * -errno. */
+ssize_t nft_receive(struct mnl_socket *socket, void *buf, size_t size);
 /* The attribute of that number in an nfnetlink message, or NULL. */
 const struct nlattr *nft_attr(const struct nlmsghdr *nlh, uint16_t type);
 bool nft_attr_is(const struct nlattr *attr, const char *text);

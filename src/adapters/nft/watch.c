@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Notifications: did anybody else touch our table?  The kernel stamps each message with the port of who caused it,
- * so our own doing is told apart; expiry and the kernel's own set updates are not notified.  Whatever was lost is
- * told as lost, never as nothing.
+ * Notifications: did another program change our table?  The kernel stamps each message with the netlink port that
+ * caused it, which tells changes of our own apart; expiry and updates of sets by rules are not notified.  Lost
+ * messages are told as lost, never as no change.
  */
 #include "internal.h"
 
@@ -50,7 +50,7 @@ int nft_watch_suspend(struct nft *nft, uint32_t *generation)
 	return result ? result : join(nft, NETLINK_DROP_MEMBERSHIP);
 }
 
-/* Each transaction of anybody's adds one to the generation: more than ours alone, and something was missed. */
+/* Each transaction, by whatever program, adds one to the generation: if more than ours was added, one was missed. */
 int nft_watch_resume(struct nft *nft, uint32_t generation)
 {
 	uint32_t now = 0;
@@ -93,29 +93,18 @@ enum nft_change nft_watch_read(struct nft *nft)
 	if (!buf)
 		return NFT_CHANGE_LOST;
 	for (int i = 0; i < DATAGRAMS_MAX; i++) {
-		struct sockaddr_nl sender;
-		struct iovec part = { buf, DATAGRAM_MAX };
-		struct msghdr message = {
-			.msg_name = &sender, .msg_namelen = sizeof(sender), .msg_iov = &part, .msg_iovlen = 1
-		};
-		ssize_t got = recvmsg(mnl_socket_get_fd(nft->watch), &message, MSG_DONTWAIT);
+		ssize_t got = nft_receive(nft->watch, buf, DATAGRAM_MAX);
 		const struct nlmsghdr *nlh = (const void *)buf;
 		int left = (int)got;
 
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+		if (!got)
 			break;
 		if (got < 0) {
 			change = NFT_CHANGE_LOST;
-			if (errno != ENOBUFS)
+			if (got != -ENOBUFS && got != -EMSGSIZE)
 				break;
 			continue;
 		}
-		if (message.msg_namelen != sizeof(sender) || sender.nl_pid != 0)
-			continue; /* not from the kernel */
-		if (message.msg_flags & MSG_TRUNC)
-			change = NFT_CHANGE_LOST;
 		for (; mnl_nlmsg_ok(nlh, left); nlh = mnl_nlmsg_next(nlh, &left)) {
 			if (is_foreign(nft, nlh))
 				change = worse(change, NFT_CHANGE_FOREIGN);
