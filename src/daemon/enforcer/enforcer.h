@@ -69,13 +69,14 @@ int enforcer_resume(struct enforcer *enforcer, int64_t now_ms);
 /* ---- The sets ---- */
 
 /*
- * Carries the actions out, in their order.  errors[i] is 0 or the -errno with which the kernel refused actions->items[i];
- * an event has the error of the last order before it on its source.  An addition that fails is for
+ * Carries the actions out, in their order.  errors[i] is 0 or the -errno with which the kernel refused
+ * actions->items[i]; an event has the error of the last order before it on its source.  An addition that fails is for
  * engine_block_failed(), a deletion for engine_unblock_failed(); a deletion is then tried again each second.
  */
 void enforcer_act(struct enforcer *enforcer, const struct actions *actions, int64_t now_ms,
 		  int errors[ENGINE_ACTIONS_MAX]);
-/* Blocks of an earlier run that the engine has taken, at most ENFORCER_PAGE: into the kernel, unless they stand there. */
+/* Blocks of an earlier run that the engine has taken, at most ENFORCER_PAGE: into the kernel, where they do not stand
+ * there. */
 MUST_CHECK int enforcer_restore(struct enforcer *enforcer, const struct block_view *blocks, size_t count,
 				int64_t now_ms);
 /* Lets go of all blocks at once; the engine has to be told by the caller.  On failure all of them stand. */

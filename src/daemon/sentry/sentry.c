@@ -206,8 +206,8 @@ int sentry_run(const struct sentry_start *start)
 		return 1;
 	}
 	event_base_dispatch(sentry->base);
-	/* What the kernel holds for the sentry passes.  An error is the supervisor's to report: when the sentry has ended it
-	 * does the same with its copy of the queue. */
+	/* What the kernel holds for the sentry passes.  An error is the supervisor's to report: when the sentry has
+	 * ended, it does the same with its copy of the queue. */
 	(void)!nfqueue_accept_all(start->queue);
 	sentry_begin_turn(sentry);
 	sentry_save_at_once(sentry);

@@ -39,9 +39,9 @@
 	X(CONFIG_END, struct wire_empty)       /* answered by RESULT */ \
 	/* sentry -> supervisor, keeper */ \
 	X(READY, struct wire_empty)            /* rules are loaded, traps are open */ \
-	X(EVENT, struct event)                 /* also supervisor -> keeper: notices; keeper -> supervisor: EVENT_EXPOSURE */ \
+	X(EVENT, struct event)                 /* also supervisor -> keeper; keeper -> supervisor: EVENT_EXPOSURE */ \
 	X(RESULT, struct wire_result)          /* the answer to an order, with the id of the order */ \
-	X(BEAT, struct wire_empty)             /* to the supervisor, once a second, from the loop that judges packets */ \
+	X(BEAT, struct wire_empty)             /* to the supervisor, each second, from the loop that judges packets */ \
 	/* keeper -> sentry: questions, each answered by the message named */ \
 	X(ASK_STATUS, struct wire_empty)       /* STATUS */ \
 	X(ASK_BLOCKS, struct wire_cursor)      /* BLOCKS */ \
@@ -58,8 +58,8 @@
 	X(MODE, struct wire_order)             /* value: enum nft_mode, OBSERVE or BLOCK */ \
 	X(PAUSE, struct wire_order)            /* duration_ms 0: until resumed */ \
 	X(RESUME, struct wire_empty) \
-	X(PROBE, struct wire_order)            /* for duration_ms (at most WIRE_PROBE_MS_MAX; 0: no longer) packets from \
-	                                        * WIRE_PROBE_V4 and _V6 are counted instead of judged */ \
+	X(PROBE, struct wire_order)            /* for duration_ms (at most WIRE_PROBE_MS_MAX; 0: no longer) packets \
+	                                        * from WIRE_PROBE_V4 and _V6 are counted instead of judged */ \
 	X(PROTECT, struct wire_protect)        /* replaces all of its `why`; no answer */ \
 	/* sentry -> keeper: answers */ \
 	X(STATUS, struct wire_status) \
@@ -74,8 +74,8 @@
 	/* supervisor -> keeper */ \
 	X(TEXT, struct wire_text) \
 	X(HOOKS, struct wire_hooks)            /* counters of the hooks, once a second while they change */ \
-	/* What outlives a run, in this order.  keeper -> sentry, once: to be restored; without BEGIN.  sentry -> keeper, \
-	 * every ten minutes and at a stop: to be saved. */ \
+	/* What outlives a run, in this order.  keeper -> sentry, once: to be restored; without BEGIN. \
+	 * sentry -> keeper, every ten minutes and at a stop: to be saved. */ \
 	X(SAVED_BEGIN, struct wire_empty) \
 	X(SAVED_BLOCKS, struct wire_blocks) \
 	X(SAVED_SOURCES, struct wire_sources) \

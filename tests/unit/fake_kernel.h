@@ -1,0 +1,356 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A fake kernel for the tests of the enforcer, and the enforcer over it.  The nft_* functions below take the place of
+ * the adapter's, so that no privilege is needed: one program may include this once.
+ */
+#ifndef PICKET_TEST_FAKE_KERNEL_H
+#define PICKET_TEST_FAKE_KERNEL_H
+
+#include "core.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+#include "enforcer/enforcer.h"
+
+#define ELEMENTS_MAX 512
+#define NOTICES_MAX  16
+
+/* The kernel as the enforcer sees it. */
+struct nft {
+	bool present; /* the table stands */
+	struct nft_rules rules;
+	struct nft_element elements[ELEMENTS_MAX];
+	size_t count;
+	/* what it refuses, as -errno; 0: nothing */
+	int add_error, delete_error, hard_flush_error, rules_error, load_error, unload_error;
+	struct prefix stuck; /* a transaction that deletes it is refused; len 0: none */
+	enum nft_change change;
+	int check;
+	unsigned loads, replaced, deletions, changed; /* `changed`: elements that came or went by nft_add, nft_delete */
+	enum nft_mode loaded_mode;
+};
+
+/* The address of the fake is its table's name. */
+int nft_open(const char *table, struct nft **out)
+{
+	void *fake = NULL;
+
+	if (sscanf(table, "%p", &fake) != 1)
+		return -EINVAL;
+	*out = fake;
+	return 0;
+}
+
+void nft_close(struct nft *nft)
+{
+	(void)nft;
+}
+
+static size_t place_of(const struct nft *nft, enum nft_list list, const struct prefix *source)
+{
+	size_t i = 0;
+
+	while (i < nft->count && (nft->elements[i].list != list || !prefix_equal(&nft->elements[i].source, source)))
+		i++;
+	return i;
+}
+
+static int put(struct nft *nft, const struct nft_element *elements, size_t count, bool renew)
+{
+	if (!nft->present)
+		return -ENOENT;
+	if (nft->add_error)
+		return nft->add_error;
+	for (size_t i = 0; i < count; i++) {
+		size_t at = place_of(nft, elements[i].list, &elements[i].source);
+
+		if (at < nft->count && !renew)
+			continue;
+		nft->elements[at] = elements[i];
+		nft->count += at == nft->count;
+		assert_true(nft->count < ELEMENTS_MAX);
+	}
+	return 0;
+}
+
+int nft_add(struct nft *nft, const struct nft_element *elements, size_t count)
+{
+	nft->changed += (unsigned)count;
+	return put(nft, elements, count, true);
+}
+
+int nft_ensure(struct nft *nft, const struct nft_element *elements, size_t count)
+{
+	return put(nft, elements, count, false);
+}
+
+int nft_delete(struct nft *nft, const struct nft_element *elements, size_t count)
+{
+	nft->deletions++;
+	nft->changed += (unsigned)count;
+	if (!nft->present)
+		return -ENOENT;
+	if (nft->delete_error)
+		return nft->delete_error;
+	for (size_t i = 0; i < count; i++)
+		if (nft->stuck.len && prefix_equal(&nft->stuck, &elements[i].source))
+			return -EBUSY;
+	for (size_t i = 0; i < count; i++) {
+		size_t at = place_of(nft, elements[i].list, &elements[i].source);
+
+		if (at < nft->count)
+			nft->elements[at] = nft->elements[--nft->count];
+	}
+	return 0;
+}
+
+int nft_flush(struct nft *nft, enum nft_list list)
+{
+	if (!nft->present)
+		return -ENOENT;
+	if (list == NFT_HARD && nft->hard_flush_error)
+		return nft->hard_flush_error;
+	for (size_t i = nft->count; i-- > 0;)
+		if (nft->elements[i].list == list)
+			nft->elements[i] = nft->elements[--nft->count];
+	return 0;
+}
+
+static void tell(struct nft *nft, bool allow, nft_element_fn *adopt, void *context)
+{
+	for (size_t i = 0; i < nft->count; i++)
+		if ((nft->elements[i].list == NFT_ALLOW) == allow)
+			adopt(context, nft->elements[i].list, &nft->elements[i].source, nft->elements[i].timeout_ms);
+}
+
+int nft_take_over(struct nft *nft, bool blocks, nft_element_fn *adopt, void *context)
+{
+	assert_false(blocks);
+	if (!nft->present)
+		return 0;
+	tell(nft, true, adopt, context);
+	return 1;
+}
+
+int nft_read_blocks(struct nft *nft, nft_element_fn *adopt, void *context)
+{
+	if (!nft->present)
+		return -ENOENT;
+	tell(nft, false, adopt, context);
+	return 0;
+}
+
+int nft_load(struct nft *nft, const struct nft_rules *rules, nft_element_fn *adopt, void *context)
+{
+	(void)adopt, (void)context;
+	if (nft->load_error)
+		return nft->load_error;
+	nft->loads++;
+	nft->loaded_mode = rules->mode;
+	(void)!nft_flush(nft, NFT_ALLOW); /* no table: nothing to flush */
+	nft->present = true;
+	nft->rules = *rules;
+	return 0;
+}
+
+int nft_rules_replace(struct nft *nft, const struct nft_rules *rules)
+{
+	if (!nft->present || nft->rules_error)
+		return nft->present ? nft->rules_error : -ENOENT;
+	nft->replaced++;
+	nft->rules = *rules;
+	return 0;
+}
+
+int nft_unload(struct nft *nft)
+{
+	if (!nft->unload_error) {
+		nft->present = false;
+		nft->count = 0;
+	}
+	return nft->unload_error;
+}
+
+bool nft_queue_is_native(const struct nft *nft)
+{
+	(void)nft;
+	return true;
+}
+
+int nft_read_counters(struct nft *nft, struct nft_counters *out)
+{
+	*out = (struct nft_counters){ .queued_closed = 7 };
+	return nft->present ? 0 : -ENOENT;
+}
+
+int nft_read_customers(struct nft *nft, struct nft_customer *out, size_t max)
+{
+	(void)nft, (void)out, (void)max;
+	return 0;
+}
+
+int nft_read_customers_v6(struct nft *nft, struct nft_customer *out, size_t max)
+{
+	(void)nft, (void)out, (void)max;
+	return 0;
+}
+
+int nft_add_customers(struct nft *nft, const struct nft_customer *customers, size_t count)
+{
+	(void)nft, (void)customers, (void)count;
+	return 0;
+}
+
+int nft_watch_fd(const struct nft *nft)
+{
+	(void)nft;
+	return -1;
+}
+
+enum nft_change nft_watch_read(struct nft *nft)
+{
+	enum nft_change change = nft->change;
+
+	nft->change = NFT_CHANGE_NONE;
+	return change;
+}
+
+int nft_check(struct nft *nft)
+{
+	return nft->check;
+}
+
+/* ---- the enforcer with its engine, and what it said ---- */
+
+struct guard {
+	struct core core;
+	struct enforcer *enforcer;
+	struct nft kernel;
+	struct nft_rules rules;
+	int errors[ENGINE_ACTIONS_MAX];
+	char notices[NOTICES_MAX][EVENT_TEXT_MAX];
+	unsigned notice_count, failures, loaded;
+	struct prefix freed;
+	unsigned freed_count;
+};
+
+static void on_notice(void *context, enum event_type type, const char *text)
+{
+	struct guard *guard = context;
+
+	assert_true(guard->notice_count < NOTICES_MAX);
+	snprintf(guard->notices[guard->notice_count++], EVENT_TEXT_MAX, "%s", text);
+	guard->failures += type == EVENT_FAILED;
+}
+
+static void on_loaded(void *context)
+{
+	struct guard *guard = context;
+
+	guard->loaded++;
+}
+
+static void on_freed(void *context, const struct prefix *source)
+{
+	struct guard *guard = context;
+
+	guard->freed = *source;
+	guard->freed_count++;
+}
+
+/* Not loaded yet. */
+static struct guard *guard_new(enum nft_mode mode)
+{
+	struct guard *guard = calloc(1, sizeof(*guard));
+	struct enforcer_listener listener = { guard, on_notice, on_loaded, on_freed };
+	char name[NFT_TABLE_NAME_MAX];
+
+	assert_non_null(guard);
+	guard->core = core_new(NULL);
+	guard->rules.mode = mode;
+	guard->rules.queue = 100;
+	snprintf(name, sizeof(name), "%p", (void *)&guard->kernel);
+	assert_int_equal(enforcer_open(name, guard->core.engine, &listener, &guard->enforcer), 0);
+	enforcer_configure(guard->enforcer, &guard->rules);
+	return guard;
+}
+
+static struct guard *guard_loaded(void)
+{
+	struct guard *guard = guard_new(NFT_BLOCK);
+
+	assert_int_equal(enforcer_load(guard->enforcer, guard->core.now_ms), 0);
+	enforcer_tick(guard->enforcer, guard->core.now_ms);
+	guard->kernel.changed = guard->kernel.deletions = 0;
+	return guard;
+}
+
+static void guard_free(struct guard *guard)
+{
+	enforcer_close(guard->enforcer);
+	core_free(&guard->core);
+	free(guard);
+}
+
+static void act(struct guard *guard)
+{
+	enforcer_act(guard->enforcer, guard->core.actions, guard->core.now_ms, guard->errors);
+}
+
+static void block(struct guard *guard, const char *source, int64_t duration_ms)
+{
+	struct prefix prefix = core_prefix(source);
+
+	assert_int_equal(engine_block(guard->core.engine, &prefix, duration_ms, true, "", guard->core.now_ms,
+				      guard->core.actions),
+			 ENGINE_OK);
+	act(guard);
+}
+
+static void unblock(struct guard *guard, const char *source)
+{
+	struct prefix prefix = core_prefix(source);
+
+	assert_int_equal(engine_unblock(guard->core.engine, &prefix, guard->core.now_ms, guard->core.actions),
+			 ENGINE_OK);
+	act(guard);
+}
+
+static const struct nft_element *element(const struct guard *guard, enum nft_list list, const char *source)
+{
+	struct prefix prefix = core_prefix(source);
+	size_t at = place_of(&guard->kernel, list, &prefix);
+
+	return at < guard->kernel.count ? &guard->kernel.elements[at] : NULL;
+}
+
+static void tick(struct guard *guard, int64_t after_ms)
+{
+	guard->core.now_ms += after_ms;
+	enforcer_tick(guard->enforcer, guard->core.now_ms);
+}
+
+/* Another program took the table away, and the kernel said so. */
+static void remove_table(struct guard *guard)
+{
+	guard->kernel.present = false;
+	guard->kernel.count = 0;
+	guard->kernel.change = NFT_CHANGE_FOREIGN;
+	enforcer_watch(guard->enforcer);
+}
+
+static bool was_told(const struct guard *guard, const char *words)
+{
+	return guard->notice_count && strstr(guard->notices[guard->notice_count - 1], words);
+}
+
+static struct enforcer_status status_of(struct guard *guard)
+{
+	struct enforcer_status status;
+
+	enforcer_read_status(guard->enforcer, &status);
+	return status;
+}
+
+#endif
