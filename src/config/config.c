@@ -44,7 +44,7 @@ void config_mistake(struct config_reader *reader, const char *file, int line, co
 	va_start(args, format);
 	vsnprintf(new.text, sizeof(new.text), format, args);
 	va_end(args);
-	/* Words of the file are repeated in it, and it goes to a terminal. */
+	/* It repeats words of the file, and goes to a terminal. */
 	for (char *c = new.text; *c; c++)
 		if (*c < ' ' || *c > '~')
 			*c = '?';
@@ -115,7 +115,7 @@ static int is_conf(const struct dirent *entry)
 	return entry->d_name[0] != '.' && len > 5 && strcmp(entry->d_name + len - 5, ".conf") == 0;
 }
 
-/* conf.d beside path, then the files in it in the order of their names; NULL at the end, or all of it NULL. */
+/* The path of the folder conf.d beside path, then of the files in it by name, then NULL.  NULL when out of memory. */
 static char **list_directory(struct config_reader *reader, const char *path)
 {
 	char copy[PATH_MAX], *directory;

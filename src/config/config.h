@@ -15,6 +15,7 @@
 
 #include <picket/engine.h>
 #include "ports.h"
+#include "result.h"
 
 #define CONFIG_DEFAULT_FILE   "/etc/picket/picket.conf"
 #define CONFIG_PATH_MAX       96 /* run_dir: a socket's name below it must fit in sockaddr_un */
@@ -49,7 +50,7 @@ struct config {
 	char run_dir[CONFIG_PATH_MAX];
 	char state_dir[PATH_MAX];
 	char allow_file[PATH_MAX];  /* "" none */
-	char user[CONFIG_USER_MAX]; /* sentry and keeper run as */
+	char user[CONFIG_USER_MAX]; /* of sentry and keeper */
 	char table[CONFIG_TABLE_MAX];
 	uint16_t queue;    /* first of three numbers */
 	bool reverse_path; /* strict: a packet whose answer would leave by another interface is no evidence */
@@ -75,6 +76,6 @@ void config_free(struct config *config);
 
 /* Adds one line to the allow file or removes it; all other lines stay.  The file is replaced as a whole.
  * 0; -EEXIST or -ENOENT when there is nothing to do; or another -errno. */
-int config_allow_file_edit(const char *path, const struct prefix *entry, bool add);
+MUST_CHECK int config_allow_file_edit(const char *path, const struct prefix *entry, bool add);
 
 #endif

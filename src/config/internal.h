@@ -116,14 +116,14 @@ struct config_statement {
 	struct config_word name, title; /* title.text NULL: none.  FORM_NOISE: name is what stands there */
 	char *start, *end;              /* FORM_ASSIGNMENT: its text */
 	bool append;                    /* += */
-	bool told;                      /* something in it was told as a mistake already: it cannot be used */
+	bool told;                      /* it cannot be used, and a mistake was told */
 };
 
 /* The next statement of the file, or of the section that was entered. */
 void config_scan_statement(struct config_scan *scan, struct config_statement *out);
-/* Behind the brace of a FORM_SECTION. */
+/* Enters the section of a FORM_SECTION. */
 void config_scan_enter(struct config_scan *scan);
-/* Behind its closing brace. */
+/* Skips it with all that is in it. */
 void config_scan_skip(struct config_scan *scan);
 
 #endif

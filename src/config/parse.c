@@ -43,7 +43,7 @@ __attribute__((format(printf, 2, 0))) static void keep_complaint(cfg_t *cfg, con
 		cfg->title = NULL;
 }
 
-/* Notes where an option is set; a second time in one file is a mistake, but for += . */
+/* Notes where an option is set; a second time in one file is a mistake, unless it appends. */
 static void note_set(struct config_reader *reader, const struct config_option *row,
 		     const struct config_statement *statement)
 {
@@ -113,7 +113,8 @@ static bool is_hook_name(const char *name, size_t len)
 	return len > 0 && len < CONFIG_HOOK_NAME_MAX;
 }
 
-/* The place for a hook of this title; reader->refused, and that is told, when it can have none. */
+/* Where the values of a hook with this title go; when it can have no place, a mistake is told and they go to
+ * reader->refused. */
 static struct config_hook *place_of_hook(struct config_reader *reader, const struct config_word *title)
 {
 	struct config *config = reader->config;

@@ -72,7 +72,7 @@ static void refuse_variable(struct config_scan *s)
 		*end = '_';
 }
 
-/* Behind the string, or at the end of the line that cuts it off. */
+/* Skips a string, which ends with its line at the latest. */
 static int take_string(struct config_scan *s)
 {
 	const char quote = *s->at++;
@@ -134,8 +134,8 @@ static bool begins_statement(const struct token *t, const struct config_scan *be
 	return t->kind == TOKEN_WORD && t->word.line > line && peek(behind).kind == '=';
 }
 
-/* Behind a word, a string, or braces with all that is in them; a list of values ends where the next statement begins.
- * False: it cannot be used, and that was told. */
+/* Skips a word, a string, or braces with all that is in them; a list of values ends where the next statement begins.
+ * False: it cannot be used, and a mistake was told. */
 static bool take_item(struct config_scan *s, bool values)
 {
 	struct token t = next_token(s);
@@ -159,14 +159,14 @@ static bool take_item(struct config_scan *s, bool values)
 	return good;
 }
 
-/* The rest of a line with all that it opens; a brace that closes what was opened before stays. */
+/* Skips the rest of a line with all that it opens, up to a brace that closes what was opened before. */
 static void skip_line(struct config_scan *s, int line)
 {
 	for (struct token t = peek(s); t.kind != TOKEN_END && t.kind != '}' && t.word.line == line; t = peek(s))
 		take_item(s, false);
 }
 
-/* Behind "NAME =". */
+/* What follows "NAME =". */
 static void scan_value(struct config_scan *s, struct config_statement *out)
 {
 	struct config_scan behind = *s;
@@ -183,7 +183,7 @@ static void scan_value(struct config_scan *s, struct config_statement *out)
 		skip_line(s, value.word.line); /* a mark is no value, nor is what stands behind it a statement */
 }
 
-/* Behind a NAME that neither '=' nor '{' follows: a title, or something that does not belong there. */
+/* What follows a NAME without '=' or '{': a title, or something that does not belong there. */
 static void scan_title(struct config_scan *s, struct config_statement *out)
 {
 	struct config_scan behind = *s;

@@ -16,7 +16,7 @@
 #include <picket/hook_values.h>
 #include "duration.h"
 
-/* Told as: bad value 'x' for queue, expected a number from 0 to 65533 */
+/* Writes "bad value 'x' for queue, expected a number from 0 to 65533".  Always false. */
 static bool refuse(const struct config_value *v, const char *format, ...) __attribute__((format(printf, 2, 3)));
 static bool refuse(const struct config_value *v, const char *format, ...)
 {
@@ -205,7 +205,7 @@ bool config_parse_prefix(const struct config_value *v)
 	if (!prefix_parse(v->text, &prefix, &error))
 		return refuse(v, "an address or prefix such as 192.0.2.0/24 or 2001:db8::/32 (%s)",
 			      error ? error : "malformed");
-	/* Duplicates go only at the end, hence the factor. */
+	/* Duplicates are removed at the end, hence the factor. */
 	if (v->config->allow_count >= 2 * ENGINE_ALLOW_MAX || !config_allow_add(v->config, &prefix)) {
 		writer_format(v->problem, "too many addresses, expected at most %d", ENGINE_ALLOW_MAX);
 		return false;

@@ -14,23 +14,21 @@
 #include "clock.h"
 
 /* Options that take effect only at the next start. */
+#define PLACE(field) offsetof(struct config, field), sizeof(((struct config *)0)->field)
 static const struct {
 	const char *name;
 	size_t offset, size;
 	bool text;
 } fixed[] = {
-/* clang-format off */
-#define FIXED(name, field, text) { name, offsetof(struct config, field), sizeof(((struct config *)0)->field), text }
-	/* clang-format on */
-	FIXED("run_dir", run_dir, true),
-	FIXED("state_dir", state_dir, true),
-	FIXED("table", table, true),
-	FIXED("queue", queue, false),
-	FIXED("user", user, true),
-	FIXED("sandbox", sandbox, false),
-	FIXED("max_sources", engine.max_sources, false),
-#undef FIXED
+	{ "run_dir", PLACE(run_dir), true },
+	{ "state_dir", PLACE(state_dir), true },
+	{ "table", PLACE(table), true },
+	{ "queue", PLACE(queue), false },
+	{ "user", PLACE(user), true },
+	{ "sandbox", PLACE(sandbox), false },
+	{ "max_sources", PLACE(engine.max_sources), false },
 };
+#undef PLACE
 
 static void translate_ports(const struct config_ports *from, struct port_range *to, size_t *count)
 {

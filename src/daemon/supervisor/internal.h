@@ -16,13 +16,14 @@
 #include "supervisor.h"
 #include "wire/wire.h"
 
+/* After so many seconds without a beat the sentry hangs, and cuts off the hosts whose packets it holds: it is killed. */
+#define SUPERVISOR_BEATS_MISSED 5
+
 #define SUPERVISOR_QUEUES     3
 #define SUPERVISOR_START_S    30  /* the sentry must be ready by then */
 #define SUPERVISOR_PATIENCE_S 6   /* a child told to end has so long, then it is killed */
 #define SUPERVISOR_RELOAD_S   10  /* the sentry must have taken a new configuration by then */
 #define SUPERVISOR_TURN       256 /* messages of one process before others get their turn */
-#define SUPERVISOR_BEATS_MISSED                                                                                        \
-	5 /* then the sentry hangs and cuts off the hosts whose packets it holds: it is killed */
 
 struct child {
 	const char *name;
@@ -84,32 +85,33 @@ void supervisor_end(struct supervisor *supervisor, int status);
 void supervisor_ready(struct supervisor *supervisor);
 
 /* Accounts, directories, lock, pid file, queue, control socket.  0, or -1 after logging what is wrong. */
-int supervisor_place_open(struct supervisor *supervisor);
+MUST_CHECK int supervisor_place_open(struct supervisor *supervisor);
 void supervisor_place_close(struct supervisor *supervisor);
 
 /* Forks both.  0, or -1 after logging what is wrong. */
-int supervisor_children_start(struct supervisor *supervisor);
+MUST_CHECK int supervisor_children_start(struct supervisor *supervisor);
 void supervisor_children_reap(struct supervisor *supervisor);
 /* The next step towards the end: the sentry first, then the keeper, which must get the last messages of the sentry. */
 void supervisor_children_end(struct supervisor *supervisor);
 void supervisor_children_kill(struct supervisor *supervisor);
 
-/* Messages of both, checked. */
-int supervisor_wire_open(struct supervisor *supervisor);
+/* Receives and checks the messages of both.  0 or -errno. */
+MUST_CHECK int supervisor_wire_open(struct supervisor *supervisor);
 void supervisor_wire_close(struct child *child);
 void supervisor_wire_drain(struct supervisor *supervisor, struct child *child);
 
 /* Translations: the kernel's part (the sentry adds where its traps listen), and one hook. */
 void supervisor_rules_of(const struct config *config, struct nft_rules *out);
 void supervisor_hook_of(const struct config_hook *hook, struct hook_spec *out);
-/* The configuration to the sentry.  0 or -errno. */
-int supervisor_config_send(struct supervisor *supervisor, const struct config *config, uint32_t id);
+/* Sends the configuration to the sentry.  0 or -errno. */
+MUST_CHECK int supervisor_config_send(struct supervisor *supervisor, const struct config *config, uint32_t id);
 void supervisor_config_answered(struct supervisor *supervisor, uint32_t id, const struct wire_result *result);
 void supervisor_config_tick(struct supervisor *supervisor);
 void supervisor_reload(struct supervisor *supervisor, uint32_t asked_by);
 void supervisor_allow_save(struct supervisor *supervisor, uint32_t id, const struct wire_order *order);
 
-int supervisor_hooks_open(struct supervisor *supervisor);
+/* Runs the hooks that want an event; tells the keeper how many ran.  0 or -errno. */
+MUST_CHECK int supervisor_hooks_open(struct supervisor *supervisor);
 void supervisor_hooks_event(struct supervisor *supervisor, const struct event *event);
 void supervisor_hooks_tick(struct supervisor *supervisor);
 
