@@ -9,15 +9,15 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	enum trap_payload said, before = TRAP_PAYLOAD_UNDECIDED;
+	enum payload said, before = PAYLOAD_UNDECIDED;
 
 	if (size == 0)
 		return 0;
-	require(trap_payload_classify(data + 1, size - 1, true) != TRAP_PAYLOAD_UNDECIDED);
+	require(payload_classify(data + 1, size - 1, true) != PAYLOAD_UNDECIDED);
 	for (size_t len = 1; len < size && len <= 64; len++) {
-		said = trap_payload_classify(data + 1, len, false);
-		require(said <= TRAP_PAYLOAD_INDUCED);
-		require(before == TRAP_PAYLOAD_UNDECIDED || said == before);
+		said = payload_classify(data + 1, len, false);
+		require(said <= PAYLOAD_INDUCED);
+		require(before == PAYLOAD_UNDECIDED || said == before);
 		before = said;
 	}
 	return 0;

@@ -101,8 +101,8 @@ static enum probe_trap visit_outcome(const struct visit *visit)
 {
 	if (!visit->saved)
 		return PROBE_TRAP_UNSAVED;
-	return trap_payload_classify(visit->payload, visit->len, true) == TRAP_PAYLOAD_INDUCED ? PROBE_TRAP_INDUCED
-											       : PROBE_TRAP_COMPLETED;
+	return payload_classify(visit->payload, visit->len, true) == PAYLOAD_INDUCED ? PROBE_TRAP_INDUCED
+										     : PROBE_TRAP_COMPLETED;
 }
 
 /* The payload that would still have come is unknown, so an early end counts as one that could have been induced. */
@@ -151,8 +151,8 @@ static void visit_on_event(evutil_socket_t fd, short what, void *context)
 	first = visit->len == 0;
 	got = visit_receive(visit);
 	if (got == 0 || (got > 0 && !visit->reported && visit->len < sizeof(visit->payload) &&
-			 trap_payload_classify(visit->payload, visit->len, false) == TRAP_PAYLOAD_UNDECIDED)) {
-		judged_ms = clock_ms(CLOCK_MONOTONIC) + TRAP_PAYLOAD_WAIT_MS;
+			 payload_classify(visit->payload, visit->len, false) == PAYLOAD_UNDECIDED)) {
+		judged_ms = clock_ms(CLOCK_MONOTONIC) + PAYLOAD_WAIT_MS;
 		visit_wait(visit, got > 0 && first ? judged_ms : visit->due_ms);
 	} else if (!visit_report(visit, visit_outcome(visit))) {
 		visit_end(visit, false);

@@ -44,12 +44,12 @@ static const char *const http_methods[] = {
 	"GET", "POST", "HEAD", "PUT", "OPTIONS", "DELETE", "PATCH", "CONNECT", "TRACE", "PROPFIND", "REPORT", "MKCOL",
 };
 
-static enum trap_payload match_pattern(const struct pattern *p, const uint8_t *data, size_t len)
+static enum payload match_pattern(const struct pattern *p, const uint8_t *data, size_t len)
 {
 	for (size_t i = 0; i < p->len && i < len; i++)
 		if ((data[i] & p->mask[i]) != p->value[i])
-			return TRAP_PAYLOAD_OWN;
-	return len < p->len ? TRAP_PAYLOAD_UNDECIDED : TRAP_PAYLOAD_INDUCED;
+			return PAYLOAD_OWN;
+	return len < p->len ? PAYLOAD_UNDECIDED : PAYLOAD_INDUCED;
 }
 
 /* What stands after "METHOD ": a path, "*", an absolute URL, or (CONNECT) an authority. */
@@ -60,47 +60,47 @@ static bool is_target_start(uint8_t c, const char *method)
 
 /* A whole first line must name HTTP: "OPTIONS / RTSP/1.0" and "GET /" alone are no browser's.  One that never ended
  * (a URL longer than what we read) must at least be as long as the shortest. */
-static enum trap_payload match_http_line(const uint8_t *data, size_t len, bool final)
+static enum payload match_http_line(const uint8_t *data, size_t len, bool final)
 {
 	const uint8_t *end = memchr(data, '\n', len);
 
 	if (!end)
-		return final && len >= TRAP_PAYLOAD_ENOUGH ? TRAP_PAYLOAD_INDUCED : TRAP_PAYLOAD_UNDECIDED;
-	return memmem(data, (size_t)(end - data), " HTTP/1.", 8) ? TRAP_PAYLOAD_INDUCED : TRAP_PAYLOAD_OWN;
+		return final && len >= PAYLOAD_ENOUGH ? PAYLOAD_INDUCED : PAYLOAD_UNDECIDED;
+	return memmem(data, (size_t)(end - data), " HTTP/1.", 8) ? PAYLOAD_INDUCED : PAYLOAD_OWN;
 }
 
-static enum trap_payload match_http(const char *method, const uint8_t *data, size_t len, bool final)
+static enum payload match_http(const char *method, const uint8_t *data, size_t len, bool final)
 {
 	size_t method_len = strlen(method);
 
 	if (memcmp(data, method, len < method_len ? len : method_len) != 0)
-		return TRAP_PAYLOAD_OWN;
+		return PAYLOAD_OWN;
 	if (len > method_len && data[method_len] != ' ')
-		return TRAP_PAYLOAD_OWN;
+		return PAYLOAD_OWN;
 	if (len > method_len + 1 && !is_target_start(data[method_len + 1], method))
-		return TRAP_PAYLOAD_OWN;
-	return len > method_len + 1 ? match_http_line(data, len, final) : TRAP_PAYLOAD_UNDECIDED;
+		return PAYLOAD_OWN;
+	return len > method_len + 1 ? match_http_line(data, len, final) : PAYLOAD_UNDECIDED;
 }
 
-enum trap_payload trap_payload_classify(const uint8_t *data, size_t len, bool final)
+enum payload payload_classify(const uint8_t *data, size_t len, bool final)
 {
 	bool undecided = false;
 
 	if (len == 0)
-		return final ? TRAP_PAYLOAD_OWN : TRAP_PAYLOAD_UNDECIDED;
+		return final ? PAYLOAD_OWN : PAYLOAD_UNDECIDED;
 	for (size_t i = 0; i < sizeof(patterns) / sizeof(patterns[0]); i++) {
-		enum trap_payload result = match_pattern(&patterns[i], data, len);
+		enum payload result = match_pattern(&patterns[i], data, len);
 
-		if (result == TRAP_PAYLOAD_INDUCED)
+		if (result == PAYLOAD_INDUCED)
 			return result;
-		undecided |= result == TRAP_PAYLOAD_UNDECIDED;
+		undecided |= result == PAYLOAD_UNDECIDED;
 	}
 	for (size_t i = 0; i < sizeof(http_methods) / sizeof(http_methods[0]); i++) {
-		enum trap_payload result = match_http(http_methods[i], data, len, final);
+		enum payload result = match_http(http_methods[i], data, len, final);
 
-		if (result == TRAP_PAYLOAD_INDUCED)
+		if (result == PAYLOAD_INDUCED)
 			return result;
-		undecided |= result == TRAP_PAYLOAD_UNDECIDED;
+		undecided |= result == PAYLOAD_UNDECIDED;
 	}
-	return undecided && !final ? TRAP_PAYLOAD_UNDECIDED : TRAP_PAYLOAD_OWN;
+	return undecided && !final ? PAYLOAD_UNDECIDED : PAYLOAD_OWN;
 }

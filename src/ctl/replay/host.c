@@ -307,7 +307,7 @@ bool replay_host_trap_visit(struct replay_host *host, const struct replay_packet
 	}
 	if (p->payload_len)
 		return report_visit(host, flow, p,
-				    trap_payload_classify(in->payload, in->payload_have, true) == TRAP_PAYLOAD_INDUCED
+				    payload_classify(in->payload, in->payload_have, true) == PAYLOAD_INDUCED
 					    ? PROBE_TRAP_INDUCED
 					    : PROBE_TRAP_COMPLETED,
 				    report);
