@@ -1,15 +1,265 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The log line of an event and its reason.  The lines are a contract (admins and fail2ban match them): the verb,
- * then the address, then how long, then why.  Text that came from a person is escaped on its way in; everything
- * else is picket's own vocabulary.
+ * The log line of an event, its reason, and its evidence in words.  The lines are a contract (admins and fail2ban match
+ * them): the verb, then the address, then how long, then why.  Text that came from a person is escaped; everything else
+ * is picket's own vocabulary.
+ *
+ * The words for the evidence come from the pieces that the event carries and from nothing else.  Where the event says
+ * that there were more pieces than it carries, the text says "and N more" instead of passing the part off as the whole.
+ * Ports are called closed only where the evidence proves it: an Xmas probe of a served port is evidence as well.
  */
 #include <picket/describe.h>
+#include <picket/packet.h>
 
 #include <string.h>
 
-#include "describe_pieces.h"
 #include "duration.h"
+
+/* Items of a sentence: ", " before each but the first. */
+struct item_list {
+	struct writer *w;
+	bool started;
+};
+
+/* ---- the evidence: "SYN scan, 5 closed ports (21 ftp, ...), looks like nmap" ---- */
+
+#define BIT(kind) (1u << (kind))
+
+/* Kinds whose port is a port: of which protocol, and whether it was closed. */
+static const struct {
+	uint8_t protocol; /* 0: the port says nothing */
+	bool closed;
+} port_kinds[EVIDENCE_KIND_COUNT] = {
+	[EVIDENCE_TRAP] = { PROTO_TCP, true },          [EVIDENCE_TRAP_WEAK] = { PROTO_TCP, true },
+	[EVIDENCE_SYN] = { PROTO_TCP, true },           [EVIDENCE_FIN] = { PROTO_TCP, false },
+	[EVIDENCE_NULL] = { PROTO_TCP, false },         [EVIDENCE_XMAS] = { PROTO_TCP, false },
+	[EVIDENCE_SYNFIN] = { PROTO_TCP, false },       [EVIDENCE_SYNRST] = { PROTO_TCP, false },
+	[EVIDENCE_FLAGS] = { PROTO_TCP, false },        [EVIDENCE_MAIMON] = { PROTO_TCP, true },
+	[EVIDENCE_ACK] = { PROTO_TCP, true },           [EVIDENCE_UDP] = { PROTO_UDP, true },
+	[EVIDENCE_UDP_TRAP] = { PROTO_UDP, true },      [EVIDENCE_SCTP_INIT] = { PROTO_SCTP, true },
+	[EVIDENCE_SCTP_COOKIE] = { PROTO_SCTP, false },
+};
+
+struct port {
+	uint16_t number;
+	uint8_t protocol;
+	bool closed; /* some piece proves it */
+};
+
+/* Distinct port numbers, ascending. */
+struct ports {
+	size_t count;
+	struct port items[EVENT_PIECES_MAX];
+};
+
+static size_t piece_count(const struct event *event)
+{
+	return event->piece_count < EVENT_PIECES_MAX ? event->piece_count : EVENT_PIECES_MAX;
+}
+
+static void ports_add(struct ports *ports, struct port port)
+{
+	size_t at = 0;
+
+	while (at < ports->count && ports->items[at].number < port.number)
+		at++;
+	if (at < ports->count && ports->items[at].number == port.number) {
+		ports->items[at].closed |= port.closed;
+		return;
+	}
+	for (size_t i = ports->count; i > at; i--)
+		ports->items[i] = ports->items[i - 1];
+	ports->items[at] = port;
+	ports->count++;
+}
+
+/* The ports of all pieces whose kind is in the mask. */
+static struct ports collect_ports(const struct event *event, uint32_t mask)
+{
+	struct ports ports = { .count = 0 };
+
+	for (size_t i = 0; i < piece_count(event); i++) {
+		const struct evidence *e = &event->pieces[i];
+
+		if (e->kind < EVIDENCE_KIND_COUNT && (mask & BIT(e->kind)))
+			ports_add(&ports,
+				  (struct port){ e->port, port_kinds[e->kind].protocol, port_kinds[e->kind].closed });
+	}
+	return ports;
+}
+
+static uint32_t port_mask(void)
+{
+	uint32_t mask = 0;
+
+	for (unsigned kind = 0; kind < EVIDENCE_KIND_COUNT; kind++) {
+		if (port_kinds[kind].protocol)
+			mask |= BIT(kind);
+	}
+	return mask;
+}
+
+static void item_begin(struct item_list *list)
+{
+	if (list->started)
+		writer_text(list->w, ", ");
+	list->started = true;
+}
+
+static void write_port_list(struct writer *w, const struct ports *ports, const struct service_names *names, size_t more)
+{
+	struct item_list list = { .w = w };
+
+	for (size_t i = 0; i < ports->count; i++) {
+		const struct port *port = &ports->items[i];
+		const char *name = port->protocol ? service_name(names, port->protocol, port->number) : NULL;
+
+		item_begin(&list);
+		writer_format(w, "%u", port->number);
+		if (name)
+			writer_format(w, " %s", name);
+	}
+	if (more) {
+		item_begin(&list);
+		writer_format(w, "and %zu more", more);
+	}
+}
+
+/* How many hosts the pings went to: the event's count where it has no other evidence, else what the pieces show. */
+static unsigned swept_hosts(const struct event *event)
+{
+	unsigned count = 0;
+
+	if ((event->kinds & ~BIT(EVIDENCE_MARK)) == BIT(EVIDENCE_ICMP_ECHO))
+		return event->hosts;
+	for (size_t i = 0; i < piece_count(event); i++) {
+		bool seen = event->pieces[i].kind != EVIDENCE_ICMP_ECHO;
+
+		for (size_t k = 0; k < i && !seen; k++)
+			seen = event->pieces[k].kind == EVIDENCE_ICMP_ECHO &&
+			       event->pieces[k].host_tag == event->pieces[i].host_tag;
+		count += !seen;
+	}
+	return count;
+}
+
+/* Kinds of the mask, heaviest first; those that only older pieces tell of come last.  A name stands once. */
+static void write_kinds(struct item_list *list, const struct event *event, uint32_t mask, bool with_hosts)
+{
+	unsigned weight[EVIDENCE_KIND_COUNT] = { 0 };
+
+	mask &= BIT(EVIDENCE_KIND_COUNT) - 2; /* EVIDENCE_NONE is no kind */
+	for (size_t i = 0; i < piece_count(event); i++) {
+		if (event->pieces[i].kind < EVIDENCE_KIND_COUNT)
+			weight[event->pieces[i].kind] += event->pieces[i].weight;
+	}
+	/* UDP to a closed port and to a trap share a name: one item, as heavy as both. */
+	if ((mask & BIT(EVIDENCE_UDP)) && (mask & BIT(EVIDENCE_UDP_TRAP))) {
+		mask &= ~BIT(EVIDENCE_UDP_TRAP);
+		weight[EVIDENCE_UDP] += weight[EVIDENCE_UDP_TRAP];
+	}
+	while (mask) {
+		unsigned best = 0;
+
+		for (unsigned kind = 1; kind < EVIDENCE_KIND_COUNT; kind++) {
+			if ((mask & BIT(kind)) && (best == 0 || weight[kind] > weight[best]))
+				best = kind;
+		}
+		mask &= ~BIT(best);
+		item_begin(list);
+		writer_text(list->w, evidence_scan_name((enum evidence_kind)best));
+		if (with_hosts && best == EVIDENCE_ICMP_ECHO && swept_hosts(event) > 1)
+			writer_format(list->w, " of %u hosts", swept_hosts(event));
+	}
+}
+
+/* A mark says which tool, not what was done: a kind of its own only where there is no other. */
+static uint32_t named_kinds(const struct event *event)
+{
+	uint32_t others = event->kinds & ~BIT(EVIDENCE_MARK);
+
+	return others ? others : event->kinds;
+}
+
+void describe_kinds(struct writer *w, const struct event *event)
+{
+	struct item_list list = { .w = w };
+
+	write_kinds(&list, event, named_kinds(event), false);
+}
+
+void describe_ports(struct writer *w, const struct event *event)
+{
+	struct ports ports = collect_ports(event, port_mask());
+
+	for (size_t i = 0; i < ports.count; i++)
+		writer_format(w, i ? ",%u" : "%u", ports.items[i].number);
+}
+
+static void write_traps(struct item_list *list, const struct ports *traps, const struct service_names *names,
+			size_t more)
+{
+	item_begin(list);
+	writer_text(list->w, traps->count + more > 1 ? "handshakes with traps " : "handshake with trap ");
+	write_port_list(list->w, traps, names, more);
+}
+
+static void write_ports(struct item_list *list, const struct ports *ports, const struct service_names *names,
+			size_t more)
+{
+	size_t count = ports->count + more;
+	bool closed = true;
+
+	for (size_t i = 0; i < ports->count; i++)
+		closed = closed && ports->items[i].closed;
+	item_begin(list);
+	writer_format(list->w, "%zu %s%s (", count, closed ? "closed " : "", count == 1 ? "port" : "ports");
+	write_port_list(list->w, ports, names, more);
+	writer_text(list->w, ")");
+}
+
+static void write_pieces(struct item_list *list, const struct event *event, const struct service_names *names)
+{
+	struct ports all = collect_ports(event, port_mask());
+	struct ports traps = collect_ports(event, BIT(EVIDENCE_TRAP));
+	struct ports ports = collect_ports(event, port_mask() & ~BIT(EVIDENCE_TRAP));
+	struct ports protocols = collect_ports(event, BIT(EVIDENCE_PROTOCOL));
+	/* The event may know of ports that its pieces no longer show.  It may count IP protocols as ports or not. */
+	size_t shown = all.count + protocols.count;
+	size_t more = event->ports > shown ? event->ports - shown : 0;
+	uint32_t kinds = named_kinds(event);
+
+	if (traps.count) {
+		write_traps(list, &traps, names, ports.count ? 0 : more);
+		kinds &= ~BIT(EVIDENCE_TRAP); /* the handshakes are what there is to say of it */
+	}
+	write_kinds(list, event, kinds, true);
+	if (ports.count)
+		write_ports(list, &ports, names, more);
+	if (protocols.count) {
+		item_begin(list);
+		more = all.count ? 0 : more;
+		writer_format(list->w, "%zu %s (", protocols.count + more,
+			      protocols.count + more == 1 ? "protocol" : "protocols");
+		write_port_list(list->w, &protocols, NULL, more);
+		writer_text(list->w, ")");
+	}
+	if (event->hosts > 1 && (kinds & ~BIT(EVIDENCE_ICMP_ECHO))) {
+		item_begin(list);
+		writer_format(list->w, "%u hosts", event->hosts);
+	}
+	if (event->tool) {
+		item_begin(list);
+		writer_format(list->w, "looks like %s", evidence_tool_name((enum evidence_tool)event->tool));
+	}
+	if (event->sources > 1 && event->type != EVENT_DISTRIBUTED) {
+		item_begin(list);
+		writer_format(list->w, "together with %u other %s", event->sources - 1u,
+			      event->sources == 2 ? "source" : "sources");
+	}
+}
+
+/* ---- the line ---- */
 
 /* How a line of each type is built. */
 struct line {
@@ -88,7 +338,7 @@ static void write_findings(struct writer *w, const struct event *event, const st
 	} else {
 		write_score(&list, event);
 	}
-	describe_pieces(&list, event, names);
+	write_pieces(&list, event, names);
 	if (event->text[0] && event->type != EVENT_EXEMPT) {
 		item_begin(&list);
 		write_text(w, event);
@@ -121,7 +371,7 @@ void describe_reason(struct writer *w, const struct event *event, const struct s
 	write_findings(w, event, names);
 }
 
-/* A storm, a notice and a distributed scan may be about nobody in particular. */
+/* A storm, a notice and a distributed scan may have no source. */
 static bool has_source(const struct event *event)
 {
 	return event->source.len > 0 || !addr_is_unspecified(&event->source.addr);
@@ -154,7 +404,7 @@ static void write_head(struct writer *w, const struct event *event)
 
 void describe_event(struct writer *w, const struct event *event, const struct service_names *names)
 {
-	/* A notice about nobody is its text alone. */
+	/* A notice without a source is its text alone. */
 	if (event->type != EVENT_NOTICE || has_source(event))
 		write_head(w, event);
 	describe_reason(w, event, names);

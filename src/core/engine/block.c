@@ -44,7 +44,7 @@ static bool place(struct engine *engine, struct source *source, struct event *ev
 /* An address that is banned by itself, though it is counted with its net. */
 static bool is_part(const struct engine *engine, const struct prefix *key)
 {
-	return key->len == 128 && guard_key(engine->guard, &key->addr).len < 128;
+	return key->len == 128 && safeguard_key(engine->safeguard, &key->addr).len < 128;
 }
 
 static bool begin_one(struct engine *engine, struct source *source, enum grade grade, struct actions *actions)
@@ -82,8 +82,9 @@ static struct source *widen(struct engine *engine, const struct source *source)
 	struct prefix wide;
 	struct source copy = *source, *net;
 
-	if (!merge_note(engine->merge, &source->key, engine->now_ms, &wide) || guard_any_inside(engine->guard, &wide) ||
-	    guard_allowed(engine->guard, &wide) || guard_protected(engine->guard, &wide, NULL) != PROTECT_NONE)
+	if (!merge_note(engine->merge, &source->key, engine->now_ms, &wide) ||
+	    safeguard_any_inside(engine->safeguard, &wide) || safeguard_allowed(engine->safeguard, &wide) ||
+	    safeguard_protected(engine->safeguard, &wide, NULL) != PROTECT_NONE)
 		return NULL;
 	net = sources_find(engine->sources, &wide);
 	if (!net)

@@ -14,8 +14,8 @@ static uint16_t tag_of(const struct engine *engine, const struct addr *host)
 }
 
 /* Ports that are, or were, served prove nothing; nor do dead ones that everybody tries. */
-static bool is_excused(struct engine *engine, const struct probe *probe, const struct finding *finding,
-		       enum evidence_tool mark, const struct prefix *key)
+static bool proves_nothing(struct engine *engine, const struct probe *probe, const struct finding *finding,
+			   enum evidence_tool mark, const struct prefix *key)
 {
 	const struct packet *p = &probe->packet;
 
@@ -107,10 +107,10 @@ static void join_decoys(struct engine *engine, struct source *source, const stru
 		if (!other || other == source)
 			continue;
 		if (other->incident == 0)
-			other->incident = incidents_begin(engine->incidents);
+			other->incident = incidents_begin(&engine->incidents);
 		if (source->incident == 0) {
 			source->incident = other->incident;
-			incidents_join(engine->incidents, source->incident);
+			incidents_join(&engine->incidents, source->incident);
 		}
 		if (sharers->grew)
 			share_with(engine, other, &newest, sharers->count);
@@ -183,7 +183,7 @@ void engine_count(struct engine *engine, const struct probe *probe, const struct
 	struct weighing w;
 	double confirmed;
 
-	if (finding.kind == EVIDENCE_NONE || is_excused(engine, probe, &finding, mark, key))
+	if (finding.kind == EVIDENCE_NONE || proves_nothing(engine, probe, &finding, mark, key))
 		return;
 	source = sources_find(engine->sources, key);
 	confirmed = source ? engine_score(engine, source).confirmed : 0;

@@ -1,11 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The engine's front door: made, configured, asked about a probe.  What stands behind it: judge (what a packet proves),
- * weigh (for a source with this past), score, decide, block.  All memory is allocated here.
+ * The entry to the engine: it is made, configured, asked about a probe, and told that time has passed.  A probe goes
+ * through judge (what the packet proves), weigh (for a source with this past), score, decide and block.  All memory is
+ * allocated here, in engine_new(); each tick does a bounded part of the work, so that a full table never delays a packet.
  */
 #include "internal.h"
 
+#include <stdio.h>
 #include <stdlib.h>
+
+#define DAY_MS      86400000LL
+#define AGEING_STEP 256 /* entries looked at in one call */
+#define FADED       0.1 /* nats below which a source is as good as unknown */
 
 struct engine *engine_new(const struct engine_config *config, const struct hash_key *key, int64_t now_ms)
 {
@@ -18,16 +24,15 @@ struct engine *engine_new(const struct engine_config *config, const struct hash_
 	engine->now_ms = now_ms > 0 ? now_ms : 0;
 	engine->sources = sources_new(engine->config.max_sources, key);
 	engine->blocks = blocks_new(key);
-	engine->guard = guard_new(key, engine->config.ipv6_prefix);
+	engine->safeguard = safeguard_new(key, engine->config.ipv6_prefix);
 	engine->served = served_new();
 	engine->decoys = decoys_new(key);
 	engine->popularity = popularity_new(key);
 	engine->merge = merge_new(key);
-	engine->incidents = incidents_new();
 	engine->storm = storm_new(engine->config.storm_rate, key, engine->now_ms);
 	engine->sweep = sweep_new(key);
-	if (engine->sources && engine->blocks && engine->guard && engine->served && engine->decoys &&
-	    engine->popularity && engine->merge && engine->incidents && engine->storm && engine->sweep)
+	if (engine->sources && engine->blocks && engine->safeguard && engine->served && engine->decoys &&
+	    engine->popularity && engine->merge && engine->storm && engine->sweep)
 		return engine;
 	engine_free(engine);
 	return NULL;
@@ -39,12 +44,11 @@ void engine_free(struct engine *engine)
 		return;
 	sources_free(engine->sources);
 	blocks_free(engine->blocks);
-	guard_free(engine->guard);
+	safeguard_free(engine->safeguard);
 	served_free(engine->served);
 	decoys_free(engine->decoys);
 	popularity_free(engine->popularity);
 	merge_free(engine->merge);
-	incidents_free(engine->incidents);
 	storm_free(engine->storm);
 	sweep_free(engine->sweep);
 	free(engine);
@@ -58,7 +62,7 @@ void engine_configure(struct engine *engine, const struct engine_config *config)
 	engine->config = policy_sane(config);
 	engine->config.max_sources = max_sources;
 	storm_set_rate(engine->storm, engine->config.storm_rate);
-	guard_set_ipv6_prefix(engine->guard, engine->config.ipv6_prefix);
+	safeguard_set_ipv6_prefix(engine->safeguard, engine->config.ipv6_prefix);
 	if (engine->config.slow_half_life_ms == old_half_life_ms)
 		return;
 	for (uint32_t i = 0; i < max_sources; i++) {
@@ -83,16 +87,16 @@ struct score engine_score(const struct engine *engine, const struct source *sour
 
 struct prefix engine_key(struct engine *engine, const struct addr *addr)
 {
-	struct prefix key = guard_key(engine->guard, addr), wide;
+	struct prefix key = safeguard_key(engine->safeguard, addr), wide;
 
 	return !prefix_is_v4(&key) && merge_key(engine->merge, &key, engine->now_ms, &wide) ? wide : key;
 }
 
-/* Nobody sends from these; an address of our own on the wire is forged or an echo of ourselves. */
+/* No host sends from these; an address of our own on the wire is forged, or an echo of our own packet. */
 static bool is_sender(const struct engine *engine, const struct addr *addr)
 {
 	return !addr_is_multicast(addr) && !addr_is_unspecified(addr) && !addr_is_loopback(addr) &&
-	       !guard_is_own(engine->guard, addr);
+	       !safeguard_is_own(engine->safeguard, addr);
 }
 
 /* A service of ours answers there.  Not learned from datagrams to high ports: those are our own questions' sockets. */
@@ -109,7 +113,7 @@ static enum verdict verdict_on(const struct engine *engine, const struct prefix 
 {
 	if (engine->config.observe || blocks_cover(engine->blocks, sender) == BLOCKS_NONE)
 		return VERDICT_ACCEPT;
-	return guard_protected(engine->guard, sender, NULL) != PROTECT_NONE ? VERDICT_ACCEPT : VERDICT_DROP;
+	return safeguard_protected(engine->safeguard, sender, NULL) != PROTECT_NONE ? VERDICT_ACCEPT : VERDICT_DROP;
 }
 
 enum verdict engine_probe(struct engine *engine, const struct probe *probe, int64_t now_ms, struct actions *actions)
@@ -122,11 +126,114 @@ enum verdict engine_probe(struct engine *engine, const struct probe *probe, int6
 	if (!is_sender(engine, &probe->packet.src))
 		return VERDICT_ACCEPT;
 	learn_served(engine, probe);
-	if (guard_allowed(engine->guard, &sender)) {
+	if (safeguard_allowed(engine->safeguard, &sender)) {
 		engine->counts.exempt_allowed++;
 		return VERDICT_ACCEPT;
 	}
 	key = engine_key(engine, &probe->packet.src);
 	engine_count(engine, probe, &key, actions);
 	return verdict_on(engine, &sender);
+}
+
+/* ---- what time does by itself: each call does a bounded part of it ---- */
+
+static void tell_storm(struct engine *engine, struct actions *actions)
+{
+	struct event event = {
+		.at_ms = engine->now_ms, .type = EVENT_STORM, .sources = 1, .observed = engine->config.observe
+	};
+
+	if (!storm_changed(engine->storm, engine->now_ms))
+		return;
+	if (storm_is_active(engine->storm))
+		snprintf(event.text, sizeof(event.text),
+			 "more suspects than %u blocks a minute: the highest-scored go first",
+			 engine->config.storm_rate);
+	else
+		snprintf(event.text, sizeof(event.text), "over, nobody had to wait for a minute");
+	engine_tell(actions, &event);
+}
+
+static void tell_sweep(struct engine *engine, struct actions *actions)
+{
+	struct event event = { .at_ms = engine->now_ms,
+			       .type = EVENT_DISTRIBUTED,
+			       .grade = GRADE_ALERT,
+			       .observed = engine->config.observe };
+
+	if (!sweep_tell(engine->sweep, engine->now_ms, &event.sources, &event.ports))
+		return;
+	event.incident = incidents_begin(&engine->incidents);
+	snprintf(event.text, sizeof(event.text), "%u ports within 10m, one or two each", event.ports);
+	engine_tell(actions, &event);
+}
+
+/* Leaves room for the actions of one block: two nets above it, and the block that gives way to each. */
+static void move_line(struct engine *engine, struct actions *actions)
+{
+	struct prefix key;
+
+	while (engine_has_room(actions, 16) && storm_choose(engine->storm, engine->now_ms, &key))
+		engine_choose(engine, &key, actions);
+}
+
+static void end_blocks(struct engine *engine, struct actions *actions)
+{
+	uint32_t slot;
+
+	while (engine_has_room(actions, 1) && (slot = blocks_due(engine->blocks, engine->now_ms)) != BLOCKS_NONE) {
+		const struct block *block = blocks_at(engine->blocks, slot);
+		struct prefix key = *blocks_source(engine->blocks, slot);
+		struct event event = {
+			.at_ms = engine->now_ms,
+			.source = key,
+			.type = EVENT_EXPIRE,
+			.grade = block->grade,
+			.tool = block->tool,
+			.times = block->times,
+			.incident = block->incident,
+			.kinds = block->kinds,
+			.sources = 1,
+		};
+
+		blocks_remove(engine->blocks, slot); /* the kernel's element has ended by itself */
+		engine->counts.expiries++;
+		engine_tell(actions, &event);
+		engine_after_block(engine, &key);
+	}
+}
+
+static void age(struct engine *engine)
+{
+	uint32_t max = sources_max(engine->sources), step = max < AGEING_STEP ? max : AGEING_STEP;
+
+	for (uint32_t i = 0; i < step; i++) {
+		struct source *source = sources_at(engine->sources, engine->ageing_hand);
+		struct score score;
+
+		engine->ageing_hand = (engine->ageing_hand + 1) % max;
+		if (!source || sources_is_blocked(engine->sources, source))
+			continue;
+		score = engine_score(engine, source);
+		if (score_total(&score) < FADED && engine->now_ms - source->updated_ms > DAY_MS &&
+		    (source->times == 0 || engine->now_ms / DAY_MS - source->last_block_day > POLICY_FORGET_DAYS))
+			sources_remove(engine->sources, source);
+		else
+			sources_rerank(engine->sources, source,
+				       score.confirmed >= ENGINE_CONFIRMED ? SOURCES_CONFIRMED : SOURCES_SUSPECTED,
+				       score_total(&score));
+	}
+}
+
+void engine_tick(struct engine *engine, int64_t now_ms, struct actions *actions)
+{
+	actions->count = 0;
+	engine_time(engine, now_ms);
+	safeguard_expire(engine->safeguard, engine->now_ms);
+	tell_storm(engine, actions);
+	tell_sweep(engine, actions);
+	move_line(engine, actions);
+	end_blocks(engine, actions);
+	engine_retract(engine, actions);
+	age(engine);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Events and actions, put together, and the block that an event tells of.  An event carries everything that a log line,
- * a hook, a row of the history or the row of a live block needs.
+ * Makes events and actions, the block that an event tells of, and the numbers of incidents.  An event carries everything
+ * that a log line, a hook, a row of the history or the row of a live block needs.
  */
 #include "internal.h"
 
@@ -43,6 +43,38 @@ void engine_order(struct actions *actions, enum action_type type, enum grade gra
 	action->grade = grade;
 	action->source = *source;
 	action->duration_ms = duration_ms;
+}
+
+uint32_t incidents_begin(struct incidents *incidents)
+{
+	uint32_t id = ++incidents->last;
+
+	if (id == 0)
+		id = incidents->last = 1;
+	incidents->sizes[id % ENGINE_INCIDENT_SIZES].id = id;
+	incidents->sizes[id % ENGINE_INCIDENT_SIZES].sources = 1;
+	return id;
+}
+
+void incidents_join(struct incidents *incidents, uint32_t id)
+{
+	if (incidents->sizes[id % ENGINE_INCIDENT_SIZES].id == id &&
+	    incidents->sizes[id % ENGINE_INCIDENT_SIZES].sources < UINT16_MAX)
+		incidents->sizes[id % ENGINE_INCIDENT_SIZES].sources++;
+}
+
+uint16_t incidents_sources(const struct incidents *incidents, uint32_t id)
+{
+	return incidents->sizes[id % ENGINE_INCIDENT_SIZES].id == id && id
+		       ? incidents->sizes[id % ENGINE_INCIDENT_SIZES].sources
+		       : 1;
+}
+
+void incidents_taken(struct incidents *incidents, uint32_t id)
+{
+	/* A number far above everything would leave none: it comes from a file. */
+	if (id > incidents->last && id < UINT32_MAX / 2)
+		incidents->last = id;
 }
 
 static bool has_port(enum evidence_kind kind)
@@ -93,7 +125,7 @@ struct event engine_event(const struct engine *engine, const struct source *sour
 		.threshold_mn = engine_millinats(threshold),
 		.kinds = source->kinds,
 		.probes = source->probes,
-		.sources = incidents_sources(engine->incidents, source->incident),
+		.sources = incidents_sources(&engine->incidents, source->incident),
 	};
 
 	for (int i = 0; i < SOURCE_PIECES && source->pieces[i].kind != EVIDENCE_NONE; i++)

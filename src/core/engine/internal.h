@@ -1,19 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What the files of the engine share; nobody else includes this.
+ * What the files of the engine share: its state, and the functions of each file that the others call.  No other folder
+ * includes this.
  */
-#ifndef PICKET_ENGINE_ROOM_H
-#define PICKET_ENGINE_ROOM_H
+#ifndef PICKET_ENGINE_INTERNAL_H
+#define PICKET_ENGINE_INTERNAL_H
 
 #include <picket/engine.h>
 
 #include "blocks.h"
 #include "evidence/decoys.h"
-#include "safeguard/guard.h"
-#include "incidents.h"
+#include "safeguard/safeguard.h"
 #include "evidence/judge.h"
 #include "source/merge.h"
-#include "policy.h"
 #include "evidence/popularity.h"
 #include "source/score.h"
 #include "evidence/served.h"
@@ -21,14 +20,14 @@
 #include "storm.h"
 #include "sweep.h"
 
-#define ENGINE_INCIDENT_QUIET_MS 3600000LL /* no evidence for so long: what comes then is another incident */
+#define ENGINE_INCIDENT_QUIET_MS 3600000LL /* evidence after so long a pause begins another incident */
 
 #define ENGINE_CONFIRMED 0.5 /* nats of confirmation that give a source a reserved place */
 
 /* Ports that have just turned out to be served, and how many sources are still to be looked at for them. */
-enum { ENGINE_EXCUSE_PROTOCOLS = 3 };
-struct engine_excuse {
-	uint8_t ports[ENGINE_EXCUSE_PROTOCOLS][65536 / 8];
+enum { ENGINE_RETRACT_PROTOCOLS = 3 };
+struct engine_retract {
+	uint8_t ports[ENGINE_RETRACT_PROTOCOLS][65536 / 8];
 	uint32_t left;
 };
 
@@ -38,21 +37,34 @@ struct engine_lifted {
 	struct block block; /* grade GRADE_NONE: nothing here */
 };
 
+/*
+ * An incident is one scan as an admin would name it: a number, and how many sources share it.  Numbers rise over
+ * restarts as far as restored blocks and sources tell; sizes are known of the newest incidents alone.
+ */
+enum { ENGINE_INCIDENT_SIZES = 1024 };
+struct incidents {
+	uint32_t last;
+	struct {
+		uint32_t id;
+		uint16_t sources;
+	} sizes[ENGINE_INCIDENT_SIZES];
+};
+
 struct engine {
 	struct engine_config config;
 	struct hash_key key;
 	int64_t now_ms;
 	struct sources *sources;
 	struct blocks *blocks;
-	struct guard *guard;
+	struct safeguard *safeguard;
 	struct served *served;
 	struct decoys *decoys;
 	struct popularity *popularity;
 	struct merge *merge;
-	struct incidents *incidents;
+	struct incidents incidents;
 	struct storm *storm;
 	struct sweep *sweep;
-	struct engine_excuse excuse;
+	struct engine_retract retract;
 	struct engine_lifted lifted[ENGINE_ACTIONS_MAX]; /* a ring: those of the last call and some before */
 	uint32_t lifted_count;       /* of all ever, so that the next goes into [lifted_count % ENGINE_ACTIONS_MAX] */
 	uint32_t ageing_hand;        /* where ageing goes on */
@@ -65,28 +77,52 @@ struct score engine_score(const struct engine *engine, const struct source *sour
 /* The key that counts for an address now; merged nets included. */
 struct prefix engine_key(struct engine *engine, const struct addr *addr);
 
-/* engine_count.c: what the probe proves is counted against its source. */
+/* count.c: what the probe proves is counted against its source. */
 void engine_count(struct engine *engine, const struct probe *probe, const struct prefix *key, struct actions *actions);
 
-/* engine_decide.c: the consequences of what was counted. */
+/* decide.c: from a score to a grade, and from a grade to how long. */
+#define POLICY_FORGET_DAYS 30 /* a source that was away so long begins again at the first duration */
+
+/* WATCH, ALERT, BLOCK or BAN: the highest threshold passed. */
+enum grade policy_grade(const struct engine_config *config, const struct score *score);
+/* The threshold of a grade in nats; 0 for WATCH. */
+double policy_threshold(const struct engine_config *config, enum grade grade);
+/* Of the times-th block of a source: the first duration, doubled each time, up to the longest. */
+int64_t policy_duration_ms(const struct engine_config *config, enum grade grade, unsigned times);
+/* Which block the next one of this source will be. */
+uint8_t policy_next_times(const struct source *source, int64_t now_ms);
+/* A score so far above the block threshold that forged names hardly reach it. */
+bool policy_is_high(const struct engine_config *config, double total);
+/* The configuration with every value moved into its range. */
+struct engine_config policy_sane(const struct engine_config *config);
+
+/* decide.c: the consequences of what was counted. */
 void engine_settle(struct engine *engine, struct source *source);
 void engine_decide(struct engine *engine, struct source *source, const struct addr *sender, struct actions *actions);
 /* A source that waited in the storm's line has its turn. */
 void engine_choose(struct engine *engine, const struct prefix *key, struct actions *actions);
 void engine_rank(struct engine *engine, struct source *source);
 
-/* engine_block.c: a block begins and ends. */
+/* block.c: a block begins and ends. */
 bool engine_begin_block(struct engine *engine, struct source *source, enum grade grade, struct actions *actions);
 /* Takes the block off the table and out of the kernel, and tells why. */
 void engine_lift(struct engine *engine, uint32_t slot, const char *text, struct actions *actions);
 /* The source's entry after its block is gone. */
 void engine_after_block(struct engine *engine, const struct prefix *key);
 
-/* engine_excuse.c: what is served takes back what was held against those who tried it. */
+/* retract.c: what is served takes back what was held against those who tried it. */
 void engine_note_served(struct engine *engine, uint8_t protocol, uint16_t port, int64_t at_ms);
-void engine_excuse(struct engine *engine, struct actions *actions);
+void engine_retract(struct engine *engine, struct actions *actions);
 
-/* engine_event.c */
+/* event.c: incidents, events, orders to the kernel. */
+/* A new one, of one source.  Never 0. */
+uint32_t incidents_begin(struct incidents *incidents);
+/* One more source shares it. */
+void incidents_join(struct incidents *incidents, uint32_t id);
+/* At least 1; exact for the newest 1,024. */
+uint16_t incidents_sources(const struct incidents *incidents, uint32_t id);
+/* A restored number is taken: go on above it. */
+void incidents_taken(struct incidents *incidents, uint32_t id);
 struct event engine_event(const struct engine *engine, const struct source *source, enum event_type type,
 			  enum grade grade);
 /* Room for n more actions? */

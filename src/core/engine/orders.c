@@ -15,14 +15,14 @@
 
 static enum engine_result may_block(const struct engine *engine, const struct prefix *source, bool force)
 {
-	if (guard_allowed(engine->guard, source))
+	if (safeguard_allowed(engine->safeguard, source))
 		return ENGINE_ALLOWED;
 	if (force)
 		return ENGINE_OK;
 	if (prefix_family_len(source) < (prefix_is_v4(source) ? TOO_WIDE_V4 : TOO_WIDE_V6))
 		return ENGINE_TOO_WIDE;
-	if (guard_protected(engine->guard, source, NULL) != PROTECT_NONE ||
-	    guard_protected_inside(engine->guard, source) != PROTECT_NONE)
+	if (safeguard_protected(engine->safeguard, source, NULL) != PROTECT_NONE ||
+	    safeguard_protected_inside(engine->safeguard, source) != PROTECT_NONE)
 		return ENGINE_PROTECTED;
 	return ENGINE_OK;
 }
@@ -230,7 +230,7 @@ enum engine_result engine_allow(struct engine *engine, const struct prefix *sour
 	if (!prefix_is_valid(source) || (unsigned)origin >= ALLOW_ORIGIN_COUNT || until_ms < 0 ||
 	    (until_ms > 0 && until_ms <= engine->now_ms))
 		return ENGINE_INVALID;
-	result = guard_allow(engine->guard, source, until_ms, origin);
+	result = safeguard_allow(engine->safeguard, source, until_ms, origin);
 	if (result == ENGINE_OK)
 		free_blocks(engine, source, "allowed", actions);
 	else
@@ -240,19 +240,19 @@ enum engine_result engine_allow(struct engine *engine, const struct prefix *sour
 
 enum engine_result engine_disallow(struct engine *engine, const struct prefix *source)
 {
-	return prefix_is_valid(source) ? guard_disallow(engine->guard, source) : ENGINE_INVALID;
+	return prefix_is_valid(source) ? safeguard_disallow(engine->safeguard, source) : ENGINE_INVALID;
 }
 
 void engine_disallow_origin(struct engine *engine, enum allow_origin origin)
 {
 	if ((unsigned)origin < ALLOW_ORIGIN_COUNT)
-		guard_disallow_origin(engine->guard, origin);
+		safeguard_disallow_origin(engine->safeguard, origin);
 }
 
 void engine_protect_clear(struct engine *engine, enum protect_why why)
 {
 	if (why > PROTECT_NONE && (unsigned)why < PROTECT_WHY_COUNT)
-		guard_protect_clear(engine->guard, why);
+		safeguard_protect_clear(engine->safeguard, why);
 }
 
 enum engine_result engine_protect(struct engine *engine, const struct prefix *what, enum protect_why why,
@@ -265,11 +265,11 @@ enum engine_result engine_protect(struct engine *engine, const struct prefix *wh
 	engine_time(engine, now_ms);
 	if (!prefix_is_valid(what) || why <= PROTECT_NONE || (unsigned)why >= PROTECT_WHY_COUNT)
 		return ENGINE_INVALID;
-	result = guard_protect(engine->guard, what, why);
+	result = safeguard_protect(engine->safeguard, what, why);
 	if (result != ENGINE_OK)
 		engine->counts.protect_full++;
 	else if (why != PROTECT_ONLINK && blocks_count(engine->blocks, GRADE_NONE) > 0) {
-		snprintf(text, sizeof(text), "protected: %s", guard_why_text(why));
+		snprintf(text, sizeof(text), "protected: %s", safeguard_why_text(why));
 		free_blocks(engine, what, text, actions);
 	}
 	return result;
@@ -283,5 +283,5 @@ void engine_served(struct engine *engine, uint8_t protocol, uint16_t port, int64
 
 void engine_customer(struct engine *engine, const struct addr *addr, int64_t now_ms)
 {
-	guard_customer(engine->guard, addr, engine_time(engine, now_ms));
+	safeguard_customer(engine->safeguard, addr, engine_time(engine, now_ms));
 }

@@ -53,8 +53,8 @@ static int64_t latest_end(const struct engine *engine, const struct block_view *
 										    : engine->config.block_max_ms));
 }
 
-/* Who comes back is remembered, as far as there is room. */
-static void remember_times(struct engine *engine, const struct block_view *view)
+/* How often the source was blocked before is restored, as far as the table has room. */
+static void restore_times(struct engine *engine, const struct block_view *view)
 {
 	struct source *source = sources_find(engine->sources, &view->source);
 
@@ -84,10 +84,11 @@ enum engine_result engine_restore_block(struct engine *engine, struct block_view
 		return ENGINE_INVALID;
 	if (view->until_ms > 0 && view->until_ms <= engine->now_ms)
 		return ENGINE_NOT_FOUND;
-	if (guard_allowed(engine->guard, &view->source))
+	if (safeguard_allowed(engine->safeguard, &view->source))
 		return ENGINE_ALLOWED;
-	if (view->grade != GRADE_MANUAL && (guard_protected(engine->guard, &view->source, NULL) != PROTECT_NONE ||
-					    guard_protected_inside(engine->guard, &view->source) != PROTECT_NONE))
+	if (view->grade != GRADE_MANUAL &&
+	    (safeguard_protected(engine->safeguard, &view->source, NULL) != PROTECT_NONE ||
+	     safeguard_protected_inside(engine->safeguard, &view->source) != PROTECT_NONE))
 		return ENGINE_PROTECTED;
 	view->since_ms = not_after(view->since_ms, engine->now_ms);
 	view->until_ms = latest_end(engine, view);
@@ -96,8 +97,8 @@ enum engine_result engine_restore_block(struct engine *engine, struct block_view
 		engine->counts.blocks_full++;
 		return ENGINE_FULL;
 	}
-	incidents_taken(engine->incidents, view->incident);
-	remember_times(engine, view);
+	incidents_taken(&engine->incidents, view->incident);
+	restore_times(engine, view);
 	return ENGINE_OK;
 }
 
@@ -171,7 +172,7 @@ enum engine_result engine_restore_source(struct engine *engine, const struct sou
 	if (!source)
 		return ENGINE_FULL;
 	fill_source(engine, source, view);
-	incidents_taken(engine->incidents, view->incident);
+	incidents_taken(&engine->incidents, view->incident);
 	if (blocks_find(engine->blocks, &view->source) == BLOCKS_NONE) {
 		score = engine_score(engine, source);
 		source->grade = score_total(&score) >= engine->config.alert ? GRADE_ALERT : GRADE_WATCH;

@@ -18,8 +18,8 @@ void engine_status(const struct engine *engine, struct engine_status *out)
 	out->bans = blocks_count(engine->blocks, GRADE_BAN);
 	out->manuals = blocks_count(engine->blocks, GRADE_MANUAL);
 	out->blocks_max = ENGINE_BLOCKS_MAX;
-	out->allow = guard_allow_count(engine->guard);
-	out->protected_count = guard_protect_count(engine->guard);
+	out->allow = safeguard_allow_count(engine->safeguard);
+	out->protected_count = safeguard_protect_count(engine->safeguard);
 	out->storm_tokens = storm_tokens(engine->storm);
 	out->storm_active = storm_is_active(engine->storm);
 	out->alert_mn = engine_millinats(engine->config.alert);
@@ -101,13 +101,13 @@ uint32_t engine_allows(const struct engine *engine, uint32_t cursor, struct allo
 	struct allow_view ignored;
 
 	for (*count = 0; *count < max; (*count)++) {
-		uint32_t next = guard_allow_view(engine->guard, cursor, &out[*count]);
+		uint32_t next = safeguard_allow_view(engine->safeguard, cursor, &out[*count]);
 
 		if (next == PREFIXSET_NONE)
 			return 0;
 		cursor = next;
 	}
-	return guard_allow_view(engine->guard, cursor, &ignored) == PREFIXSET_NONE ? 0 : cursor;
+	return safeguard_allow_view(engine->safeguard, cursor, &ignored) == PREFIXSET_NONE ? 0 : cursor;
 }
 
 uint32_t engine_protects(const struct engine *engine, uint32_t cursor, struct protected_view *out, size_t max,
@@ -116,13 +116,13 @@ uint32_t engine_protects(const struct engine *engine, uint32_t cursor, struct pr
 	struct protected_view ignored;
 
 	for (*count = 0; *count < max; (*count)++) {
-		uint32_t next = guard_protect_view(engine->guard, cursor, &out[*count]);
+		uint32_t next = safeguard_protect_view(engine->safeguard, cursor, &out[*count]);
 
 		if (next == PREFIXSET_NONE)
 			return 0;
 		cursor = next;
 	}
-	return guard_protect_view(engine->guard, cursor, &ignored) == PREFIXSET_NONE ? 0 : cursor;
+	return safeguard_protect_view(engine->safeguard, cursor, &ignored) == PREFIXSET_NONE ? 0 : cursor;
 }
 
 void engine_explain(const struct engine *engine, const struct addr *addr, int64_t now_ms, struct explain_view *out)
@@ -134,7 +134,7 @@ void engine_explain(const struct engine *engine, const struct addr *addr, int64_
 
 	memset(out, 0, sizeof(*out));
 	now_ms = now_ms > engine->now_ms ? now_ms : engine->now_ms;
-	key = guard_key(engine->guard, addr);
+	key = safeguard_key(engine->safeguard, addr);
 	if (merge_peek(engine->merge, &key, &wide))
 		key = wide;
 	out->source.source = key;
@@ -148,12 +148,12 @@ void engine_explain(const struct engine *engine, const struct addr *addr, int64_
 	out->block_mn = engine_millinats(engine->config.block);
 	out->ban_mn = engine_millinats(engine->config.ban);
 	out->slow_half_life_ms = engine->config.slow_half_life_ms;
-	allowed = guard_allowed(engine->guard, &host);
+	allowed = safeguard_allowed(engine->safeguard, &host);
 	if (allowed) {
 		out->allowed = 1;
 		out->allowed_by = *allowed;
 	}
-	out->protect_why = (uint8_t)guard_protected(engine->guard, &host, &out->protected_by);
+	out->protect_why = (uint8_t)safeguard_protected(engine->safeguard, &host, &out->protected_by);
 }
 
 uint32_t engine_services(const struct engine *engine, uint32_t cursor, struct served_view *out, size_t max,

@@ -1,20 +1,20 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A port that turns out to be served takes back what was held against those who tried it before: the clients of a
- * service that starts late, after the host, after a failed-over address or after its first installation.  Blocks that
- * stand on nothing but such evidence end.  Nothing that a sender does can cause it, only a socket of our own.
+ * Retracts evidence.  When a port turns out to be served, the packets that tried it before were no probes: they came from
+ * clients of a service that starts later than the host, moves here with its address, or was just installed.  Blocks that
+ * rest on nothing but such evidence end.  Only a socket of our own can cause this, never a sender.
  *
- * Each tick looks at a bounded number of sources; a port that is reported meanwhile makes it begin again.
+ * Each tick looks at a bounded number of sources; a port that is reported meanwhile makes the walk begin again.
  */
 #include "internal.h"
 
-#define EXCUSE_STEP 16384 /* entries looked at in one tick */
+#define RETRACT_STEP 16384 /* entries looked at in one tick */
 
 static int row_of(uint8_t protocol)
 {
-	static const uint8_t protocols[ENGINE_EXCUSE_PROTOCOLS] = { PROTO_TCP, PROTO_UDP, PROTO_SCTP };
+	static const uint8_t protocols[ENGINE_RETRACT_PROTOCOLS] = { PROTO_TCP, PROTO_UDP, PROTO_SCTP };
 
-	for (int i = 0; i < ENGINE_EXCUSE_PROTOCOLS; i++) {
+	for (int i = 0; i < ENGINE_RETRACT_PROTOCOLS; i++) {
 		if (protocols[i] == protocol)
 			return i;
 	}
@@ -27,13 +27,13 @@ void engine_note_served(struct engine *engine, uint8_t protocol, uint16_t port, 
 
 	if (row >= 0 && !served_is(engine->served, protocol, port, engine->now_ms) &&
 	    sources_count(engine->sources) > 0) {
-		engine->excuse.ports[row][port / 8] |= (uint8_t)(1u << port % 8);
-		engine->excuse.left = sources_max(engine->sources);
+		engine->retract.ports[row][port / 8] |= (uint8_t)(1u << port % 8);
+		engine->retract.left = sources_max(engine->sources);
 	}
 	served_note(engine->served, protocol, port, at_ms);
 }
 
-static bool is_excused(const struct engine *engine, const struct evidence *piece)
+static bool is_retracted(const struct engine *engine, const struct evidence *piece)
 {
 	int row;
 
@@ -44,15 +44,15 @@ static bool is_excused(const struct engine *engine, const struct evidence *piece
 	case GROUP_SCTP: row = row_of(PROTO_SCTP); break;
 	default: return false;
 	}
-	return engine->excuse.ports[row][piece->port / 8] & (1u << piece->port % 8);
+	return engine->retract.ports[row][piece->port / 8] & (1u << piece->port % 8);
 }
 
-static bool take_back(struct engine *engine, struct source *source)
+static bool retract(struct engine *engine, struct source *source)
 {
 	bool any = false;
 
 	for (int i = 0; i < SOURCE_PIECES && source->pieces[i].kind != EVIDENCE_NONE;) {
-		if (!is_excused(engine, &source->pieces[i])) {
+		if (!is_retracted(engine, &source->pieces[i])) {
 			i++;
 			continue;
 		}
@@ -81,17 +81,18 @@ static void reconsider(struct engine *engine, struct source *source, struct acti
 	engine_rank(engine, source);
 }
 
-void engine_excuse(struct engine *engine, struct actions *actions)
+void engine_retract(struct engine *engine, struct actions *actions)
 {
 	uint32_t max = sources_max(engine->sources);
 
 	/* Lifting a block takes two orders and an event. */
-	for (unsigned step = 0; step < EXCUSE_STEP && engine->excuse.left > 0 && engine_has_room(actions, 4); step++) {
-		struct source *source = sources_at(engine->sources, max - engine->excuse.left--);
+	for (unsigned step = 0; step < RETRACT_STEP && engine->retract.left > 0 && engine_has_room(actions, 4);
+	     step++) {
+		struct source *source = sources_at(engine->sources, max - engine->retract.left--);
 
-		if (source && take_back(engine, source))
+		if (source && retract(engine, source))
 			reconsider(engine, source, actions);
-		if (engine->excuse.left == 0)
-			engine->excuse = (struct engine_excuse){ .left = 0 };
+		if (engine->retract.left == 0)
+			engine->retract = (struct engine_retract){ .left = 0 };
 	}
 }

@@ -1,0 +1,447 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The allow list, the protected set and the customers.  Owns all three, says of any prefix whether an entry covers it,
+ * and says under which key an address is counted.  An entry of the first two may have several origins (configuration and
+ * admin; gateway and resolver at once) and is removed with the last of them.  Both are bounded: an entry that does not
+ * fit is refused with ENGINE_FULL and never displaces another.  Customers displace each other, in turn.
+ */
+#include "safeguard.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct allowed {
+	int64_t until_ms[ALLOW_ORIGIN_COUNT]; /* 0: for good */
+	uint8_t origins;                      /* bit per enum allow_origin */
+};
+
+struct safeguard {
+	struct prefixset *allow, *protect, *customers;
+	struct allowed *allowed; /* beside allow */
+	uint16_t *whys;          /* beside protect: bit per enum protect_why */
+	int64_t *customer_ms;    /* beside customers: last heard of */
+	int64_t next_expiry_ms;
+	unsigned ipv6_prefix;
+	struct prefixset *nets; /* IPv6 nets, cut as keys are, that hold allowed or protected hosts */
+	uint32_t *net_members;  /* beside nets: how many */
+	uint32_t customer_hand; /* next one to give way */
+};
+
+/* ---- IPv6 nets ---- */
+
+static bool starts_with(const struct addr *addr, const uint8_t *bytes, size_t len)
+{
+	return memcmp(addr->b, bytes, len) == 0;
+}
+
+/* Behind these, one /64 is many unrelated hosts: NAT64 (RFC 6052), Teredo (RFC 4380). */
+static bool is_shared(const struct addr *addr)
+{
+	static const uint8_t nat64[12] = { 0x00, 0x64, 0xff, 0x9b }, teredo[4] = { 0x20, 0x01, 0x00, 0x00 };
+
+	return starts_with(addr, nat64, sizeof(nat64)) || starts_with(addr, teredo, sizeof(teredo));
+}
+
+/* 6to4 (RFC 3056): a /48 is one IPv4 host. */
+static bool is_6to4(const struct addr *addr)
+{
+	static const uint8_t prefix[2] = { 0x20, 0x02 };
+
+	return starts_with(addr, prefix, sizeof(prefix));
+}
+
+static struct prefix net_of(const struct safeguard *safeguard, const struct addr *addr)
+{
+	return prefix_of(addr, is_6to4(addr) ? 48 : safeguard->ipv6_prefix);
+}
+
+static void net_add(struct safeguard *safeguard, const struct prefix *entry)
+{
+	struct prefix net = net_of(safeguard, &entry->addr);
+	bool known = prefixset_find(safeguard->nets, &net) != PREFIXSET_NONE;
+	uint32_t slot;
+
+	if (prefix_is_v4(entry) || entry->len <= net.len)
+		return;
+	slot = prefixset_add(safeguard->nets, &net); /* has room for every entry there can be */
+	if (slot != PREFIXSET_NONE)
+		safeguard->net_members[slot] = known ? safeguard->net_members[slot] + 1 : 1;
+}
+
+static void net_remove(struct safeguard *safeguard, const struct prefix *entry)
+{
+	struct prefix net = net_of(safeguard, &entry->addr);
+	uint32_t slot = prefixset_find(safeguard->nets, &net);
+
+	if (prefix_is_v4(entry) || entry->len <= net.len || slot == PREFIXSET_NONE)
+		return;
+	if (--safeguard->net_members[slot] == 0)
+		prefixset_remove(safeguard->nets, slot);
+}
+
+static void add_all(struct safeguard *safeguard, const struct prefixset *entries)
+{
+	uint32_t slot = prefixset_next(entries, 0, NULL);
+
+	for (; slot != PREFIXSET_NONE; slot = prefixset_next(entries, slot + 1, NULL))
+		net_add(safeguard, prefixset_at(entries, slot));
+}
+
+/* ---- the allow list and the protected set ---- */
+
+struct safeguard *safeguard_new(const struct hash_key *key, unsigned ipv6_prefix)
+{
+	struct safeguard *safeguard = calloc(1, sizeof(*safeguard));
+
+	if (!safeguard)
+		return NULL;
+	safeguard->allow = prefixset_new(ENGINE_ALLOW_MAX, key);
+	safeguard->protect = prefixset_new(ENGINE_PROTECTED_MAX, key);
+	safeguard->customers = prefixset_new(SAFEGUARD_CUSTOMERS_MAX, key);
+	safeguard->allowed = calloc(ENGINE_ALLOW_MAX, sizeof(*safeguard->allowed));
+	safeguard->whys = calloc(ENGINE_PROTECTED_MAX, sizeof(*safeguard->whys));
+	safeguard->customer_ms = calloc(SAFEGUARD_CUSTOMERS_MAX, sizeof(*safeguard->customer_ms));
+	safeguard->nets = prefixset_new(ENGINE_ALLOW_MAX + ENGINE_PROTECTED_MAX, key);
+	safeguard->net_members = calloc(ENGINE_ALLOW_MAX + ENGINE_PROTECTED_MAX, sizeof(*safeguard->net_members));
+	safeguard->next_expiry_ms = INT64_MAX;
+	safeguard->ipv6_prefix = ipv6_prefix;
+	if (safeguard->allow && safeguard->protect && safeguard->customers && safeguard->allowed && safeguard->whys &&
+	    safeguard->customer_ms && safeguard->nets && safeguard->net_members)
+		return safeguard;
+	safeguard_free(safeguard);
+	return NULL;
+}
+
+void safeguard_free(struct safeguard *safeguard)
+{
+	if (!safeguard)
+		return;
+	prefixset_free(safeguard->allow);
+	prefixset_free(safeguard->protect);
+	prefixset_free(safeguard->customers);
+	prefixset_free(safeguard->nets);
+	free(safeguard->allowed);
+	free(safeguard->whys);
+	free(safeguard->customer_ms);
+	free(safeguard->net_members);
+	free(safeguard);
+}
+
+enum engine_result safeguard_allow(struct safeguard *safeguard, const struct prefix *source, int64_t until_ms,
+				   enum allow_origin origin)
+{
+	bool known = prefixset_find(safeguard->allow, source) != PREFIXSET_NONE;
+	uint32_t slot = prefixset_add(safeguard->allow, source);
+
+	if (slot == PREFIXSET_NONE)
+		return ENGINE_FULL;
+	if (!known) {
+		safeguard->allowed[slot] = (struct allowed){ 0 };
+		net_add(safeguard, source);
+	}
+	safeguard->allowed[slot].origins |= (uint8_t)(1u << origin);
+	safeguard->allowed[slot].until_ms[origin] = until_ms;
+	if (until_ms > 0 && until_ms < safeguard->next_expiry_ms)
+		safeguard->next_expiry_ms = until_ms;
+	return ENGINE_OK;
+}
+
+static void allow_remove(struct safeguard *safeguard, uint32_t slot)
+{
+	net_remove(safeguard, prefixset_at(safeguard->allow, slot));
+	prefixset_remove(safeguard->allow, slot);
+}
+
+enum engine_result safeguard_disallow(struct safeguard *safeguard, const struct prefix *source)
+{
+	uint32_t slot = prefixset_find(safeguard->allow, source);
+
+	if (slot == PREFIXSET_NONE)
+		return ENGINE_NOT_FOUND;
+	allow_remove(safeguard, slot);
+	return ENGINE_OK;
+}
+
+static void drop_origin(struct safeguard *safeguard, uint32_t slot, unsigned origin)
+{
+	safeguard->allowed[slot].origins &= (uint8_t) ~(1u << origin);
+	if (safeguard->allowed[slot].origins == 0)
+		allow_remove(safeguard, slot);
+}
+
+void safeguard_disallow_origin(struct safeguard *safeguard, enum allow_origin origin)
+{
+	uint32_t slot = prefixset_next(safeguard->allow, 0, NULL);
+
+	for (; slot != PREFIXSET_NONE; slot = prefixset_next(safeguard->allow, slot + 1, NULL))
+		drop_origin(safeguard, slot, origin);
+}
+
+void safeguard_expire(struct safeguard *safeguard, int64_t now_ms)
+{
+	uint32_t slot;
+
+	if (now_ms < safeguard->next_expiry_ms)
+		return;
+	safeguard->next_expiry_ms = INT64_MAX;
+	for (slot = prefixset_next(safeguard->allow, 0, NULL); slot != PREFIXSET_NONE;
+	     slot = prefixset_next(safeguard->allow, slot + 1, NULL)) {
+		for (unsigned origin = 0; origin < ALLOW_ORIGIN_COUNT; origin++) {
+			int64_t until_ms = safeguard->allowed[slot].until_ms[origin];
+
+			if (!(safeguard->allowed[slot].origins & (1u << origin)) || until_ms == 0)
+				continue;
+			if (until_ms <= now_ms)
+				drop_origin(safeguard, slot, origin);
+			else if (until_ms < safeguard->next_expiry_ms)
+				safeguard->next_expiry_ms = until_ms;
+		}
+	}
+}
+
+const struct prefix *safeguard_allowed(const struct safeguard *safeguard, const struct prefix *what)
+{
+	uint32_t slot = prefixset_cover(safeguard->allow, what, 128);
+
+	return slot == PREFIXSET_NONE ? NULL : prefixset_at(safeguard->allow, slot);
+}
+
+enum engine_result safeguard_protect(struct safeguard *safeguard, const struct prefix *what, enum protect_why why)
+{
+	bool known = prefixset_find(safeguard->protect, what) != PREFIXSET_NONE;
+	uint32_t slot = prefixset_add(safeguard->protect, what);
+
+	if (slot == PREFIXSET_NONE)
+		return ENGINE_FULL;
+	if (!known) {
+		safeguard->whys[slot] = 0;
+		net_add(safeguard, what);
+	}
+	safeguard->whys[slot] |= (uint16_t)(1u << why);
+	return ENGINE_OK;
+}
+
+void safeguard_protect_clear(struct safeguard *safeguard, enum protect_why why)
+{
+	uint32_t slot = prefixset_next(safeguard->protect, 0, NULL);
+
+	for (; slot != PREFIXSET_NONE; slot = prefixset_next(safeguard->protect, slot + 1, NULL)) {
+		safeguard->whys[slot] &= (uint16_t) ~(1u << why);
+		if (safeguard->whys[slot] == 0) {
+			net_remove(safeguard, prefixset_at(safeguard->protect, slot));
+			prefixset_remove(safeguard->protect, slot);
+		}
+	}
+}
+
+static enum protect_why first_why(uint16_t whys)
+{
+	for (unsigned why = PROTECT_NONE + 1; why < PROTECT_WHY_COUNT; why++) {
+		if (why != PROTECT_ONLINK && (whys & (1u << why)))
+			return (enum protect_why)why;
+	}
+	return PROTECT_NONE;
+}
+
+static bool is_local(const struct prefix *what)
+{
+	static const struct addr metadata = { { 0xfd, 0x00, 0x0e, 0xc2, [14] = 0x02, [15] = 0x54 } };
+
+	if (what->len == 128 && addr_equal(&what->addr, &metadata))
+		return true;
+	/* A prefix is local as a whole when it lies within the range its first address is of. */
+	if (addr_is_v4(&what->addr))
+		return (addr_is_loopback(&what->addr) && what->len >= 96 + 8) ||
+		       (addr_is_link_local(&what->addr) && what->len >= 96 + 16);
+	return (addr_is_loopback(&what->addr) && what->len == 128) ||
+	       (addr_is_link_local(&what->addr) && what->len >= 10);
+}
+
+enum protect_why safeguard_protected(const struct safeguard *safeguard, const struct prefix *what, struct prefix *by)
+{
+	uint32_t slot = prefixset_cover(safeguard->protect, what, 128);
+
+	while (slot != PREFIXSET_NONE) {
+		const struct prefix *entry = prefixset_at(safeguard->protect, slot);
+		enum protect_why why = first_why(safeguard->whys[slot]);
+
+		if (why != PROTECT_NONE) {
+			if (by)
+				*by = *entry;
+			return why;
+		}
+		slot = prefixset_cover(safeguard->protect, what, (int)entry->len - 1);
+	}
+	if (!is_local(what))
+		return PROTECT_NONE;
+	if (by)
+		*by = *what;
+	return PROTECT_LOCAL;
+}
+
+enum protect_why safeguard_protected_inside(const struct safeguard *safeguard, const struct prefix *what)
+{
+	uint32_t slot = prefixset_next(safeguard->protect, 0, what);
+
+	for (; slot != PREFIXSET_NONE; slot = prefixset_next(safeguard->protect, slot + 1, what)) {
+		enum protect_why why = first_why(safeguard->whys[slot]);
+
+		if (why != PROTECT_NONE)
+			return why;
+	}
+	return PROTECT_NONE;
+}
+
+bool safeguard_is_own(const struct safeguard *safeguard, const struct addr *addr)
+{
+	struct prefix host = prefix_host(addr);
+	uint32_t slot = prefixset_find(safeguard->protect, &host);
+
+	return slot != PREFIXSET_NONE && (safeguard->whys[slot] & (1u << PROTECT_OWN));
+}
+
+bool safeguard_any_inside(const struct safeguard *safeguard, const struct prefix *what)
+{
+	return prefixset_next(safeguard->allow, 0, what) != PREFIXSET_NONE ||
+	       safeguard_protected_inside(safeguard, what) != PROTECT_NONE ||
+	       prefixset_next(safeguard->customers, 0, what) != PREFIXSET_NONE;
+}
+
+static bool is_onlink(const struct safeguard *safeguard, const struct prefix *what)
+{
+	uint32_t slot = prefixset_cover(safeguard->protect, what, 128);
+
+	while (slot != PREFIXSET_NONE) {
+		if (safeguard->whys[slot] & (1u << PROTECT_ONLINK))
+			return true;
+		slot = prefixset_cover(safeguard->protect, what, (int)prefixset_at(safeguard->protect, slot)->len - 1);
+	}
+	return false;
+}
+
+/* ---- under which key an address is counted ---- */
+
+/*
+ * An IPv4 host is its address.  An IPv6 host owns a /64 and may change its address within it at will, so the /64 is the
+ * source.  But where strangers share a /64, or where a host lives in it that must not be cut off at all, each address
+ * stands for itself.  That does not hold for customers: one request would give a scanner as many sources as it has
+ * addresses.  The /64 of a customer is blocked softly at most, which cuts off no connection that is served already.
+ */
+void safeguard_set_ipv6_prefix(struct safeguard *safeguard, unsigned ipv6_prefix)
+{
+	uint32_t slot;
+
+	if (safeguard->ipv6_prefix == ipv6_prefix)
+		return;
+	safeguard->ipv6_prefix = ipv6_prefix;
+	while ((slot = prefixset_next(safeguard->nets, 0, NULL)) != PREFIXSET_NONE)
+		prefixset_remove(safeguard->nets, slot);
+	while ((slot = prefixset_next(safeguard->customers, 0, NULL)) != PREFIXSET_NONE)
+		prefixset_remove(safeguard->customers, slot);
+	add_all(safeguard, safeguard->allow);
+	add_all(safeguard, safeguard->protect);
+}
+
+void safeguard_customer(struct safeguard *safeguard, const struct addr *addr, int64_t now_ms)
+{
+	struct prefix net = net_of(safeguard, addr);
+	uint32_t slot;
+
+	if (addr_is_v4(addr))
+		return;
+	slot = prefixset_add(safeguard->customers, &net);
+	if (slot == PREFIXSET_NONE) {
+		prefixset_remove(safeguard->customers, safeguard->customer_hand);
+		safeguard->customer_hand = (safeguard->customer_hand + 1) % SAFEGUARD_CUSTOMERS_MAX;
+		slot = prefixset_add(safeguard->customers, &net);
+	}
+	safeguard->customer_ms[slot] = now_ms;
+}
+
+bool safeguard_holds_customer(const struct safeguard *safeguard, const struct prefix *what, int64_t now_ms)
+{
+	uint32_t slot = prefixset_find(safeguard->customers, what);
+
+	if (what->len == 128)
+		return false;
+	/* Wider than one key, as a merged net is: rare enough to walk. */
+	if (slot == PREFIXSET_NONE && what->len < safeguard->ipv6_prefix)
+		slot = prefixset_next(safeguard->customers, 0, what);
+	while (slot != PREFIXSET_NONE && now_ms - safeguard->customer_ms[slot] >= SAFEGUARD_CUSTOMER_MS)
+		slot = prefixset_next(safeguard->customers, slot + 1, what);
+	return slot != PREFIXSET_NONE;
+}
+
+struct prefix safeguard_key(const struct safeguard *safeguard, const struct addr *addr)
+{
+	struct prefix host = prefix_host(addr), net;
+
+	if (addr_is_v4(addr) || addr_is_link_local(addr) || is_shared(addr) || is_onlink(safeguard, &host))
+		return host;
+	net = net_of(safeguard, addr);
+	return prefixset_find(safeguard->nets, &net) != PREFIXSET_NONE ? host : net;
+}
+
+/* ---- flat copies, and the words for each reason ---- */
+
+uint32_t safeguard_allow_count(const struct safeguard *safeguard)
+{
+	return prefixset_count(safeguard->allow);
+}
+
+uint32_t safeguard_protect_count(const struct safeguard *safeguard)
+{
+	return prefixset_count(safeguard->protect);
+}
+
+uint32_t safeguard_allow_view(const struct safeguard *safeguard, uint32_t slot, struct allow_view *out)
+{
+	const struct allowed *allowed;
+
+	slot = prefixset_next(safeguard->allow, slot, NULL);
+	if (slot == PREFIXSET_NONE)
+		return slot;
+	allowed = &safeguard->allowed[slot];
+	*out = (struct allow_view){
+		.source = *prefixset_at(safeguard->allow, slot),
+		/* One line an entry: what outlasts a reload is said. */
+		.origin = allowed->origins & (1u << ALLOW_ADMIN) ? ALLOW_ADMIN : ALLOW_CONFIG,
+	};
+	out->until_ms = allowed->origins & (1u << ALLOW_CONFIG) ? 0 : allowed->until_ms[out->origin];
+	return slot + 1;
+}
+
+static uint8_t shown_why(uint16_t whys)
+{
+	for (unsigned why = PROTECT_NONE + 1; why < PROTECT_WHY_COUNT; why++) {
+		if (whys & (1u << why))
+			return (uint8_t)why;
+	}
+	return PROTECT_NONE;
+}
+
+uint32_t safeguard_protect_view(const struct safeguard *safeguard, uint32_t slot, struct protected_view *out)
+{
+	slot = prefixset_next(safeguard->protect, slot, NULL);
+	if (slot == PREFIXSET_NONE)
+		return slot;
+	*out = (struct protected_view){ *prefixset_at(safeguard->protect, slot), shown_why(safeguard->whys[slot]) };
+	return slot + 1;
+}
+
+const char *safeguard_why_text(enum protect_why why)
+{
+	static const char *const texts[PROTECT_WHY_COUNT] = {
+		[PROTECT_NONE] = "not protected",
+		[PROTECT_OWN] = "our own address",
+		[PROTECT_GATEWAY] = "gateway",
+		[PROTECT_RESOLVER] = "resolver",
+		[PROTECT_NTP] = "NTP server",
+		[PROTECT_DHCP] = "DHCP server",
+		[PROTECT_LOCAL] = "link-local, loopback or metadata address",
+		[PROTECT_LOGIN] = "an admin is logged in from there",
+		[PROTECT_ONLINK] = "on-link prefix",
+	};
+
+	return (unsigned)why < PROTECT_WHY_COUNT ? texts[why] : texts[PROTECT_NONE];
+}

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The safeguards: which addresses are allowed, which are protected, and how finely an IPv6 address must be told from its
+ * neighbours so that none of these is cut off together with a scanner.
+ */
+#ifndef PICKET_SAFEGUARD_H
+#define PICKET_SAFEGUARD_H
+
+#include <picket/engine.h>
+#include "prefixset.h"
+
+#define SAFEGUARD_CUSTOMERS_MAX 16384      /* IPv6 nets that hold a customer */
+#define SAFEGUARD_CUSTOMER_MS   86400000LL /* since last heard of */
+
+struct safeguard;
+
+/* ipv6_prefix: the length of an ordinary IPv6 key. */
+struct safeguard *safeguard_new(const struct hash_key *key, unsigned ipv6_prefix);
+void safeguard_set_ipv6_prefix(struct safeguard *safeguard, unsigned ipv6_prefix);
+void safeguard_free(struct safeguard *safeguard);
+
+enum engine_result safeguard_allow(struct safeguard *safeguard, const struct prefix *source, int64_t until_ms,
+				   enum allow_origin origin);
+enum engine_result safeguard_disallow(struct safeguard *safeguard, const struct prefix *source);
+void safeguard_disallow_origin(struct safeguard *safeguard, enum allow_origin origin);
+/* Takes off what has run out. */
+void safeguard_expire(struct safeguard *safeguard, int64_t now_ms);
+/* The entry that allows the whole of `what`, or NULL. */
+const struct prefix *safeguard_allowed(const struct safeguard *safeguard, const struct prefix *what);
+
+enum engine_result safeguard_protect(struct safeguard *safeguard, const struct prefix *what, enum protect_why why);
+void safeguard_protect_clear(struct safeguard *safeguard, enum protect_why why);
+/* Why the whole of `what` is protected; *by (may be NULL) is the entry that says so.  PROTECT_NONE: it is not. */
+enum protect_why safeguard_protected(const struct safeguard *safeguard, const struct prefix *what, struct prefix *by);
+/* One of our own addresses? */
+bool safeguard_is_own(const struct safeguard *safeguard, const struct addr *addr);
+/* Is some allowed, protected or customer's address inside `what`?  For orders and rare decisions: walks the tables. */
+bool safeguard_any_inside(const struct safeguard *safeguard, const struct prefix *what);
+/* The same for protected ones alone. */
+enum protect_why safeguard_protected_inside(const struct safeguard *safeguard, const struct prefix *what);
+
+void safeguard_customer(struct safeguard *safeguard, const struct addr *addr, int64_t now_ms);
+
+/* Was a customer heard of in this net, which is not a single address, within SAFEGUARD_CUSTOMER_MS? */
+bool safeguard_holds_customer(const struct safeguard *safeguard, const struct prefix *what, int64_t now_ms);
+
+/* The key under which an address is counted. */
+struct prefix safeguard_key(const struct safeguard *safeguard, const struct addr *addr);
+
+uint32_t safeguard_allow_count(const struct safeguard *safeguard);
+uint32_t safeguard_protect_count(const struct safeguard *safeguard);
+/* Both return the next slot, or PREFIXSET_NONE. */
+uint32_t safeguard_allow_view(const struct safeguard *safeguard, uint32_t slot, struct allow_view *out);
+uint32_t safeguard_protect_view(const struct safeguard *safeguard, uint32_t slot, struct protected_view *out);
+
+/* "gateway", "resolver", "an admin is logged in from there", ... */
+const char *safeguard_why_text(enum protect_why why);
+
+#endif
