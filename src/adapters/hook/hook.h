@@ -33,7 +33,8 @@ struct hook_spec {
 
 struct hook_report {
 	const char *name; /* of the hook */
-	/* "exit status 3", "killed by signal 9", "timed out after 10s", "turned away: 256 waiting", "cannot start: ..." */
+	/* "exit status 3", "killed by signal 9", "timed out after 10s", "turned away: 256 waiting", or
+	 * "cannot start: ..." */
 	const char *problem;
 	const char *output; /* the first line that it printed, made printable; "" if nothing */
 };

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * SQLite as the store uses it: the settings of a connection, values that go into a statement, and values that come out
- * of a row and are checked then: type, length, range.  The file may have been written by an attacker who took the keeper
- * over: no triggers, views or functions of its schema are run, no file is attached, and no value is larger than
- * VALUE_MAX.
+ * SQLite as the store uses it: the settings of a connection, values that go into a statement, and values that come
+ * out of a row and are checked then: type, length, range.  The file may have been written by an attacker who took
+ * the keeper over: no triggers, views or functions of its schema are run, no file is attached, and no value is
+ * larger than VALUE_MAX.
  */
 #include "internal.h"
 
