@@ -117,13 +117,19 @@ static void what_is_blocked_anew_is_not_deleted(void **state)
 	struct guard *guard = guard_loaded();
 
 	(void)state;
+	core_scan(&guard->core, "198.51.100.7");
+	act(guard);
 	block(guard, "198.51.100.7", 0);
 	guard->kernel.delete_error = -ENOMEM;
 	unblock(guard, "198.51.100.7");
+	assert_int_equal(status_of(guard).undeleted, 2);
 	guard->kernel.delete_error = 0;
 	block(guard, "198.51.100.7", 60000);
 	tick(guard, 5000);
 	assert_non_null(element(guard, NFT_HARD, "198.51.100.7"));
+	/* The soft element of the earlier block goes, which ends nothing. */
+	assert_null(element(guard, NFT_SOFT, "198.51.100.7"));
+	assert_int_equal(status_of(guard).undeleted, 0);
 	assert_int_equal(guard->freed_count, 0);
 	guard_free(guard);
 }
@@ -466,6 +472,7 @@ static void a_standing_table_is_taken_over_and_loaded_once(void **state)
 	guard->kernel.stuck.len = 0;
 	tick(guard, 1000);
 	assert_null(element(guard, NFT_HARD, "203.0.113.5"));
+	assert_int_equal(guard->freed_count, 0);
 	guard_free(guard);
 }
 

@@ -23,20 +23,29 @@ struct nft_element enforcer_element(enum grade grade, const struct prefix *sourc
 /* Returns whether another element of the same source is still to be deleted. */
 static bool forget_undeleted(struct enforcer *enforcer, const struct nft_element *element)
 {
-	struct nft_element *list = enforcer->undeleted;
+	struct undeleted *list = enforcer->undeleted;
 	size_t kept = 0;
 	bool other = false;
 
 	for (size_t i = 0; i < enforcer->undeleted_count; i++) {
-		bool same_source = prefix_equal(&list[i].source, &element->source);
+		bool same_source = prefix_equal(&list[i].element.source, &element->source);
 
-		if (same_source && list[i].list == element->list)
+		if (same_source && list[i].element.list == element->list)
 			continue;
 		other |= same_source;
 		list[kept++] = list[i];
 	}
 	enforcer->undeleted_count = kept;
 	return other;
+}
+
+/* A source that is blocked anew: what is left of its earlier block still goes, but ends nothing. */
+static void supersede_undeleted(struct enforcer *enforcer, const struct nft_element *element)
+{
+	forget_undeleted(enforcer, element);
+	for (size_t i = 0; i < enforcer->undeleted_count; i++)
+		if (prefix_equal(&enforcer->undeleted[i].element.source, &element->source))
+			enforcer->undeleted[i].ends_block = false;
 }
 
 /* In one transaction.  A table or a set that is gone holds no element any more. */
@@ -48,11 +57,11 @@ static int delete_together(struct enforcer *enforcer, const struct nft_element *
 }
 
 /* Where there is no room, the block stands in the engine as in the kernel, and an admin may try again. */
-static void note_deletion(struct enforcer *enforcer, const struct nft_element *element, int error)
+static void note_deletion(struct enforcer *enforcer, const struct nft_element *element, int error, bool ends_block)
 {
 	forget_undeleted(enforcer, element);
 	if (error && enforcer->undeleted_count < ENFORCER_UNDELETED_MAX)
-		enforcer->undeleted[enforcer->undeleted_count++] = *element;
+		enforcer->undeleted[enforcer->undeleted_count++] = (struct undeleted){ *element, ends_block };
 }
 
 void enforcer_delete(struct enforcer *enforcer, const struct nft_element *elements, size_t count, int *errors)
@@ -69,7 +78,7 @@ void enforcer_delete(struct enforcer *enforcer, const struct nft_element *elemen
 		if (together && end - i < count)
 			error = delete_together(enforcer, &elements[i], end - i);
 		for (size_t k = i; k < end; k++) {
-			note_deletion(enforcer, &elements[k], error);
+			note_deletion(enforcer, &elements[k], error, errors != NULL);
 			if (errors)
 				errors[k] = error;
 		}
@@ -113,7 +122,7 @@ static int add(struct enforcer *enforcer, const struct action *action, int64_t n
 	if (error)
 		enforcer->refused++;
 	else
-		forget_undeleted(enforcer, &element);
+		supersede_undeleted(enforcer, &element);
 	return error;
 }
 
@@ -150,12 +159,12 @@ void enforcer_delete_again(struct enforcer *enforcer)
 
 	/* Each time the oldest; what is refused again goes to the end. */
 	for (; tries > 0 && enforcer->undeleted_count > 0; tries--) {
-		const struct nft_element element = enforcer->undeleted[0];
+		const struct undeleted oldest = enforcer->undeleted[0];
 
-		if (delete_together(enforcer, &element, 1) != 0)
-			note_deletion(enforcer, &element, -EAGAIN);
-		else if (!forget_undeleted(enforcer, &element))
-			enforcer->listener.freed(enforcer->listener.context, &element.source);
+		if (delete_together(enforcer, &oldest.element, 1) != 0)
+			note_deletion(enforcer, &oldest.element, -EAGAIN, oldest.ends_block);
+		else if (!forget_undeleted(enforcer, &oldest.element) && oldest.ends_block)
+			enforcer->listener.freed(enforcer->listener.context, &oldest.element.source);
 	}
 }
 

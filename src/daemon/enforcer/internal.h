@@ -18,6 +18,12 @@
 #define ENFORCER_RECONCILE_SPAN 60000
 #define ENFORCER_STAY_OUT_MS    600000
 
+/* A deletion that the kernel refused. */
+struct undeleted {
+	struct nft_element element;
+	bool ends_block; /* the engine holds the block until the element is gone, and is to hear of that */
+};
+
 struct enforcer {
 	struct nft *nft;
 	struct engine *engine;
@@ -36,7 +42,7 @@ struct enforcer {
 	bool reconcile_due;    /* something of ours was touched: to be put back at the next tick */
 	bool reconcile_failed; /* it could not be put back: tried again each second */
 
-	struct nft_element undeleted[ENFORCER_UNDELETED_MAX]; /* refused deletions, the oldest first */
+	struct undeleted undeleted[ENFORCER_UNDELETED_MAX]; /* the oldest first */
 	size_t undeleted_count;
 
 	uint64_t refused;
@@ -49,7 +55,7 @@ void enforcer_notice(struct enforcer *enforcer, enum event_type type, const char
 /* act.c */
 struct nft_element enforcer_element(enum grade grade, const struct prefix *source, int64_t timeout_ms);
 /* Deletes the elements in one transaction, or if the kernel refuses that, source by source; what it still refuses is
- * tried again each second.  errors (or NULL) has the kernel's answer to each. */
+ * tried again each second.  errors has the kernel's answer to each; NULL: the engine holds no block for them. */
 void enforcer_delete(struct enforcer *enforcer, const struct nft_element *elements, size_t count, int *errors);
 void enforcer_delete_again(struct enforcer *enforcer);
 
