@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What the keeper tells: the ring of events, and explanations that add up.
+ * The keeper: the ring of events, explanations that add up, and what is restored.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -10,6 +10,8 @@
 #include <cmocka.h>
 
 #include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
 
 #include "keeper/internal.h"
 #include "seed.h"
@@ -96,11 +98,79 @@ static void test_explanation_adds_up(void **state)
 	}
 }
 
+enum { BLOCKS = 3 * WIRE_BLOCK_BATCH + 1 };
+
+static struct save *save_with_blocks(char *dir, struct journal *journal, int64_t now_ms)
+{
+	struct save *save;
+
+	assert_non_null(mkdtemp(dir));
+	save = save_open(dir, journal, now_ms);
+	assert_non_null(save);
+	for (int i = 0; i < BLOCKS; i++) {
+		struct event event = { .type = EVENT_BLOCK,
+				       .grade = GRADE_BLOCK,
+				       .at_ms = now_ms,
+				       .duration_ms = 3600000,
+				       .times = 1,
+				       .sources = 1 };
+		char text[32];
+		const char *why;
+
+		snprintf(text, sizeof(text), "198.51.100.%d", i);
+		assert_true(prefix_parse(text, &event.source, &why));
+		save_event(save, &event);
+	}
+	save_tick(save, now_ms + 1000);
+	return save;
+}
+
+static void remove_state(const char *dir)
+{
+	static const char *const names[] = { "picket.db", "picket.db-wal", "picket.db-shm" };
+	char path[64];
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		snprintf(path, sizeof(path), "%s/%s", dir, names[i]);
+		unlink(path);
+	}
+	assert_int_equal(rmdir(dir), 0);
+}
+
+/* Every block arrives, by pages, then the end.  A sentry that is gone costs the pages, and no more. */
+static void test_restore(void **state)
+{
+	struct journal *journal = journal_open(&(struct journal_options){ .to_stderr = true, .name = "test" });
+	static struct wire_message message;
+	char dir[] = "/tmp/picket-keeper-XXXXXX";
+	int64_t now_ms = 1700000000000;
+	struct save *save = save_with_blocks(dir, journal, now_ms);
+	uint32_t blocks = 0;
+	int fds[2];
+
+	(void)state;
+	assert_int_equal(wire_pair(fds), 0);
+	save_restore(save, fds[0], now_ms + 2000);
+	while (wire_receive(fds[1], &message) == 1 && message.header.type != WIRE_SAVED_END) {
+		assert_int_equal(message.header.type, WIRE_SAVED_BLOCKS);
+		blocks += message.body.blocks.count;
+	}
+	assert_int_equal(message.header.type, WIRE_SAVED_END);
+	assert_int_equal(blocks, BLOCKS);
+	close(fds[1]);
+	save_restore(save, fds[0], now_ms + 2000);
+	close(fds[0]);
+	save_close(save);
+	journal_close(journal);
+	remove_state(dir);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_history),
 		cmocka_unit_test(test_explanation_adds_up),
+		cmocka_unit_test(test_restore),
 	};
 
 	return cmocka_run_group_tests_name("keeper", tests, NULL, NULL);
