@@ -16,7 +16,7 @@
 #include "supervisor.h"
 #include "wire/wire.h"
 
-/* After so many seconds without a beat the sentry hangs, and cuts off the hosts whose packets it holds: it is killed. */
+/* A sentry that sends no beat for so many seconds hangs, and cuts off the hosts whose packets it holds: kill it. */
 #define SUPERVISOR_BEATS_MISSED 5
 
 #define SUPERVISOR_QUEUES     3

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Messages from sentry and keeper.  Both have fewer rights than we have and may have been taken over: each may send only
- * the messages that its job needs, every field is checked, and a message that makes no sense is counted and dropped.
+ * Messages from sentry and keeper.  Both have fewer rights than we have and may have been taken over: each may send
+ * only the messages that its job needs, every field is checked, and a message that makes no sense is counted and
+ * dropped.
  */
 #include "internal.h"
 
