@@ -9,11 +9,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "heap.h"
+
 struct blocks {
 	struct prefixset *sources;
 	struct block *items; /* beside sources */
-	uint32_t *heap;      /* slots, the earliest end on top */
-	uint32_t heap_count;
+	struct heap *ends;   /* of those that end by themselves */
 	uint32_t count[GRADE_COUNT];
 };
 
@@ -25,8 +26,8 @@ struct blocks *blocks_new(const struct hash_key *key)
 		return NULL;
 	blocks->sources = prefixset_new(ENGINE_BLOCKS_MAX, key);
 	blocks->items = calloc(ENGINE_BLOCKS_MAX, sizeof(*blocks->items));
-	blocks->heap = calloc(ENGINE_BLOCKS_MAX, sizeof(*blocks->heap));
-	if (blocks->sources && blocks->items && blocks->heap)
+	blocks->ends = heap_new(ENGINE_BLOCKS_MAX);
+	if (blocks->sources && blocks->items && blocks->ends)
 		return blocks;
 	blocks_free(blocks);
 	return NULL;
@@ -38,69 +39,8 @@ void blocks_free(struct blocks *blocks)
 		return;
 	prefixset_free(blocks->sources);
 	free(blocks->items);
-	free(blocks->heap);
+	heap_free(blocks->ends);
 	free(blocks);
-}
-
-static int64_t end_of(const struct blocks *blocks, uint32_t at)
-{
-	return blocks->items[blocks->heap[at]].until_ms;
-}
-
-static void heap_set(struct blocks *blocks, uint32_t at, uint32_t slot)
-{
-	blocks->heap[at] = slot;
-	blocks->items[slot].heap_at = at;
-}
-
-static void heap_swap(struct blocks *blocks, uint32_t a, uint32_t b)
-{
-	uint32_t slot = blocks->heap[a];
-
-	heap_set(blocks, a, blocks->heap[b]);
-	heap_set(blocks, b, slot);
-}
-
-static void heap_up(struct blocks *blocks, uint32_t at)
-{
-	while (at > 0 && end_of(blocks, at) < end_of(blocks, (at - 1) / 2)) {
-		heap_swap(blocks, at, (at - 1) / 2);
-		at = (at - 1) / 2;
-	}
-}
-
-static void heap_down(struct blocks *blocks, uint32_t at)
-{
-	for (;;) {
-		uint32_t child = 2 * at + 1;
-
-		if (child + 1 < blocks->heap_count && end_of(blocks, child + 1) < end_of(blocks, child))
-			child++;
-		if (child >= blocks->heap_count || end_of(blocks, at) <= end_of(blocks, child))
-			return;
-		heap_swap(blocks, at, child);
-		at = child;
-	}
-}
-
-static void heap_add(struct blocks *blocks, uint32_t slot)
-{
-	heap_set(blocks, blocks->heap_count++, slot);
-	heap_up(blocks, blocks->heap_count - 1);
-}
-
-static void heap_remove(struct blocks *blocks, uint32_t slot)
-{
-	uint32_t at = blocks->items[slot].heap_at;
-
-	if (at == BLOCKS_NONE)
-		return;
-	blocks->items[slot].heap_at = BLOCKS_NONE;
-	if (at == --blocks->heap_count)
-		return;
-	heap_set(blocks, at, blocks->heap[blocks->heap_count]);
-	heap_up(blocks, at);
-	heap_down(blocks, at);
 }
 
 uint32_t blocks_put(struct blocks *blocks, const struct prefix *source, const struct block *block)
@@ -108,7 +48,7 @@ uint32_t blocks_put(struct blocks *blocks, const struct prefix *source, const st
 	uint32_t slot = prefixset_find(blocks->sources, source);
 
 	if (slot != PREFIXSET_NONE) {
-		heap_remove(blocks, slot);
+		heap_remove(blocks->ends, slot);
 		blocks->count[blocks->items[slot].grade]--;
 	} else {
 		slot = prefixset_add(blocks->sources, source);
@@ -116,16 +56,15 @@ uint32_t blocks_put(struct blocks *blocks, const struct prefix *source, const st
 			return BLOCKS_NONE;
 	}
 	blocks->items[slot] = *block;
-	blocks->items[slot].heap_at = BLOCKS_NONE;
 	blocks->count[block->grade]++;
 	if (block->until_ms > 0)
-		heap_add(blocks, slot);
+		heap_add(blocks->ends, slot, block->until_ms);
 	return slot;
 }
 
 void blocks_remove(struct blocks *blocks, uint32_t slot)
 {
-	heap_remove(blocks, slot);
+	heap_remove(blocks->ends, slot);
 	blocks->count[blocks->items[slot].grade]--;
 	prefixset_remove(blocks->sources, slot);
 }
@@ -152,7 +91,10 @@ bool blocks_none_inside(const struct blocks *blocks, const struct prefix *within
 
 uint32_t blocks_due(const struct blocks *blocks, int64_t now_ms)
 {
-	return blocks->heap_count > 0 && end_of(blocks, 0) <= now_ms ? blocks->heap[0] : BLOCKS_NONE;
+	int64_t until_ms;
+	uint32_t slot = heap_first(blocks->ends, &until_ms);
+
+	return slot != HEAP_NONE && until_ms <= now_ms ? slot : BLOCKS_NONE;
 }
 
 uint32_t blocks_lowest_soft(const struct blocks *blocks)

@@ -19,7 +19,6 @@ struct block {
 	int64_t since_ms, until_ms; /* until 0: until unblocked */
 	int64_t soft_until_ms;      /* a soft element of an earlier block may stand until then */
 	uint16_t ports[4];
-	uint32_t heap_at; /* BLOCKS_NONE: has no end */
 	char reason[ENGINE_REASON_MAX];
 };
 

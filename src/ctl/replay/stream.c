@@ -9,16 +9,57 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "heap.h"
+
 struct replay_stream {
 	struct capture *capture;
-	struct replay_packet *heap; /* NULL: hand out in the file's own order */
-	size_t waiting;
+	struct heap *order; /* of the packets in the window; NULL: hand out in the file's own order */
+	struct replay_packet *window;
+	uint32_t *free; /* places in the window */
+	uint32_t free_count;
 	uint64_t number, backwards;
 	int64_t last_ms;
 	int end; /* what the file said at its end: 0 or -1; 1 before */
 	char problem[REPLAY_PROBLEM_MAX];
 	bool verify;
 };
+
+/* ---- the window: the earliest leaves it first, in the file's order among equals ---- */
+
+static void window_add(struct replay_stream *stream, const struct replay_packet *packet)
+{
+	uint32_t slot = stream->free[--stream->free_count];
+
+	stream->window[slot] = *packet;
+	heap_add(stream->order, slot, packet->at_ms);
+}
+
+/* False when it is empty. */
+static bool window_take(struct replay_stream *stream, struct replay_packet *out)
+{
+	uint32_t slot = stream->order ? heap_first(stream->order, NULL) : HEAP_NONE;
+
+	if (slot == HEAP_NONE)
+		return false;
+	*out = stream->window[slot];
+	heap_remove(stream->order, slot);
+	stream->free[stream->free_count++] = slot;
+	return true;
+}
+
+static int window_open(struct replay_stream *stream)
+{
+	stream->window = calloc(REPLAY_WINDOW, sizeof(*stream->window));
+	stream->free = calloc(REPLAY_WINDOW, sizeof(*stream->free));
+	stream->order = heap_new(REPLAY_WINDOW);
+	if (!stream->window || !stream->free || !stream->order)
+		return -1;
+	while (stream->free_count < REPLAY_WINDOW) {
+		stream->free[stream->free_count] = REPLAY_WINDOW - 1 - stream->free_count;
+		stream->free_count++;
+	}
+	return 0;
+}
 
 struct replay_stream *replay_stream_open(const char *path, bool verify, bool reorder, char problem[REPLAY_PROBLEM_MAX])
 {
@@ -33,12 +74,9 @@ struct replay_stream *replay_stream_open(const char *path, bool verify, bool reo
 	stream->capture = capture_open(path, problem);
 	if (!stream->capture)
 		goto fail;
-	if (reorder) {
-		stream->heap = calloc(REPLAY_WINDOW, sizeof(*stream->heap));
-		if (!stream->heap) {
-			snprintf(problem, REPLAY_PROBLEM_MAX, "out of memory");
-			goto fail;
-		}
+	if (reorder && window_open(stream) != 0) {
+		snprintf(problem, REPLAY_PROBLEM_MAX, "out of memory");
+		goto fail;
 	}
 	return stream;
 fail:
@@ -51,7 +89,9 @@ void replay_stream_close(struct replay_stream *stream)
 	if (!stream)
 		return;
 	capture_close(stream->capture);
-	free(stream->heap);
+	heap_free(stream->order);
+	free(stream->window);
+	free(stream->free);
 	free(stream);
 }
 
@@ -100,54 +140,19 @@ static int read_one(struct replay_stream *stream, struct replay_packet *out)
 	return 1;
 }
 
-/* ---- the heap: earliest first, the file's order among equals ---- */
-
-static bool earlier(const struct replay_packet *a, const struct replay_packet *b)
-{
-	return a->at_ms != b->at_ms ? a->at_ms < b->at_ms : a->number < b->number;
-}
-
-static void heap_push(struct replay_stream *stream, const struct replay_packet *packet)
-{
-	size_t at = stream->waiting++;
-
-	for (; at > 0 && earlier(packet, &stream->heap[(at - 1) / 2]); at = (at - 1) / 2)
-		stream->heap[at] = stream->heap[(at - 1) / 2];
-	stream->heap[at] = *packet;
-}
-
-static void heap_pop(struct replay_stream *stream, struct replay_packet *out)
-{
-	struct replay_packet *heap = stream->heap, *last = &heap[--stream->waiting];
-	size_t at = 0, child;
-
-	*out = heap[0];
-	while ((child = 2 * at + 1) < stream->waiting) {
-		if (child + 1 < stream->waiting && earlier(&heap[child + 1], &heap[child]))
-			child++;
-		if (!earlier(&heap[child], last))
-			break;
-		heap[at] = heap[child];
-		at = child;
-	}
-	heap[at] = *last;
-}
-
 int replay_stream_next(struct replay_stream *stream, struct replay_packet *out, char problem[REPLAY_PROBLEM_MAX])
 {
 	struct replay_packet packet;
 
-	while (stream->end == 1 && stream->waiting < REPLAY_WINDOW) {
-		stream->end = read_one(stream, stream->heap ? &packet : out);
-		if (stream->end == 1 && !stream->heap)
+	while (stream->end == 1 && (!stream->order || stream->free_count > 0)) {
+		stream->end = read_one(stream, stream->order ? &packet : out);
+		if (stream->end == 1 && !stream->order)
 			return 1;
 		if (stream->end == 1)
-			heap_push(stream, &packet);
+			window_add(stream, &packet);
 	}
-	if (stream->waiting) {
-		heap_pop(stream, out);
+	if (window_take(stream, out))
 		return 1;
-	}
 	if (stream->end < 0)
 		memcpy(problem, stream->problem, REPLAY_PROBLEM_MAX);
 	return stream->end;
