@@ -36,8 +36,9 @@ enum nft_mode {
 
 struct nft_rules {
 	enum nft_mode mode;
-	uint16_t queue;                          /* first of three queue numbers: +0 closed ports and the rest,
-					 * +1 served ports (a source in `seen`), +2 trapped ports */
+	/* The first of three queue numbers: +0 closed ports and the rest, +1 served ports (a source in `seen`), +2
+	 * trapped ports. */
+	uint16_t queue;
 	bool reverse_path;                       /* a packet whose source is routed elsewhere is no evidence */
 	char interfaces[NFT_INTERFACES_MAX][16]; /* guarded; none: all but loopback */
 	size_t interface_count;
