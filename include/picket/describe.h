@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Events in words: the log line, the reason, the port list.  Pure text work;
- * the same words serve the log, hooks, `list` and `explain`.
+ * Events in words: the log line, the reason, the list of ports.  Text goes in and out, nothing else; the log, hooks,
+ * `list` and `explain` use the same words.
  */
 #ifndef PICKET_DESCRIBE_H
 #define PICKET_DESCRIBE_H
@@ -9,19 +9,20 @@
 #include <picket/event.h>
 #include "writer.h"
 
-/* Names of services by (protocol, port), from /etc/services' text; NULL means numbers alone. */
+/* Names of services by protocol and port, from the text of /etc/services.  Where NULL is given, ports are numbers
+ * alone. */
 struct service_names;
 
-/* Parses the text of services(5); NULL when out of memory. Bad lines are passed over, at most 65,536 names are
- * kept. */
+/* Parses the text of services(5).  Lines that make no sense are skipped; at most 65,536 names are kept.  NULL when out
+ * of memory. */
 struct service_names *service_names_new(const char *text, size_t len);
 void service_names_free(struct service_names *names);
 const char *service_name(const struct service_names *names, uint8_t protocol, uint16_t port); /* or NULL */
 
-/* The stable log line of the contract, without a newline:
- * block 198.51.100.7 for 10m: suspected 7.2 of 6.9, SYN scan, 5 closed ports (21 ftp, ...), looks like nmap
- * [incident 42]
- * Observe mode: "would block ...". */
+/* The log line, whose form is stable, without a newline; in one line:
+ *   block 198.51.100.7 for 10m: suspected 7.2 of 6.9, SYN scan, 5 closed ports (21 ftp, ...), looks like nmap
+ *   [incident 42]
+ * In observe mode it begins with "would block". */
 void describe_event(struct writer *w, const struct event *event, const struct service_names *names);
 /* The part after the colon: "suspected 7.2 of 6.9, SYN scan, ...". */
 void describe_reason(struct writer *w, const struct event *event, const struct service_names *names);

@@ -17,7 +17,7 @@
 #include <picket/probe.h>
 #include "hash.h"
 
-/* Limits.  What is turned away at one of them is counted in engine_status. */
+/* Limits.  engine_status counts what each of them refuses. */
 #define ENGINE_BLOCKS_MAX    131072 /* blocks of all grades together */
 #define ENGINE_ALLOW_MAX     65536
 #define ENGINE_PROTECTED_MAX 4096
@@ -25,8 +25,8 @@
 #define ENGINE_REASON_MAX    96
 
 struct engine_config {
-	uint8_t observe;     /* 1: decide and tell, drop nothing */
-	uint8_t ipv6_prefix; /* 48..128, key length of an IPv6 source: 64 */
+	uint8_t observe;     /* 1: decide and report, but block nothing */
+	uint8_t ipv6_prefix; /* 48..128: length of the prefix that one IPv6 source is; usually 64 */
 	uint8_t protect_auto;
 	double alert, block, ban;  /* thresholds in nats: ln(0.99/alpha) */
 	int64_t slow_half_life_ms; /* of suspicion; confirmation lasts three times as long */
@@ -35,23 +35,23 @@ struct engine_config {
 	int64_t ban_first_ms, ban_max_ms;
 	uint32_t storm_rate; /* soft blocks a minute */
 	uint32_t storm_live; /* soft blocks alive at once */
-	/* Which closed ports are trapped is the kernel's answer (probe.port), not configuration here. */
+	/* Which closed ports are trapped is no configuration here: the kernel answers it (probe.port_state). */
 };
 
 void engine_config_defaults(struct engine_config *config);
 
 enum engine_result {
 	ENGINE_OK,
-	ENGINE_FULL,      /* the table has no room */
-	ENGINE_ALLOWED,   /* on the allow list: even force does not help */
-	ENGINE_PROTECTED, /* protected (own, gateway, resolver, login, ...): force helps */
-	ENGINE_TOO_WIDE,  /* shorter than /8 (IPv6: /32): force helps */
+	ENGINE_FULL,      /* the table is full */
+	ENGINE_ALLOWED,   /* on the allow list: refused even with force */
+	ENGINE_PROTECTED, /* protected (own, gateway, resolver, login, ...): refused without force */
+	ENGINE_TOO_WIDE,  /* shorter than /8 (IPv6: /32): refused without force */
 	ENGINE_NOT_FOUND,
 	ENGINE_INVALID, /* a prefix or value out of range */
 	ENGINE_RESULT_COUNT
 };
 
-/* Why an address is protected.  Order: append only. */
+/* Why an address is protected.  The order is part of messages and saved state: append only. */
 enum protect_why {
 	PROTECT_NONE,
 	PROTECT_OWN,
@@ -68,7 +68,7 @@ enum protect_why {
 enum action_type {
 	ACTION_ADD,    /* put `source` into the kernel set of `grade` for duration_ms */
 	ACTION_DELETE, /* take it out */
-	ACTION_EVENT,  /* tell: `event` */
+	ACTION_EVENT,  /* report `event` to log, hooks and history */
 };
 
 struct action {
@@ -79,7 +79,7 @@ struct action {
 	struct event event; /* ACTION_EVENT alone */
 };
 
-/* Filled by the calls below, from the start; in the order to be carried out. */
+/* Each call below begins it anew and fills it in the order in which the actions must be carried out. */
 struct actions {
 	size_t count;
 	struct action items[ENGINE_ACTIONS_MAX];
@@ -96,15 +96,15 @@ void engine_free(struct engine *engine);
 /* A reload: scores and blocks stay.  max_sources of a running engine does not change. */
 void engine_configure(struct engine *engine, const struct engine_config *config);
 
-/* Judges one probe.  DROP when its source is (now) blocked and the block covers this packet (a soft
- * block: everything new), never in observe mode. For a trap's report the verdict says whether the trap must close
- * without a word. */
+/* Judges one probe.  The verdict is DROP when its source is blocked, also by this probe, and no safeguard covers the
+ * sender; in observe mode it is always ACCEPT.  After a trap's report the verdict says whether the trap must close the
+ * connection without an answer. */
 enum verdict engine_probe(struct engine *engine, const struct probe *probe, int64_t now_ms, struct actions *actions);
-/* To be called every 100 to 1000 ms: expiries, storm bucket, ageing. When actions->count is ENGINE_ACTIONS_MAX,
- * call again. */
+/* Must be called every 100 to 1000 ms: ends blocks, refills the storm bucket, ages sources.  When it returns
+ * ENGINE_ACTIONS_MAX actions there may be more to do: call it again. */
 void engine_tick(struct engine *engine, int64_t now_ms, struct actions *actions);
 
-/* The kernel did not take an ACTION_ADD: forget the block so that the state stays true. */
+/* The kernel refused an ACTION_ADD: the block is removed, so that the engine agrees with the kernel. */
 void engine_block_failed(struct engine *engine, const struct prefix *source, int64_t now_ms);
 /* The kernel refused an ACTION_DELETE of the last call: the block stands again as it was.  Does nothing when the
  * source is blocked anew. */
@@ -137,11 +137,11 @@ void engine_protect_clear(struct engine *engine, enum protect_why why);
 enum engine_result engine_protect(struct engine *engine, const struct prefix *what, enum protect_why why,
 				  int64_t now_ms, struct actions *actions); /* frees a block on it */
 
-/* A local service is (still) listening: probes of its port weigh nothing for 30 days. */
+/* A local service listens on the port: probes of it weigh nothing for 30 days from now on. */
 void engine_served(struct engine *engine, uint8_t protocol, uint16_t port, int64_t now_ms);
-/* The ports remembered as served, by pages as the views below; and one of an earlier run back. */
+/* The ports on which a service was ever seen, read by pages like the views below. */
 struct served_view {
-	int64_t last_ms; /* when a service was last seen there */
+	int64_t last_ms; /* when a service was last seen on the port */
 	uint16_t port;
 	uint8_t protocol;
 	uint8_t reserved;
@@ -149,7 +149,7 @@ struct served_view {
 uint32_t engine_services(const struct engine *engine, uint32_t cursor, struct served_view *out, size_t max,
 			 size_t *count);
 enum engine_result engine_restore_served(struct engine *engine, const struct served_view *served, int64_t now_ms);
-/* An IPv6 customer: from now on a hard ban in its /64 is for the address alone whose handshake earned it. */
+/* An IPv6 customer was heard of: for a day, a hard ban in its /64 covers only the address whose handshake led to it. */
 void engine_customer(struct engine *engine, const struct addr *addr, int64_t now_ms);
 
 /* ---- Views: flat, fixed-width copies, safe to send to another process. ---- */
@@ -184,7 +184,7 @@ struct source_view {
 	int64_t first_ms, last_ms;                /* of its evidence */
 	int64_t at_ms;                            /* the time that the scores and the older ones below are decayed to */
 	struct evidence pieces[EVENT_PIECES_MAX]; /* newest first */
-	/* what fell out of the pieces, summed by kind, decayed to at_ms like the scores are */
+	/* evidence too old to stand among the pieces, summed by kind and decayed to at_ms like the scores */
 	struct {
 		uint8_t kind;
 		uint8_t count; /* saturates at 255 */

@@ -22,9 +22,9 @@ enum event_type {
 	EVENT_BAN,         /* hard */
 	EVENT_UNBLOCK,     /* lifted by an admin, or by an allow */
 	EVENT_EXPIRE,      /* its time was up */
-	EVENT_EXEMPT,      /* would have been blocked; a safeguard says no (text names it) */
+	EVENT_EXEMPT,      /* would have been blocked, but a safeguard forbids it (text names it) */
 	EVENT_STORM,       /* the bucket ran dry, or refilled (text) */
-	EVENT_DISTRIBUTED, /* many sources sweep together */
+	EVENT_DISTRIBUTED, /* many sources scan together */
 	EVENT_FAILED,      /* the kernel refused a block or, grade NONE, an unblock (text says why) */
 	EVENT_NOTICE,      /* anything else worth a line: text alone */
 	EVENT_EXPOSURE,    /* a local service became reachable from outside (text) */

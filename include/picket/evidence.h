@@ -22,30 +22,30 @@ enum evidence_kind {
 	EVIDENCE_XMAS,      /* FIN+PSH+URG */
 	EVIDENCE_SYNFIN,
 	EVIDENCE_SYNRST,
-	EVIDENCE_FLAGS,  /* any other combination no stack sends */
+	EVIDENCE_FLAGS,  /* any other combination that no stack sends */
 	EVIDENCE_MAIMON, /* FIN+ACK to a never-open port */
 	EVIDENCE_ACK,    /* ACK (and window) scan of never-open ports */
 	EVIDENCE_UDP,
 	EVIDENCE_UDP_TRAP, /* datagram to a UDP trap: forgeable, so suspected */
 	EVIDENCE_SCTP_INIT,
 	EVIDENCE_SCTP_COOKIE,
-	EVIDENCE_PROTOCOL,  /* IP protocol nobody speaks here */
+	EVIDENCE_PROTOCOL,  /* IP protocol that is not used here */
 	EVIDENCE_ICMP_ECHO, /* echo to many of our addresses */
 	EVIDENCE_ICMP_TIMESTAMP,
 	EVIDENCE_ICMP_MASK,
 	EVIDENCE_FRAGMENT,  /* tiny first fragment */
 	EVIDENCE_TRUNCATED, /* transport header cut short by the sender */
 	EVIDENCE_CHECKSUM,  /* bad checksum */
-	EVIDENCE_MARK,      /* mark of a scanner, once a source */
+	EVIDENCE_MARK,      /* mark of a scanning tool, once for each source */
 	EVIDENCE_KIND_COUNT
 };
 
-/* Which of the three accumulators it feeds. */
+/* Which of the three sums a kind adds to. */
 enum evidence_class { EVIDENCE_CONFIRMED, EVIDENCE_SUSPECTED, EVIDENCE_FAST, EVIDENCE_CLASS_COUNT };
 
 enum evidence_tool { TOOL_NONE, TOOL_NMAP, TOOL_MASSCAN, TOOL_ZMAP, TOOL_MIRAI, TOOL_COUNT };
 
-/* One piece as the table keeps it: 10 bytes. */
+/* One piece of evidence as tables, messages and saved state hold it: 10 bytes. */
 struct evidence {
 	uint32_t at_s;     /* seconds since the epoch */
 	uint16_t port;     /* destination port; IP protocol number for EVIDENCE_PROTOCOL; 0 where none */

@@ -20,17 +20,16 @@ enum packet_result {
 	PACKET_BAD_VERSION,     /* neither 4 nor 6 */
 	PACKET_SHORT_IP,        /* fixed IP header incomplete */
 	PACKET_BAD_IP_LENGTH,   /* header length or total length impossible */
-	PACKET_EXTENSION_LIMIT, /* more IPv6 extension headers than PACKET_EXTENSIONS_MAX: no honest stack sends that;
-					 * addresses are valid */
+	PACKET_EXTENSION_LIMIT, /* more IPv6 extension headers than PACKET_EXTENSIONS_MAX; addresses are valid */
 	PACKET_SHORT_EXTENSION, /* extension header reaches past the packet */
 	PACKET_LATER_FRAGMENT,  /* offset > 0: no transport header in it */
 	PACKET_SHORT_TRANSPORT, /* ends inside its transport header; addresses and protocol are valid */
 	PACKET_BAD_TRANSPORT,   /* TCP data offset or UDP length impossible; addresses and protocol are valid */
-	PACKET_CUT,             /* our copy ends before the transport header: nothing to hold against the sender */
+	PACKET_CUT,             /* our copy ends within the headers: no evidence against the sender */
 	PACKET_RESULT_COUNT
 };
 
-#define PACKET_EXTENSIONS_MAX 16
+#define PACKET_EXTENSIONS_MAX 16 /* no honest stack sends so many */
 
 enum {
 	TCP_FIN = 0x01,
@@ -72,12 +71,12 @@ struct packet {
 };
 
 /*
- * data: `copied` bytes of a packet.  verify_checksum: false when the kernel says that the sum is not filled in.  Where
- * packet_is_set() of the result, *out is set (fields that could not be read are zero); on any other result it is
- * untouched.
+ * data: `copied` bytes of a packet.  verify_checksum: false when the kernel says that the sum is not filled in.  When
+ * packet_is_set() holds for the result, *out is set, and fields that could not be read are zero; on any other result
+ * *out is untouched.
  */
 enum packet_result packet_parse(const uint8_t *data, size_t copied, bool verify_checksum, struct packet *out);
-/* Whether that result comes with a packet: addresses at least. */
+/* Does this result come with a packet, of which at least the addresses are set? */
 bool packet_is_set(enum packet_result result);
 const char *packet_result_name(enum packet_result result); /* "short_ip", ...: a metrics label */
 

@@ -8,15 +8,15 @@
 
 #include <picket/packet.h>
 
-/* Who answers for the destination, as the kernel's socket lookup said. */
+/* What answers at the destination port, by the kernel's socket lookup. */
 enum probe_port_state {
 	PROBE_PORT_CLOSED,  /* no local socket */
-	PROBE_PORT_SERVED,  /* a local service: no evidence but for impossible flags */
+	PROBE_PORT_SERVED,  /* a local service: only impossible flags are evidence */
 	PROBE_PORT_TRAPPED, /* one of our traps */
 	PROBE_PORT_COUNT
 };
 
-/* What came of a connection that a trap accepted. */
+/* How a connection that a trap accepted ended. */
 enum probe_trap {
 	PROBE_TRAP_NONE,      /* a packet, not a trap's report */
 	PROBE_TRAP_COMPLETED, /* handshake with saved SYN, then payload of its own, close, or 2 s of silence */

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * SipHash-2-4 (Aumasson and Bernstein 2012, "SipHash: a fast short-input PRF").  Tables keyed by what a sender
- * chooses use it, so that nobody without the key can fill one bucket.  The result does not depend on the machine's
- * byte order.
+ * SipHash-2-4 (Aumasson and Bernstein 2012, "SipHash: a fast short-input PRF").  Tables use it whose keys a sender
+ * chooses, so that a sender cannot fill one bucket.  The result does not depend on the machine's byte order.
  */
 #include "hash.h"
 

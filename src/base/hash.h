@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Keyed hash for tables whose keys an attacker chooses (SipHash-2-4,
- * Aumasson and Bernstein 2012): without the key nobody can aim at one bucket.
+ * A keyed hash (SipHash-2-4, Aumasson and Bernstein 2012) for tables whose keys an attacker chooses: without the key an
+ * attacker cannot aim at one bucket.
  */
 #ifndef PICKET_HASH_H
 #define PICKET_HASH_H

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Port ranges as the configuration, the kernel's interval sets and a replay need them.
+ * Ranges of ports, for the configuration, the kernel's interval sets and a replay.
  */
 #include "ports.h"
 

@@ -14,9 +14,9 @@ struct port_range {
 };
 
 bool ports_contain(const struct port_range *ranges, size_t count, uint16_t port);
-/* How many ports are in them, each range by itself. */
+/* The sum of the sizes of the ranges: a port in two ranges counts twice. */
 uint32_t ports_total(const struct port_range *ranges, size_t count);
-/* Sorts them and makes one of those that touch or overlap, in place; how many are left. */
+/* Sorts the ranges in place and joins those that touch or overlap.  Returns how many are left. */
 size_t ports_merge(struct port_range *ranges, size_t count);
 
 #endif

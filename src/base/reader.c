@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The bounds-checked cursor.  Every read asks reader_take() first, which is the only place that compares lengths, and
- * compares so that no sum can overflow.  After a failure the cursor stays where it was and every read yields zero.
+ * The bounds-checked cursor.  Each read goes through reader_take(), which alone compares lengths, in a way that no sum
+ * can overflow.  After a failure the cursor stays where it was and each read yields zero.
  */
 #include "reader.h"
 

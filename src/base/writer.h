@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Text into a buffer of known size, always NUL-terminated, never past the end.
- * What did not fit is cut and `truncated` says so.
+ * Writes text into a buffer of known size, always NUL-terminated and never past the end.  Text that does not fit is
+ * cut, and `truncated` is set.
  */
 #ifndef PICKET_WRITER_H
 #define PICKET_WRITER_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Names of events and grades, and the check of an event that another process sent: whoever renders, stores or runs
- * a hook on it may index tables by its fields and print its text without looking again.
+ * Names of events and grades, and the check of an event that another process sent.  Code that renders or stores a valid
+ * event, or runs a hook on it, may index tables by its fields and print its text without a further check.
  */
 #include <picket/event.h>
 

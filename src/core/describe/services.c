@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Names of services, from the text of services(5) that the caller has read: a lookup through the resolver could
- * hang, and a log line must never wait.  Two allocations, sorted once, searched by halves.  A name that is not
- * plain ASCII is passed over, so that what comes out may stand in a log line as it is.
+ * hang, and a log line must never wait.  The names take two allocations, are sorted once and found by binary
+ * search.  A name that is not plain ASCII is skipped, so that every name may stand in a log line as it is.
  */
 #include <picket/describe.h>
 #include <picket/packet.h>

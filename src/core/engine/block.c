@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The beginning and the end of a block: table, kernel order, event and the source's own entry, always together.  The
- * order to the kernel comes before the event, so that nobody is told of a block that does not stand.
+ * order to the kernel comes before the event, so that no block is reported before it stands.
  */
 #include "internal.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A probe is counted against its source: judged, weighed against the source's past, shared among decoys, written down.
- * What it comes to is decided elsewhere.
+ * Counts a probe against its source: judges it, weighs it by the source's past, shares it among decoys and adds it
+ * to the source's evidence.  The consequences are decided in decide.c.
  */
 #include "internal.h"
 #include "evidence/weigh.h"
@@ -13,7 +13,7 @@ static uint16_t tag_of(const struct engine *engine, const struct addr *host)
 	return (uint16_t)hash_bytes(&engine->key, host->b, sizeof(host->b));
 }
 
-/* Ports that are, or were, served prove nothing; nor do dead ones that everybody tries. */
+/* Probes of ports that are or were served prove nothing, nor do those of popular dead ports. */
 static bool proves_nothing(struct engine *engine, const struct probe *probe, const struct finding *finding,
 			   enum evidence_tool mark, const struct prefix *key)
 {
@@ -80,8 +80,8 @@ static void end_grace(struct engine *engine, struct source *source)
 	}
 }
 
-/* Another sender of the same probe has turned up: who sent it before answers for less of it now, and of the mark it
- * bore. */
+/* Another sender of the same probe has turned up: each earlier one now answers for a smaller share of it, and of the
+ * mark that it bore. */
 static void share_with(struct engine *engine, struct source *source, const struct evidence *newest, unsigned sharers)
 {
 	for (int i = 0; i < SOURCE_PIECES && source->pieces[i].kind != EVIDENCE_NONE; i++) {
@@ -95,7 +95,7 @@ static void share_with(struct engine *engine, struct source *source, const struc
 	}
 }
 
-/* One incident for all who sent the same probe; the others' share of it shrinks. */
+/* All senders of the same probe belong to one incident; the share of the earlier ones shrinks. */
 static void join_decoys(struct engine *engine, struct source *source, const struct decoy_sharers *sharers)
 {
 	const struct evidence newest = source->pieces[0].kind == EVIDENCE_MARK ? source->pieces[1] : source->pieces[0];
@@ -140,7 +140,7 @@ static bool shows(const struct source *source, uint8_t kind)
 	return false;
 }
 
-/* A handshake takes the place of its own SYN, which was the same probe: it is not to be named or counted beside it. */
+/* A handshake replaces its own SYN, which was the same probe and must not be counted beside it. */
 static void drop_replaced(struct engine *engine, struct source *source, int at)
 {
 	struct evidence gone = source->pieces[at];

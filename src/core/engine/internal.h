@@ -110,7 +110,7 @@ void engine_lift(struct engine *engine, uint32_t slot, const char *text, struct 
 /* The source's entry after its block is gone. */
 void engine_after_block(struct engine *engine, const struct prefix *key);
 
-/* retract.c: what is served takes back what was held against those who tried it. */
+/* retract.c: evidence about a port that turns out to be served is retracted. */
 void engine_note_served(struct engine *engine, uint8_t protocol, uint16_t port, int64_t at_ms);
 void engine_retract(struct engine *engine, struct actions *actions);
 

@@ -75,7 +75,7 @@ enum engine_result engine_block(struct engine *engine, const struct prefix *sour
 	if (result != ENGINE_OK)
 		return result;
 	old = blocks_find(engine->blocks, source);
-	/* A word that is meant to keep somebody out must not let him in earlier. */
+	/* An order to block must not end a longer ban earlier. */
 	if (old != BLOCKS_NONE && blocks_at(engine->blocks, old)->grade == GRADE_BAN && duration_ms > 0 &&
 	    blocks_at(engine->blocks, old)->until_ms > engine->now_ms + duration_ms)
 		duration_ms = blocks_at(engine->blocks, old)->until_ms - engine->now_ms;

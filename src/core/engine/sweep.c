@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Remembers the last few hundred probes of sources with one or two ports, and looks once a second whether they add up
- * to a sweep.  What tells a shared scan from the noise of the internet is that its members hardly try the same port
- * twice: where everybody tries 23 and 22, there is no plan.  It says so; it blocks nobody.
+ * Keeps the last 256 probes of sources that tried one or two ports, and looks at each tick whether they add up to a
+ * sweep.  A shared scan differs from the noise of the internet in that its members hardly try the same port twice;
+ * in the noise, most sources try 22 and 23.  A sweep is reported; nothing is blocked for it.
  */
 #include "sweep.h"
 
@@ -70,7 +70,7 @@ static unsigned count_distinct(uint32_t *values, unsigned count)
 
 bool sweep_tell(struct sweep *sweep, int64_t now_ms, uint16_t *sources, uint16_t *ports)
 {
-	uint32_t who[NOTES], what[NOTES];
+	uint32_t sources_of[NOTES], ports_of[NOTES];
 	unsigned count = 0, distinct_sources, distinct_ports;
 
 	if (!sweep->changed || now_ms < sweep->quiet_until_ms)
@@ -81,13 +81,13 @@ bool sweep_tell(struct sweep *sweep, int64_t now_ms, uint16_t *sources, uint16_t
 
 		if (note->at_ms == 0 || now_ms - note->at_ms > SWEEP_WINDOW_MS)
 			continue;
-		who[count] = note->source;
-		what[count++] = note->port;
+		sources_of[count] = note->source;
+		ports_of[count++] = note->port;
 	}
 	if (count < SWEEP_PORTS)
 		return false;
-	distinct_sources = count_distinct(who, count);
-	distinct_ports = count_distinct(what, count);
+	distinct_sources = count_distinct(sources_of, count);
+	distinct_ports = count_distinct(ports_of, count);
 	if (distinct_sources < SWEEP_SOURCES || distinct_ports < SWEEP_PORTS || distinct_ports * 5 < count * 4)
 		return false;
 	*sources = (uint16_t)distinct_sources;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * From a probe to what it proves.  The rule that runs through all of it: what an honest stack may send, late, lost,
- * repeated or answering, proves nothing or little; what no stack sends proves much.
+ * From a probe to what it proves.  One rule holds throughout: a packet that an honest stack may send, be it late,
+ * repeated or an answer, proves nothing or little; a packet that no stack sends proves much.
  *
  * Sources: RFC 9293 (TCP flags), RFC 3168 (ECE and CWR with SYN are set-up, not scanning), RFC 792, 4443, 9260.
  */
@@ -137,25 +137,26 @@ static struct finding judge_sctp(const struct packet *p)
 }
 
 /*
- * Tunnels, routing, redundancy, multicast: spoken by neighbours without a socket that anyone could look up.  But none
- * of them ever sends a packet with nothing in it, as nmap -sO does.  ICMP and IGMP are IPv4's alone, ICMPv6 is IPv6's.
+ * Protocols that neighbours use honestly and for which no socket can be looked up: tunnels, routing, redundancy,
+ * multicast.  None of them sends a packet without payload, as nmap -sO does.  ICMP and IGMP belong to IPv4 alone,
+ * ICMPv6 to IPv6.
  */
-static bool spoken_protocol(const struct packet *p)
+static bool is_used_protocol(const struct packet *p)
 {
 	static const struct {
 		uint8_t protocol, family; /* family 0: both */
 		bool with_payload;
-	} spoken[] = {
+	} used[] = {
 		{ 1, 4, false },  { 2, 4, false }, { 4, 0, true },   { 6, 0, false },  { 17, 0, false },
 		{ 41, 0, true },  { 47, 0, true }, { 50, 0, true },  { 51, 0, true },  { 58, 6, false },
 		{ 59, 0, false }, { 89, 0, true }, { 103, 0, true }, { 112, 0, true }, { 132, 0, false },
 	};
 	const uint8_t family = addr_is_v4(&p->src) ? 4 : 6;
 
-	for (unsigned i = 0; i < sizeof(spoken) / sizeof(spoken[0]); i++) {
-		if (spoken[i].protocol == p->protocol)
-			return (spoken[i].family == 0 || spoken[i].family == family) &&
-			       (!spoken[i].with_payload || p->payload_len > 0);
+	for (unsigned i = 0; i < sizeof(used) / sizeof(used[0]); i++) {
+		if (used[i].protocol == p->protocol)
+			return (used[i].family == 0 || used[i].family == family) &&
+			       (!used[i].with_payload || p->payload_len > 0);
 	}
 	return false;
 }
@@ -203,7 +204,7 @@ struct finding judge_probe(const struct probe *probe)
 		break;
 	case PROTO_SCTP: return judge_sctp(p);
 	}
-	return spoken_protocol(p) ? nothing : finding(EVIDENCE_PROTOCOL, WEIGHT_PROTOCOL, p->protocol);
+	return is_used_protocol(p) ? nothing : finding(EVIDENCE_PROTOCOL, WEIGHT_PROTOCOL, p->protocol);
 }
 
 enum judge_group judge_group(enum evidence_kind kind)

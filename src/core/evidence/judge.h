@@ -46,7 +46,7 @@ struct finding {
 
 struct finding judge_probe(const struct probe *probe);
 
-/* The tool whose mark the packet bears, or TOOL_NONE.  Says nothing about guilt: an honest packet may bear one by
+/* The tool whose mark the packet bears, or TOOL_NONE.  A mark alone proves nothing: an honest packet may bear one by
  * chance. */
 enum evidence_tool judge_mark(const struct packet *packet);
 

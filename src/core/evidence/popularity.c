@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Learns popular dead ports.  Only those count who want that one port and nothing else, and who came back for it: an
- * honest program tries again, a sweep of the internet passes on to the next address.  And a port is not popular before
- * it was sought for an hour, so that a flood of forged sources does not whiten what is about to be scanned.
+ * Learns popular dead ports.  Only sources count that try this one port and nothing else, and that come back for it: an
+ * honest program tries again, a sweep of the internet passes on to the next address.  A port becomes popular after an
+ * hour of this, no sooner, so that a flood of forged sources cannot clear a port just before it is scanned.
  *
- * Known limit: who keeps twenty forged names asking for a port, over an hour, makes a SYN to it weigh nothing until a
- * day after they stopped, and so for sixteen ports at most.  It does so for unmarked probes of closed ports alone:
- * traps weigh what they did, and a scan of other ports is seen as before.
+ * Known limit: an attacker that keeps twenty forged sources asking for a port over an hour makes a SYN to it weigh
+ * nothing until a day after they stop, and can do so for sixteen ports at most.  Only unmarked probes of closed ports
+ * are concerned: traps weigh what they did, and a scan of other ports is seen as before.
  *
  * Bounded: 256 candidates (the stalest gives way), 16 popular ports, distinct sources counted in 64 bits (linear
  * counting, Whang, Vander-Zanden and Taylor 1990: 17 bits set are about 20 sources).

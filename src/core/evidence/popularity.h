@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Dead ports that everybody tries: the leftovers of a torrent, a service that moved away.
+ * Popular dead ports: closed ports that many honest hosts still try, because of an old torrent or a service that moved.
  */
 #ifndef PICKET_POPULARITY_H
 #define PICKET_POPULARITY_H

@@ -7,7 +7,7 @@
  * Families: an honest program tries the ports of one service, perhaps of two (mail, then the web server that says where
  * mail is).  A source that stays within two families on a host, bears no scanner's mark and shows nothing else is
  * forgiven all but the first port of each.  Once it leaves them, the forgiven ports weigh what they always would have.
- * A trap that was forgiven stays forgiven: nobody is banned for guessing.
+ * A trap that was forgiven stays forgiven, so that guessing the port of a service never leads to a ban.
  */
 #include "weigh.h"
 

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The table of sources: hash chains and the lists by which entries give way.  Owns the memory and the order, not
- * the meaning of scores. Everything is allocated and written to once at start; no operation walks more than one
- * chain.
+ * The table of sources: hash chains, and the lists that give the order of eviction.  Owns the memory and the order, not
+ * the meaning of scores.  All memory is allocated and written to once at start; no operation walks more than one chain.
  * Defends against floods of forged sources (bounded, newcomers first) and against chosen collisions (keyed hash).
  */
 #include "sources.h"
@@ -201,7 +200,7 @@ void sources_remove(struct sources *table, struct source *source)
 	table->count--;
 }
 
-/* Who gives way: see the head of sources.h. */
+/* The entry to evict, in the order that sources.h gives. */
 static uint32_t victim(const struct sources *table)
 {
 	const struct list *lists = table->lists;

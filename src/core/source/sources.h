@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The table of sources: who was seen, what it did, how it stands.  Bounded, keyed, touched at start, 192 bytes a
- * source.
+ * The table of sources: their evidence and their scores.  Bounded, keyed, touched at start, 192 bytes for each source.
  *
- * When it is full somebody gives way, in constant time and in this order: a confirmed source beyond the quarter that is
- * theirs; a newcomer with the least score, while newcomers hold more than a quarter; the lowest-scored of the rest.
- * Within equals the one longest without new evidence goes.  A forged flood is a flood of newcomers: it pushes out
- * itself.
+ * When the table is full a new source evicts another, in constant time and in this order: a confirmed one, while
+ * these hold more than a quarter of the table; the newcomer with the least score, while newcomers hold more than a
+ * quarter; the lowest-scored of the rest.  Among equals the one without new evidence for the longest time goes.  A
+ * forged flood is a flood of newcomers, so it evicts its own entries.
  */
 #ifndef PICKET_SOURCES_H
 #define PICKET_SOURCES_H
@@ -29,8 +28,8 @@ struct older {
 
 struct source {
 	struct prefix key;
-	uint8_t grade : 3;   /* the highest that was told and still stands */
-	uint8_t exempt : 1;  /* EVENT_EXEMPT was told for this incident */
+	uint8_t grade : 3;   /* the highest that was reported and still holds */
+	uint8_t exempt : 1;  /* EVENT_EXEMPT was reported in this incident */
 	uint8_t waiting : 1; /* a storm's candidate */
 	uint8_t tool;
 	uint8_t times; /* blocks so far */
@@ -53,16 +52,16 @@ struct sources *sources_new(uint32_t max, const struct hash_key *key);
 void sources_free(struct sources *table);
 
 struct source *sources_find(const struct sources *table, const struct prefix *key);
-/* A new, empty entry.  NULL when nobody may give way: turned away. */
+/* A new, empty entry.  NULL when no entry may be evicted for it. */
 struct source *sources_add(struct sources *table, const struct prefix *key);
 /* The same, but only where there is a free place. */
 struct source *sources_add_if_free(struct sources *table, const struct prefix *key);
 void sources_remove(struct sources *table, struct source *source);
 
 enum sources_rank { SOURCES_SUSPECTED, SOURCES_CONFIRMED, SOURCES_BLOCKED };
-/* To be called after every change: where it stands in the order of giving way.  score in nats. */
+/* Must be called after each change: puts the source into its place in the order of eviction.  score in nats. */
 void sources_rank(struct sources *table, struct source *source, enum sources_rank rank, double score);
-/* To be called as time passes: the same, but who stands where it belongs keeps its turn. */
+/* To be called as time passes: the same, but an entry that is in the right list keeps its place there. */
 void sources_rerank(struct sources *table, struct source *source, enum sources_rank rank, double score);
 bool sources_is_blocked(const struct sources *table, const struct source *source);
 
