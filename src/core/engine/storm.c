@@ -5,8 +5,8 @@
  *
  * The foremost is the source whose score grows most, not the one with the highest sum: a forger spreads its probes over
  * its names and may have begun long before, a scanner sends all of its own in its one name.  Evidence that many in the
- * line show at once, the same port within a second or two, is the storm's own shape: it is divided by their number.  The
- * sum decides between equals.
+ * line show at once, the same port within a second or two, is the storm's own shape: it is divided by their number.
+ * The sum decides between equals.
  *
  * A sixth of the rate is a reserve that the line does not touch.  It is for a source that is far ahead of all others in
  * the line, so that a fast scanner does not gain the time until the next token.
