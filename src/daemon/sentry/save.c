@@ -75,6 +75,7 @@ static void ready(struct sentry *sentry)
 		adopted = enforcer_adopt(sentry->enforcer, sentry->now_ms);
 	if (adopted > 0)
 		sentry_notice(sentry, EVENT_NOTICE, "%u blocks found in the kernel carry on", (unsigned)adopted);
+	sentry_world_customers(sentry); /* those of an earlier run, before this one has any */
 	wire_send(sentry->start->supervisor_fd, WIRE_READY, 0, &(struct wire_empty){ 0 });
 }
 

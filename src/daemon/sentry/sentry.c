@@ -35,7 +35,7 @@ static void tick_second(struct sentry *sentry)
 		sentry->next_listeners_ms = sentry->now_ms + 5000;
 		sentry_world_listeners(sentry);
 	}
-	if (sentry->now_ms >= sentry->next_customers_ms)
+	if (!sentry->ready_by_ms && sentry->now_ms >= sentry->next_customers_ms)
 		sentry_world_customers(sentry);
 }
 
