@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * From a new piece of evidence to its consequence: nothing, an alert, a block, a ban, or an exemption with the safeguard
- * that demands it.  A source is judged only when evidence is added: when its block has run out, old evidence alone does
- * not block it again.
+ * From a new piece of evidence to its consequence: nothing, an alert, a block, a ban, or an exemption with the
+ * safeguard that demands it.  A source is judged only when evidence is added: when its block has run out, old evidence
+ * alone does not block it again.
  *
  * Only confirmation leads to a ban: evidence that another host may have forged ends at the short block.
  */

@@ -2,7 +2,8 @@
 /*
  * The entry to the engine: it is made, configured, asked about a probe, and told that time has passed.  A probe goes
  * through judge (what the packet proves), weigh (for a source with this past), score, decide and block.  All memory is
- * allocated here, in engine_new(); each tick does a bounded part of the work, so that a full table never delays a packet.
+ * allocated here, in engine_new(); each tick does a bounded part of the work, so that a full table never delays a
+ * packet.
  */
 #include "internal.h"
 

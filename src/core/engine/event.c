@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Makes events and actions, the block that an event tells of, and the numbers of incidents.  An event carries everything
- * that a log line, a hook, a row of the history or the row of a live block needs.
+ * Makes events and actions, the block that an event tells of, and the numbers of incidents.  An event carries
+ * everything that a log line, a hook, a row of the history or the row of a live block needs.
  */
 #include "internal.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Retracts evidence.  When a port turns out to be served, the packets that tried it before were no probes: they came from
- * clients of a service that starts later than the host, moves here with its address, or was just installed.  Blocks that
- * rest on nothing but such evidence end.  Only a socket of our own can cause this, never a sender.
+ * Retracts evidence.  When a port turns out to be served, the packets that tried it before were no probes: they came
+ * from clients of a service that starts later than the host, moves here with its address, or was just installed.
+ * Blocks that rest on nothing but such evidence end.  Only a socket of our own can cause this, never a sender.
  *
  * Each tick looks at a bounded number of sources; a port that is reported meanwhile makes the walk begin again.
  */

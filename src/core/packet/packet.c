@@ -9,9 +9,9 @@
  * checked once for all of them.  A header that is too short is read as far as it goes: the first four bytes of a tiny
  * fragment still name the ports.
  *
- * The length of the packet is the one in its IP header, not that of the capture: Ethernet pads short frames, and padding
- * is not the sender's payload.  A length of zero (segmentation offload of more than 64 KiB, jumbograms of RFC 2675) means
- * "as long as the copy".
+ * The length of the packet is the one in its IP header, not that of the capture: Ethernet pads short frames, and
+ * padding is not the sender's payload.  A length of zero (segmentation offload of more than 64 KiB, jumbograms of RFC
+ * 2675) means "as long as the copy".
  *
  * Three things end differently on purpose:
  *  - the packet ends too early: the sender's doing, SHORT_*;

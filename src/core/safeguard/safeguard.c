@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The allow list, the protected set and the customers.  Owns all three, says of any prefix whether an entry covers it,
- * and says under which key an address is counted.  An entry of the first two may have several origins (configuration and
- * admin; gateway and resolver at once) and is removed with the last of them.  Both are bounded: an entry that does not
- * fit is refused with ENGINE_FULL and never displaces another.  Customers displace each other, in turn.
+ * and says under which key an address is counted.  An entry of the first two may have several origins (configuration
+ * and admin; gateway and resolver at once) and is removed with the last of them.  Both are bounded: an entry that does
+ * not fit is refused with ENGINE_FULL and never displaces another.  Customers displace each other, in turn.
  */
 #include "safeguard.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The safeguards: which addresses are allowed, which are protected, and how finely an IPv6 address must be told from its
- * neighbours so that none of these is cut off together with a scanner.
+ * The safeguards: which addresses are allowed, which are protected, and how finely an IPv6 address must be told from
+ * its neighbours so that none of these is cut off together with a scanner.
  */
 #ifndef PICKET_SAFEGUARD_H
 #define PICKET_SAFEGUARD_H
