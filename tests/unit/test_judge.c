@@ -3,7 +3,7 @@
  * What a single probe proves: every combination of TCP flags, every protocol, the marks and their near misses.
  */
 #include "core.h"
-#include "evidence/judge.h"
+#include "evidence/evidence.h"
 
 static struct probe tcp(uint8_t flags)
 {

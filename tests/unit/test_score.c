@@ -6,7 +6,7 @@
 #include <math.h>
 
 #include "core.h"
-#include "source/score.h"
+#include "source/source.h"
 
 #define HALF_LIFE_MS 86400000LL
 #define HISTORY      2000

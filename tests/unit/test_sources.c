@@ -3,7 +3,7 @@
  * The table of sources: bounded, and who gives way.
  */
 #include "core.h"
-#include "source/sources.h"
+#include "source/source.h"
 
 #define MAX 1024
 

@@ -7,7 +7,7 @@
 #define PICKET_BLOCKS_H
 
 #include <picket/engine.h>
-#include "safeguard/prefixset.h"
+#include "prefixset.h"
 
 #define BLOCKS_NONE PREFIXSET_NONE
 

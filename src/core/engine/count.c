@@ -4,7 +4,7 @@
  * to the source's evidence.  The consequences are decided in decide.c.
  */
 #include "internal.h"
-#include "evidence/weigh.h"
+#include "evidence/evidence.h"
 
 #define RETRY_MS 500 /* a program that comes back after so long means it */
 

@@ -8,15 +8,10 @@
 
 #include <picket/engine.h>
 
-#include "blocks.h"
-#include "evidence/decoys.h"
+#include "evidence/evidence.h"
 #include "safeguard/safeguard.h"
-#include "evidence/judge.h"
-#include "source/merge.h"
-#include "evidence/popularity.h"
-#include "source/score.h"
-#include "evidence/served.h"
-#include "source/sources.h"
+#include "source/source.h"
+#include "blocks.h"
 #include "storm.h"
 #include "sweep.h"
 

@@ -20,7 +20,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "safeguard/prefixset.h"
+#include "prefixset.h"
 
 #define CHOOSE_MS    1000
 #define CALM_MS      60000  /* nobody had to wait for so long: it is over */

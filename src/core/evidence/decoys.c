@@ -7,7 +7,7 @@
  * A table of fixed size, one place a hash: under a flood newer probes displace older ones, which costs nothing but the
  * discount.
  */
-#include "decoys.h"
+#include "evidence.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -5,7 +5,7 @@
  *
  * Sources: RFC 9293 (TCP flags), RFC 3168 (ECE and CWR with SYN are set-up, not scanning), RFC 792, 4443, 9260.
  */
-#include "judge.h"
+#include "evidence.h"
 
 /* traceroute counts up from 33434, at most 30 hops of three; mtr from 33000, and it gives up after five silent hops.
  * The hops behind it are off the TTL. */

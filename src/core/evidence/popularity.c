@@ -11,7 +11,7 @@
  * Bounded: 256 candidates (the stalest gives way), 16 popular ports, distinct sources counted in 64 bits (linear
  * counting, Whang, Vander-Zanden and Taylor 1990: 17 bits set are about 20 sources).
  */
-#include "popularity.h"
+#include "evidence.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -3,7 +3,7 @@
  * Ports that were served: the second of the last sighting for each port of TCP, UDP and SCTP.  Fixed size; nothing
  * that a sender does can put an entry here, only a socket of our own.
  */
-#include "served.h"
+#include "evidence.h"
 
 #include <stdlib.h>
 

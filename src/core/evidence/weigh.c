@@ -9,9 +9,7 @@
  * forgiven all but the first port of each.  Once it leaves them, the forgiven ports weigh what they always would have.
  * A trap that was forgiven stays forgiven, so that guessing the port of a service never leads to a ban.
  */
-#include "weigh.h"
-
-#include "source/score.h"
+#include "evidence.h"
 
 #define ACK_WINDOW_S       60
 #define ACK_FORGIVEN       5

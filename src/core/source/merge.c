@@ -4,7 +4,7 @@
  * source each time.  Bounded: 256 nets are watched (the stalest gives way), 1,024 are merged; a merged net that has
  * been quiet for a week falls apart again.
  */
-#include "merge.h"
+#include "source.h"
 
 #include <stdlib.h>
 #include <string.h>

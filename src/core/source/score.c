@@ -3,7 +3,7 @@
  * Sums of decayed evidence.  Every change goes the same way: bring the sums to now, note what of them is older than the
  * pieces, change the pieces, add up again.  So rounding never gathers, and what `explain` lists is what decided.
  */
-#include "score.h"
+#include "source.h"
 
 #include <math.h>
 

@@ -4,7 +4,7 @@
  * the meaning of scores.  All memory is allocated and written to once at start; no operation walks more than one chain.
  * Defends against floods of forged sources (bounded, newcomers first) and against chosen collisions (keyed hash).
  */
-#include "sources.h"
+#include "source.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -200,7 +200,7 @@ void sources_remove(struct sources *table, struct source *source)
 	table->count--;
 }
 
-/* The entry to evict, in the order that sources.h gives. */
+/* The entry to evict, in the order that source.h gives. */
 static uint32_t victim(const struct sources *table)
 {
 	const struct list *lists = table->lists;

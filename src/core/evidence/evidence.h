@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The evidence of the core: what a probe proves, what it weighs for a source with a past, and the three tables that
+ * take weight away: ports that were served, popular dead ports, decoys.
+ */
+#ifndef PICKET_CORE_EVIDENCE_H
+#define PICKET_CORE_EVIDENCE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <picket/evidence.h>
+#include <picket/probe.h>
+#include "hash.h"
+#include "source/source.h"
+
+/* ---- judge.c ---- */
+
+/*
+ * What one probe proves by itself, without knowing its sender's past.
+ */
+
+/* Weights in 1/EVIDENCE_NAT nats. */
+enum {
+	WEIGHT_TRAP_FIRST = 94,
+	WEIGHT_TRAP_FURTHER = 92,
+	WEIGHT_TRAP_WEAK = 20,
+	WEIGHT_TRAP_SAME_PORT = 10,
+	WEIGHT_SYN_LOW = 28,
+	WEIGHT_SYN_MIDDLE = 20,
+	WEIGHT_SYN_HIGH = 10,
+	WEIGHT_FLAGS_FIRST = 50,
+	WEIGHT_FLAGS_FURTHER = 28,
+	WEIGHT_ACK = 14,
+	WEIGHT_CHECKSUM = 6,
+	WEIGHT_UDP = 14,
+	WEIGHT_UDP_ANSWER = 4,
+	WEIGHT_UDP_TRAP = 20,
+	WEIGHT_SCTP_INIT = 28,
+	WEIGHT_SCTP_COOKIE = 40,
+	WEIGHT_PROTOCOL = 35,
+	WEIGHT_ICMP_QUERY = 14,
+	WEIGHT_ICMP_ECHO = 32,
+	WEIGHT_FRAGMENT = 40,
+	WEIGHT_TRUNCATED = 40,
+	WEIGHT_MARK = 30,
+};
+
+struct finding {
+	enum evidence_kind kind; /* EVIDENCE_NONE: proves nothing */
+	uint8_t weight;          /* the most it can weigh */
+	uint16_t port;           /* as struct evidence has it */
+	bool service;            /* weighs nothing where the port is, or lately was, served */
+	bool plausible;          /* of a shape that honest hosts send, too: the first dozen weigh nothing */
+};
+
+struct finding judge_probe(const struct probe *probe);
+
+/* The tool whose mark the packet bears, or TOOL_NONE.  A mark alone proves nothing: an honest packet may bear one by
+ * chance. */
+enum evidence_tool judge_mark(const struct packet *packet);
+
+/* Kinds of one group are one piece of evidence at one port: a SYN and the handshake that it began, say. */
+enum judge_group {
+	GROUP_NONE,
+	GROUP_CONNECT,
+	GROUP_FLAGS,
+	GROUP_ACK,
+	GROUP_UDP,
+	GROUP_SCTP,
+	GROUP_PROTOCOL,
+	GROUP_ECHO,
+	GROUP_TIMESTAMP,
+	GROUP_MASK,
+	GROUP_MALFORMED,
+	GROUP_CHECKSUM,
+	GROUP_MARK,
+};
+enum judge_group judge_group(enum evidence_kind kind);
+
+/* The weight of a SYN to a closed port. */
+uint8_t judge_syn_weight(uint16_t port);
+
+/* ---- weigh.c ---- */
+
+/*
+ * What a finding weighs for a source with a past.
+ */
+
+struct weighing {
+	bool duplicate; /* counted before, within 24 h */
+	int replaces;   /* the piece whose place it takes, or -1 */
+	uint8_t weight;
+	bool grace_over; /* ports that were forgiven as a family's are so no longer */
+};
+
+/* source NULL: one without a past.  marked: it bears, or bore, a scanner's mark.  confirmed: that sum as it stands now.
+ */
+struct weighing weigh(const struct source *source, const struct finding *finding, uint16_t host_tag, bool marked,
+		      double confirmed, int64_t now_ms);
+/* The weight that a forgiven piece has when grace is over; its own weight for any other. */
+uint8_t weigh_without_grace(const struct evidence *piece);
+/* Has the source nothing but this one port? */
+bool weigh_is_alone(const struct source *source, enum evidence_kind kind, uint16_t port);
+
+/* ---- served.c ---- */
+
+/*
+ * Which ports a local service answered on within 30 days.  Clients keep coming after a service has gone: what they
+ * send to its port is no evidence.
+ */
+
+#define SERVED_MEMORY_S (30 * 86400)
+
+struct served;
+
+struct served *served_new(void);
+void served_free(struct served *served);
+void served_note(struct served *served, uint8_t protocol, uint16_t port, int64_t now_ms);
+/* The next port that was ever noted, from *cursor on; moves it past that.  False: no more. */
+bool served_next(const struct served *served, uint32_t *cursor, uint8_t *protocol, uint16_t *port, int64_t *last_ms);
+bool served_is(const struct served *served, uint8_t protocol, uint16_t port, int64_t now_ms);
+
+/* ---- popularity.c ---- */
+
+/*
+ * Popular dead ports: closed ports that many honest hosts still try, because of an old torrent or a service that moved.
+ */
+
+#define POPULARITY_PORTS   16 /* popular at once */
+#define POPULARITY_SOURCES 20 /* that make a port popular */
+
+struct popularity;
+
+struct popularity *popularity_new(const struct hash_key *key);
+void popularity_free(struct popularity *popularity);
+/* A source with no other evidence came to this closed port again. */
+void popularity_note(struct popularity *popularity, uint8_t protocol, uint16_t port, const struct prefix *source,
+		     int64_t now_ms);
+bool popularity_is(const struct popularity *popularity, uint8_t protocol, uint16_t port, int64_t now_ms);
+
+/* ---- decoys.c ---- */
+
+/*
+ * Decoys: the same probe (protocol, ports, sequence) from several sources within a second.  One scanner sends it and
+ * forges the others; which one, the packet doesn't tell.
+ */
+
+#define DECOYS_SHARERS 4 /* told apart; more share what four share */
+
+struct decoys;
+
+struct decoys *decoys_new(const struct hash_key *key);
+void decoys_free(struct decoys *decoys);
+
+/* Those who sent the same probe within the last second, this sender last.  1: nobody else did. */
+struct decoy_sharers {
+	unsigned count;
+	bool grew; /* this sender is a new one among those that are told apart */
+	struct prefix keys[DECOYS_SHARERS];
+};
+struct decoy_sharers decoys_see(struct decoys *decoys, const struct packet *packet, const struct prefix *sender,
+				int64_t now_ms);
+
+/* What one of `now` sharers answers for, of a weight that was shared by `before`; rounded up. */
+uint8_t decoys_share(uint8_t weight, unsigned before, unsigned now);
+
+#endif

@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Sources: the table of them, the arithmetic of one, and IPv6 nets that act as one.
+ */
+#ifndef PICKET_SOURCE_H
+#define PICKET_SOURCE_H
+
+#include <assert.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <picket/event.h>
+#include "hash.h"
+#include "prefixset.h"
+
+/* ---- sources.c ---- */
+
+/*
+ * The table of sources: their evidence and their scores.  Bounded, keyed, touched at start, 192 bytes for each source.
+ *
+ * When the table is full a new source evicts another, in constant time and in this order: a confirmed one, while
+ * these hold more than a quarter of the table; the newcomer with the least score, while newcomers hold more than a
+ * quarter; the lowest-scored of the rest.  Among equals the one without new evidence for the longest time goes.  A
+ * forged flood is a flood of newcomers, so it evicts its own entries.
+ */
+
+#define SOURCE_PIECES 12
+#define SOURCE_OLDER  4
+
+/* What fell out of the pieces.  All evidence of a class decays at one rate, so shares do not change with time. */
+struct older {
+	uint8_t kind, count; /* kind EVIDENCE_NONE: unused; count saturates */
+	uint16_t share;      /* of its class's older evidence, in 1/65535 */
+};
+
+struct source {
+	struct prefix key;
+	uint8_t grade : 3;   /* the highest that was reported and still holds */
+	uint8_t exempt : 1;  /* EVENT_EXEMPT was reported in this incident */
+	uint8_t waiting : 1; /* a storm's candidate */
+	uint8_t tool;
+	uint8_t times; /* blocks so far */
+	uint32_t incident;
+	int64_t updated_ms; /* of the newest evidence: the time the sums below stand for */
+	float confirmed, suspected, fast;
+	uint32_t first_s;
+	uint32_t kinds;
+	uint16_t probes;                       /* that counted; saturates */
+	uint16_t last_block_day;               /* days since the epoch */
+	struct evidence pieces[SOURCE_PIECES]; /* newest first */
+	struct older older[SOURCE_OLDER];
+};
+
+static_assert(sizeof(struct source) == 192, "a source is 192 bytes");
+
+struct sources;
+
+struct sources *sources_new(uint32_t max, const struct hash_key *key);
+void sources_free(struct sources *table);
+
+struct source *sources_find(const struct sources *table, const struct prefix *key);
+/* A new, empty entry.  NULL when no entry may be evicted for it. */
+struct source *sources_add(struct sources *table, const struct prefix *key);
+/* The same, but only where there is a free place. */
+struct source *sources_add_if_free(struct sources *table, const struct prefix *key);
+void sources_remove(struct sources *table, struct source *source);
+
+enum sources_rank { SOURCES_SUSPECTED, SOURCES_CONFIRMED, SOURCES_BLOCKED };
+/* Must be called after each change: puts the source into its place in the order of eviction.  score in nats. */
+void sources_rank(struct sources *table, struct source *source, enum sources_rank rank, double score);
+/* To be called as time passes: the same, but an entry that is in the right list keeps its place there. */
+void sources_rerank(struct sources *table, struct source *source, enum sources_rank rank, double score);
+bool sources_is_blocked(const struct sources *table, const struct source *source);
+
+/* The entry at an index below sources_max(), or NULL. */
+struct source *sources_at(const struct sources *table, uint32_t index);
+uint32_t sources_index(const struct sources *table, const struct source *source);
+uint32_t sources_max(const struct sources *table);
+uint32_t sources_count(const struct sources *table);
+uint32_t sources_confirmed(const struct sources *table);
+uint64_t sources_evicted(const struct sources *table);
+
+/* ---- score.c ---- */
+
+/*
+ * The arithmetic of one source: pieces of evidence, their decay, and three sums.  The sums of the two slow classes are,
+ * at any time, exactly what the decayed pieces and the older rest add up to; `fast` leaks at a constant rate and is
+ * floored at zero.
+ *
+ * Slow decay is counted in whole seconds, like the times of the pieces, so that both agree.
+ */
+
+#define SCORE_LEAK_PER_S      0.28
+#define SCORE_CONFIRMED_LIVES 3     /* confirmation's half-life, in suspicion's */
+#define SCORE_MEMORY_S        86400 /* a piece counts once in this time */
+
+struct score {
+	double confirmed, suspected, fast;
+};
+
+double score_total(const struct score *score);
+/* As it stands at now_ms; the source is left as it is. */
+struct score score_at(const struct source *source, int64_t now_ms, int64_t half_life_ms);
+/* What a piece weighs now.  For the fast class: what it weighed, since that class does not fade piece by piece. */
+double score_piece(const struct evidence *piece, int64_t now_ms, int64_t half_life_ms);
+/* What the older evidence of a slot weighs now; 0 for the fast class. */
+double score_older(const struct source *source, int slot, int64_t now_ms, int64_t half_life_ms);
+
+/* Puts a piece in front; the oldest joins the older ones. */
+void score_add(struct source *source, const struct evidence *piece, int64_t now_ms, int64_t half_life_ms);
+/* Takes a piece out, and its weight with it. */
+void score_remove(struct source *source, int at, int64_t now_ms, int64_t half_life_ms);
+/* Gives a piece another weight, as if it had always had it. */
+void score_reweigh(struct source *source, int at, uint8_t weight, int64_t now_ms, int64_t half_life_ms);
+/* The half-life has changed: the same evidence, under the new one. */
+void score_rebase(struct source *source, int64_t now_ms, int64_t old_half_life_ms, int64_t new_half_life_ms);
+/* Sums from the pieces plus `older` nats of each slot (a restored source). */
+void score_restore(struct source *source, const double older[SOURCE_OLDER], double fast, int64_t now_ms,
+		   int64_t half_life_ms);
+
+/* ---- merge.c ---- */
+
+/*
+ * IPv6 nets that act as one: eight guilty /64s of a /56, or eight /56s of a /48, are one source from then on.
+ */
+
+#define MERGE_GUILTY 8
+
+struct merge;
+
+struct merge *merge_new(const struct hash_key *key);
+void merge_free(struct merge *merge);
+/* This source was blocked.  True: with it, enough of its neighbours were within 24 h; *wide holds them all. */
+bool merge_note(struct merge *merge, const struct prefix *source, int64_t now_ms, struct prefix *wide);
+/* Counts the net as one source from now on.  False: no room. */
+bool merge_add(struct merge *merge, const struct prefix *wide, int64_t now_ms);
+void merge_forget(struct merge *merge, const struct prefix *wide);
+/* The net that the address is counted with: false when it stands for itself. */
+bool merge_key(struct merge *merge, const struct prefix *key, int64_t now_ms, struct prefix *wide);
+bool merge_peek(const struct merge *merge, const struct prefix *key, struct prefix *wide);
+/* Some net was merged of which this is a part: take it apart (an address in it turned out to be a friend's). */
+void merge_part(struct merge *merge, const struct prefix *what);
+
+#endif
