@@ -81,3 +81,14 @@ void writer_escaped(struct writer *w, const char *text, size_t len)
 		}
 	}
 }
+
+bool text_is_printable(const char *text, size_t size)
+{
+	size_t len = strnlen(text, size);
+
+	for (size_t i = 0; i < len; i++) {
+		if (text[i] < 0x20 || text[i] > 0x7e)
+			return false;
+	}
+	return len < size;
+}

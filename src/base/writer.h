@@ -21,5 +21,7 @@ void writer_text(struct writer *w, const char *text);
 void writer_format(struct writer *w, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* Text from outside: control bytes, quotes, backslash and non-ASCII as \xNN. */
 void writer_escaped(struct writer *w, const char *text, size_t len);
+/* From an untrusted message: is the text terminated within size bytes, and is it printable ASCII alone? */
+bool text_is_printable(const char *text, size_t size);
 
 #endif

@@ -142,12 +142,25 @@ static void reads_past_the_end_fail_for_good(void **state)
 	assert_true(r.failed);
 }
 
+static void text_from_a_message_is_checked(void **state)
+{
+	const char open_end[4] = { 'a', 'b', 'c', 'd' };
+
+	(void)state;
+	assert_true(text_is_printable("", 1));
+	assert_true(text_is_printable("a ~", 4));
+	assert_false(text_is_printable("a\n", 3));
+	assert_false(text_is_printable("a\x7f", 3));
+	assert_false(text_is_printable("\xc3\xa4", 3));
+	assert_false(text_is_printable(open_end, sizeof(open_end)));
+	assert_true(text_is_printable("ab\0\n", 5)); /* what stands behind the end is not text */
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(text_from_outside_is_escaped),
-		cmocka_unit_test(what_does_not_fit_is_cut),
-		cmocka_unit_test(random_writes_stay_inside),
+		cmocka_unit_test(text_from_a_message_is_checked),   cmocka_unit_test(text_from_outside_is_escaped),
+		cmocka_unit_test(what_does_not_fit_is_cut),         cmocka_unit_test(random_writes_stay_inside),
 		cmocka_unit_test(reads_past_the_end_fail_for_good),
 	};
 

@@ -5,9 +5,8 @@
  */
 #include <picket/event.h>
 
-#include <string.h>
-
 #include "duration.h"
+#include "writer.h"
 
 static const char *const type_names[EVENT_TYPE_COUNT] = {
 	[EVENT_NONE] = "none",     [EVENT_ALERT] = "alert",     [EVENT_BLOCK] = "block",
@@ -31,19 +30,6 @@ const char *grade_name(enum grade grade)
 	return (size_t)grade < GRADE_COUNT ? grade_names[grade] : "unknown";
 }
 
-static bool text_is_valid(const char *text, size_t size)
-{
-	size_t len = strnlen(text, size);
-
-	if (len == size)
-		return false;
-	for (size_t i = 0; i < len; i++) {
-		if (text[i] < 0x20 || text[i] > 0x7e)
-			return false;
-	}
-	return true;
-}
-
 bool event_is_valid(const struct event *event)
 {
 	if (event->type == EVENT_NONE || event->type >= EVENT_TYPE_COUNT || event->grade >= GRADE_COUNT ||
@@ -57,5 +43,5 @@ bool event_is_valid(const struct event *event)
 		if (event->pieces[i].kind >= EVIDENCE_KIND_COUNT)
 			return false;
 	}
-	return prefix_is_valid(&event->source) && text_is_valid(event->text, sizeof(event->text));
+	return prefix_is_valid(&event->source) && text_is_printable(event->text, sizeof(event->text));
 }

@@ -7,8 +7,6 @@
 
 #include <stdio.h>
 
-#define DAY_MS 86400000LL
-
 /* At storm_live somebody has to go: the lowest-scored, which may be the newcomer. */
 static bool make_room(struct engine *engine, double score, struct actions *actions)
 {
@@ -129,17 +127,7 @@ void engine_lift(struct engine *engine, uint32_t slot, const char *text, struct 
 {
 	struct prefix key = *blocks_source(engine->blocks, slot);
 	struct block block = *blocks_at(engine->blocks, slot);
-	struct event event = {
-		.at_ms = engine->now_ms,
-		.source = key,
-		.type = EVENT_UNBLOCK,
-		.grade = block.grade,
-		.tool = block.tool,
-		.times = block.times,
-		.incident = block.incident,
-		.kinds = block.kinds,
-		.sources = 1,
-	};
+	struct event event = engine_end_event(engine, slot, EVENT_UNBLOCK);
 
 	engine->lifted[engine->lifted_count++ % ENGINE_ACTIONS_MAX] = (struct engine_lifted){ key, block };
 	blocks_remove(engine->blocks, slot);

@@ -11,10 +11,9 @@
 #include <math.h>
 #include <stdio.h>
 
-/* ---- grades and durations ---- */
+#include "duration.h"
 
-#define DAY_MS     86400000LL
-#define LONGEST_MS (3650 * DAY_MS)
+/* ---- grades and durations ---- */
 
 void engine_config_defaults(struct engine_config *config)
 {
@@ -82,7 +81,7 @@ bool policy_is_high(const struct engine_config *config, double total)
 
 static int64_t clamp_ms(int64_t value, int64_t low)
 {
-	return value < low ? low : value > LONGEST_MS ? LONGEST_MS : value;
+	return value < low ? low : value > DURATION_MAX_MS ? DURATION_MAX_MS : value;
 }
 
 struct engine_config policy_sane(const struct engine_config *config)
@@ -183,7 +182,7 @@ static void observe(struct engine *engine, struct source *source, enum grade gra
 		return;
 	if (source->grade < GRADE_BLOCK)
 		source->times = policy_next_times(source, engine->now_ms);
-	source->last_block_day = (uint16_t)(engine->now_ms / 86400000);
+	source->last_block_day = (uint16_t)(engine->now_ms / DAY_MS);
 	source->grade = (uint8_t)grade & 7;
 	event = engine_event(engine, source, grade == GRADE_BAN ? EVENT_BAN : EVENT_BLOCK, grade);
 	event.duration_ms = policy_duration_ms(&engine->config, grade, source->times);

@@ -10,7 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define DAY_MS      86400000LL
 #define AGEING_STEP 256 /* entries looked at in one call */
 #define FADED       0.1 /* nats below which a source is as good as unknown */
 
@@ -183,19 +182,8 @@ static void end_blocks(struct engine *engine, struct actions *actions)
 	uint32_t slot;
 
 	while (engine_has_room(actions, 1) && (slot = blocks_due(engine->blocks, engine->now_ms)) != BLOCKS_NONE) {
-		const struct block *block = blocks_at(engine->blocks, slot);
 		struct prefix key = *blocks_source(engine->blocks, slot);
-		struct event event = {
-			.at_ms = engine->now_ms,
-			.source = key,
-			.type = EVENT_EXPIRE,
-			.grade = block->grade,
-			.tool = block->tool,
-			.times = block->times,
-			.incident = block->incident,
-			.kinds = block->kinds,
-			.sources = 1,
-		};
+		struct event event = engine_end_event(engine, slot, EVENT_EXPIRE);
 
 		blocks_remove(engine->blocks, slot); /* the kernel's element has ended by itself */
 		engine->counts.expiries++;

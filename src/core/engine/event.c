@@ -133,6 +133,23 @@ struct event engine_event(const struct engine *engine, const struct source *sour
 	return event;
 }
 
+struct event engine_end_event(const struct engine *engine, uint32_t slot, enum event_type type)
+{
+	const struct block *block = blocks_at(engine->blocks, slot);
+
+	return (struct event){
+		.at_ms = engine->now_ms,
+		.source = *blocks_source(engine->blocks, slot),
+		.type = (uint8_t)type,
+		.grade = block->grade,
+		.tool = block->tool,
+		.times = block->times,
+		.incident = block->incident,
+		.kinds = block->kinds,
+		.sources = 1,
+	};
+}
+
 /* The first ports that were touched, each once: pieces are newest first. */
 static void first_ports(const struct event *event, uint16_t ports[4])
 {

@@ -17,6 +17,8 @@
 
 #define ENGINE_INCIDENT_QUIET_MS 3600000LL /* evidence after so long a pause begins another incident */
 
+#define DAY_MS 86400000LL
+
 #define ENGINE_CONFIRMED 0.5 /* nats of confirmation that give a source a reserved place */
 
 /* Ports that have just turned out to be served, and how many sources are still to be looked at for them. */
@@ -120,6 +122,8 @@ uint16_t incidents_sources(const struct incidents *incidents, uint32_t id);
 void incidents_taken(struct incidents *incidents, uint32_t id);
 struct event engine_event(const struct engine *engine, const struct source *source, enum event_type type,
 			  enum grade grade);
+/* The end of the block in this slot of the table. */
+struct event engine_end_event(const struct engine *engine, uint32_t slot, enum event_type type);
 /* Room for n more actions? */
 bool engine_has_room(const struct actions *actions, size_t n);
 void engine_tell(struct actions *actions, const struct event *event);

@@ -8,7 +8,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#define LONGEST_MS  (3650LL * 86400000LL)
+#include "duration.h"
+
 #define FREED_MAX   (ENGINE_ACTIONS_MAX / 3) /* blocks lifted in one call: each may need three actions */
 #define TOO_WIDE_V4 8
 #define TOO_WIDE_V6 32
@@ -69,7 +70,7 @@ enum engine_result engine_block(struct engine *engine, const struct prefix *sour
 
 	actions->count = 0;
 	engine_time(engine, now_ms);
-	if (!prefix_is_valid(source) || duration_ms < 0 || duration_ms > LONGEST_MS)
+	if (!prefix_is_valid(source) || duration_ms < 0 || duration_ms > DURATION_MAX_MS)
 		return ENGINE_INVALID;
 	result = may_block(engine, source, force);
 	if (result != ENGINE_OK)

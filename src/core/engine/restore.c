@@ -10,20 +10,11 @@
 
 #include <string.h>
 
-#define DAY_MS       86400000LL
+#include "duration.h"
+#include "writer.h"
+
 #define OLDER_MN_MAX 100000000 /* 100,000 nats: every port of a host, and more */
 #define KINDS_MASK   ((1u << EVIDENCE_KIND_COUNT) - 2)
-
-static bool text_is_fine(const char *text, size_t size)
-{
-	size_t len = strnlen(text, size);
-
-	for (size_t i = 0; i < len; i++) {
-		if (text[i] < 0x20 || text[i] > 0x7e)
-			return false;
-	}
-	return len < size;
-}
 
 static int64_t not_after(int64_t at_ms, int64_t now_ms)
 {
@@ -37,12 +28,12 @@ static bool block_is_valid(const struct block_view *view, int64_t now_ms)
 	if (view->grade != GRADE_BLOCK && view->grade != GRADE_BAN && view->grade != GRADE_MANUAL)
 		return false;
 	if (view->since_ms < 0 || view->until_ms < 0 ||
-	    (view->grade == GRADE_MANUAL && view->until_ms > now_ms + 3650 * DAY_MS))
+	    (view->grade == GRADE_MANUAL && view->until_ms > now_ms + DURATION_MAX_MS))
 		return false;
 	/* Only an admin's word holds for good, and only an admin blocks whole nets. */
 	if (view->grade != GRADE_MANUAL && (view->until_ms == 0 || view->source.len < 48))
 		return false;
-	return text_is_fine(view->reason, sizeof(view->reason));
+	return text_is_printable(view->reason, sizeof(view->reason));
 }
 
 static int64_t latest_end(const struct engine *engine, const struct block_view *view)
