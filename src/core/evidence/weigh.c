@@ -93,9 +93,10 @@ static int find_same(const struct source *source, const struct finding *finding,
 }
 
 /* The report of a trap takes the place of the SYN that began the visit; a proven handshake that of an unproven one. */
-static bool outranks(enum evidence_kind new, enum evidence_kind old)
+static bool outranks(enum evidence_kind later, enum evidence_kind earlier)
 {
-	return (new == EVIDENCE_TRAP &&old != EVIDENCE_TRAP) || (new == EVIDENCE_TRAP_WEAK &&old == EVIDENCE_SYN);
+	return (later == EVIDENCE_TRAP && earlier != EVIDENCE_TRAP) ||
+	       (later == EVIDENCE_TRAP_WEAK && earlier == EVIDENCE_SYN);
 }
 
 static unsigned count_group(const struct past *past, enum judge_group group, int64_t window_s)
