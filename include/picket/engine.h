@@ -47,7 +47,8 @@ enum engine_result {
 	ENGINE_PROTECTED, /* protected (own, gateway, resolver, login, ...): refused without force */
 	ENGINE_TOO_WIDE,  /* shorter than /8 (IPv6: /32): refused without force */
 	ENGINE_NOT_FOUND,
-	ENGINE_INVALID, /* a prefix or value out of range */
+	ENGINE_INVALID,   /* a prefix or value out of range */
+	ENGINE_NO_SOURCE, /* no host can send from it: refused even with force */
 	ENGINE_RESULT_COUNT
 };
 
@@ -59,9 +60,10 @@ enum protect_why {
 	PROTECT_RESOLVER,
 	PROTECT_NTP,
 	PROTECT_DHCP,
-	PROTECT_LOCAL,  /* link-local, loopback, metadata (169.254.169.254, fd00:ec2::254): built in */
-	PROTECT_LOGIN,  /* an admin is, or within 30 days was, logged in from there */
-	PROTECT_ONLINK, /* not protected: an on-link prefix, whose IPv6 hosts are keyed /128 */
+	PROTECT_LOCAL,     /* link-local, loopback, metadata (169.254.169.254, fd00:ec2::254): built in */
+	PROTECT_LOGIN,     /* an admin is, or within 30 days was, logged in from there */
+	PROTECT_ONLINK,    /* not protected: an on-link prefix, whose IPv6 hosts are keyed /128 */
+	PROTECT_NO_SOURCE, /* no host can send from it (multicast, 0.0.0.0/8, ...): built in */
 	PROTECT_WHY_COUNT
 };
 

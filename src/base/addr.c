@@ -219,6 +219,27 @@ bool prefix_covers(const struct prefix *outer, const struct prefix *inner)
 	return prefix_contains(outer, &inner->addr);
 }
 
+const char *prefix_no_source(const struct prefix *p)
+{
+	static const struct {
+		struct prefix range;
+		const char *what;
+	} ranges[] = {
+		{ { { { [10] = 0xff, [11] = 0xff } }, MAPPED_LEN + 8 }, "an address of \"this\" network" },
+		{ { { { [10] = 0xff, [11] = 0xff, [12] = 224 } }, MAPPED_LEN + 4 }, "multicast" },
+		{ { { { [10] = 0xff, [11] = 0xff, 255, 255, 255, 255 } }, 128 }, "the broadcast address" },
+		{ { { { [10] = 0xff, [11] = 0xff, [12] = 240 } }, MAPPED_LEN + 4 }, "reserved" },
+		{ { { { [10] = 0xff, [11] = 0xff, [12] = 224 } }, MAPPED_LEN + 3 }, "multicast and reserved" },
+		{ { { { 0 } }, 128 }, "the unspecified address" },
+		{ { { { 0xff } }, 8 }, "multicast" },
+	};
+
+	for (size_t i = 0; i < sizeof(ranges) / sizeof(ranges[0]); i++)
+		if (prefix_covers(&ranges[i].range, p))
+			return ranges[i].what;
+	return NULL;
+}
+
 bool prefix_equal(const struct prefix *a, const struct prefix *b)
 {
 	return a->len == b->len && addr_equal(&a->addr, &b->addr);

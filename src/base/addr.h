@@ -49,6 +49,9 @@ struct prefix prefix_of(const struct addr *a, unsigned len);
 struct prefix prefix_host(const struct addr *a); /* len 128 */
 bool prefix_contains(const struct prefix *p, const struct addr *a);
 bool prefix_covers(const struct prefix *outer, const struct prefix *inner);
+/* What every address of the prefix is when no host can send from it ("multicast", ...: RFC 1122 section 3.2.1.3,
+ * RFC 4291 section 2.7); NULL: a host can have one of them. */
+const char *prefix_no_source(const struct prefix *p);
 bool prefix_equal(const struct prefix *a, const struct prefix *b);
 bool prefix_is_v4(const struct prefix *p);          /* mapped and len >= 96 */
 unsigned prefix_family_len(const struct prefix *p); /* 0..32 or 0..128, as people write it */

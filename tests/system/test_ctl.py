@@ -36,6 +36,24 @@ def test_exit_codes(lab, picket, tmp_path):
     assert nobody.returncode == 3 and nobody.stderr
 
 
+@pytest.mark.parametrize("what, is_a", [("0.0.0.0", "network"), ("::", "unspecified"), ("224.0.0.0/4", "multicast"),
+                                        ("ff02::1", "multicast"), ("255.255.255.255", "broadcast"),
+                                        ("240.0.0.0/4", "reserved")])
+def test_what_no_host_can_send_from(picket, what, is_a):
+    daemon = picket()
+    for force in ([], ["--force"]):
+        refused = daemon.ctl("block", what, *force, check=False)
+        assert refused.code == 1 and not refused.out
+        assert what in refused.err and is_a in refused.err and "expected" in refused.err, refused.err
+        assert len(refused.err.splitlines()) == 1
+    assert not daemon.ctl("list").rows
+    assert daemon.ctl("unblock", what, check=False).code == 1
+    if "/" not in what:
+        assert daemon.ctl("explain", what).one["protected_why"] == "no-source"
+        assert "never judged" in daemon.ctl("explain", what, json_output=False).out
+    assert "no host can send" in daemon.ctl("allow", "add", what).one["note"]
+
+
 def test_help_and_version(lab, picket):
     for arguments in (["--help"], ["help"]):
         done = subprocess.run([PICKETCTL, *arguments], capture_output=True, text=True)

@@ -47,6 +47,22 @@ static void orders_are_refused_with_a_reason(void **state)
 		{ "127.0.0.1", false, ENGINE_PROTECTED },
 		{ "169.254.169.254", false, ENGINE_PROTECTED },
 		{ "fd00:ec2::254", false, ENGINE_PROTECTED },
+		{ "0.0.0.0", false, ENGINE_NO_SOURCE },
+		{ "0.0.0.0", true, ENGINE_NO_SOURCE },
+		{ "0.1.2.0/24", true, ENGINE_NO_SOURCE },
+		{ "::ffff:0.0.0.0", true, ENGINE_NO_SOURCE },
+		{ "224.0.0.1", true, ENGINE_NO_SOURCE },
+		{ "239.255.255.255", false, ENGINE_NO_SOURCE },
+		{ "240.0.0.1", true, ENGINE_NO_SOURCE },
+		{ "224.0.0.0/3", true, ENGINE_NO_SOURCE },
+		{ "255.255.255.255", true, ENGINE_NO_SOURCE },
+		{ "::", true, ENGINE_NO_SOURCE },
+		{ "ff02::1", true, ENGINE_NO_SOURCE },
+		{ "ff00::/8", true, ENGINE_NO_SOURCE },
+		{ "1.0.0.0", false, ENGINE_OK },
+		{ "223.255.255.255", false, ENGINE_OK },
+		{ "fe00::1", false, ENGINE_OK },
+		{ "0.0.0.0/0", false, ENGINE_TOO_WIDE },
 	};
 	struct core core = core_new(NULL);
 	struct prefix own = core_prefix("192.0.2.1"), allowed = core_prefix("203.0.113.0/28");
@@ -341,9 +357,16 @@ static void untrusted_state_is_refused(void **state)
 	bad.source.len = 200;
 	assert_int_equal(engine_restore_block(core.engine, &bad, core.now_ms), ENGINE_INVALID);
 	bad = block;
+	bad.source = core_prefix("0.0.0.0");
+	bad.grade = GRADE_MANUAL;
+	assert_int_equal(engine_restore_block(core.engine, &bad, core.now_ms), ENGINE_INVALID);
+	bad = block;
 	bad.tool = TOOL_COUNT;
 	assert_int_equal(engine_restore_block(core.engine, &bad, core.now_ms), ENGINE_INVALID);
 	struct source_view worse = source;
+	worse.source = core_prefix("240.0.0.1");
+	assert_int_equal(engine_restore_source(core.engine, &worse, core.now_ms), ENGINE_INVALID);
+	worse = source;
 	worse.piece_count = EVENT_PIECES_MAX + 1;
 	assert_int_equal(engine_restore_source(core.engine, &worse, core.now_ms), ENGINE_INVALID);
 	worse = source;
@@ -357,9 +380,31 @@ static void untrusted_state_is_refused(void **state)
 	core_free(&core);
 }
 
+/* A packet that claims such an address cannot be answered, and a block of it would stop DHCP, say. */
+static void nothing_is_held_against_what_is_no_source(void **state)
+{
+	static const char *const claimed[] = { "0.0.0.0",   "0.1.2.3",         "224.0.0.251", "239.1.1.1",
+					       "240.0.0.1", "255.255.255.255", "::",          "ff02::fb" };
+	struct core core = core_new(NULL);
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(claimed) / sizeof(claimed[0]); i++)
+		for (uint16_t port = 1; port <= 40; port++) {
+			struct addr addr = core_addr(claimed[i]);
+			struct probe probe = core_trap(&addr, port);
+
+			assert_int_equal(engine_probe(core.engine, &probe, core.now_ms, core.actions), VERDICT_ACCEPT);
+			assert_int_equal(core.actions->count, 0);
+		}
+	assert_int_equal(core_status(&core).blocks + core_status(&core).sources, 0);
+	assert_int_equal(core_explain(&core, "224.0.0.251").protect_why, PROTECT_NO_SOURCE);
+	core_free(&core);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(nothing_is_held_against_what_is_no_source),
 		cmocka_unit_test(a_block_orders_first_and_tells_then),
 		cmocka_unit_test(orders_are_refused_with_a_reason),
 		cmocka_unit_test(bad_values_change_nothing),

@@ -92,11 +92,11 @@ struct prefix engine_key(struct engine *engine, const struct addr *addr)
 	return !prefix_is_v4(&key) && merge_key(engine->merge, &key, engine->now_ms, &wide) ? wide : key;
 }
 
-/* No host sends from these; an address of our own on the wire is forged, or an echo of our own packet. */
-static bool is_sender(const struct engine *engine, const struct addr *addr)
+/* No other host sends from these; an address of our own on the wire is forged, or an echo of our own packet. */
+static bool is_sender(const struct engine *engine, const struct prefix *sender)
 {
-	return !addr_is_multicast(addr) && !addr_is_unspecified(addr) && !addr_is_loopback(addr) &&
-	       !safeguard_is_own(engine->safeguard, addr);
+	return !prefix_no_source(sender) && !addr_is_loopback(&sender->addr) &&
+	       !safeguard_is_own(engine->safeguard, &sender->addr);
 }
 
 /* A service of ours answers there.  Not learned from datagrams to high ports: those are our own questions' sockets. */
@@ -123,7 +123,7 @@ enum verdict engine_probe(struct engine *engine, const struct probe *probe, int6
 	actions->count = 0;
 	engine_time(engine, now_ms);
 	engine->counts.probes++;
-	if (!is_sender(engine, &probe->packet.src))
+	if (!is_sender(engine, &sender))
 		return VERDICT_ACCEPT;
 	learn_served(engine, probe);
 	if (safeguard_allowed(engine->safeguard, &sender)) {

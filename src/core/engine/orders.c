@@ -16,6 +16,8 @@
 
 static enum engine_result may_block(const struct engine *engine, const struct prefix *source, bool force)
 {
+	if (prefix_no_source(source))
+		return ENGINE_NO_SOURCE;
 	if (safeguard_allowed(engine->safeguard, source))
 		return ENGINE_ALLOWED;
 	if (force)

@@ -23,7 +23,8 @@ static int64_t not_after(int64_t at_ms, int64_t now_ms)
 
 static bool block_is_valid(const struct block_view *view, int64_t now_ms)
 {
-	if (!prefix_is_valid(&view->source) || view->tool >= TOOL_COUNT || (view->kinds & ~KINDS_MASK))
+	if (!prefix_is_valid(&view->source) || prefix_no_source(&view->source) || view->tool >= TOOL_COUNT ||
+	    (view->kinds & ~KINDS_MASK))
 		return false;
 	if (view->grade != GRADE_BLOCK && view->grade != GRADE_BAN && view->grade != GRADE_MANUAL)
 		return false;
@@ -95,8 +96,8 @@ enum engine_result engine_restore_block(struct engine *engine, struct block_view
 
 static bool source_is_valid(const struct source_view *view)
 {
-	if (!prefix_is_valid(&view->source) || view->source.len < 48 || view->tool >= TOOL_COUNT ||
-	    view->piece_count > EVENT_PIECES_MAX || (view->kinds & ~KINDS_MASK))
+	if (!prefix_is_valid(&view->source) || prefix_no_source(&view->source) || view->source.len < 48 ||
+	    view->tool >= TOOL_COUNT || view->piece_count > EVENT_PIECES_MAX || (view->kinds & ~KINDS_MASK))
 		return false;
 	if (view->first_ms < 0 || view->last_ms < 0 || view->at_ms < 0 || view->fast_mn < 0 ||
 	    view->fast_mn > OLDER_MN_MAX)

@@ -272,11 +272,11 @@ enum protect_why safeguard_protected(const struct safeguard *safeguard, const st
 		}
 		slot = prefixset_cover(safeguard->protect, what, (int)entry->len - 1);
 	}
-	if (!is_local(what))
+	if (!prefix_no_source(what) && !is_local(what))
 		return PROTECT_NONE;
 	if (by)
 		*by = *what;
-	return PROTECT_LOCAL;
+	return prefix_no_source(what) ? PROTECT_NO_SOURCE : PROTECT_LOCAL;
 }
 
 enum protect_why safeguard_protected_inside(const struct safeguard *safeguard, const struct prefix *what)
@@ -441,6 +441,7 @@ const char *safeguard_why_text(enum protect_why why)
 		[PROTECT_LOCAL] = "link-local, loopback or metadata address",
 		[PROTECT_LOGIN] = "an admin is logged in from there",
 		[PROTECT_ONLINK] = "on-link prefix",
+		[PROTECT_NO_SOURCE] = "no host can send from it",
 	};
 
 	return (unsigned)why < PROTECT_WHY_COUNT ? texts[why] : texts[PROTECT_NONE];

@@ -146,7 +146,9 @@ static void show_safeguards(FILE *out, const json_t *object)
 	fputs("\nSafeguards:\n", out);
 	if (allowed)
 		fprintf(out, "  allowed by %s: nothing it does weighs, and it is never blocked\n", allowed);
-	if (why)
+	if (why && strcmp(why, "no-source") == 0)
+		fputs("  no host can send from it: it is never judged, and a block of it is refused\n", out);
+	else if (why)
 		fprintf(out, "  protected by %s (%s): never cut off without --force\n",
 			json_words(object, "protected_by", "?"), why);
 	if (!allowed && !why)

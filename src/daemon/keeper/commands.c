@@ -172,6 +172,10 @@ static bool result_is_good(struct task *task, const struct wire_message *message
 	if (result->result == ENGINE_OK && result->error == 0)
 		return true;
 	snprintf(text, sizeof(text), "%.*s", (int)strnlen(result->text, sizeof(result->text)), result->text);
+	if (result->result == ENGINE_NO_SOURCE)
+		snprintf(text, sizeof(text),
+			 "no host can send from it (%s), expected the address of a host or a prefix that holds one",
+			 prefix_no_source(&task->request.source));
 	if (result->error)
 		snprintf(text + strlen(text), sizeof(text) - strlen(text), "%s%s", *text ? ": " : "",
 			 strerror(result->error));

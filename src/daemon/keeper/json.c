@@ -155,9 +155,10 @@ static void json_nearest(json_t *object, int32_t confirmed_mn, int32_t total_mn,
 }
 
 static const char *const why_names[PROTECT_WHY_COUNT] = {
-	[PROTECT_NONE] = "none",         [PROTECT_OWN] = "own address", [PROTECT_GATEWAY] = "gateway",
-	[PROTECT_RESOLVER] = "resolver", [PROTECT_NTP] = "ntp server",  [PROTECT_DHCP] = "dhcp server",
-	[PROTECT_LOCAL] = "local",       [PROTECT_LOGIN] = "login",     [PROTECT_ONLINK] = "on-link",
+	[PROTECT_NONE] = "none",           [PROTECT_OWN] = "own address", [PROTECT_GATEWAY] = "gateway",
+	[PROTECT_RESOLVER] = "resolver",   [PROTECT_NTP] = "ntp server",  [PROTECT_DHCP] = "dhcp server",
+	[PROTECT_LOCAL] = "local",         [PROTECT_LOGIN] = "login",     [PROTECT_ONLINK] = "on-link",
+	[PROTECT_NO_SOURCE] = "no-source",
 };
 
 const char *protect_why_name(uint8_t why)

@@ -300,6 +300,9 @@ static void order_allow(struct sentry *sentry, uint32_t id, const struct wire_or
 		acted = acted_sum(acted, lift_blocks(sentry, &order->source, "allowed", &left));
 	enforcer_allow_sync(sentry->enforcer);
 	tell_lifted(&acted, left, text);
+	if (code == ENGINE_OK && !text[0] && prefix_no_source(&order->source))
+		snprintf(text, sizeof(text), "no host can send from it (%s): this entry is of no use",
+			 prefix_no_source(&order->source));
 	result(sentry, id, code, 0, acted.lifted + left, text);
 }
 
