@@ -401,10 +401,37 @@ static void nothing_is_held_against_what_is_no_source(void **state)
 	core_free(&core);
 }
 
+/* Behind a translator each address is an IPv4 host of its own, and none answers for its neighbour. */
+static void each_address_of_a_shared_net_is_a_source(void **state)
+{
+	static const struct {
+		const char *guilty, *neighbour;
+		unsigned len;
+	} cases[] = {
+		{ "64:ff9b::c633:6407", "64:ff9b::c633:6408", 128 },
+		{ "64:ff9b:1::c633:6407", "64:ff9b:1::c633:6408", 128 },
+		{ "64:ff9b:1:ffff:5::c633:6407", "64:ff9b:1:ffff:5::c633:6408", 128 },
+		{ "2001:0:1:2::7", "2001:0:1:2::8", 128 },
+		{ "64:ff9b:2::7", "64:ff9b:2::8", 64 }, /* an ordinary net */
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct core core = core_new(NULL);
+
+		core_scan(&core, cases[i].guilty);
+		assert_int_equal(core_explain(&core, cases[i].guilty).block.source.len, cases[i].len);
+		assert_int_equal(core_explain(&core, cases[i].neighbour).block.grade,
+				 cases[i].len == 128 ? GRADE_NONE : GRADE_BLOCK);
+		core_free(&core);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(nothing_is_held_against_what_is_no_source),
+		cmocka_unit_test(each_address_of_a_shared_net_is_a_source),
 		cmocka_unit_test(a_block_orders_first_and_tells_then),
 		cmocka_unit_test(orders_are_refused_with_a_reason),
 		cmocka_unit_test(bad_values_change_nothing),

@@ -34,12 +34,15 @@ static bool starts_with(const struct addr *addr, const uint8_t *bytes, size_t le
 	return memcmp(addr->b, bytes, len) == 0;
 }
 
-/* Behind these, one /64 is many unrelated hosts: NAT64 (RFC 6052), Teredo (RFC 4380). */
+/* Behind these, one /64 is many unrelated hosts: NAT64 (RFC 6052; a network's own, RFC 8215), Teredo (RFC 4380). */
 static bool is_shared(const struct addr *addr)
 {
-	static const uint8_t nat64[12] = { 0x00, 0x64, 0xff, 0x9b }, teredo[4] = { 0x20, 0x01, 0x00, 0x00 };
+	static const uint8_t nat64[12] = { 0x00, 0x64, 0xff, 0x9b },
+			     own_nat64[6] = { 0x00, 0x64, 0xff, 0x9b, 0x00, 0x01 };
+	static const uint8_t teredo[4] = { 0x20, 0x01, 0x00, 0x00 };
 
-	return starts_with(addr, nat64, sizeof(nat64)) || starts_with(addr, teredo, sizeof(teredo));
+	return starts_with(addr, nat64, sizeof(nat64)) || starts_with(addr, own_nat64, sizeof(own_nat64)) ||
+	       starts_with(addr, teredo, sizeof(teredo));
 }
 
 /* 6to4 (RFC 3056): a /48 is one IPv4 host. */
