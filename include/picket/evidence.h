@@ -7,6 +7,7 @@
 #ifndef PICKET_EVIDENCE_H
 #define PICKET_EVIDENCE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #define EVIDENCE_NAT 20 /* weight units in one nat: 1.40 nats = 28 */
@@ -56,6 +57,10 @@ struct evidence {
 _Static_assert(sizeof(struct evidence) == 10, "a piece of evidence is 10 bytes");
 
 enum evidence_class evidence_class(enum evidence_kind kind);
+/* The protocol (PROTO_TCP, ...) that the port of a piece belongs to; 0 where the port says nothing. */
+uint8_t evidence_protocol(enum evidence_kind kind);
+/* Whether that port was closed or trapped; false also where it may have been any. */
+bool evidence_is_closed_port(enum evidence_kind kind);
 const char *evidence_name(enum evidence_kind kind);      /* "syn", "xmas", ...: JSON and metrics */
 const char *evidence_scan_name(enum evidence_kind kind); /* "SYN scan", "Xmas scan", ...: log lines */
 const char *evidence_tool_name(enum evidence_tool tool); /* "nmap", "masscan", "ZMap", "Mirai"; "" for none */

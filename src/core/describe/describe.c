@@ -25,21 +25,6 @@ struct item_list {
 
 #define BIT(kind) (1u << (kind))
 
-/* Kinds whose port is a port: of which protocol, and whether it was closed. */
-static const struct {
-	uint8_t protocol; /* 0: the port says nothing */
-	bool closed;
-} port_kinds[EVIDENCE_KIND_COUNT] = {
-	[EVIDENCE_TRAP] = { PROTO_TCP, true },          [EVIDENCE_TRAP_WEAK] = { PROTO_TCP, true },
-	[EVIDENCE_SYN] = { PROTO_TCP, true },           [EVIDENCE_FIN] = { PROTO_TCP, false },
-	[EVIDENCE_NULL] = { PROTO_TCP, false },         [EVIDENCE_XMAS] = { PROTO_TCP, false },
-	[EVIDENCE_SYNFIN] = { PROTO_TCP, false },       [EVIDENCE_SYNRST] = { PROTO_TCP, false },
-	[EVIDENCE_FLAGS] = { PROTO_TCP, false },        [EVIDENCE_MAIMON] = { PROTO_TCP, true },
-	[EVIDENCE_ACK] = { PROTO_TCP, true },           [EVIDENCE_UDP] = { PROTO_UDP, true },
-	[EVIDENCE_UDP_TRAP] = { PROTO_UDP, true },      [EVIDENCE_SCTP_INIT] = { PROTO_SCTP, true },
-	[EVIDENCE_SCTP_COOKIE] = { PROTO_SCTP, false },
-};
-
 struct port {
 	uint16_t number;
 	uint8_t protocol;
@@ -82,8 +67,8 @@ static struct ports collect_ports(const struct event *event, uint32_t mask)
 		const struct evidence *e = &event->pieces[i];
 
 		if (e->kind < EVIDENCE_KIND_COUNT && (mask & BIT(e->kind)))
-			ports_add(&ports,
-				  (struct port){ e->port, port_kinds[e->kind].protocol, port_kinds[e->kind].closed });
+			ports_add(&ports, (struct port){ e->port, evidence_protocol((enum evidence_kind)e->kind),
+							 evidence_is_closed_port((enum evidence_kind)e->kind) });
 	}
 	return ports;
 }
@@ -93,7 +78,7 @@ static uint32_t port_mask(void)
 	uint32_t mask = 0;
 
 	for (unsigned kind = 0; kind < EVIDENCE_KIND_COUNT; kind++) {
-		if (port_kinds[kind].protocol)
+		if (evidence_protocol((enum evidence_kind)kind))
 			mask |= BIT(kind);
 	}
 	return mask;

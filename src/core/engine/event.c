@@ -77,26 +77,14 @@ void incidents_taken(struct incidents *incidents, uint32_t id)
 		incidents->last = id;
 }
 
-static bool has_port(enum evidence_kind kind)
-{
-	switch (judge_group(kind)) {
-	case GROUP_CONNECT:
-	case GROUP_FLAGS:
-	case GROUP_ACK:
-	case GROUP_UDP:
-	case GROUP_SCTP: return true;
-	default: return false;
-	}
-}
-
 static void add_piece(struct event *event, const struct evidence *piece)
 {
-	bool new_port = has_port(piece->kind), new_host = piece->kind != EVIDENCE_MARK;
+	bool new_port = evidence_protocol(piece->kind) != 0, new_host = piece->kind != EVIDENCE_MARK;
 
 	for (unsigned i = 0; i < event->piece_count; i++) {
 		const struct evidence *other = &event->pieces[i];
 
-		if (has_port(other->kind) && other->port == piece->port)
+		if (evidence_protocol(other->kind) && other->port == piece->port)
 			new_port = false;
 		if (other->kind != EVIDENCE_MARK && other->host_tag == piece->host_tag)
 			new_host = false;

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What each kind of evidence is called and which accumulator it feeds: one row a kind.  The words are the
+ * What each kind of evidence is called, which accumulator it feeds and what its port is: one row a kind.  The words are the
  * contract's: logs, hooks, JSON and metrics are matched against them, so a row's text changes only with a
  * changelog entry.
  */
 #include <picket/evidence.h>
+#include <picket/packet.h>
 
 #include <stddef.h>
 
@@ -12,35 +13,37 @@ struct kind_row {
 	const char *name; /* JSON, metrics label */
 	const char *scan; /* log line */
 	enum evidence_class class;
+	uint8_t protocol; /* of its port; 0: the port says nothing */
+	bool closed;      /* the port was closed, or trapped */
 };
 
 static const struct kind_row kinds[EVIDENCE_KIND_COUNT] = {
-	[EVIDENCE_NONE] = { "none", "nothing", EVIDENCE_SUSPECTED },
+	[EVIDENCE_NONE] = { "none", "nothing", EVIDENCE_SUSPECTED, 0, false },
 	/* A completed handshake proves the address; everything else can be forged. */
-	[EVIDENCE_TRAP] = { "trap", "connect scan", EVIDENCE_CONFIRMED },
-	[EVIDENCE_TRAP_WEAK] = { "trap_weak", "possible connect scan", EVIDENCE_SUSPECTED },
-	[EVIDENCE_SYN] = { "syn", "SYN scan", EVIDENCE_SUSPECTED },
-	[EVIDENCE_FIN] = { "fin", "FIN scan", EVIDENCE_SUSPECTED },
-	[EVIDENCE_NULL] = { "null", "NULL scan", EVIDENCE_SUSPECTED },
-	[EVIDENCE_XMAS] = { "xmas", "Xmas scan", EVIDENCE_SUSPECTED },
-	[EVIDENCE_SYNFIN] = { "synfin", "SYN+FIN scan", EVIDENCE_SUSPECTED },
-	[EVIDENCE_SYNRST] = { "synrst", "SYN+RST scan", EVIDENCE_SUSPECTED },
-	[EVIDENCE_FLAGS] = { "flags", "impossible-flags scan", EVIDENCE_SUSPECTED },
+	[EVIDENCE_TRAP] = { "trap", "connect scan", EVIDENCE_CONFIRMED, PROTO_TCP, true },
+	[EVIDENCE_TRAP_WEAK] = { "trap_weak", "possible connect scan", EVIDENCE_SUSPECTED, PROTO_TCP, true },
+	[EVIDENCE_SYN] = { "syn", "SYN scan", EVIDENCE_SUSPECTED, PROTO_TCP, true },
+	[EVIDENCE_FIN] = { "fin", "FIN scan", EVIDENCE_SUSPECTED, PROTO_TCP, false },
+	[EVIDENCE_NULL] = { "null", "NULL scan", EVIDENCE_SUSPECTED, PROTO_TCP, false },
+	[EVIDENCE_XMAS] = { "xmas", "Xmas scan", EVIDENCE_SUSPECTED, PROTO_TCP, false },
+	[EVIDENCE_SYNFIN] = { "synfin", "SYN+FIN scan", EVIDENCE_SUSPECTED, PROTO_TCP, false },
+	[EVIDENCE_SYNRST] = { "synrst", "SYN+RST scan", EVIDENCE_SUSPECTED, PROTO_TCP, false },
+	[EVIDENCE_FLAGS] = { "flags", "impossible-flags scan", EVIDENCE_SUSPECTED, PROTO_TCP, false },
 	/* Late packets of forgotten connections look like these, so they leak away fast. */
-	[EVIDENCE_MAIMON] = { "maimon", "Maimon scan", EVIDENCE_FAST },
-	[EVIDENCE_ACK] = { "ack", "ACK scan", EVIDENCE_FAST },
-	[EVIDENCE_UDP] = { "udp", "UDP scan", EVIDENCE_SUSPECTED },
-	[EVIDENCE_UDP_TRAP] = { "udp_trap", "UDP scan", EVIDENCE_SUSPECTED },
-	[EVIDENCE_SCTP_INIT] = { "sctp_init", "SCTP INIT scan", EVIDENCE_SUSPECTED },
-	[EVIDENCE_SCTP_COOKIE] = { "sctp_cookie", "SCTP COOKIE-ECHO scan", EVIDENCE_SUSPECTED },
-	[EVIDENCE_PROTOCOL] = { "protocol", "IP protocol scan", EVIDENCE_SUSPECTED },
-	[EVIDENCE_ICMP_ECHO] = { "icmp_echo", "ICMP sweep", EVIDENCE_SUSPECTED },
-	[EVIDENCE_ICMP_TIMESTAMP] = { "icmp_timestamp", "ICMP timestamp probe", EVIDENCE_SUSPECTED },
-	[EVIDENCE_ICMP_MASK] = { "icmp_mask", "ICMP mask probe", EVIDENCE_SUSPECTED },
-	[EVIDENCE_FRAGMENT] = { "fragment", "tiny fragments", EVIDENCE_SUSPECTED },
-	[EVIDENCE_TRUNCATED] = { "truncated", "truncated headers", EVIDENCE_SUSPECTED },
-	[EVIDENCE_CHECKSUM] = { "checksum", "bad checksums", EVIDENCE_FAST },
-	[EVIDENCE_MARK] = { "mark", "scanner mark", EVIDENCE_SUSPECTED },
+	[EVIDENCE_MAIMON] = { "maimon", "Maimon scan", EVIDENCE_FAST, PROTO_TCP, true },
+	[EVIDENCE_ACK] = { "ack", "ACK scan", EVIDENCE_FAST, PROTO_TCP, true },
+	[EVIDENCE_UDP] = { "udp", "UDP scan", EVIDENCE_SUSPECTED, PROTO_UDP, true },
+	[EVIDENCE_UDP_TRAP] = { "udp_trap", "UDP scan", EVIDENCE_SUSPECTED, PROTO_UDP, true },
+	[EVIDENCE_SCTP_INIT] = { "sctp_init", "SCTP INIT scan", EVIDENCE_SUSPECTED, PROTO_SCTP, true },
+	[EVIDENCE_SCTP_COOKIE] = { "sctp_cookie", "SCTP COOKIE-ECHO scan", EVIDENCE_SUSPECTED, PROTO_SCTP, false },
+	[EVIDENCE_PROTOCOL] = { "protocol", "IP protocol scan", EVIDENCE_SUSPECTED, 0, false },
+	[EVIDENCE_ICMP_ECHO] = { "icmp_echo", "ICMP sweep", EVIDENCE_SUSPECTED, 0, false },
+	[EVIDENCE_ICMP_TIMESTAMP] = { "icmp_timestamp", "ICMP timestamp probe", EVIDENCE_SUSPECTED, 0, false },
+	[EVIDENCE_ICMP_MASK] = { "icmp_mask", "ICMP mask probe", EVIDENCE_SUSPECTED, 0, false },
+	[EVIDENCE_FRAGMENT] = { "fragment", "tiny fragments", EVIDENCE_SUSPECTED, 0, false },
+	[EVIDENCE_TRUNCATED] = { "truncated", "truncated headers", EVIDENCE_SUSPECTED, 0, false },
+	[EVIDENCE_CHECKSUM] = { "checksum", "bad checksums", EVIDENCE_FAST, 0, false },
+	[EVIDENCE_MARK] = { "mark", "scanner mark", EVIDENCE_SUSPECTED, 0, false },
 };
 
 static const char *const tools[TOOL_COUNT] = {
@@ -66,6 +69,16 @@ const char *evidence_name(enum evidence_kind kind)
 const char *evidence_scan_name(enum evidence_kind kind)
 {
 	return row_of(kind)->scan;
+}
+
+uint8_t evidence_protocol(enum evidence_kind kind)
+{
+	return row_of(kind)->protocol;
+}
+
+bool evidence_is_closed_port(enum evidence_kind kind)
+{
+	return row_of(kind)->closed;
 }
 
 const char *evidence_tool_name(enum evidence_tool tool)

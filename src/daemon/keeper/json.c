@@ -239,29 +239,6 @@ static const char *const class_names[EVIDENCE_CLASS_COUNT] = {
 	[EVIDENCE_FAST] = "fast",
 };
 
-/* The protocol that the port of a piece belongs to; 0 where it has none. */
-static uint8_t protocol_of(uint8_t kind)
-{
-	switch (kind) {
-	case EVIDENCE_UDP:
-	case EVIDENCE_UDP_TRAP: return PROTO_UDP;
-	case EVIDENCE_SCTP_INIT:
-	case EVIDENCE_SCTP_COOKIE: return PROTO_SCTP;
-	case EVIDENCE_TRAP:
-	case EVIDENCE_TRAP_WEAK:
-	case EVIDENCE_SYN:
-	case EVIDENCE_FIN:
-	case EVIDENCE_NULL:
-	case EVIDENCE_XMAS:
-	case EVIDENCE_SYNFIN:
-	case EVIDENCE_SYNRST:
-	case EVIDENCE_FLAGS:
-	case EVIDENCE_MAIMON:
-	case EVIDENCE_ACK: return PROTO_TCP;
-	default: return 0;
-	}
-}
-
 static const char *protocol_name(uint8_t protocol)
 {
 	return protocol == PROTO_TCP ? "tcp" : protocol == PROTO_UDP ? "udp" : "sctp";
@@ -271,7 +248,7 @@ static json_t *view_piece(const struct evidence *piece, int64_t now_ms, const st
 {
 	enum evidence_kind kind = piece->kind < EVIDENCE_KIND_COUNT ? (enum evidence_kind)piece->kind : EVIDENCE_NONE;
 	int64_t at_ms = (int64_t)piece->at_s * 1000;
-	uint8_t protocol = protocol_of(kind);
+	uint8_t protocol = evidence_protocol(kind);
 	json_t *object =
 		json_pack("{s:o, s:I, s:s, s:s, s:s, s:o}", "at", json_time(at_ms), "age_s",
 			  (json_int_t)(now_ms > at_ms ? (now_ms - at_ms) / 1000 : 0), "kind", evidence_name(kind),
