@@ -283,10 +283,9 @@ static void lists(void)
 	nft_close(nft);
 }
 
-static void full(void)
+/* One address after the other. */
+static struct nft_element *soft_addresses(size_t count)
 {
-	const size_t count = 140000, fits = 20000;
-	struct nft *nft = open_loaded(NFT_BLOCK);
 	struct nft_element *many = calloc(count, sizeof(*many));
 
 	CHECK(many);
@@ -296,6 +295,15 @@ static void full(void)
 
 		many[i] = (struct nft_element){ NFT_SOFT, prefix_host(&addr), 600000 };
 	}
+	return many;
+}
+
+static void full(void)
+{
+	const size_t count = 140000, fits = 20000;
+	struct nft *nft = open_loaded(NFT_BLOCK);
+	struct nft_element *many = soft_addresses(count);
+
 	CHECK(nft_add(nft, many, count) == -ENFILE);
 	CHECK(standing().count == 0);
 	CHECK(nft_add(nft, many, fits) == 0);
@@ -303,6 +311,28 @@ static void full(void)
 	CHECK(standing().count == fits);
 	CHECK(nft_delete(nft, many, fits) == 0 && nft_delete(nft, many, fits) == 0);
 	CHECK(standing().count == 0);
+	free(many);
+	nft_close(nft);
+}
+
+/* A full set does not hold back the deletion of what stands in another one, nor of its own elements. */
+static void delete_while_full(void)
+{
+	const size_t size = 132096, some = 20000;
+	struct nft *nft = open_loaded(NFT_BLOCK);
+	struct nft_element *many = soft_addresses(size);
+	struct nft_element missing = element(NFT_SOFT, "203.0.113.9", 0);
+	struct nft_element hard[] = { missing, element(NFT_HARD, "203.0.113.9", 0) };
+	struct nft_element both[] = { missing, many[some] };
+
+	CHECK(nft_add(nft, many, size) == 0 && nft_add(nft, &hard[1], 1) == 0);
+	CHECK(nft_add(nft, &missing, 1) == -ENFILE);
+	CHECK(nft_delete(nft, hard, 2) == 0 && standing().count == size);
+	CHECK(nft_add(nft, &hard[1], 1) == 0 && nft_delete(nft, both, 2) == 0);
+	CHECK(nft_add(nft, &missing, 1) == 0 && nft_add(nft, &many[some], 1) == -ENFILE); /* full again */
+	CHECK(nft_delete(nft, many, some + 1) == 0 && standing().count == size - some + 1);
+	CHECK(nft_check(nft) == 1 && nft_watch_read(nft) != NFT_CHANGE_LOST);
+	CHECK(nft_unload(nft) == 0 && nft_delete(nft, both, 2) == -ENOENT);
 	free(many);
 	nft_close(nft);
 }
@@ -319,7 +349,7 @@ static void foreigners(void)
 	CHECK(nft_watch_read(nft) == NFT_CHANGE_NONE);
 	CHECK(nft_open("picket", &same) == 0 && nft_unload(same) == 0);
 	CHECK(nft_watch_read(nft) == NFT_CHANGE_FOREIGN && nft_watch_read(nft) == NFT_CHANGE_NONE);
-	CHECK(nft_check(nft) == 0 && nft_add(nft, &e, 1) == -ENOENT);
+	CHECK(nft_check(nft) == 0 && nft_add(nft, &e, 1) == -ENOENT && nft_delete(nft, &e, 1) == -ENOENT);
 	nft_close(same);
 	nft_close(other);
 	nft_close(nft);
@@ -414,6 +444,7 @@ static void reader_killed(void)
 LIVE(modes)
 LIVE(lists)
 LIVE(full)
+LIVE(delete_while_full)
 LIVE(foreigners)
 LIVE(packets)
 LIVE(reader_killed)
@@ -421,8 +452,10 @@ LIVE(reader_killed)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_modes),      cmocka_unit_test(test_lists),   cmocka_unit_test(test_full),
-		cmocka_unit_test(test_foreigners), cmocka_unit_test(test_packets), cmocka_unit_test(test_reader_killed),
+		cmocka_unit_test(test_modes),         cmocka_unit_test(test_lists),
+		cmocka_unit_test(test_full),          cmocka_unit_test(test_delete_while_full),
+		cmocka_unit_test(test_foreigners),    cmocka_unit_test(test_packets),
+		cmocka_unit_test(test_reader_killed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -225,7 +225,7 @@ static int read_reply(struct nft *nft, uint32_t seq, bool dump, nft_dump_fn *fn,
 			} else if (nlh->nlmsg_type == NLMSG_DONE) {
 				done = true;
 			} else {
-				int answer = result ? 0 : fn(context, nlh);
+				int answer = result || !fn ? 0 : fn(context, nlh);
 
 				if (answer < 0)
 					result = answer;
@@ -258,6 +258,25 @@ int nft_ask(struct nft *nft, uint16_t type, nft_dump_fn *fn, void *context)
 	if (type == NFT_MSG_GETTABLE)
 		mnl_attr_put_strz(nlh, NFTA_TABLE_NAME, nft->table);
 	return request(nft, nlh, false, fn, context, &interrupted);
+}
+
+int nft_ask_element(struct nft *nft, const char *set, const void *key, size_t len)
+{
+	_Alignas(16) char buf[512];
+	bool interrupted;
+	struct nlmsghdr *nlh = nftnl_nlmsg_build_hdr(buf, NFT_MSG_GETSETELEM, NFPROTO_INET, 0, nft->seq++);
+	struct nlattr *list, *element, *value;
+
+	mnl_attr_put_strz(nlh, NFTA_SET_ELEM_LIST_TABLE, nft->table);
+	mnl_attr_put_strz(nlh, NFTA_SET_ELEM_LIST_SET, set);
+	list = mnl_attr_nest_start(nlh, NFTA_SET_ELEM_LIST_ELEMENTS);
+	element = mnl_attr_nest_start(nlh, NFTA_LIST_ELEM);
+	value = mnl_attr_nest_start(nlh, NFTA_SET_ELEM_KEY);
+	mnl_attr_put(nlh, NFTA_DATA_VALUE, len, key);
+	mnl_attr_nest_end(nlh, value);
+	mnl_attr_nest_end(nlh, element);
+	mnl_attr_nest_end(nlh, list);
+	return request(nft, nlh, false, NULL, NULL, &interrupted);
 }
 
 struct ours {

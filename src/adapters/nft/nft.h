@@ -98,8 +98,9 @@ bool nft_queue_is_native(const struct nft *nft);
 MUST_CHECK int nft_add(struct nft *nft, const struct nft_element *elements, size_t count);
 /* Adds the elements that are missing.  Whether the others get the new timeout is up to the kernel: since 6.12 yes. */
 MUST_CHECK int nft_ensure(struct nft *nft, const struct nft_element *elements, size_t count);
-/* Deletes elements; one that does not stand is no error.  An error is the first one of the transaction, and then all
- * of the elements still stand: a caller that must know which one the kernel refuses deletes them one by one. */
+/* Deletes elements; one that does not stand is no error, nor is a full set.  An error is the first one of the
+ * transaction, and then all of the elements still stand: a caller that must know which one the kernel refuses deletes
+ * them one by one.  -EAGAIN: others change the set at the same time. */
 MUST_CHECK int nft_delete(struct nft *nft, const struct nft_element *elements, size_t count);
 MUST_CHECK int nft_flush(struct nft *nft, enum nft_list list);
 MUST_CHECK int nft_read_counters(struct nft *nft, struct nft_counters *out);
