@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What each kind of evidence is called, which accumulator it feeds and what its port is: one row a kind.  The words are the
- * contract's: logs, hooks, JSON and metrics are matched against them, so a row's text changes only with a
- * changelog entry.
+ * What each kind of evidence is called, which accumulator it feeds and what its port is: one row a kind.  The words are
+ * the contract's: logs, hooks, JSON and metrics are matched against them, so a row's text changes only with an entry in
+ * the changelog.
  */
 #include <picket/evidence.h>
 #include <picket/packet.h>
