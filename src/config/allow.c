@@ -57,6 +57,7 @@ void config_allow_file_read(struct config_reader *reader, int line)
 	}
 	if (strlen(text) != len)
 		config_mistake(reader, path, 0, "a zero byte, expected text");
+	config_blank_mark(text);
 	for (rest = text; (next = strsep(&rest, "\n")) != NULL;) {
 		struct prefix prefix;
 		const char *error = NULL;
@@ -82,6 +83,7 @@ void config_allow_file_read(struct config_reader *reader, int line)
 /* The file as it is to be: all lines but those that say entry, and entry at the end when it is added. */
 static int edit(const char *text, const struct prefix *entry, bool add, FILE *out)
 {
+	const char *start = text;
 	char printed[PREFIX_TEXT_MAX];
 	bool found = false;
 
@@ -94,6 +96,8 @@ static int edit(const char *text, const struct prefix *entry, bool add, FILE *ou
 
 		if (len < sizeof(line))
 			memcpy(line, text, len);
+		if (text == start)
+			config_blank_mark(line);
 		own = entry_of(line);
 		same = own && prefix_parse(own, &prefix, &error) && prefix_equal(&prefix, entry);
 		found |= same;

@@ -91,6 +91,14 @@ static void tell_mistakes(const struct config_mistakes *mistakes, config_error_f
 
 /* ---- files ---- */
 
+void config_blank_mark(char *text)
+{
+	static const char mark[] = "\xef\xbb\xbf";
+
+	if (strncmp(text, mark, strlen(mark)) == 0)
+		memset(text, ' ', strlen(mark));
+}
+
 static void read_file(struct config_reader *reader, const char *path, bool may_be_missing)
 {
 	char *text;
@@ -104,6 +112,7 @@ static void read_file(struct config_reader *reader, const char *path, bool may_b
 		config_mistake(reader, path, 0, "cannot be read: %s, expected a configuration file", strerror(-result));
 		return;
 	}
+	config_blank_mark(text);
 	config_parse_text(reader, text, len);
 	free(text);
 }

@@ -82,6 +82,8 @@ struct config_reader {
 /* line 0: the file as a whole. */
 void config_mistake(struct config_reader *reader, const char *file, int line, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));
+/* Blanks a UTF-8 byte order mark at the start of a file's text: some editors put one there (config.c). */
+void config_blank_mark(char *text);
 /* Reads one file's text, which changes on the way (parse.c). */
 void config_parse_text(struct config_reader *reader, char *text, size_t len);
 /* Reads the allow file (allow.c); line: where the configuration names it. */

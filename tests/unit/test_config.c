@@ -291,10 +291,46 @@ static void edits_of_the_allow_file(void **state)
 	assert_int_equal(config_allow_file_edit(place->allow, &entry, true), -EEXIST);
 }
 
+static void a_byte_order_mark_is_read_past(void **state)
+{
+	static const char mark[] = "\xef\xbb\xbf";
+	struct place *place = *state;
+	struct config *config;
+	struct prefix entry;
+	const char *error;
+	char text[256];
+
+	snprintf(text, sizeof(text), "%s192.0.2.1\n192.0.2.2\n", mark);
+	put(place->allow, text);
+	snprintf(text, sizeof(text), "%sblock { first = 7m }\n", mark);
+	put(place->other, text);
+	snprintf(text, sizeof(text), "%smode = observe\nallow_file = \"%s\"\n", mark, place->allow);
+	config = read_text(place, text);
+	assert_string_equal(place->told, "");
+	assert_non_null(config);
+	assert_true(config->engine.observe);
+	assert_int_equal(config->engine.block_first_ms, 7 * 60000);
+	assert_int_equal(config->allow_count, 2);
+	config_free(config);
+	/* An edit knows the first entry, too. */
+	assert_true(prefix_parse("192.0.2.1", &entry, &error));
+	assert_int_equal(config_allow_file_edit(place->allow, &entry, true), -EEXIST);
+	assert_int_equal(config_allow_file_edit(place->allow, &entry, false), 0);
+	assert_int_equal(config_allow_file_edit(place->allow, &entry, false), -ENOENT);
+	/* Alone, a file is empty; elsewhere it is a mistake with its line. */
+	config = read_text(place, mark);
+	assert_non_null(config);
+	config_free(config);
+	snprintf(text, sizeof(text), "\n%smode = observe\n", mark);
+	assert_null(read_text(place, text));
+	assert_non_null(strstr(place->told, "picket.conf:2: "));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(empty_file_is_good, arrange, clear),
+		cmocka_unit_test_setup_teardown(a_byte_order_mark_is_read_past, arrange, clear),
 		cmocka_unit_test_setup_teardown(shipped_file_shows_the_defaults, arrange, clear),
 		cmocka_unit_test_setup_teardown(missing_files, arrange, clear),
 		cmocka_unit_test_setup_teardown(every_option, arrange, clear),
