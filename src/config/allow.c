@@ -38,6 +38,13 @@ static bool directory_exists(const char *path)
 	return stat(dirname(copy), &info) == 0 && S_ISDIR(info.st_mode);
 }
 
+/* At a reload: the file was there before, or another one is named that is not there. */
+static bool is_gone(const struct config *before, const char *path)
+{
+	return before && (strcmp(before->allow_file, path) == 0 ? before->allow_file_was_there
+								: strcmp(path, CONFIG_DEFAULT_ALLOW) != 0);
+}
+
 void config_allow_file_read(struct config_reader *reader, int line)
 {
 	const char *path = reader->config->allow_file;
@@ -46,6 +53,13 @@ void config_allow_file_read(struct config_reader *reader, int line)
 	int number = 0;
 	int result = file_read_whole(path, CONFIG_FILE_MAX, &text, &len);
 
+	if (result == -ENOENT && is_gone(reader->before, path)) {
+		config_mistake(reader, line ? reader->file : path, line,
+			       "allow_file '%s' is not there, expected the file with what is allowed "
+			       "(an empty one, or allow_file = \"\", allows nothing)",
+			       path);
+		return;
+	}
 	/* A file that is not there yet allows nothing; a folder that is not there is a slip of the pen. */
 	if (result == -ENOENT && (strcmp(path, CONFIG_DEFAULT_ALLOW) == 0 || directory_exists(path)))
 		return;
@@ -55,6 +69,7 @@ void config_allow_file_read(struct config_reader *reader, int line)
 			       path, strerror(-result));
 		return;
 	}
+	reader->config->allow_file_was_there = true;
 	if (strlen(text) != len)
 		config_mistake(reader, path, 0, "a zero byte, expected text");
 	config_blank_mark(text);

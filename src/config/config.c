@@ -99,7 +99,8 @@ void config_blank_mark(char *text)
 		memset(text, ' ', strlen(mark));
 }
 
-static void read_file(struct config_reader *reader, const char *path, bool may_be_missing)
+/* Whether the file was there. */
+static bool read_file(struct config_reader *reader, const char *path, bool may_be_missing)
 {
 	char *text;
 	size_t len;
@@ -107,14 +108,19 @@ static void read_file(struct config_reader *reader, const char *path, bool may_b
 
 	reader->file = path;
 	if (result == -ENOENT && may_be_missing)
-		return;
+		return false;
+	if (result == -ENOENT && reader->before && reader->before->file_was_there) {
+		config_mistake(reader, path, 0, "is gone, expected the file that was read before, or an empty one");
+		return result != -ENOENT;
+	}
 	if (result < 0) {
 		config_mistake(reader, path, 0, "cannot be read: %s, expected a configuration file", strerror(-result));
-		return;
+		return result != -ENOENT;
 	}
 	config_blank_mark(text);
 	config_parse_text(reader, text, len);
 	free(text);
+	return true;
 }
 
 static int is_conf(const struct dirent *entry)
@@ -225,7 +231,8 @@ static void finish(struct config_reader *reader)
 	merge(&config->trap_udp);
 }
 
-struct config *config_read(const char *path, bool named, config_error_fn *error, void *context)
+struct config *config_reread(const struct config *before, const char *path, bool named, config_error_fn *error,
+			     void *context)
 {
 	struct config *config = calloc(1, sizeof(*config));
 	struct config_mistakes *mistakes = calloc(1, sizeof(*mistakes));
@@ -236,10 +243,10 @@ struct config *config_read(const char *path, bool named, config_error_fn *error,
 		error(context, "out of memory");
 		goto failed;
 	}
-	*reader = (struct config_reader){ .config = config, .mistakes = mistakes, .file = path };
+	*reader = (struct config_reader){ .config = config, .before = before, .mistakes = mistakes, .file = path };
 	engine_config_defaults(&config->engine);
 	config_set_defaults(config, NULL);
-	read_file(reader, path, !named);
+	config->file_was_there = read_file(reader, path, !named && !(before && before->file_was_there));
 	names = list_directory(reader, path);
 	for (size_t i = 1; names && names[i]; i++)
 		read_file(reader, names[i], false);
@@ -256,6 +263,11 @@ failed:
 	free(reader);
 	free(mistakes);
 	return config;
+}
+
+struct config *config_read(const char *path, bool named, config_error_fn *error, void *context)
+{
+	return config_reread(NULL, path, named, error, context);
 }
 
 void config_free(struct config *config)

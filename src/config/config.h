@@ -64,6 +64,7 @@ struct config {
 	size_t allow_count;             /* <= ENGINE_ALLOW_MAX */
 	struct config_hook hooks[CONFIG_HOOKS_MAX];
 	size_t hook_count;
+	bool file_was_there, allow_file_was_there; /* when they were read: config_reread() */
 };
 
 /* Called for each mistake: "FILE:LINE: what is wrong, expected what". */
@@ -72,6 +73,10 @@ typedef void config_error_fn(void *context, const char *text);
 /* Reads path, then conf.d/NAME.conf beside it in order of names.  A missing default file is an empty one; a missing
  * named file is an error.  Returns a new configuration, or NULL after telling every mistake. */
 struct config *config_read(const char *path, bool named, config_error_fn *error, void *context);
+/* The same while `before` is in force.  A file that was there then and has gone is a mistake, not an empty one: what it
+ * allowed must not be lost in silence. */
+struct config *config_reread(const struct config *before, const char *path, bool named, config_error_fn *error,
+			     void *context);
 void config_free(struct config *config);
 
 /* Adds one line to the allow file or removes it; all other lines stay.  The file is replaced as a whole.

@@ -67,6 +67,7 @@ struct config_mistakes;
 /* Files are told apart by their pointers: a name lives until all mistakes are told. */
 struct config_reader {
 	struct config *config;
+	const struct config *before; /* in force now; NULL at the start */
 	struct config_mistakes *mistakes;
 	const char *file; /* being read */
 	struct {

@@ -117,6 +117,30 @@ def test_conf_d_is_read_in_order(lab, picket):
     scan.stop()
 
 
+def test_an_allow_file_that_vanished_loses_nothing(picket):
+    daemon = picket.make()
+    daemon.start()
+    assert daemon.reload().code == 0                                             # not there yet: an empty one
+    daemon.ctl("allow", "add", "198.51.100.0/24", "--save")
+    assert daemon.reload().code == 0
+    os.rename(daemon.allow_file, daemon.allow_file + ".away")
+    refused = daemon.reload()
+    assert refused.code == 1 and daemon.allow_file in refused.out + refused.err, (refused.out, refused.err)
+    assert "is not there, expected" in daemon.log_text() and "not reloaded" in daemon.log_text()
+    assert daemon.ctl("allow", "check", "198.51.100.7").code == 0
+    os.rename(daemon.allow_file + ".away", daemon.allow_file)
+    assert daemon.reload().code == 0
+    daemon.stop()
+    daemon.start()                                              # from the file alone
+    assert daemon.ctl("allow", "check", "198.51.100.7").code == 0
+    os.unlink(daemon.allow_file)
+    assert daemon.reload().code == 1
+    assert daemon.ctl("allow", "check", "198.51.100.7").code == 0
+    open(daemon.allow_file, "w").close()                        # emptied on purpose
+    assert daemon.reload().code == 0
+    assert daemon.ctl("allow", "check", "198.51.100.7", check=False).code == 1
+
+
 def test_version_and_usage():
     assert re.fullmatch(r"picketd \d+\.\d+\.\d+\n", subprocess.run([PICKETD, "-V"], capture_output=True,
                                                                    text=True).stdout)

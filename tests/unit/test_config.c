@@ -326,10 +326,49 @@ static void a_byte_order_mark_is_read_past(void **state)
 	assert_non_null(strstr(place->told, "picket.conf:2: "));
 }
 
+/* What was read before and has gone would take with it what it allowed. */
+static void a_file_that_has_gone_is_a_mistake_at_a_reload(void **state)
+{
+	struct place *place = *state;
+	char text[256];
+	struct config *before, *after;
+
+	snprintf(text, sizeof(text), "mode = observe\nallow_file = \"%s\"\n", place->allow);
+	put(place->file, text);
+	before = config_read(place->file, false, tell, place);
+	assert_non_null(before);
+	after = config_reread(before, place->file, false, tell, place); /* it never was there */
+	assert_non_null(after);
+	config_free(after);
+	config_free(before);
+	put(place->allow, "192.0.2.1\n");
+	before = config_read(place->file, false, tell, place);
+	unlink(place->allow);
+	assert_null(config_reread(before, place->file, false, tell, place));
+	assert_int_equal(place->count, 1);
+	assert_non_null(strstr(place->told, "picket.conf:2: allow_file '"));
+	assert_non_null(strstr(place->told, "/allow' is not there, expected "));
+	/* Another name, and none there. */
+	snprintf(text, sizeof(text), "allow_file = \"%s-2\"\n", place->allow);
+	put(place->file, text);
+	assert_null(config_reread(before, place->file, false, tell, place));
+	assert_int_equal(place->count, 2);
+	/* None, said so. */
+	put(place->file, "allow_file = \"\"\n");
+	after = config_reread(before, place->file, false, tell, place);
+	assert_non_null(after);
+	config_free(after);
+	unlink(place->file);
+	assert_null(config_reread(before, place->file, false, tell, place));
+	assert_non_null(strstr(place->told, "picket.conf: is gone, expected "));
+	config_free(before);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(empty_file_is_good, arrange, clear),
+		cmocka_unit_test_setup_teardown(a_file_that_has_gone_is_a_mistake_at_a_reload, arrange, clear),
 		cmocka_unit_test_setup_teardown(a_byte_order_mark_is_read_past, arrange, clear),
 		cmocka_unit_test_setup_teardown(shipped_file_shows_the_defaults, arrange, clear),
 		cmocka_unit_test_setup_teardown(missing_files, arrange, clear),

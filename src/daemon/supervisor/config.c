@@ -169,7 +169,7 @@ void supervisor_reload(struct supervisor *s, uint32_t asked_by)
 		       s->reload.config ? "another reload is under way" : "picketd is starting or ending");
 		return;
 	}
-	config = config_read(s->options->file, s->options->named, tell_mistake, &telling);
+	config = config_reread(s->config, s->options->file, s->options->named, tell_mistake, &telling);
 	if (!config) {
 		journal_log(s->journal, LOG_ERR, "not reloaded: %u mistakes, the configuration in force is as before",
 			    telling.count);
@@ -260,6 +260,8 @@ void supervisor_allow_save(struct supervisor *s, uint32_t id, const struct wire_
 	}
 	result = config_allow_file_edit(path, &order->source, add);
 	prefix_format(&order->source, printed);
+	if (result == 0 || result == -EEXIST)
+		s->config->allow_file_was_there = true;
 	if (result == 0)
 		journal_log(s->journal, LOG_NOTICE, "%s %s %s", printed, add ? "added to" : "removed from", path);
 	if (result == -EEXIST || (result == -ENOENT && !add)) {
