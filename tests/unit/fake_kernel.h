@@ -124,9 +124,8 @@ static void tell(struct nft *nft, bool allow, nft_element_fn *adopt, void *conte
 			adopt(context, nft->elements[i].list, &nft->elements[i].source, nft->elements[i].timeout_ms);
 }
 
-int nft_take_over(struct nft *nft, bool blocks, nft_element_fn *adopt, void *context)
+int nft_take_over(struct nft *nft, nft_element_fn *adopt, void *context)
 {
-	assert_false(blocks);
 	if (!nft->present)
 		return 0;
 	tell(nft, true, adopt, context);

@@ -189,9 +189,9 @@ int nft_load(struct nft *nft, const struct nft_rules *rules, nft_element_fn *tel
 }
 
 /* One reading is enough: an element that it may hide stays in the kernel until its time is over. */
-int nft_take_over(struct nft *nft, bool blocks, nft_element_fn *tell, void *context)
+int nft_take_over(struct nft *nft, nft_element_fn *tell, void *context)
 {
-	const bool wanted[NFT_LIST_COUNT] = { [NFT_SOFT] = blocks, [NFT_HARD] = blocks, [NFT_ALLOW] = true };
+	static const bool wanted[NFT_LIST_COUNT] = { [NFT_ALLOW] = true };
 	struct nft_saved *saved = NULL;
 	struct nft_lengths lengths;
 	struct nft_batch batch;

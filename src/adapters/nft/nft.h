@@ -75,10 +75,10 @@ typedef void nft_element_fn(void *context, enum nft_list list, const struct pref
 /*
  * Takes the standing table over as it is, if it is of this version's format: 1.  Its sets, elements and counters stay,
  * missing ones are made, and its rules work on until nft_rules_replace(), which the caller must call next.  Tells the
- * allow elements and, with `blocks`, the soft and hard ones.
+ * allow elements.
  * 0: there is no table, or it has another format.  -EBUSY as below, or -errno.
  */
-MUST_CHECK int nft_take_over(struct nft *nft, bool blocks, nft_element_fn *tell, void *context);
+MUST_CHECK int nft_take_over(struct nft *nft, nft_element_fn *tell, void *context);
 /* Tells the soft and hard elements of the loaded table.  This takes seconds for 100,000 elements. */
 MUST_CHECK int nft_read_blocks(struct nft *nft, nft_element_fn *tell, void *context);
 /*

@@ -91,7 +91,7 @@ static int take_over(struct enforcer *enforcer)
 	free(enforcer->allowed);
 	enforcer->allowed = allowed;
 	enforcer->allowed_count = 0;
-	taken = nft_take_over(enforcer->nft, false, take_allowed, enforcer);
+	taken = nft_take_over(enforcer->nft, take_allowed, enforcer);
 	enforcer_allow_sort(enforcer->allowed, enforcer->allowed_count);
 	return taken;
 }
