@@ -30,5 +30,7 @@ void describe_reason(struct writer *w, const struct event *event, const struct s
 void describe_ports(struct writer *w, const struct event *event);
 /* "SYN scan, UDP scan": the kinds, heaviest first. */
 void describe_kinds(struct writer *w, const struct event *event);
+/* "syn,udp": the kinds of a mask by their names for programs, heaviest first by what the pieces weigh. */
+void describe_kind_names(struct writer *w, uint32_t kinds, const struct evidence *pieces, size_t count);
 
 #endif

@@ -128,35 +128,70 @@ static unsigned swept_hosts(const struct event *event)
 	return count;
 }
 
-/* Kinds of the mask, heaviest first; those that only older pieces tell of come last.  A name stands once. */
+/* ---- kinds, heaviest first ---- */
+
+/* Kinds that remain to be named, and what their pieces weigh. */
+struct ranking {
+	uint32_t left;
+	unsigned weights[EVIDENCE_KIND_COUNT];
+};
+
+static struct ranking rank(uint32_t kinds, const struct evidence *pieces, size_t count)
+{
+	struct ranking ranking = { .left = kinds & (BIT(EVIDENCE_KIND_COUNT) - 1) & ~BIT(EVIDENCE_NONE) };
+
+	for (size_t i = 0; i < count; i++)
+		if (pieces[i].kind < EVIDENCE_KIND_COUNT)
+			ranking.weights[pieces[i].kind] += pieces[i].weight;
+	return ranking;
+}
+
+/* The next kind: the heaviest, of equal ones the first.  Those that only older pieces tell of come last, and
+ * EVIDENCE_NONE when none is left. */
+static enum evidence_kind next_kind(struct ranking *ranking)
+{
+	unsigned best = EVIDENCE_NONE;
+
+	for (unsigned kind = EVIDENCE_NONE + 1; kind < EVIDENCE_KIND_COUNT; kind++)
+		if ((ranking->left & BIT(kind)) &&
+		    (best == EVIDENCE_NONE || ranking->weights[kind] > ranking->weights[best]))
+			best = kind;
+	ranking->left &= ~BIT(best);
+	return (enum evidence_kind)best;
+}
+
+void describe_kind_names(struct writer *w, uint32_t kinds, const struct evidence *pieces, size_t count)
+{
+	struct ranking ranking = rank(kinds, pieces, count);
+	const char *separator = "";
+	enum evidence_kind kind;
+
+	while ((kind = next_kind(&ranking)) != EVIDENCE_NONE) {
+		writer_format(w, "%s%s", separator, evidence_name(kind));
+		separator = ",";
+	}
+}
+
+/* As sentences name the kinds of the mask: a name stands once. */
 static void write_kinds(struct item_list *list, const struct event *event, uint32_t mask, bool with_hosts)
 {
-	unsigned weight[EVIDENCE_KIND_COUNT] = { 0 };
+	struct ranking ranking = rank(mask, event->pieces, piece_count(event));
+	enum evidence_kind kind;
 
-	mask &= BIT(EVIDENCE_KIND_COUNT) - 2; /* EVIDENCE_NONE is no kind */
-	for (size_t i = 0; i < piece_count(event); i++) {
-		if (event->pieces[i].kind < EVIDENCE_KIND_COUNT)
-			weight[event->pieces[i].kind] += event->pieces[i].weight;
-	}
 	/* UDP to a closed port and to a trap share a name: one item, as heavy as both. */
-	if ((mask & BIT(EVIDENCE_UDP)) && (mask & BIT(EVIDENCE_UDP_TRAP))) {
-		mask &= ~BIT(EVIDENCE_UDP_TRAP);
-		weight[EVIDENCE_UDP] += weight[EVIDENCE_UDP_TRAP];
+	if ((ranking.left & BIT(EVIDENCE_UDP)) && (ranking.left & BIT(EVIDENCE_UDP_TRAP))) {
+		ranking.left &= ~BIT(EVIDENCE_UDP_TRAP);
+		ranking.weights[EVIDENCE_UDP] += ranking.weights[EVIDENCE_UDP_TRAP];
 	}
-	while (mask) {
-		unsigned best = 0;
-
-		for (unsigned kind = 1; kind < EVIDENCE_KIND_COUNT; kind++) {
-			if ((mask & BIT(kind)) && (best == 0 || weight[kind] > weight[best]))
-				best = kind;
-		}
-		mask &= ~BIT(best);
+	while ((kind = next_kind(&ranking)) != EVIDENCE_NONE) {
 		item_begin(list);
-		writer_text(list->w, evidence_scan_name((enum evidence_kind)best));
-		if (with_hosts && best == EVIDENCE_ICMP_ECHO && swept_hosts(event) > 1)
+		writer_text(list->w, evidence_scan_name(kind));
+		if (with_hosts && kind == EVIDENCE_ICMP_ECHO && swept_hosts(event) > 1)
 			writer_format(list->w, " of %u hosts", swept_hosts(event));
 	}
 }
+
+/* ---- the reason ---- */
 
 /* A mark says which tool, not what was done: a kind of its own only where there is no other. */
 static uint32_t named_kinds(const struct event *event)

@@ -294,30 +294,14 @@ static json_t *json_nats(int32_t mn)
 	return json_real(mn / 1000.0);
 }
 
-/* "syn,udp": heaviest first by what the pieces weigh, the mark of a tool left to `tool`. */
+/* "syn,udp", heaviest first, the mark of a tool left to `tool`; null for none. */
 static json_t *json_kind(const struct event *event)
 {
-	unsigned weights[EVIDENCE_KIND_COUNT] = { 0 };
-	uint32_t left = event->kinds & ~(1u << EVIDENCE_NONE | 1u << EVIDENCE_MARK);
 	char text[512];
 	struct writer w = writer_over(text, sizeof(text));
 
-	for (size_t i = 0; i < event->piece_count && i < EVENT_PIECES_MAX; i++)
-		if (event->pieces[i].kind < EVIDENCE_KIND_COUNT)
-			weights[event->pieces[i].kind] += event->pieces[i].weight;
-	while (left) {
-		unsigned best = (unsigned)__builtin_ctz(left);
-
-		for (unsigned kind = best + 1; kind < EVIDENCE_KIND_COUNT; kind++)
-			if ((left & 1u << kind) && weights[kind] > weights[best])
-				best = kind;
-		if (best >= EVIDENCE_KIND_COUNT)
-			break;
-		if (w.len)
-			writer_text(&w, ",");
-		writer_text(&w, evidence_name((enum evidence_kind)best));
-		left &= ~(1u << best);
-	}
+	describe_kind_names(&w, event->kinds & ~(1u << EVIDENCE_MARK), event->pieces,
+			    event->piece_count < EVENT_PIECES_MAX ? event->piece_count : EVENT_PIECES_MAX);
 	return w.len ? json_string(text) : json_null();
 }
 

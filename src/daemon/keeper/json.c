@@ -61,26 +61,13 @@ json_t *json_seconds_left(int64_t until_ms, int64_t now_ms)
 /* "syn,udp", heaviest first; null for none. */
 static json_t *json_kinds(uint32_t kinds, const struct evidence *pieces, size_t count)
 {
-	uint32_t weights[EVIDENCE_KIND_COUNT] = { 0 };
 	char text[512];
 	struct writer w = writer_over(text, sizeof(text));
 
 	for (size_t i = 0; i < count; i++)
-		if (pieces[i].kind < EVIDENCE_KIND_COUNT) {
-			weights[pieces[i].kind] += pieces[i].weight;
-			kinds |= pieces[i].weight ? 1u << pieces[i].kind : 0;
-		}
-	for (;;) {
-		unsigned best = EVIDENCE_NONE;
-
-		for (unsigned kind = EVIDENCE_NONE + 1; kind < EVIDENCE_KIND_COUNT; kind++)
-			if (kinds & 1u << kind && (best == EVIDENCE_NONE || weights[kind] > weights[best]))
-				best = kind;
-		if (best == EVIDENCE_NONE)
-			break;
-		kinds &= ~(1u << best);
-		writer_format(&w, "%s%s", w.len ? "," : "", evidence_name((enum evidence_kind)best));
-	}
+		if (pieces[i].kind < EVIDENCE_KIND_COUNT && pieces[i].weight)
+			kinds |= 1u << pieces[i].kind;
+	describe_kind_names(&w, kinds, pieces, count);
 	return w.len ? json_string(text) : json_null();
 }
 
