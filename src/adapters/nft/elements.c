@@ -176,11 +176,15 @@ static bool same_set(const struct place *x, const struct place *y)
 }
 
 /* Sorted by set, so that each set needs few messages; of several entries for one source the last counts. */
-static int make_entries(const struct nft_element *elements, size_t count, struct entry **out, size_t *out_count)
+static int make_entries(const struct nft *nft, const struct nft_element *elements, size_t count, struct entry **out,
+			size_t *out_count)
 {
-	struct entry *entries = calloc(count ? count : 1, sizeof(*entries));
+	struct entry *entries;
 	size_t kept = 0;
 
+	if (!nft->loaded)
+		return -ENOENT;
+	entries = calloc(count ? count : 1, sizeof(*entries));
 	if (!entries)
 		return -ENOMEM;
 	for (size_t i = 0; i < count; i++) {
@@ -262,9 +266,7 @@ static int add(struct nft *nft, enum element_change change, const struct nft_ele
 	size_t n;
 	int result;
 
-	if (!nft->loaded)
-		return -ENOENT;
-	result = make_entries(elements, count, &entries, &n);
+	result = make_entries(nft, elements, count, &entries, &n);
 	if (result)
 		return result;
 	nft_batch_init(&batch);
@@ -340,9 +342,7 @@ int nft_delete(struct nft *nft, const struct nft_element *elements, size_t count
 	size_t n;
 	int result;
 
-	if (!nft->loaded)
-		return -ENOENT;
-	result = make_entries(elements, count, &entries, &n);
+	result = make_entries(nft, elements, count, &entries, &n);
 	if (result)
 		return result;
 	for (int i = 0; i < DELETE_ATTEMPTS; i++) {
