@@ -61,6 +61,14 @@ static struct event manual_event(const struct engine *engine, const struct prefi
 	return event;
 }
 
+/* As each order begins that is about a prefix.  Returns whether the prefix is valid. */
+static bool begin(struct engine *engine, const struct prefix *about, int64_t now_ms, struct actions *actions)
+{
+	actions->count = 0;
+	engine_time(engine, now_ms);
+	return prefix_is_valid(about);
+}
+
 enum engine_result engine_block(struct engine *engine, const struct prefix *source, int64_t duration_ms, bool force,
 				const char *reason, int64_t now_ms, struct actions *actions)
 {
@@ -70,9 +78,7 @@ enum engine_result engine_block(struct engine *engine, const struct prefix *sour
 	struct event event;
 	uint32_t old;
 
-	actions->count = 0;
-	engine_time(engine, now_ms);
-	if (!prefix_is_valid(source) || duration_ms < 0 || duration_ms > DURATION_MAX_MS)
+	if (!begin(engine, source, now_ms, actions) || duration_ms < 0 || duration_ms > DURATION_MAX_MS)
 		return ENGINE_INVALID;
 	result = may_block(engine, source, force);
 	if (result != ENGINE_OK)
@@ -147,9 +153,7 @@ enum engine_result engine_unblock(struct engine *engine, const struct prefix *so
 {
 	uint32_t slot;
 
-	actions->count = 0;
-	engine_time(engine, now_ms);
-	if (!prefix_is_valid(source))
+	if (!begin(engine, source, now_ms, actions))
 		return ENGINE_INVALID;
 	slot = meant_by(engine, source);
 	if (slot != BLOCKS_NONE) {
@@ -171,9 +175,7 @@ enum engine_result engine_unblock_exact(struct engine *engine, const struct pref
 {
 	uint32_t slot;
 
-	actions->count = 0;
-	engine_time(engine, now_ms);
-	if (!prefix_is_valid(source))
+	if (!begin(engine, source, now_ms, actions))
 		return ENGINE_INVALID;
 	slot = blocks_find(engine->blocks, source);
 	if (slot == BLOCKS_NONE)
@@ -228,9 +230,7 @@ enum engine_result engine_allow(struct engine *engine, const struct prefix *sour
 {
 	enum engine_result result;
 
-	actions->count = 0;
-	engine_time(engine, now_ms);
-	if (!prefix_is_valid(source) || (unsigned)origin >= ALLOW_ORIGIN_COUNT || until_ms < 0 ||
+	if (!begin(engine, source, now_ms, actions) || (unsigned)origin >= ALLOW_ORIGIN_COUNT || until_ms < 0 ||
 	    (until_ms > 0 && until_ms <= engine->now_ms))
 		return ENGINE_INVALID;
 	result = safeguard_allow(engine->safeguard, source, until_ms, origin);
@@ -264,9 +264,7 @@ enum engine_result engine_protect(struct engine *engine, const struct prefix *wh
 	enum engine_result result;
 	char text[EVENT_TEXT_MAX];
 
-	actions->count = 0;
-	engine_time(engine, now_ms);
-	if (!prefix_is_valid(what) || why <= PROTECT_NONE || (unsigned)why >= PROTECT_WHY_COUNT)
+	if (!begin(engine, what, now_ms, actions) || why <= PROTECT_NONE || (unsigned)why >= PROTECT_WHY_COUNT)
 		return ENGINE_INVALID;
 	result = safeguard_protect(engine->safeguard, what, why);
 	if (result != ENGINE_OK)
