@@ -111,7 +111,7 @@ static bool read_file(struct config_reader *reader, const char *path, bool may_b
 		return false;
 	if (result == -ENOENT && reader->before && reader->before->file_was_there) {
 		config_mistake(reader, path, 0, "is gone, expected the file that was read before, or an empty one");
-		return result != -ENOENT;
+		return false;
 	}
 	if (result < 0) {
 		config_mistake(reader, path, 0, "cannot be read: %s, expected a configuration file", strerror(-result));

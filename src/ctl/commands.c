@@ -312,7 +312,7 @@ const struct ctl_command ctl_commands[] = {
 	  .syntax = "[--probe]",
 	  .summary = "check that what is configured works",
 	  .details = "Every finding says what it means and what to do. Exit status 1 when there is a problem.\n"
-		     "As root it tries the traps with packets from 192.0.2.0/24, which belongs to nobody.\n"
+		     "As root it tries the traps with packets from 192.0.2.0/24 or another net of nobody's.\n"
 		     "--probe sends one such packet and follows it through the kernel to the score.",
 	  .options = CTL_BIT(PROBE),
 	  .run = run_doctor },

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """picketctl doctor: what is wrong is found, what is right is not complained of, and looking harms nothing."""
+import json
+import re
 import subprocess
 
 import pytest
@@ -193,6 +195,40 @@ def test_probe_is_followed_to_the_score(lab, picket):
     doctor(daemon)
     assert daemon.ctl("doctor", "--probe").code == 0
     assert len(daemon.ctl("sources").rows) == 2
+
+
+def test_a_host_of_the_probes_own_net(lab, picket):
+    """What is on its link must not be taken for a probe: another net is chosen."""
+    lab.victim.run("ip", "addr", "add", "192.0.2.1/24", "dev", "eth0")
+    daemon = picket()
+    lab.victim.nft("table inet watch { chain pre { type filter hook prerouting priority -400; "
+                   "ip saddr 192.0.2.0/24 tcp flags syn counter; ip saddr 198.51.100.0/24 tcp flags syn counter; }; }")
+    found = doctor(daemon)
+    assert any("54 TCP traps were tried, of 54: all answer" in row["finding"] for row in found.of("traps", "ok"))
+    counted = [int(n) for n in re.findall(r"counter packets (\d+)",
+                                          lab.victim.run("nft", "list", "table", "inet", "watch").stdout)]
+    assert counted[0] == 0 and counted[1] >= 54, counted
+    assert daemon.ctl("sources").rows == [] and daemon.ctl("list").rows == []
+    row = daemon.ctl("doctor", "--probe").rows[0]
+    assert "198.51.100." in row["finding"], row
+    for net in ("198.51.100.1/24", "203.0.113.1/24"):
+        lab.victim.run("ip", "addr", "add", net, "dev", "eth0")
+    found = doctor(daemon)
+    assert any("numbered from each IPv4 net" in row["finding"] for row in found.of("traps", "note")), found.of("traps")
+
+
+def test_a_probe_window_is_for_its_nets_alone(picket):
+    daemon = picket()
+    with daemon.raw() as s:
+        s.sendall(b'{"v":1,"cmd":"probe","for_s":2,"source":"10.77.0.0/24"}\n'
+                  b'{"v":1,"cmd":"probe","for_s":2,"source":"192.0.2.0/25"}\n'
+                  b'{"v":1,"cmd":"probe","for_s":2,"source":"203.0.113.0/24"}\n{"v":1,"cmd":"probe"}\n')
+        answers = b""
+        while answers.count(b'"end"') < 4:
+            answers += s.recv(4096)
+    lines = [json.loads(line) for line in answers.splitlines()]
+    assert [line["code"] for line in lines if line.get("end") and not line["ok"]] == [2, 2]
+    assert [line["source"] for line in lines if "source" in line] == ["203.0.113.0/24", "192.0.2.0/24"]
 
 
 def test_probe_that_gets_nowhere(lab, picket):

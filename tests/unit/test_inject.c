@@ -13,15 +13,15 @@
 
 #include <picket/packet.h>
 #include "doctor/internal.h"
+#include "probenet.h"
 #include "wire/latency.h"
-#include "wire/wire.h"
 
 static struct inject_probe probe_of(const char *to, uint8_t protocol)
 {
 	struct inject_probe probe = { .from_port = 20001, .port = 23, .protocol = protocol };
 
 	assert_true(addr_parse(to, &probe.to));
-	probe.from = inject_source(7, !addr_is_v4(&probe.to));
+	probe.from = inject_source(7, probenet_at(!addr_is_v4(&probe.to), 0));
 	return probe;
 }
 
@@ -60,13 +60,17 @@ static void test_sources_lie_in_what_the_sentry_knows(void **state)
 	const char *why;
 
 	(void)state;
-	assert_true(prefix_parse(WIRE_PROBE_V4, &v4, &why));
-	assert_true(prefix_parse(WIRE_PROBE_V6, &v6, &why));
+	assert_true(prefix_parse("192.0.2.0/24", &v4, &why));
+	assert_true(prefix_parse("2001:db8:7069:636b::/64", &v6, &why));
 	for (unsigned n = 1; n <= 250; n++) {
-		struct addr four = inject_source(n, 0), six = inject_source(n, 1);
+		struct addr four = inject_source(n, probenet_at(false, 0)),
+			    six = inject_source(n, probenet_at(true, 0));
 
 		assert_true(prefix_contains(&v4, &four) && prefix_contains(&v6, &six));
 	}
+	assert_true(probenet_is(&v4) && probenet_is(&v6));
+	assert_true(prefix_parse("192.0.2.0/25", &v4, &why) && prefix_parse("2001:db8::/32", &v6, &why));
+	assert_false(probenet_is(&v4) || probenet_is(&v6));
 }
 
 static void test_an_interface_that_is_not_there(void **state)
@@ -75,9 +79,9 @@ static void test_an_interface_that_is_not_there(void **state)
 
 	(void)state;
 	/* Without root it is refused earlier, for another reason. */
-	assert_true(inject_open("pk-no-such-one", &inject) < 0);
+	assert_true(inject_open("pk-no-such-one", probenet_at(false, 0), &inject) < 0);
 	assert_null(inject);
-	assert_true(inject_open("a-name-longer-than-any-interface", &inject) < 0);
+	assert_true(inject_open("a-name-longer-than-any-interface", probenet_at(true, 0), &inject) < 0);
 }
 
 static void test_latencies_fall_into_their_buckets(void **state)

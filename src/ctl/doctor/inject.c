@@ -6,7 +6,7 @@
  * How: BPF_PROG_TEST_RUN of an XDP program of two instructions with BPF_F_TEST_XDP_LIVE_FRAMES (Linux 5.18).  It is
  * attached to nothing, so there is nothing to undo, however this process ends.  Needs root.
  *
- * Sources are unassigned addresses (192.0.2.0/24 of RFC 5737 and a /64 of 2001:db8::/32), so the answer ends at
+ * Sources are unassigned addresses (a net of base/probenet.h that this host does not use), so the answer ends at
  * the first router; a half-open connection is closed by a reset from the same place.  Bounded: a probe is a packet of
  * 60 bytes, the packet socket sees only what leaves for those addresses, answers are read until a deadline.
  */
@@ -30,6 +30,7 @@
 
 #include <picket/packet.h>
 #include "clock.h"
+#include "probenet.h"
 
 #ifndef BPF_F_TEST_XDP_LIVE_FRAMES
 #define BPF_F_TEST_XDP_LIVE_FRAMES (1U << 1)
@@ -64,22 +65,29 @@ static int load_program(void)
 	return (int)fd;
 }
 
-/* Only what leaves, and only for the probes' sources. */
-static int filter(int fd)
+static uint32_t word_at(const uint8_t *bytes)
 {
+	return (uint32_t)bytes[0] << 24 | (uint32_t)bytes[1] << 16 | (uint32_t)bytes[2] << 8 | bytes[3];
+}
+
+/* Only what leaves, and only for the probes' sources: a /24, or a /64 of which the two words are compared. */
+static int filter(int fd, const struct prefix *net)
+{
+	const bool v6 = !prefix_is_v4(net);
+	const uint8_t *bytes = v6 ? net->addr.b : addr_v4_bytes(&net->addr);
+	const uint32_t mask = v6 ? 0xffffffff : 0xffffff00;
 	struct sock_filter code[] = {
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (uint32_t)(SKF_AD_OFF + SKF_AD_PKTTYPE)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, PACKET_OUTGOING, 0, 11),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, PACKET_OUTGOING, 0, 10),
 		BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 0),
 		BPF_STMT(BPF_ALU | BPF_RSH | BPF_K, 4),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 4, 0, 3),
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 16),
-		BPF_STMT(BPF_ALU | BPF_AND | BPF_K, 0xffffff00),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0xc0000200, 4, 5),
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 24),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0x20010db8, 0, 3),
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 28),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0x7069636b, 0, 1),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, v6 ? 6 : 4, 0, 7),
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, v6 ? 24 : 16),
+		BPF_STMT(BPF_ALU | BPF_AND | BPF_K, mask),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, word_at(bytes), 0, 4),
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, v6 ? 28 : 16),
+		BPF_STMT(BPF_ALU | BPF_AND | BPF_K, mask),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, word_at(v6 ? bytes + 4 : bytes), 0, 1),
 		BPF_STMT(BPF_RET | BPF_K, 2048),
 		BPF_STMT(BPF_RET | BPF_K, 0),
 	};
@@ -88,7 +96,7 @@ static int filter(int fd)
 	return setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program)) < 0 ? -errno : 0;
 }
 
-static int open_socket(void)
+static int open_socket(const struct prefix *net)
 {
 	struct sockaddr_ll everywhere = { .sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_ALL) };
 	int fd = socket(AF_PACKET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), error;
@@ -96,7 +104,7 @@ static int open_socket(void)
 	if (fd < 0)
 		return -errno;
 	/* Filtered before it is bound: nothing else is ever seen. */
-	error = filter(fd);
+	error = filter(fd, net);
 	if (!error && bind(fd, (struct sockaddr *)&everywhere, sizeof(everywhere)) < 0)
 		error = -errno;
 	if (!error)
@@ -124,7 +132,7 @@ static int find_interface(const char *name, struct inject *inject)
 	return error;
 }
 
-int inject_open(const char *interface, struct inject **out)
+int inject_open(const char *interface, const struct prefix *net, struct inject **out)
 {
 	struct inject *inject = calloc(1, sizeof(*inject));
 	int error = 0;
@@ -132,7 +140,7 @@ int inject_open(const char *interface, struct inject **out)
 	if (!inject)
 		return -ENOMEM;
 	inject->program = load_program();
-	inject->socket = inject->program < 0 ? inject->program : open_socket();
+	inject->socket = inject->program < 0 ? inject->program : open_socket(net);
 	if (inject->socket < 0)
 		error = inject->socket;
 	else
@@ -356,12 +364,12 @@ size_t inject_collect(struct inject *inject, struct inject_probe *probes, size_t
 
 /* ---- where from, where to ---- */
 
-struct addr inject_source(unsigned n, bool v6)
+struct addr inject_source(unsigned n, const struct prefix *net)
 {
-	const uint8_t v4[4] = { 192, 0, 2, (uint8_t)n };
-	const uint8_t net[16] = { 0x20, 0x01, 0x0d, 0xb8, 0x70, 0x69, 0x63, 0x6b, [15] = (uint8_t)n };
+	struct addr addr = net->addr;
 
-	return v6 ? addr_from_v6(net) : addr_from_v4(v4);
+	addr.b[15] = (uint8_t)n;
+	return addr;
 }
 
 uint16_t inject_port(void)
@@ -370,9 +378,10 @@ uint16_t inject_port(void)
 }
 
 /* A socket that is connected and never written to: the kernel says which address it would use. */
-static int own_address(bool v6, struct addr *own)
+static int own_address(const struct prefix *net, struct addr *own)
 {
-	struct addr there = inject_source(1, v6);
+	struct addr there = inject_source(1, net);
+	bool v6 = !prefix_is_v4(net);
 	struct sockaddr_in6 six = { .sin6_family = AF_INET6, .sin6_port = htons(9) };
 	struct sockaddr_in four = { .sin_family = AF_INET, .sin_port = htons(9) };
 	socklen_t len = v6 ? sizeof(six) : sizeof(four);
@@ -391,27 +400,62 @@ static int own_address(bool v6, struct addr *own)
 	return error;
 }
 
+static bool address_of(const struct sockaddr *from, struct addr *out)
+{
+	if (from && from->sa_family == AF_INET)
+		*out = addr_from_v4((const uint8_t *)&((const struct sockaddr_in *)(const void *)from)->sin_addr);
+	else if (from && from->sa_family == AF_INET6)
+		*out = addr_from_v6(((const struct sockaddr_in6 *)(const void *)from)->sin6_addr.s6_addr);
+	else
+		return false;
+	return true;
+}
+
 static bool holds(const struct ifaddrs *item, const struct addr *own)
 {
 	struct addr addr;
 
-	if (!item->ifa_addr)
-		return false;
-	if (item->ifa_addr->sa_family == AF_INET)
-		addr = addr_from_v4(
-			(const uint8_t *)&((const struct sockaddr_in *)(const void *)item->ifa_addr)->sin_addr);
-	else if (item->ifa_addr->sa_family == AF_INET6)
-		addr = addr_from_v6(((const struct sockaddr_in6 *)(const void *)item->ifa_addr)->sin6_addr.s6_addr);
-	else
-		return false;
-	return addr_equal(&addr, own);
+	return address_of(item->ifa_addr, &addr) && addr_equal(&addr, own);
 }
 
-int inject_way(bool v6, struct addr *own, char interface[16])
+/* Is the interface numbered from the net, or the net a part of what is on its link? */
+static bool uses(const struct ifaddrs *item, const struct prefix *net)
+{
+	struct prefix link;
+	struct addr addr, mask;
+	unsigned len;
+
+	if (!address_of(item->ifa_addr, &addr) || !address_of(item->ifa_netmask, &mask))
+		return false;
+	len = addr_is_v4(&addr) ? 96 : 0;
+	while (len < 128 && mask.b[len / 8] & 0x80 >> len % 8)
+		len++;
+	link = prefix_of(&addr, len);
+	return prefix_covers(&link, net) || prefix_covers(net, &link);
+}
+
+const struct prefix *inject_net(bool v6)
+{
+	const struct prefix *net = NULL;
+	struct ifaddrs *list;
+	bool used = true;
+
+	if (getifaddrs(&list) < 0)
+		return NULL;
+	for (size_t n = 0; used && (net = probenet_at(v6, n)) != NULL; n++) {
+		used = false;
+		for (const struct ifaddrs *item = list; item && !used; item = item->ifa_next)
+			used = uses(item, net);
+	}
+	freeifaddrs(list);
+	return net;
+}
+
+int inject_way(const struct prefix *net, struct addr *own, char interface[16])
 {
 	struct ifaddrs *list;
 	struct addr found;
-	int error = own_address(v6, &found);
+	int error = own_address(net, &found);
 
 	if (error)
 		return error;

@@ -119,19 +119,22 @@ struct inject_probe {
 struct inject;
 
 /* 0, -ENODEV, -EPERM, -EOPNOTSUPP when the kernel can't, or another -errno. */
-MUST_CHECK int inject_open(const char *interface, struct inject **out);
+MUST_CHECK int inject_open(const char *interface, const struct prefix *net, struct inject **out);
 void inject_close(struct inject *inject);
 /* Sends one probe.  0 or -errno. */
 MUST_CHECK int inject_send(struct inject *inject, const struct inject_probe *probe);
 /* Reads answers for wait_ms, or until every probe has one; closes what became half open.  How many were answered. */
 size_t inject_collect(struct inject *inject, struct inject_probe *probes, size_t count, int wait_ms);
 
-/* The n-th address (1..250) that probes may come from. */
-struct addr inject_source(unsigned n, bool v6);
+/* A net that probes may come from, and from which no interface of this host is numbered: answers to one of those would
+ * stay on the link.  NULL: there is none. */
+const struct prefix *inject_net(bool v6);
+/* The n-th address of it (1..250). */
+struct addr inject_source(unsigned n, const struct prefix *net);
 /* A port that probes may come from. */
 uint16_t inject_port(void);
 /* Our own address and interface towards such a source.  0, or -errno where there is no route back. */
-MUST_CHECK int inject_way(bool v6, struct addr *own, char interface[16]);
+MUST_CHECK int inject_way(const struct prefix *net, struct addr *own, char interface[16]);
 
 #define INJECT_PACKET_MAX 64
 #define INJECT_SEQUENCE   0x7069636bu /* no scanner's mark: the engine must take it for no tool's */

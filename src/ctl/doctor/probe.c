@@ -22,6 +22,7 @@
 
 struct pursuit {
 	const struct ctl_args *args;
+	const struct prefix *net;
 	struct inject_probe probe;
 	char source[ADDR_TEXT_MAX];
 	json_t *before;
@@ -62,7 +63,7 @@ static bool choose_source(struct pursuit *pursuit)
 		json_t *row;
 		bool known;
 
-		pursuit->probe.from = inject_source((n + (unsigned)i * 31) % 250 + 1, 0);
+		pursuit->probe.from = inject_source((n + (unsigned)i * 31) % 250 + 1, pursuit->net);
 		addr_format(&pursuit->probe.from, pursuit->source);
 		row = explain(pursuit);
 		known = !row || json_array_size(json_object_get(row, "evidence")) > 0;
@@ -177,7 +178,7 @@ enum ctl_exit doctor_probe(const struct ctl_args *args)
 {
 	struct pursuit pursuit = { .args = args, .probe = { .protocol = PROTO_TCP, .port = CLOSED_PORT } };
 	struct inject *inject = NULL;
-	char interface[16];
+	char interface[16], net[PREFIX_TEXT_MAX];
 	enum ctl_exit status = ctl_fetch(args, ctl_request("status", NULL), false, &pursuit.before);
 	int error;
 
@@ -190,18 +191,22 @@ enum ctl_exit doctor_probe(const struct ctl_args *args)
 	if (trapped > 0 && trapped < 65536)
 		pursuit.probe.port = (uint16_t)trapped;
 	pursuit.probe.from_port = inject_port();
-	error = inject_way(0, &pursuit.probe.to, interface);
+	pursuit.net = inject_net(false);
+	error = pursuit.net ? inject_way(pursuit.net, &pursuit.probe.to, interface) : -EADDRINUSE;
 	if (!error)
-		error = inject_open(interface, &inject);
-	if (error == -EPERM || error == -EACCES)
+		error = inject_open(interface, pursuit.net, &inject);
+	if (!pursuit.net)
+		status = ctl_complain(CTL_FAILED, "this host is numbered from each IPv4 net that probes may come from");
+	else if (error == -EPERM || error == -EACCES)
 		status = ctl_complain(CTL_FAILED, "--probe takes root");
 	else if (error)
 		status = ctl_complain(CTL_FAILED, "the probe cannot be sent: %s",
 				      error == -EOPNOTSUPP ? "this kernel cannot hand itself a packet (Linux 5.18)"
 							   : strerror(-error));
 	else if (!choose_source(&pursuit))
-		status = ctl_complain(
-			CTL_FAILED, "no address of 192.0.2.0/24 is left of which nothing is known: try again tomorrow");
+		status = ctl_complain(CTL_FAILED,
+				      "no address of %s is left of which nothing is known: try again tomorrow",
+				      prefix_format(pursuit.net, net));
 	else {
 		/* One that another doctor may have begun. */
 		reach_end(args);

@@ -128,11 +128,14 @@ static void try_all(struct doctor *d, struct reach_port *ports, size_t tcp, size
 	json_decref(after);
 }
 
-static bool sources_are_allowed(const struct doctor *d)
+static bool sources_are_allowed(const struct doctor *d, const struct prefix *net)
 {
+	struct addr first = inject_source(1, net);
+	char text[ADDR_TEXT_MAX];
 	json_t *answer = NULL;
-	bool allowed = ctl_fetch(d->args, ctl_request("allow-check", "192.0.2.1"), false, &answer) == CTL_DONE &&
-		       json_flag(answer, "allowed");
+	bool allowed =
+		ctl_fetch(d->args, ctl_request("allow-check", addr_format(&first, text)), false, &answer) == CTL_DONE &&
+		json_flag(answer, "allowed");
 
 	json_decref(answer);
 	return allowed;
@@ -143,6 +146,8 @@ void doctor_traps(struct doctor *d)
 	long long tcp = doctor_count(d, "sensors", "trapped_tcp_ports");
 	long long udp = doctor_count(d, "sensors", "trapped_udp_ports");
 	struct reach_port ports[2 * TRIED_MAX];
+	const struct prefix *net = inject_net(false);
+	char text[PREFIX_TEXT_MAX];
 	size_t tcp_count = choose(d, "trapped_tcp", PROTO_TCP, tcp, ports);
 	size_t udp_count = choose(d, "trapped_udp", PROTO_UDP, udp, ports + tcp_count);
 
@@ -160,9 +165,9 @@ void doctor_traps(struct doctor *d)
 		doctor_note(d, NULL, "picketctl resume", "not tried: picket is paused");
 		return;
 	}
-	if (sources_are_allowed(d)) {
+	if (net && sources_are_allowed(d, net)) {
 		doctor_note(d, "whoever is allowed bypasses the traps", NULL,
-			    "not tried: 192.0.2.0/24, where probes come from, is on the allow list");
+			    "not tried: %s, where probes come from, is on the allow list", prefix_format(net, text));
 		return;
 	}
 	/* Where nothing is trapped, a port that is hardly ever served shows that the queue is read. */

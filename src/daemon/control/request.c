@@ -62,7 +62,7 @@ static const struct {
 	[CONTROL_RELOAD] = { "reload", 0, 0 },
 	[CONTROL_VERSION_ASKED] = { "version", 0, 0 },
 	[CONTROL_EXPOSURE] = { "exposure", 0, BIT(ACCEPT) },
-	[CONTROL_PROBE] = { "probe", 0, BIT(FOR) },
+	[CONTROL_PROBE] = { "probe", 0, BIT(FOR) | BIT(SOURCE) },
 };
 
 __attribute__((format(printf, 2, 3))) static int refuse(char error[CONTROL_ERROR_MAX], const char *format, ...)

@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "clock.h"
+#include "probenet.h"
 
 /* ---- tasks ---- */
 
@@ -384,16 +385,24 @@ static void reload_answer(struct task *task, const struct wire_message *message)
 /* The doctor is about to try each trap; without a duration it has finished. */
 static void probe_answer(struct task *task, const struct wire_message *message)
 {
+	const struct prefix *given = task->request.given & 1u << CONTROL_FIELD_SOURCE ? &task->request.source : NULL;
+	const struct prefix *four = !given ? probenet_at(false, 0) : prefix_is_v4(given) ? given : NULL;
+	const struct prefix *six = !given ? probenet_at(true, 0) : prefix_is_v4(given) ? NULL : given;
+
 	if (result_is_good(task, message))
 		finish_order(task, message,
-			     json_pack("{s:s, s:s, s:o}", "source", WIRE_PROBE_V4, "source6", WIRE_PROBE_V6,
-				       "expires_in_s", duration_of(task)));
+			     json_pack("{s:o, s:o, s:o}", "source", four ? json_prefix(four) : json_null(), "source6",
+				       six ? json_prefix(six) : json_null(), "expires_in_s", duration_of(task)));
 }
 
 static void probe_start(struct task *task)
 {
 	if (task->request.for_s > WIRE_PROBE_MS_MAX / 1000) {
 		task_fail(task, CONTROL_USAGE, "for_s: expected a whole number from 1 to %d", WIRE_PROBE_MS_MAX / 1000);
+		return;
+	}
+	if (task->request.given & 1u << CONTROL_FIELD_SOURCE && !probenet_is(&task->request.source)) {
+		task_fail(task, CONTROL_USAGE, "source: expected a net that probes come from, such as 192.0.2.0/24");
 		return;
 	}
 	ask(task);

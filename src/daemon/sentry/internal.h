@@ -56,7 +56,8 @@ struct sentry {
 	size_t lift_count;
 
 	uint64_t events_lost;
-	int64_t probe_until_ms; /* the doctor's probes are counted, not judged; 0: they are judged like any */
+	int64_t probe_until_ms;  /* the doctor's probes are counted, not judged; 0: they are judged like any */
+	struct prefix probe_net; /* where they come from; ::/0: the usual ones */
 	uint64_t probe_packets;
 	struct latency judging, deciding;
 	uint64_t rejected[PACKET_RESULT_COUNT];
@@ -87,7 +88,8 @@ void sentry_begin_turn(struct sentry *sentry);
 /* sense.c */
 void sentry_read_queue(struct sentry *sentry);
 bool sentry_trap_hit(void *sentry, const struct probe *probe);
-void sentry_probe_window(struct sentry *sentry, int64_t duration_ms);
+/* False: from such a net no probes come. */
+bool sentry_probe_window(struct sentry *sentry, const struct prefix *net, int64_t duration_ms);
 
 /* act.c */
 struct acted {

@@ -410,8 +410,10 @@ void sentry_order(struct sentry *sentry, const struct wire_message *message)
 	case WIRE_RESUME: order_resume(sentry, id); break;
 	case WIRE_PROTECT: order_protect(sentry, &message->body.protect); break;
 	case WIRE_PROBE:
-		sentry_probe_window(sentry, order->duration_ms);
-		result(sentry, id, ENGINE_OK, 0, 0, "");
+		if (sentry_probe_window(sentry, &order->source, order->duration_ms))
+			result(sentry, id, ENGINE_OK, 0, 0, "");
+		else
+			result(sentry, id, ENGINE_INVALID, 0, 0, "no probes come from there");
 		break;
 	case WIRE_SAVED_BLOCKS:
 	case WIRE_SAVED_SOURCES:

@@ -10,6 +10,7 @@
 #include "internal.h"
 
 #include "clock.h"
+#include "probenet.h"
 
 #define READ_BATCH 64 /* packets a turn of the loop: other work is never far away */
 
@@ -31,22 +32,25 @@ static void silence_traps(struct sentry *sentry, const struct actions *actions)
 /* While the doctor tries every trap, it must neither be blocked nor reported as a scan. */
 static bool is_doctors(struct sentry *sentry, const struct packet *packet)
 {
-	struct prefix net;
-	const char *why;
+	const struct prefix *net =
+		sentry->probe_net.len ? &sentry->probe_net : probenet_at(!addr_is_v4(&packet->src), 0);
 
 	if (!sentry->probe_until_ms || sentry->now_ms >= sentry->probe_until_ms) {
 		sentry->probe_until_ms = 0;
 		return false;
 	}
-	return prefix_parse(addr_is_v4(&packet->src) ? WIRE_PROBE_V4 : WIRE_PROBE_V6, &net, &why) &&
-	       prefix_contains(&net, &packet->src);
+	return prefix_contains(net, &packet->src);
 }
 
-void sentry_probe_window(struct sentry *sentry, int64_t duration_ms)
+bool sentry_probe_window(struct sentry *sentry, const struct prefix *net, int64_t duration_ms)
 {
+	if (net->len && !probenet_is(net))
+		return false;
 	if (duration_ms > WIRE_PROBE_MS_MAX)
 		duration_ms = WIRE_PROBE_MS_MAX;
+	sentry->probe_net = *net;
 	sentry->probe_until_ms = sentry->now_ms + duration_ms;
+	return true;
 }
 
 static void measure(struct sentry *sentry, int64_t started_ns, bool changed)

@@ -25,9 +25,6 @@
 #define WIRE_TEXT_MAX       256
 #define WIRE_RANGES_MAX     128 /* of trapped ports, in a status */
 
-/* Where the doctor's probes come from: addresses that nobody has (RFC 5737, RFC 3849). */
-#define WIRE_PROBE_V4     "192.0.2.0/24"
-#define WIRE_PROBE_V6     "2001:db8:7069:636b::/64"
 #define WIRE_PROBE_MS_MAX 30000
 
 /* clang-format off */
@@ -59,7 +56,8 @@
 	X(PAUSE, struct wire_order)            /* duration_ms 0: until resumed */ \
 	X(RESUME, struct wire_empty) \
 	X(PROBE, struct wire_order)            /* for duration_ms (at most WIRE_PROBE_MS_MAX; 0: no longer) packets \
-	                                        * from WIRE_PROBE_V4 and _V6 are counted instead of judged */ \
+	                                        * from `source`, one of base/probenet.h, are counted instead of judged; \
+	                                        * ::/0: from the usual one of each family */ \
 	X(PROTECT, struct wire_protect)        /* replaces all of its `why`; no answer */ \
 	/* sentry -> keeper: answers */ \
 	X(STATUS, struct wire_status) \
