@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """picketctl doctor: what is wrong is found, what is right is not complained of, and looking harms nothing."""
 import json
+import os
 import re
 import subprocess
 
 import pytest
 
-from lab import VICTIM4, wait_until
+from lab import GATEWAY4, MAC, VICTIM4, wait_until
 from picket import PICKETCTL, Answer
 
 pytestmark = pytest.mark.core
@@ -215,6 +216,31 @@ def test_a_host_of_the_probes_own_net(lab, picket):
         lab.victim.run("ip", "addr", "add", net, "dev", "eth0")
     found = doctor(daemon)
     assert any("numbered from each IPv4 net" in row["finding"] for row in found.of("traps", "note")), found.of("traps")
+
+
+def test_a_bridge_that_undoes_traps(lab, picket):
+    """br_netfilter hands a bridge's packets to the rules too early for tproxy; a probe from above does not show it."""
+    setting = "/proc/sys/net/bridge/bridge-nf-call-iptables"
+    if not os.path.exists(setting):
+        pytest.skip("br_netfilter is not loaded")
+    victim = lab.victim
+    victim.batch("link add br0 type bridge forward_delay 0 mcast_snooping 0", f"link set br0 address {MAC['victim']}",
+                 "addr flush dev eth0", "link set eth0 master br0", "link set br0 up",
+                 *(f"addr add {address}/24 dev br0" for address in VICTIM4),
+                 f"neigh replace {GATEWAY4} lladdr {MAC['attacker']} dev br0 nud permanent",
+                 f"route replace default via {GATEWAY4}")
+    daemon = picket()
+    for on in (0, 1):
+        for path, value in ((setting, on), (setting.replace("iptables", "ip6tables"), 0)):
+            with victim.enter(), open(path, "w") as f:
+                f.write(str(value))
+        assert (lab.attacker.connect(VICTIM4[0], 23) == "open") == (not on)
+        found = doctor(daemon)
+        told = [row for row in found.of("traps", "problem") if "do not work on the bridge br0" in row["finding"]]
+        answers = [row for row in found.of("traps", "ok") if "all answer" in row["finding"]]
+        assert (len(told), len(answers)) == ((1, 0) if on else (0, 1)), found.of("traps")
+    assert "bridge-nf-call-iptables=0" in told[0]["advice"]
+    assert any("not from the ports of the bridge" in step["finding"] for step in daemon.ctl("doctor", "--probe").rows)
 
 
 def test_a_probe_window_is_for_its_nets_alone(picket):

@@ -6,7 +6,12 @@
 #include "internal.h"
 
 #include <errno.h>
+#include <linux/ethtool.h>
+#include <linux/sockios.h>
+#include <net/if.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/timex.h>
 #include <sys/utsname.h>
@@ -147,4 +152,34 @@ void doctor_reverse_path(struct doctor *d)
 			  strict     ? "strict"
 			  : all == 2 ? "loose"
 				     : "off or by interface");
+}
+
+static bool is_bridge(const char *interface)
+{
+	struct ethtool_drvinfo info = { .cmd = ETHTOOL_GDRVINFO };
+	struct ifreq request = { .ifr_data = (void *)&info };
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	bool found;
+
+	if (fd < 0)
+		return false;
+	snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", interface);
+	found = ioctl(fd, SIOCETHTOOL, &request) == 0 && strcmp(info.driver, "bridge") == 0;
+	close(fd);
+	return found;
+}
+
+bool host_bridge_filters(const char *interface, bool v6)
+{
+	const char *const all_path =
+		v6 ? "/proc/sys/net/bridge/bridge-nf-call-ip6tables" : "/proc/sys/net/bridge/bridge-nf-call-iptables";
+	char own_path[96];
+	int64_t all, own;
+
+	/* Without the module there is no such file. */
+	if (!is_bridge(interface) || procfs_number(all_path, &all) < 0)
+		return false;
+	snprintf(own_path, sizeof(own_path), "/sys/class/net/%.15s/bridge/nf_call_ip%stables", interface,
+		 v6 ? "6" : "");
+	return all != 0 || (procfs_number(own_path, &own) == 0 && own != 0);
 }

@@ -99,6 +99,11 @@ struct hostnft {
 MUST_CHECK int hostnft_read(struct hostnft **out);
 const char *hostnft_family(uint8_t family); /* "inet", "ip", ... */
 
+/* Is it a bridge whose packets br_netfilter hands to the rules for IP before they reach us?  Tproxy gives a packet its
+ * socket there, and the socket is lost on the way up: no trap answers.  A probe enters above the bridge and cannot show
+ * it. */
+bool host_bridge_filters(const char *interface, bool v6);
+
 /* ---- probes of our own host from outside, without an outside ---- */
 
 enum inject_answer {

@@ -115,7 +115,7 @@ static void look(struct pursuit *pursuit)
 	json_decref(row);
 }
 
-static void tell_answer(const struct pursuit *pursuit, bool trapped)
+static void tell_answer(const struct pursuit *pursuit, bool trapped, bool bridged)
 {
 	static const char *const words[] = {
 		[INJECT_SILENCE] = "nothing came back: the host's firewall dropped it after picket saw it",
@@ -127,7 +127,9 @@ static void tell_answer(const struct pursuit *pursuit, bool trapped)
 
 	step(pursuit, "answer", pursuit->probe.answered_ns ? pursuit->probe.answered_ns : clock_ns(CLOCK_MONOTONIC),
 	     "%s%s", words[answer],
-	     trapped && answer != INJECT_ANSWERED ? " (picketctl doctor tells how to open it)" : "");
+	     trapped && answer != INJECT_ANSWERED ? " (picketctl doctor tells how to open it)"
+	     : trapped && bridged ? ", but not from the ports of the bridge (picketctl doctor tells why)"
+				  : "");
 }
 
 static enum ctl_exit conclude(const struct pursuit *pursuit)
@@ -149,8 +151,8 @@ static enum ctl_exit conclude(const struct pursuit *pursuit)
 
 static enum ctl_exit pursue(struct pursuit *pursuit, struct inject *inject, const char *interface, bool trapped)
 {
+	bool bridged = host_bridge_filters(interface, false), answered;
 	char own[ADDR_TEXT_MAX];
-	bool answered;
 	int error;
 
 	pursuit->sent_ns = clock_ns(CLOCK_MONOTONIC);
@@ -161,7 +163,7 @@ static enum ctl_exit pursue(struct pursuit *pursuit, struct inject *inject, cons
 	     addr_format(&pursuit->probe.to, own), pursuit->probe.port, trapped ? "trapped" : "closed", interface);
 	answered = inject_collect(inject, &pursuit->probe, 1, LOOK_MS) == 1;
 	if (answered)
-		tell_answer(pursuit, trapped);
+		tell_answer(pursuit, trapped, bridged);
 	for (int waited = 0; waited < PATIENCE_MS && !pursuit->scored; waited += LOOK_MS) {
 		look(pursuit);
 		if (!pursuit->scored)
@@ -169,7 +171,7 @@ static enum ctl_exit pursue(struct pursuit *pursuit, struct inject *inject, cons
 	}
 	if (!answered) {
 		inject_collect(inject, &pursuit->probe, 1, ANSWER_MS);
-		tell_answer(pursuit, trapped);
+		tell_answer(pursuit, trapped, bridged);
 	}
 	return conclude(pursuit);
 }

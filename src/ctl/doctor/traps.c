@@ -66,7 +66,7 @@ static void tell_closed(struct doctor *d, const struct reach_port *ports, size_t
 		closed, count, total, closed - rejected, rejected);
 }
 
-static void tell_tcp(struct doctor *d, const struct reach_port *ports, size_t count, long long total)
+static void tell_tcp(struct doctor *d, const struct reach_port *ports, size_t count, long long total, bool bridged)
 {
 	size_t closed = 0;
 
@@ -74,12 +74,12 @@ static void tell_tcp(struct doctor *d, const struct reach_port *ports, size_t co
 		closed += ports[i].tried && ports[i].answer != INJECT_ANSWERED;
 	if (closed)
 		tell_closed(d, ports, count, closed, total);
-	else if (count)
+	else if (count && !bridged)
 		doctor_ok(d, "%zu TCP traps were tried, of %lld: all answer through the host's firewall", count, total);
 }
 
 /* UDP traps never send: what arrived is counted, for all of them together. */
-static void tell_udp(struct doctor *d, const json_t *after, size_t count, long long total)
+static void tell_udp(struct doctor *d, const json_t *after, size_t count, long long total, bool bridged)
 {
 	long long arrived = json_count(after, "traps", "datagrams") - doctor_count(d, "traps", "datagrams");
 
@@ -90,7 +90,7 @@ static void tell_udp(struct doctor *d, const json_t *after, size_t count, long l
 			d, "UDP probes of these ports are seen as probes of closed ports", NULL,
 			"none of %zu UDP traps that were tried could be reached: the host's firewall closes them",
 			count);
-	else
+	else if (!bridged)
 		doctor_ok(d, "%zu UDP traps were tried, of %lld: datagrams arrive", count, total);
 }
 
@@ -109,7 +109,7 @@ static void tell_reader(struct doctor *d, const json_t *after, size_t tried)
 }
 
 static void try_all(struct doctor *d, struct reach_port *ports, size_t tcp, size_t udp, long long tcp_total,
-		    long long udp_total)
+		    long long udp_total, bool bridged)
 {
 	char why[CTL_ERROR_MAX];
 	json_t *after = NULL;
@@ -121,11 +121,48 @@ static void try_all(struct doctor *d, struct reach_port *ports, size_t tcp, size
 	}
 	/* The daemon reads its queue within milliseconds; the answers took longer. */
 	if (ctl_fetch(d->args, ctl_request("status", NULL), true, &after) == CTL_DONE) {
-		tell_udp(d, after, udp, udp_total);
+		tell_udp(d, after, udp, udp_total, bridged);
 		tell_reader(d, after, tcp + udp);
 	}
-	tell_tcp(d, ports, tcp, tcp_total);
+	tell_tcp(d, ports, tcp, tcp_total, bridged);
 	json_decref(after);
+}
+
+static bool on_filtering_bridge(const struct prefix *net, char interface[16])
+{
+	struct addr own;
+
+	return net && inject_way(net, &own, interface) == 0 && !addr_is_link_local(&own) &&
+	       host_bridge_filters(interface, !prefix_is_v4(net));
+}
+
+/* True: IPv4 probes, which enter above the bridge, must not be taken for a stranger's. */
+static bool tell_bridge(struct doctor *d, const struct prefix *net)
+{
+	char interface[16] = "?", advice[320];
+	bool six = on_filtering_bridge(inject_net(true), interface), four = on_filtering_bridge(net, interface);
+
+	if (!four && !six)
+		return false;
+	snprintf(advice, sizeof(advice),
+		 "sysctl -w net.bridge.bridge-nf-call-iptables=0 net.bridge.bridge-nf-call-ip6tables=0; ip link set %s "
+		 "type bridge nf_call_iptables 0 nf_call_ip6tables 0. Docker and Kubernetes set it to 1: where they "
+		 "need "
+		 "it, give this host's address to an interface outside of the bridge",
+		 interface);
+	doctor_problem(
+		d,
+		"br_netfilter runs the rules while a packet is still in the bridge, and what leads it to a trap is "
+		"lost on the way up: scanners are suspected and blocked for minutes, never confirmed and banned "
+		"for hours",
+		advice, "traps do not work on the bridge %s for %s: bridge-nf-call-%s is on", interface,
+		four && six ? "IPv4 and IPv6"
+		: four      ? "IPv4"
+			    : "IPv6",
+		four && six ? "iptables and bridge-nf-call-ip6tables"
+		: four      ? "iptables"
+			    : "ip6tables");
+	return four;
 }
 
 static bool sources_are_allowed(const struct doctor *d, const struct prefix *net)
@@ -173,5 +210,5 @@ void doctor_traps(struct doctor *d)
 	/* Where nothing is trapped, a port that is hardly ever served shows that the queue is read. */
 	if (tcp_count + udp_count == 0)
 		ports[udp_count++] = (struct reach_port){ .protocol = PROTO_UDP, .port = 64999 };
-	try_all(d, ports, tcp_count, udp_count, tcp, udp);
+	try_all(d, ports, tcp_count, udp_count, tcp, udp, tcp + udp > 0 && tell_bridge(d, net));
 }
