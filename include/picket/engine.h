@@ -106,7 +106,8 @@ enum verdict engine_probe(struct engine *engine, const struct probe *probe, int6
  * ENGINE_ACTIONS_MAX actions there may be more to do: call it again. */
 void engine_tick(struct engine *engine, int64_t now_ms, struct actions *actions);
 
-/* The kernel refused an ACTION_ADD: the block is removed, so that the engine agrees with the kernel. */
+/* The kernel refused an ACTION_ADD of the last call: the block is removed, so that the engine agrees with the kernel.
+ * One that it was to replace stands again as it was. */
 void engine_block_failed(struct engine *engine, const struct prefix *source, int64_t now_ms);
 /* The kernel refused an ACTION_DELETE of the last call: the block stands again as it was.  Does nothing when the
  * source is blocked anew. */

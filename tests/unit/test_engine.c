@@ -161,6 +161,41 @@ static void a_refused_block_is_forgotten_and_tried_again(void **state)
 	core_free(&core);
 }
 
+static void a_refused_renewal_leaves_the_block_as_it_was(void **state)
+{
+	struct core core = core_new(NULL);
+	struct prefix source = core_prefix("198.51.100.7");
+	struct block_view had, again;
+
+	(void)state;
+	core_scan(&core, "198.51.100.7");
+	had = core_explain(&core, "198.51.100.7").block;
+	assert_int_equal(had.grade, GRADE_BLOCK);
+	core.now_ms += 1000;
+	assert_int_equal(engine_block(core.engine, &source, 0, false, "enough", core.now_ms, core.actions), ENGINE_OK);
+	engine_block_failed(core.engine, &source, core.now_ms);
+	again = core_explain(&core, "198.51.100.7").block;
+	assert_memory_equal(&again, &had, sizeof(had));
+	assert_int_equal(core_status(&core).blocks, 1);
+	/* So it can be lifted, which reaches the kernel's element. */
+	assert_int_equal(engine_unblock(core.engine, &source, core.now_ms, core.actions), ENGINE_OK);
+	assert_int_equal(core.actions->items[0].type, ACTION_DELETE);
+	/* A former block is no business of a later one's refusal: not one that was lifted, not one replaced long ago. */
+	core_scan(&core, "198.51.100.7");
+	engine_block_failed(core.engine, &source, core.now_ms);
+	assert_int_equal(core_explain(&core, "198.51.100.7").block.grade, GRADE_NONE);
+	assert_int_equal(engine_block(core.engine, &source, 60000, false, "a", core.now_ms, core.actions), ENGINE_OK);
+	core.now_ms += 1000;
+	assert_int_equal(engine_block(core.engine, &source, 5000, false, "b", core.now_ms, core.actions), ENGINE_OK);
+	core.now_ms += 6000;
+	engine_tick(core.engine, core.now_ms, core.actions);
+	assert_int_equal(core_explain(&core, "198.51.100.7").block.grade, GRADE_NONE);
+	assert_int_equal(engine_block(core.engine, &source, 0, false, "c", core.now_ms, core.actions), ENGINE_OK);
+	engine_block_failed(core.engine, &source, core.now_ms);
+	assert_int_equal(core_explain(&core, "198.51.100.7").block.grade, GRADE_NONE);
+	core_free(&core);
+}
+
 static void a_refused_unblock_leaves_the_block_as_it_was(void **state)
 {
 	struct core core = core_new(NULL);
@@ -438,6 +473,7 @@ int main(void)
 		cmocka_unit_test(a_reload_replaces_the_configured_list_alone),
 		cmocka_unit_test(protection_frees_and_goes_with_its_last_reason),
 		cmocka_unit_test(a_refused_block_is_forgotten_and_tried_again),
+		cmocka_unit_test(a_refused_renewal_leaves_the_block_as_it_was),
 		cmocka_unit_test(a_refused_unblock_leaves_the_block_as_it_was),
 		cmocka_unit_test(time_never_runs_backwards),
 		cmocka_unit_test(unblock_within_empties_the_table),

@@ -23,17 +23,27 @@ static bool make_room(struct engine *engine, double score, struct actions *actio
 	return true;
 }
 
-static bool place(struct engine *engine, struct source *source, struct event *event, double score)
+static void keep_former(struct engine *engine, const struct prefix *key, const struct block *block,
+			int64_t replaced_at_ms)
 {
-	uint32_t old = blocks_find(engine->blocks, &source->key);
+	engine->former[engine->former_count++ % ENGINE_ACTIONS_MAX] =
+		(struct engine_former){ *key, *block, replaced_at_ms };
+}
+
+bool engine_put_block(struct engine *engine, const struct event *event, double score)
+{
+	uint32_t old = blocks_find(engine->blocks, &event->source);
 	struct block_view view;
 	struct block block;
 
 	event_block(event, &view);
 	block = blocks_from_view(&view, score);
-	if (old != BLOCKS_NONE && blocks_at(engine->blocks, old)->grade == GRADE_BLOCK)
-		block.soft_until_ms = blocks_at(engine->blocks, old)->until_ms;
-	if (blocks_put(engine->blocks, &source->key, &block) != BLOCKS_NONE)
+	if (old != BLOCKS_NONE) {
+		if (blocks_at(engine->blocks, old)->grade == GRADE_BLOCK)
+			block.soft_until_ms = blocks_at(engine->blocks, old)->until_ms;
+		keep_former(engine, &event->source, blocks_at(engine->blocks, old), block.since_ms);
+	}
+	if (blocks_put(engine->blocks, &event->source, &block) != BLOCKS_NONE)
 		return true;
 	engine->counts.blocks_full++;
 	return false;
@@ -58,7 +68,7 @@ static bool begin_one(struct engine *engine, struct source *source, enum grade g
 		snprintf(event.text, sizeof(event.text), "the address alone, customers are in its net");
 	if (grade == GRADE_BLOCK && !make_room(engine, score_total(&score), actions))
 		return false;
-	if (!place(engine, source, &event, score_total(&score)))
+	if (!engine_put_block(engine, &event, score_total(&score)))
 		return false;
 	source->grade = (uint8_t)grade & 7;
 	source->times = times;
@@ -129,7 +139,7 @@ void engine_lift(struct engine *engine, uint32_t slot, const char *text, struct 
 	struct block block = *blocks_at(engine->blocks, slot);
 	struct event event = engine_end_event(engine, slot, EVENT_UNBLOCK);
 
-	engine->lifted[engine->lifted_count++ % ENGINE_ACTIONS_MAX] = (struct engine_lifted){ key, block };
+	keep_former(engine, &key, &block, 0);
 	blocks_remove(engine->blocks, slot);
 	engine_order(actions, ACTION_DELETE, (enum grade)block.grade, &key, 0);
 	if (block.soft_until_ms > engine->now_ms)
@@ -139,25 +149,48 @@ void engine_lift(struct engine *engine, uint32_t slot, const char *text, struct 
 	engine_after_block(engine, &key);
 }
 
-void engine_unblock_failed(struct engine *engine, const struct prefix *key, int64_t now_ms)
+/* The newest former block of the source goes back to its place, if it ended in this way.  replaced_at_ms: as above. */
+static bool bring_back(struct engine *engine, const struct prefix *key, int64_t replaced_at_ms)
 {
-	struct source *source;
+	struct source *source = sources_find(engine->sources, key);
 
-	engine_time(engine, now_ms);
-	if (!prefix_is_valid(key) || blocks_find(engine->blocks, key) != BLOCKS_NONE)
-		return;
 	for (uint32_t i = 1; i <= ENGINE_ACTIONS_MAX; i++) {
-		struct engine_lifted *lifted = &engine->lifted[(engine->lifted_count - i) % ENGINE_ACTIONS_MAX];
+		struct engine_former *former = &engine->former[(engine->former_count - i) % ENGINE_ACTIONS_MAX];
 
-		if (lifted->block.grade == GRADE_NONE || !prefix_equal(&lifted->source, key))
+		if (former->block.grade == GRADE_NONE || !prefix_equal(&former->source, key))
 			continue;
-		blocks_put(engine->blocks, key, &lifted->block);
-		source = sources_find(engine->sources, key);
-		if (source && lifted->block.grade != GRADE_MANUAL) {
-			source->grade = lifted->block.grade & 7;
+		if (former->replaced_at_ms != replaced_at_ms ||
+		    (former->block.until_ms > 0 && former->block.until_ms <= engine->now_ms))
+			return false;
+		blocks_put(engine->blocks, key, &former->block);
+		if (source && former->block.grade != GRADE_MANUAL) {
+			source->grade = former->block.grade & 7;
 			engine_rank(engine, source);
 		}
-		lifted->block.grade = GRADE_NONE;
-		return;
+		former->block.grade = GRADE_NONE;
+		return true;
 	}
+	return false;
+}
+
+void engine_unblock_failed(struct engine *engine, const struct prefix *key, int64_t now_ms)
+{
+	engine_time(engine, now_ms);
+	if (prefix_is_valid(key) && blocks_find(engine->blocks, key) == BLOCKS_NONE)
+		bring_back(engine, key, 0);
+}
+
+void engine_block_failed(struct engine *engine, const struct prefix *key, int64_t now_ms)
+{
+	int64_t since_ms;
+	uint32_t slot;
+
+	engine_time(engine, now_ms);
+	slot = prefix_is_valid(key) ? blocks_find(engine->blocks, key) : BLOCKS_NONE;
+	if (slot == BLOCKS_NONE)
+		return;
+	since_ms = blocks_at(engine->blocks, slot)->since_ms;
+	blocks_remove(engine->blocks, slot);
+	engine_after_block(engine, key);
+	bring_back(engine, key, since_ms);
 }

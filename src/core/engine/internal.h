@@ -28,10 +28,11 @@ struct engine_retract {
 	uint32_t left;
 };
 
-/* A block that was lifted, in case the kernel does not let it go. */
-struct engine_lifted {
+/* A block that was lifted or replaced, in case the kernel refuses that. */
+struct engine_former {
 	struct prefix source;
-	struct block block; /* grade GRADE_NONE: nothing here */
+	struct block block;     /* grade GRADE_NONE: nothing here */
+	int64_t replaced_at_ms; /* when the block began that took its place; 0: it was lifted */
 };
 
 /*
@@ -62,8 +63,8 @@ struct engine {
 	struct storm *storm;
 	struct sweep *sweep;
 	struct engine_retract retract;
-	struct engine_lifted lifted[ENGINE_ACTIONS_MAX]; /* a ring: those of the last call and some before */
-	uint32_t lifted_count;       /* of all ever, so that the next goes into [lifted_count % ENGINE_ACTIONS_MAX] */
+	struct engine_former former[ENGINE_ACTIONS_MAX]; /* a ring: those of the last call and some before */
+	uint32_t former_count;       /* of all ever, so that the next goes into [former_count % ENGINE_ACTIONS_MAX] */
 	uint32_t ageing_hand;        /* where ageing goes on */
 	struct engine_status counts; /* the counters of it alone */
 };
@@ -101,6 +102,8 @@ void engine_choose(struct engine *engine, const struct prefix *key, struct actio
 void engine_rank(struct engine *engine, struct source *source);
 
 /* block.c: a block begins and ends. */
+/* Puts the block that the event tells of into the table; one that it replaces is kept for engine_block_failed(). */
+bool engine_put_block(struct engine *engine, const struct event *event, double score);
 bool engine_begin_block(struct engine *engine, struct source *source, enum grade grade, struct actions *actions);
 /* Takes the block off the table and out of the kernel, and tells why. */
 void engine_lift(struct engine *engine, uint32_t slot, const char *text, struct actions *actions);

@@ -73,8 +73,6 @@ enum engine_result engine_block(struct engine *engine, const struct prefix *sour
 				const char *reason, int64_t now_ms, struct actions *actions)
 {
 	enum engine_result result;
-	struct block_view view;
-	struct block block;
 	struct event event;
 	uint32_t old;
 
@@ -90,14 +88,8 @@ enum engine_result engine_block(struct engine *engine, const struct prefix *sour
 		duration_ms = blocks_at(engine->blocks, old)->until_ms - engine->now_ms;
 	event = manual_event(engine, source, duration_ms);
 	copy_text(event.text, ENGINE_REASON_MAX, reason);
-	event_block(&event, &view);
-	block = blocks_from_view(&view, 0);
-	if (old != BLOCKS_NONE && blocks_at(engine->blocks, old)->grade == GRADE_BLOCK)
-		block.soft_until_ms = blocks_at(engine->blocks, old)->until_ms;
-	if (blocks_put(engine->blocks, source, &block) == BLOCKS_NONE) {
-		engine->counts.blocks_full++;
+	if (!engine_put_block(engine, &event, 0))
 		return ENGINE_FULL;
-	}
 	storm_forget(engine->storm, source);
 	engine_order(actions, ACTION_ADD, GRADE_MANUAL, source, duration_ms);
 	engine_tell(actions, &event);
@@ -192,18 +184,6 @@ uint32_t engine_unblock_within(struct engine *engine, const struct prefix *withi
 	if (within && !prefix_is_valid(within))
 		return 0;
 	return unblock_inside(engine, within, text, cursor, FREED_MAX, actions);
-}
-
-void engine_block_failed(struct engine *engine, const struct prefix *source, int64_t now_ms)
-{
-	uint32_t slot;
-
-	engine_time(engine, now_ms);
-	slot = prefix_is_valid(source) ? blocks_find(engine->blocks, source) : BLOCKS_NONE;
-	if (slot == BLOCKS_NONE)
-		return;
-	blocks_remove(engine->blocks, slot);
-	engine_after_block(engine, source);
 }
 
 /* Lifts what stands on the prefix or in it, and what picket itself (not an admin) put around it. */
