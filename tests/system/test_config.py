@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The configuration as the daemon reads it: every mistake told in one run, nothing touched."""
+import glob
 import os
 import re
 import subprocess
@@ -94,6 +95,16 @@ def test_the_shipped_file_is_good(check):
     shipped = re.sub(r'"picket(-hook)?"(?=\s*(#|$))', '"nobody"', shipped, flags=re.M)
     code, lines = check(shipped)
     assert code == 0, lines
+
+
+def test_what_the_doctor_says_to_write_is_good(check):
+    from picket import ROOT
+    advised = [found for path in glob.glob(os.path.join(ROOT, "src/ctl/doctor/*.c"))
+               for found in re.findall(r"(\w+ = \w+) in picket\.conf", open(path).read())]
+    assert len(advised) >= 4 and any("reverse_path" in line for line in advised), advised
+    for line in advised:
+        code, lines = check(line + "\n")
+        assert code == 0, (line, lines)
 
 
 def test_a_bad_file_touches_nothing(lab, picket):
