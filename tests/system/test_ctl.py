@@ -51,6 +51,8 @@ def test_what_no_host_can_send_from(picket, what, is_a):
     if "/" not in what:
         assert daemon.ctl("explain", what).one["protected_why"] == "no-source"
         assert "never judged" in daemon.ctl("explain", what, json_output=False).out
+        checked = daemon.ctl("allow", "check", what, check=False, json_output=False)
+        assert checked.code == 1 and "not allowed, and no host can send" in checked.out
     assert "no host can send" in daemon.ctl("allow", "add", what).one["note"]
 
 

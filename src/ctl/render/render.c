@@ -225,7 +225,9 @@ static void allow_check_row(struct ctl_view *view, const json_t *object)
 
 	fprintf(view->out, "%s is %s%s", json_words(object, "source", "?"), by ? "allowed by " : "not allowed",
 		by ? by : "");
-	if (why)
+	if (why && strcmp(why, "no-source") == 0)
+		fputs(", and no host can send from it", view->out);
+	else if (why)
 		fprintf(view->out, ", but protected: %s", why);
 	fputc('\n', view->out);
 }

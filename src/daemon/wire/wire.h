@@ -56,7 +56,7 @@
 	X(PAUSE, struct wire_order)            /* duration_ms 0: until resumed */ \
 	X(RESUME, struct wire_empty) \
 	X(PROBE, struct wire_order)            /* for duration_ms (at most WIRE_PROBE_MS_MAX; 0: no longer) packets \
-	                                        * from `source`, one of base/probenet.h, are counted instead of judged; \
+	                                        * from `source`, a net of base/probenet.h, are counted, not judged; \
 	                                        * ::/0: from the usual one of each family */ \
 	X(PROTECT, struct wire_protect)        /* replaces all of its `why`; no answer */ \
 	/* sentry -> keeper: answers */ \
