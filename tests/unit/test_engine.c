@@ -180,7 +180,7 @@ static void a_refused_renewal_leaves_the_block_as_it_was(void **state)
 	/* So it can be lifted, which reaches the kernel's element. */
 	assert_int_equal(engine_unblock(core.engine, &source, core.now_ms, core.actions), ENGINE_OK);
 	assert_int_equal(core.actions->items[0].type, ACTION_DELETE);
-	/* A former block is no business of a later one's refusal: not one that was lifted, not one replaced long ago. */
+	/* A later block's refusal brings none back that was lifted, or replaced long ago. */
 	core_scan(&core, "198.51.100.7");
 	engine_block_failed(core.engine, &source, core.now_ms);
 	assert_int_equal(core_explain(&core, "198.51.100.7").block.grade, GRADE_NONE);
