@@ -334,16 +334,15 @@ static void a_change_of_mode_and_of_interfaces_is_applied(void **state)
 	(void)state;
 	assert_int_equal(enforcer_set_mode(guard->enforcer, NFT_OBSERVE, guard->core.now_ms), 0);
 	assert_int_equal(guard->kernel.rules.mode, NFT_OBSERVE);
-	enforcer_set_interfaces(guard->enforcer, found, 1, guard->core.now_ms);
+	assert_int_equal(enforcer_set_interfaces(guard->enforcer, found, 1, guard->core.now_ms), 0);
 	assert_string_equal(guard->kernel.rules.interfaces[0], "eth0");
 	unsigned replaced = guard->kernel.replaced;
-	enforcer_set_interfaces(guard->enforcer, found, 1, guard->core.now_ms);
+	assert_int_equal(enforcer_set_interfaces(guard->enforcer, found, 1, guard->core.now_ms), 0);
 	assert_int_equal(guard->kernel.replaced, replaced);
 	/* A reload keeps what was found, and the queue that is open. */
 	guard->rules.queue = 200;
 	guard->rules.trap_port_v4 = 1;
-	enforcer_configure(guard->enforcer, &guard->rules);
-	assert_int_equal(enforcer_apply(guard->enforcer, guard->core.now_ms), 0);
+	assert_int_equal(enforcer_change(guard->enforcer, &guard->rules, guard->core.now_ms), 0);
 	assert_int_equal(guard->kernel.rules.queue, 100);
 	assert_int_equal(guard->kernel.rules.interface_count, 1);
 	assert_int_equal(guard->kernel.rules.trap_port_v4, 1);
@@ -352,8 +351,60 @@ static void a_change_of_mode_and_of_interfaces_is_applied(void **state)
 	strcpy(guard->rules.interfaces[0], "wan0");
 	guard->rules.interface_count = 1;
 	enforcer_configure(guard->enforcer, &guard->rules);
-	enforcer_set_interfaces(guard->enforcer, found, 1, guard->core.now_ms);
+	assert_int_equal(enforcer_set_interfaces(guard->enforcer, found, 1, guard->core.now_ms), 0);
 	assert_string_equal(enforcer_rules(guard->enforcer)->interfaces[0], "wan0");
+	guard_free(guard);
+}
+
+static void a_refused_change_leaves_everything_as_it_was(void **state)
+{
+	static const char found[NFT_INTERFACES_MAX][16] = { "eth0" };
+	struct guard *guard = guard_loaded();
+	int64_t now_ms = guard->core.now_ms;
+
+	(void)state;
+	guard->kernel.rules_error = -ENOMEM;
+	assert_int_equal(enforcer_pause(guard->enforcer, now_ms + 60000, now_ms), -ENOMEM);
+	assert_int_equal(enforcer_mode(guard->enforcer), NFT_BLOCK);
+	assert_int_equal(status_of(guard).paused_until_ms, 0);
+	assert_int_equal(enforcer_set_mode(guard->enforcer, NFT_OBSERVE, now_ms), -ENOMEM);
+	assert_int_equal(enforcer_mode(guard->enforcer), NFT_BLOCK);
+	guard->rules.mode = NFT_OBSERVE;
+	guard->rules.reverse_path = true;
+	strcpy(guard->rules.interfaces[0], "wan0");
+	guard->rules.interface_count = 1;
+	assert_int_equal(enforcer_change(guard->enforcer, &guard->rules, now_ms), -ENOMEM);
+	assert_memory_equal(enforcer_rules(guard->enforcer), &guard->kernel.rules, sizeof(guard->rules));
+	/* Others' changes are still put back, which a pause would not do. */
+	guard->kernel.rules_error = 0;
+	remove_table(guard);
+	tick(guard, 100);
+	assert_int_equal(guard->kernel.rules.mode, NFT_BLOCK);
+	assert_false(guard->kernel.rules.reverse_path);
+	/* Interfaces are found again as long as the kernel refuses them: told once, and taken when it agrees. */
+	guard->kernel.rules_error = -ENOMEM;
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(enforcer_set_interfaces(guard->enforcer, found, 1, now_ms), -ENOMEM);
+	assert_true(was_told(guard, "refused the rules for other interfaces"));
+	assert_int_equal(guard->failures, 1);
+	guard->kernel.rules_error = 0;
+	assert_int_equal(enforcer_set_interfaces(guard->enforcer, found, 1, now_ms), 0);
+	assert_string_equal(guard->kernel.rules.interfaces[0], "eth0");
+	guard_free(guard);
+}
+
+static void a_refused_change_of_a_lost_table_is_put_back(void **state)
+{
+	struct guard *guard = guard_loaded();
+
+	(void)state;
+	guard->kernel.present = false;
+	guard->kernel.load_error = -ENOMEM;
+	assert_int_equal(enforcer_pause(guard->enforcer, 0, guard->core.now_ms), -ENOMEM);
+	guard->kernel.load_error = 0;
+	tick(guard, 1000);
+	assert_int_equal(guard->kernel.rules.mode, NFT_BLOCK);
+	assert_true(guard->kernel.present);
 	guard_free(guard);
 }
 
@@ -486,7 +537,7 @@ static void a_load_that_fails_says_why(void **state)
 	assert_int_equal(enforcer_adopt(guard->enforcer, guard->core.now_ms), -ENOENT);
 	/* Rules that the standing table does not take: it is replaced by a fresh one. */
 	guard->kernel.load_error = 0;
-	assert_int_equal(enforcer_apply(guard->enforcer, guard->core.now_ms), 0);
+	assert_int_equal(enforcer_change(guard->enforcer, &guard->rules, guard->core.now_ms), 0);
 	assert_true(guard->kernel.present);
 	guard_free(guard);
 }
@@ -508,6 +559,8 @@ int main(void)
 		cmocka_unit_test(a_pause_keeps_the_sets_and_ends_by_the_clock),
 		cmocka_unit_test(a_resume_that_fails_is_tried_each_second),
 		cmocka_unit_test(a_change_of_mode_and_of_interfaces_is_applied),
+		cmocka_unit_test(a_refused_change_leaves_everything_as_it_was),
+		cmocka_unit_test(a_refused_change_of_a_lost_table_is_put_back),
 		cmocka_unit_test(the_allow_mirror_moves_by_the_difference),
 		cmocka_unit_test(a_fresh_table_gets_its_rules_last),
 		cmocka_unit_test(a_standing_table_is_taken_over_and_loaded_once),

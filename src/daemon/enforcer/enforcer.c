@@ -84,20 +84,65 @@ void enforcer_configure(struct enforcer *enforcer, const struct nft_rules *rules
 	take_mode(enforcer, rules->mode, paused);
 }
 
-void enforcer_set_interfaces(struct enforcer *enforcer, const char names[NFT_INTERFACES_MAX][16], size_t count,
-			     int64_t now_ms)
+/* What a change may replace, kept until the kernel has agreed to it. */
+struct settings {
+	struct nft_rules rules;
+	enum nft_mode resumed_mode;
+	int64_t paused_until_ms;
+	bool interfaces_found;
+};
+
+static struct settings settings_of(const struct enforcer *enforcer)
 {
+	return (struct settings){ enforcer->rules, enforcer->resumed_mode, enforcer->paused_until_ms,
+				  enforcer->interfaces_found };
+}
+
+/* Applies what has been changed since `had`, or takes all of it back.  0 or -errno. */
+static int apply_or_take_back(struct enforcer *enforcer, const struct settings *had, int64_t now_ms)
+{
+	int error = nft_rules_replace(enforcer->nft, &enforcer->rules);
+	bool gone = error == -ENOENT;
+
+	if (gone)
+		error = enforcer_load(enforcer, now_ms);
+	if (!error)
+		return 0;
+	enforcer->rules = had->rules;
+	enforcer->resumed_mode = had->resumed_mode;
+	enforcer->paused_until_ms = had->paused_until_ms;
+	enforcer->interfaces_found = had->interfaces_found;
+	/* The old rules do not stand either: they are put back, tried again each second. */
+	if (gone && enforcer->rules.mode != NFT_PAUSED)
+		enforcer->reconcile_failed = true;
+	return error;
+}
+
+int enforcer_change(struct enforcer *enforcer, const struct nft_rules *rules, int64_t now_ms)
+{
+	const struct settings had = settings_of(enforcer);
+
+	enforcer_configure(enforcer, rules);
+	return apply_or_take_back(enforcer, &had, now_ms);
+}
+
+int enforcer_set_interfaces(struct enforcer *enforcer, const char names[NFT_INTERFACES_MAX][16], size_t count,
+			    int64_t now_ms)
+{
+	const struct settings had = settings_of(enforcer);
 	struct nft_rules *rules = &enforcer->rules;
 	int error;
 
 	if (!enforcer->interfaces_found ||
 	    (count == rules->interface_count && memcmp(names, rules->interfaces, sizeof(rules->interfaces)) == 0))
-		return;
+		return 0;
 	take_interfaces(rules, names, count);
-	error = enforcer_apply(enforcer, now_ms);
-	if (error)
+	error = apply_or_take_back(enforcer, &had, now_ms);
+	if (error && !enforcer->interfaces_refused)
 		enforcer_notice(enforcer, EVENT_FAILED, "the kernel refused the rules for other interfaces: %s",
 				strerror(-error));
+	enforcer->interfaces_refused = error != 0;
+	return error;
 }
 
 const struct nft_rules *enforcer_rules(const struct enforcer *enforcer)
@@ -112,15 +157,19 @@ enum nft_mode enforcer_mode(const struct enforcer *enforcer)
 
 int enforcer_set_mode(struct enforcer *enforcer, enum nft_mode mode, int64_t now_ms)
 {
+	const struct settings had = settings_of(enforcer);
+
 	take_mode(enforcer, mode, is_paused(enforcer));
-	return enforcer_apply(enforcer, now_ms);
+	return apply_or_take_back(enforcer, &had, now_ms);
 }
 
 int enforcer_pause(struct enforcer *enforcer, int64_t until_ms, int64_t now_ms)
 {
+	const struct settings had = settings_of(enforcer);
+
 	take_mode(enforcer, enforcer->resumed_mode, true);
 	enforcer->paused_until_ms = until_ms;
-	return enforcer_apply(enforcer, now_ms);
+	return apply_or_take_back(enforcer, &had, now_ms);
 }
 
 int enforcer_resume(struct enforcer *enforcer, int64_t now_ms)
@@ -129,7 +178,9 @@ int enforcer_resume(struct enforcer *enforcer, int64_t now_ms)
 
 	take_mode(enforcer, enforcer->resumed_mode, false);
 	enforcer->paused_until_ms = 0;
-	error = enforcer_apply(enforcer, now_ms);
+	error = nft_rules_replace(enforcer->nft, &enforcer->rules);
+	if (error == -ENOENT)
+		error = enforcer_load(enforcer, now_ms);
 	if (error) {
 		enforcer->reconcile_failed = true; /* tried again each second */
 		enforcer_notice(enforcer, EVENT_FAILED, "cannot resume yet: %s; trying again each second",

@@ -35,7 +35,7 @@ MUST_CHECK int enforcer_open(const char *table, struct engine *engine, const str
 			     struct enforcer **out);
 void enforcer_close(struct enforcer *enforcer); /* the table stays */
 
-/* ---- What should stand in the kernel.  enforcer_load() or enforcer_apply() brings it there. ---- */
+/* ---- What should stand in the kernel.  enforcer_load() brings it there. ---- */
 
 /* The configured rules; rules->mode is NFT_OBSERVE or NFT_BLOCK.  A pause, the queue, and interfaces that were found
  * instead of configured stay as they are. */
@@ -53,12 +53,15 @@ MUST_CHECK int enforcer_load(struct enforcer *enforcer, int64_t now_ms);
 /* Tells the engine of the blocks that stand in the kernel and that it does not know; returns how many it took over,
  * or -errno.  What it must not hold (allowed or protected meanwhile) is taken out of the kernel. */
 MUST_CHECK int enforcer_adopt(struct enforcer *enforcer, int64_t now_ms);
-/* New rules into the standing table; a table that is gone is loaded anew.  0 or -errno. */
-MUST_CHECK int enforcer_apply(struct enforcer *enforcer, int64_t now_ms);
-/* The interfaces that were found, applied if they differ and none are configured.  Tells of a failure itself. */
-void enforcer_set_interfaces(struct enforcer *enforcer, const char names[NFT_INTERFACES_MAX][16], size_t count,
-			     int64_t now_ms);
-
+/*
+ * Each call from here to enforcer_pause() brings its change into the standing table at once; a table that is gone is
+ * loaded anew.  0 or -errno: the kernel refused, and what stood before stands on, here as in the kernel.
+ */
+/* As enforcer_configure(). */
+MUST_CHECK int enforcer_change(struct enforcer *enforcer, const struct nft_rules *rules, int64_t now_ms);
+/* The interfaces that were found; changes nothing where some are configured.  Tells of a lasting failure once. */
+MUST_CHECK int enforcer_set_interfaces(struct enforcer *enforcer, const char names[NFT_INTERFACES_MAX][16],
+				       size_t count, int64_t now_ms);
 /* NFT_OBSERVE or NFT_BLOCK, now or when the pause ends. */
 MUST_CHECK int enforcer_set_mode(struct enforcer *enforcer, enum nft_mode mode, int64_t now_ms);
 /* Nothing of ours touches a packet until until_ms, or with 0 until enforcer_resume(). */

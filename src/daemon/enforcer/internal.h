@@ -33,6 +33,7 @@ struct enforcer {
 	enum nft_mode resumed_mode; /* the mode without a pause */
 	int64_t paused_until_ms;    /* 0: until resumed */
 	bool interfaces_found;      /* none are configured: rules.interfaces are those that the host has */
+	bool interfaces_refused;    /* by the kernel, at the last look; told */
 
 	struct prefix *allowed; /* what stands in the kernel's allow sets, sorted; ENGINE_ALLOW_MAX */
 	size_t allowed_count;

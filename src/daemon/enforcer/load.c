@@ -116,13 +116,6 @@ int enforcer_load(struct enforcer *enforcer, int64_t now_ms)
 	return fill_and_arm(enforcer, now_ms);
 }
 
-int enforcer_apply(struct enforcer *enforcer, int64_t now_ms)
-{
-	int error = nft_rules_replace(enforcer->nft, &enforcer->rules);
-
-	return error == -ENOENT ? enforcer_load(enforcer, now_ms) : error;
-}
-
 /* ---- blocks that are found in the kernel ---- */
 
 struct adoption {

@@ -21,7 +21,8 @@ static bool ports_in_order(const struct port_range *ports, size_t count)
 	return true;
 }
 
-static int trap_reopen(struct sentry *sentry)
+/* The traps that the configuration asks for, NULL if none.  Those in use stay open.  0 or -errno. */
+static int open_traps(struct sentry *sentry, struct trap **out)
 {
 	const struct nft_rules *rules = &sentry->config.rules;
 	struct trap *trap = NULL;
@@ -37,9 +38,7 @@ static int trap_reopen(struct sentry *sentry)
 			return error;
 		}
 	}
-	if (sentry->trap)
-		trap_close(sentry->trap);
-	sentry->trap = trap;
+	*out = trap;
 	return 0;
 }
 
@@ -79,24 +78,26 @@ static void configure_allow(struct sentry *sentry)
 	free(had);
 }
 
-/* With what only the running sentry knows: where its traps listen. */
-static void configure_rules(struct sentry *sentry)
+/* Adds to the rules what only the running sentry knows: where its traps listen. */
+static void complete_rules(struct sentry *sentry, const struct trap *trap)
 {
 	struct nft_rules *rules = &sentry->config.rules;
 
 	rules->mode = sentry->config.engine.observe ? NFT_OBSERVE : NFT_BLOCK;
 	rules->trap_port_v4 = rules->trap_port_v6 = rules->trap_udp_v4 = rules->trap_udp_v6 = 0;
-	if (sentry->trap)
-		trap_ports(sentry->trap, &rules->trap_port_v4, &rules->trap_port_v6, &rules->trap_udp_v4,
-			   &rules->trap_udp_v6);
-	enforcer_configure(sentry->enforcer, rules);
+	if (trap)
+		trap_ports(trap, &rules->trap_port_v4, &rules->trap_port_v6, &rules->trap_udp_v4, &rules->trap_udp_v6);
 }
 
 int sentry_set_mode(struct sentry *sentry, enum nft_mode mode)
 {
+	int error = enforcer_set_mode(sentry->enforcer, mode, sentry->now_ms);
+
+	if (error)
+		return error;
 	sentry->config.engine.observe = mode == NFT_OBSERVE;
 	engine_configure(sentry->engine, &sentry->config.engine);
-	return enforcer_set_mode(sentry->enforcer, mode, sentry->now_ms);
+	return 0;
 }
 
 /* The engine and the kernel side, both or none. */
@@ -126,10 +127,11 @@ static int begin(struct sentry *sentry)
 	int error = open_engine(sentry);
 
 	if (!error)
-		error = trap_reopen(sentry);
+		error = open_traps(sentry, &sentry->trap);
 	if (error)
 		return error;
-	configure_rules(sentry);
+	complete_rules(sentry, sentry->trap);
+	enforcer_configure(sentry->enforcer, &sentry->config.rules);
 	configure_allow(sentry);
 	/* Before the table is there: what is protected and served must be known when the first packet is judged. */
 	sentry_world_listeners(sentry);
@@ -140,21 +142,33 @@ static int begin(struct sentry *sentry)
 	return 0;
 }
 
+/* The rules first: they are what the kernel may refuse, and until it agrees nothing else has changed. */
 static int change(struct sentry *sentry, const struct wire_config *had)
 {
 	bool traps_differ = strcmp(had->banner, sentry->config.banner) != 0 ||
 			    !had->rules.trap_tcp_count != !sentry->config.rules.trap_tcp_count ||
 			    !had->rules.trap_udp_count != !sentry->config.rules.trap_udp_count;
-	int error = traps_differ ? trap_reopen(sentry) : 0;
+	struct trap *trap = sentry->trap;
+	int error = traps_differ ? open_traps(sentry, &trap) : 0;
 
 	if (error)
 		return error;
+	complete_rules(sentry, trap);
+	error = enforcer_change(sentry->enforcer, &sentry->config.rules, sentry->now_ms);
+	if (trap != sentry->trap) {
+		struct trap *unused = error ? trap : sentry->trap;
+
+		if (unused)
+			trap_close(unused);
+	}
+	if (error)
+		return error;
+	sentry->trap = trap;
 	engine_configure(sentry->engine, &sentry->config.engine);
-	configure_rules(sentry);
 	configure_allow(sentry);
 	enforcer_allow_sync(sentry->enforcer);
 	sentry->routes_stale = true;
-	return enforcer_apply(sentry->enforcer, sentry->now_ms);
+	return 0;
 }
 
 static void config_end(struct sentry *sentry, uint32_t id)

@@ -323,8 +323,12 @@ static void order_mode(struct sentry *sentry, uint32_t id, const struct wire_ord
 		return;
 	}
 	error = sentry_set_mode(sentry, (enum nft_mode)order->value);
-	sentry_notice(sentry, EVENT_NOTICE, "mode is now %s, by an admin",
-		      order->value == NFT_OBSERVE ? "observe" : "block");
+	if (error)
+		sentry_notice(sentry, EVENT_FAILED, "the mode stays as it is: the kernel refused the new rules: %s",
+			      strerror(-error));
+	else
+		sentry_notice(sentry, EVENT_NOTICE, "mode is now %s, by an admin",
+			      order->value == NFT_OBSERVE ? "observe" : "block");
 	result(sentry, id, ENGINE_OK, error, 0, error ? "the kernel refused the new rules" : "");
 }
 
@@ -334,9 +338,12 @@ static void order_pause(struct sentry *sentry, uint32_t id, const struct wire_or
 	int error = enforcer_pause(sentry->enforcer, order->duration_ms ? sentry->now_ms + order->duration_ms : 0,
 				   sentry->now_ms);
 
-	sentry_notice(sentry, EVENT_NOTICE, "paused by an admin%s%s: nothing of picket touches a packet",
-		      order->duration_ms ? " for " : "",
-		      order->duration_ms ? duration_format(order->duration_ms, text) : "");
+	if (error)
+		sentry_notice(sentry, EVENT_FAILED, "not paused: the kernel refused to let go: %s", strerror(-error));
+	else
+		sentry_notice(sentry, EVENT_NOTICE, "paused by an admin%s%s: nothing of picket touches a packet",
+			      order->duration_ms ? " for " : "",
+			      order->duration_ms ? duration_format(order->duration_ms, text) : "");
 	result(sentry, id, ENGINE_OK, error, 0, error ? "the kernel refused to let go" : "");
 }
 

@@ -37,7 +37,8 @@ void sentry_world_routes(struct sentry *sentry)
 	protect_all(sentry, view->own, view->own_count, PROTECT_OWN);
 	protect_all(sentry, view->gateways, view->gateway_count, PROTECT_GATEWAY);
 	protect_all(sentry, view->onlink, view->onlink_count, PROTECT_ONLINK);
-	enforcer_set_interfaces(sentry->enforcer, view->interfaces, view->interface_count, sentry->now_ms);
+	if (enforcer_set_interfaces(sentry->enforcer, view->interfaces, view->interface_count, sentry->now_ms) < 0)
+		sentry->routes_stale = true;
 	free(view);
 }
 
