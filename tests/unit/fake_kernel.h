@@ -13,7 +13,7 @@
 
 #include "enforcer/enforcer.h"
 
-#define ELEMENTS_MAX 512
+#define ELEMENTS_MAX 2048
 #define NOTICES_MAX  16
 
 /* The kernel as the enforcer sees it. */
@@ -117,32 +117,32 @@ int nft_flush(struct nft *nft, enum nft_list list)
 	return 0;
 }
 
-static void tell(struct nft *nft, bool allow, nft_element_fn *adopt, void *context)
+static void tell_elements(struct nft *nft, bool allow, nft_element_fn *tell, void *context)
 {
 	for (size_t i = 0; i < nft->count; i++)
 		if ((nft->elements[i].list == NFT_ALLOW) == allow)
-			adopt(context, nft->elements[i].list, &nft->elements[i].source, nft->elements[i].timeout_ms);
+			tell(context, nft->elements[i].list, &nft->elements[i].source, nft->elements[i].timeout_ms);
 }
 
-int nft_take_over(struct nft *nft, nft_element_fn *adopt, void *context)
+int nft_take_over(struct nft *nft, nft_element_fn *tell, void *context)
 {
 	if (!nft->present)
 		return 0;
-	tell(nft, true, adopt, context);
+	tell_elements(nft, true, tell, context);
 	return 1;
 }
 
-int nft_read_blocks(struct nft *nft, nft_element_fn *adopt, void *context)
+int nft_read_blocks(struct nft *nft, nft_element_fn *tell, void *context)
 {
 	if (!nft->present)
 		return -ENOENT;
-	tell(nft, false, adopt, context);
+	tell_elements(nft, false, tell, context);
 	return 0;
 }
 
-int nft_load(struct nft *nft, const struct nft_rules *rules, nft_element_fn *adopt, void *context)
+int nft_load(struct nft *nft, const struct nft_rules *rules, nft_element_fn *tell, void *context)
 {
-	(void)adopt, (void)context;
+	(void)tell, (void)context;
 	if (nft->load_error)
 		return nft->load_error;
 	nft->loads++;

@@ -5,6 +5,15 @@
  */
 #include "fake_kernel.h"
 
+static void allow(struct guard *guard, const char *source, int64_t until_ms)
+{
+	struct prefix prefix = core_prefix(source);
+
+	assert_int_equal(engine_allow(guard->core.engine, &prefix, until_ms, ALLOW_ADMIN, guard->core.now_ms,
+				      guard->core.actions),
+			 ENGINE_OK);
+}
+
 /* ---- refusals ---- */
 
 static void a_refused_addition_is_told_to_its_event(void **state)
@@ -212,6 +221,34 @@ static void a_third_removal_within_a_minute_is_respected(void **state)
 	guard_free(guard);
 }
 
+/* What an admin orders while picket stays out takes effect when it comes back, and fails in nothing. */
+static void orders_while_staying_out_wait_for_the_table(void **state)
+{
+	struct guard *guard = guard_loaded();
+
+	(void)state;
+	for (int i = 0; i < 3; i++) {
+		remove_table(guard);
+		tick(guard, 100);
+	}
+	assert_true(was_told(guard, "staying out"));
+	assert_false(guard->kernel.present);
+	block(guard, "198.51.100.7", 0);
+	assert_int_equal(guard->errors[0], 0);
+	assert_int_equal(guard->errors[1], 0);
+	assert_int_equal(status_of(guard).refused, 0);
+	allow(guard, "203.0.113.5", 0);
+	enforcer_allow_sync(guard->enforcer);
+	for (int i = 0; i < 500; i++)
+		tick(guard, 1000);
+	assert_int_equal(guard->failures, 0);
+	assert_false(guard->kernel.present);
+	assert_int_equal(enforcer_resume(guard->enforcer, guard->core.now_ms), 0);
+	assert_non_null(element(guard, NFT_HARD, "198.51.100.7"));
+	assert_non_null(element(guard, NFT_ALLOW, "203.0.113.5"));
+	guard_free(guard);
+}
+
 static void removals_further_apart_are_all_put_back(void **state)
 {
 	struct guard *guard = guard_loaded();
@@ -410,15 +447,6 @@ static void a_refused_change_of_a_lost_table_is_put_back(void **state)
 
 /* ---- the allow list ---- */
 
-static void allow(struct guard *guard, const char *source, int64_t until_ms)
-{
-	struct prefix prefix = core_prefix(source);
-
-	assert_int_equal(engine_allow(guard->core.engine, &prefix, until_ms, ALLOW_ADMIN, guard->core.now_ms,
-				      guard->core.actions),
-			 ENGINE_OK);
-}
-
 static void the_allow_mirror_moves_by_the_difference(void **state)
 {
 	struct guard *guard = guard_loaded();
@@ -452,6 +480,20 @@ static void the_allow_mirror_moves_by_the_difference(void **state)
 	guard->kernel.add_error = 0;
 	tick(guard, 1000);
 	assert_non_null(element(guard, NFT_ALLOW, "198.51.100.77"));
+	/* One goes and one comes: the number is the same, and a refusal is tried again all the same, told once. */
+	guard->kernel.add_error = -ENFILE;
+	engine_disallow(guard->core.engine, &gone);
+	gone = core_prefix("198.51.100.0/24");
+	engine_disallow(guard->core.engine, &gone);
+	allow(guard, "192.0.2.1", 0);
+	enforcer_allow_sync(guard->enforcer);
+	for (int i = 0; i < 5; i++)
+		tick(guard, 1000);
+	assert_int_equal(guard->failures, 2);
+	guard->kernel.add_error = 0;
+	tick(guard, 1000);
+	assert_non_null(element(guard, NFT_ALLOW, "192.0.2.1"));
+	assert_null(element(guard, NFT_ALLOW, "198.51.100.0/24"));
 	/* A fresh table has none of it. */
 	remove_table(guard);
 	tick(guard, 100);
@@ -512,7 +554,7 @@ static void a_standing_table_is_taken_over_and_loaded_once(void **state)
 
 	/* What is allowed by now must go; the kernel refuses at first. */
 	guard->kernel.stuck = core_prefix("203.0.113.5");
-	assert_int_equal(enforcer_adopt(guard->enforcer, guard->core.now_ms), 2);
+	assert_int_equal(enforcer_take_over_blocks(guard->enforcer, guard->core.now_ms), 2);
 	assert_int_equal(guard->kernel.replaced, 1);
 	assert_int_equal(core_explain(&guard->core, "198.51.100.1").block.times, 3);
 	assert_int_equal(core_explain(&guard->core, "198.51.100.2").block.grade, GRADE_BLOCK);
@@ -527,6 +569,76 @@ static void a_standing_table_is_taken_over_and_loaded_once(void **state)
 	guard_free(guard);
 }
 
+static void restored_blocks_that_were_refused_are_put_in_later(void **state)
+{
+	struct guard *guard = guard_loaded();
+	struct block_view saved = { .source = core_prefix("198.51.100.1"),
+				    .grade = GRADE_BAN,
+				    .times = 3,
+				    .since_ms = guard->core.now_ms - 1000,
+				    .until_ms = guard->core.now_ms + 50000,
+				    .reason = "restored" };
+
+	(void)state;
+	guard->kernel.add_error = -ENOBUFS;
+	assert_int_equal(engine_restore_block(guard->core.engine, &saved, guard->core.now_ms), ENGINE_OK);
+	assert_int_equal(enforcer_restore(guard->enforcer, &saved, 1, guard->core.now_ms), -ENOBUFS);
+	tick(guard, 10000);
+	assert_null(element(guard, NFT_HARD, "198.51.100.1"));
+	guard->kernel.add_error = 0;
+	tick(guard, 10000);
+	assert_int_equal(element(guard, NFT_HARD, "198.51.100.1")->timeout_ms, 30000);
+	assert_int_equal(guard->notice_count, 0);
+	guard_free(guard);
+}
+
+static void a_net_in_the_hard_list_is_an_admins(void **state)
+{
+	static const struct {
+		const char *source;
+		enum grade grade;
+	} cases[] = {
+		{ "203.0.113.0/24", GRADE_MANUAL }, { "203.0.114.7", GRADE_BAN },   { "2001:db8::/32", GRADE_MANUAL },
+		{ "2001:db9::/48", GRADE_BAN },     { "2001:dba::/64", GRADE_BAN },
+	};
+	struct guard *guard = guard_new(NFT_BLOCK);
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		stands_in_kernel(guard, NFT_HARD, cases[i].source, 86400000);
+	assert_int_equal(enforcer_load(guard->enforcer, guard->core.now_ms), 0);
+	assert_int_equal(enforcer_take_over_blocks(guard->enforcer, guard->core.now_ms), 5);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct prefix source = core_prefix(cases[i].source);
+		struct explain_view view;
+
+		engine_explain(guard->core.engine, &source.addr, guard->core.now_ms, &view);
+		assert_int_equal(view.block.grade, cases[i].grade);
+	}
+	guard_free(guard);
+}
+
+static void what_the_engine_has_no_room_for_stays_in_the_kernel(void **state)
+{
+	struct guard *guard = guard_new(NFT_BLOCK);
+	struct engine_status status;
+
+	(void)state;
+	engine_status(guard->core.engine, &status);
+	for (uint32_t i = 0; i < status.blocks_max; i++) {
+		struct block_view view = { .source = core_prefix("16.0.0.0"), .grade = GRADE_MANUAL, .times = 1 };
+
+		view.source.addr.b[13] = (uint8_t)(i >> 16);
+		view.source.addr.b[14] = (uint8_t)(i >> 8);
+		view.source.addr.b[15] = (uint8_t)i;
+		assert_int_equal(engine_restore_block(guard->core.engine, &view, guard->core.now_ms), ENGINE_OK);
+	}
+	stands_in_kernel(guard, NFT_HARD, "198.51.100.1", 50000);
+	assert_int_equal(enforcer_take_over_blocks(guard->enforcer, guard->core.now_ms), 0);
+	assert_non_null(element(guard, NFT_HARD, "198.51.100.1"));
+	guard_free(guard);
+}
+
 static void a_load_that_fails_says_why(void **state)
 {
 	struct guard *guard = guard_new(NFT_BLOCK);
@@ -534,7 +646,7 @@ static void a_load_that_fails_says_why(void **state)
 	(void)state;
 	guard->kernel.load_error = -EBUSY;
 	assert_int_equal(enforcer_load(guard->enforcer, guard->core.now_ms), -EBUSY);
-	assert_int_equal(enforcer_adopt(guard->enforcer, guard->core.now_ms), -ENOENT);
+	assert_int_equal(enforcer_take_over_blocks(guard->enforcer, guard->core.now_ms), -ENOENT);
 	/* Rules that the standing table does not take: it is replaced by a fresh one. */
 	guard->kernel.load_error = 0;
 	assert_int_equal(enforcer_change(guard->enforcer, &guard->rules, guard->core.now_ms), 0);
@@ -553,6 +665,7 @@ int main(void)
 		cmocka_unit_test(a_flush_is_whole_or_nothing),
 		cmocka_unit_test(a_table_that_went_in_the_middle_is_put_back_first),
 		cmocka_unit_test(a_third_removal_within_a_minute_is_respected),
+		cmocka_unit_test(orders_while_staying_out_wait_for_the_table),
 		cmocka_unit_test(removals_further_apart_are_all_put_back),
 		cmocka_unit_test(a_lost_notification_is_looked_into),
 		cmocka_unit_test(what_cannot_be_put_back_is_told_once_and_tried_each_second),
@@ -564,6 +677,9 @@ int main(void)
 		cmocka_unit_test(the_allow_mirror_moves_by_the_difference),
 		cmocka_unit_test(a_fresh_table_gets_its_rules_last),
 		cmocka_unit_test(a_standing_table_is_taken_over_and_loaded_once),
+		cmocka_unit_test(restored_blocks_that_were_refused_are_put_in_later),
+		cmocka_unit_test(a_net_in_the_hard_list_is_an_admins),
+		cmocka_unit_test(what_the_engine_has_no_room_for_stays_in_the_kernel),
 		cmocka_unit_test(a_load_that_fails_says_why),
 	};
 

@@ -109,7 +109,8 @@ static size_t delete_run(struct enforcer *enforcer, const struct actions *action
 	return i;
 }
 
-/* When the whole table has gone under us, it is put back first. */
+/* When the whole table has gone under us, it is put back first.  During a pause it may stay away: then the block takes
+ * effect when the table is loaded with all that the engine holds. */
 static int add(struct enforcer *enforcer, const struct action *action, int64_t now_ms)
 {
 	const struct nft_element element = enforcer_element(action->grade, &action->source, action->duration_ms);
@@ -119,6 +120,8 @@ static int add(struct enforcer *enforcer, const struct action *action, int64_t n
 		enforcer_reconcile(enforcer, now_ms);
 		error = nft_add(enforcer->nft, &element, 1);
 	}
+	if (error == -ENOENT && enforcer->rules.mode == NFT_PAUSED)
+		error = 0;
 	if (error)
 		enforcer->refused++;
 	else

@@ -71,7 +71,7 @@ static int for_difference(struct enforcer *enforcer, element_fn *work, const str
 	return error;
 }
 
-void enforcer_allow_sync(struct enforcer *enforcer)
+static int sync_list(struct enforcer *enforcer)
 {
 	struct prefix *wanted = calloc(ENGINE_ALLOW_MAX, sizeof(*wanted));
 	struct engine_status status;
@@ -79,7 +79,7 @@ void enforcer_allow_sync(struct enforcer *enforcer)
 	int error;
 
 	if (!wanted)
-		return;
+		return -ENOMEM;
 	count = enforcer_allow_list(enforcer->engine, ALLOW_ORIGIN_COUNT, wanted, ENGINE_ALLOW_MAX);
 	/* Adding comes first: what is replaced by a wider or narrower entry is not without one for a moment. */
 	error = for_difference(enforcer, nft_add, wanted, count, enforcer->allowed, enforcer->allowed_count);
@@ -87,12 +87,33 @@ void enforcer_allow_sync(struct enforcer *enforcer)
 		error = for_difference(enforcer, nft_delete, enforcer->allowed, enforcer->allowed_count, wanted, count);
 	if (error) {
 		free(wanted);
-		enforcer_notice(enforcer, EVENT_FAILED, "the kernel did not take the allow list: %s", strerror(-error));
-		return;
+		return error;
 	}
 	free(enforcer->allowed);
 	enforcer->allowed = wanted;
 	enforcer->allowed_count = count;
 	engine_status(enforcer->engine, &status);
 	enforcer->allow_entries = status.allow;
+	return 0;
+}
+
+void enforcer_allow_sync(struct enforcer *enforcer)
+{
+	int error = sync_list(enforcer);
+
+	/* A table that is gone has no list: it gets one when it is loaded. */
+	if (error && error != -ENOENT && error != enforcer->allow_error)
+		enforcer_notice(enforcer, EVENT_FAILED, "the kernel did not take the allow list: %s", strerror(-error));
+	enforcer->allow_error = error;
+}
+
+void enforcer_allow_tick(struct enforcer *enforcer)
+{
+	struct engine_status status;
+
+	if (enforcer->allow_error == -ENOENT && enforcer->rules.mode == NFT_PAUSED)
+		return; /* no table stands, and none is wanted */
+	engine_status(enforcer->engine, &status);
+	if (enforcer->allow_error || status.allow != enforcer->allow_entries) /* refused, or the time of one is over */
+		enforcer_allow_sync(enforcer);
 }

@@ -200,16 +200,13 @@ int enforcer_watch_fd(const struct enforcer *enforcer)
 
 static void tick_second(struct enforcer *enforcer, int64_t now_ms)
 {
-	struct engine_status status;
-
-	engine_status(enforcer->engine, &status);
-	if (status.allow != enforcer->allow_entries) /* the time of one is over */
-		enforcer_allow_sync(enforcer);
+	enforcer_allow_tick(enforcer);
 	enforcer_watch(enforcer); /* what was lost during a large transaction of our own makes no descriptor readable */
 	if (is_paused(enforcer) && enforcer->paused_until_ms && now_ms >= enforcer->paused_until_ms)
 		enforcer_resume(enforcer, now_ms);
 	else if (enforcer->reconcile_failed)
 		enforcer_reconcile(enforcer, now_ms);
+	enforcer_put_blocks_again(enforcer, now_ms);
 	enforcer_delete_again(enforcer);
 }
 

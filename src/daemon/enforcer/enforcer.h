@@ -51,8 +51,9 @@ enum nft_mode enforcer_mode(const struct enforcer *enforcer);
  */
 MUST_CHECK int enforcer_load(struct enforcer *enforcer, int64_t now_ms);
 /* Tells the engine of the blocks that stand in the kernel and that it does not know; returns how many it took over,
- * or -errno.  What it must not hold (allowed or protected meanwhile) is taken out of the kernel. */
-MUST_CHECK int enforcer_adopt(struct enforcer *enforcer, int64_t now_ms);
+ * or -errno.  What is allowed or protected meanwhile is taken out of the kernel; what the engine has no room for stays
+ * there until its time is over. */
+MUST_CHECK int enforcer_take_over_blocks(struct enforcer *enforcer, int64_t now_ms);
 /*
  * Each call from here to enforcer_pause() brings its change into the standing table at once; a table that is gone is
  * loaded anew.  0 or -errno: the kernel refused, and what stood before stands on, here as in the kernel.
@@ -78,8 +79,8 @@ int enforcer_resume(struct enforcer *enforcer, int64_t now_ms);
  */
 void enforcer_act(struct enforcer *enforcer, const struct actions *actions, int64_t now_ms,
 		  int errors[ENGINE_ACTIONS_MAX]);
-/* Blocks of an earlier run that the engine has taken, at most ENFORCER_PAGE: into the kernel, where they do not stand
- * there. */
+/* Adds restored blocks to the kernel where missing; at most ENFORCER_PAGE.  After a failure all that the engine holds
+ * is put in some seconds later. */
 MUST_CHECK int enforcer_restore(struct enforcer *enforcer, const struct block_view *blocks, size_t count,
 				int64_t now_ms);
 /* Lets go of all blocks at once; the engine has to be told by the caller.  On failure all of them stand. */

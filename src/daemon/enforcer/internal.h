@@ -38,10 +38,13 @@ struct enforcer {
 	struct prefix *allowed; /* what stands in the kernel's allow sets, sorted; ENGINE_ALLOW_MAX */
 	size_t allowed_count;
 	uint32_t allow_entries; /* of the engine, when last synchronised */
+	int allow_error;        /* of the last attempt to synchronise, told if it was not -ENOENT; 0: none */
 
 	int64_t reconciled_ms[ENFORCER_RECONCILES_MAX]; /* newest first */
 	bool reconcile_due;    /* something of ours was touched: to be put back at the next tick */
 	bool reconcile_failed; /* it could not be put back: tried again each second */
+
+	int64_t put_blocks_ms; /* when blocks that the kernel did not take at first are put in again; 0: none miss */
 
 	struct undeleted undeleted[ENFORCER_UNDELETED_MAX]; /* the oldest first */
 	size_t undeleted_count;
@@ -60,8 +63,12 @@ struct nft_element enforcer_element(enum grade grade, const struct prefix *sourc
 void enforcer_delete(struct enforcer *enforcer, const struct nft_element *elements, size_t count, int *errors);
 void enforcer_delete_again(struct enforcer *enforcer);
 
-/* load.c */
-MUST_CHECK int enforcer_put_blocks(struct enforcer *enforcer, int64_t now_ms); /* all that the engine holds */
+/* allow.c: tries again what the kernel refused, and removes what has expired. */
+void enforcer_allow_tick(struct enforcer *enforcer);
+
+/* load.c: all blocks that the engine holds.  After a failure enforcer_put_blocks_again() comes back to it. */
+MUST_CHECK int enforcer_put_blocks(struct enforcer *enforcer, int64_t now_ms);
+void enforcer_put_blocks_again(struct enforcer *enforcer, int64_t now_ms);
 
 /* reconcile.c */
 void enforcer_reconcile(struct enforcer *enforcer, int64_t now_ms);

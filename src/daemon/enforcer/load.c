@@ -11,7 +11,8 @@
 #include <string.h>
 
 #define LOAD_BATCH  16384 /* elements in one transaction */
-#define REFUSED_MAX 4096  /* elements in the kernel that the engine does not take over */
+#define REFUSED_MAX 4096  /* elements in the kernel that must not stand there */
+#define AGAIN_MS    10000 /* until blocks that the kernel did not take are put in again: a long list takes a while */
 
 static struct nft_element element_of(const struct block_view *block, int64_t now_ms)
 {
@@ -29,8 +30,10 @@ int enforcer_restore(struct enforcer *enforcer, const struct block_view *blocks,
 	for (size_t i = 0; i < count; i++)
 		elements[i] = element_of(&blocks[i], now_ms);
 	error = nft_ensure(enforcer->nft, elements, count);
-	if (error)
+	if (error) {
 		enforcer->refused += count;
+		enforcer->put_blocks_ms = now_ms + AGAIN_MS;
+	}
 	return error;
 }
 
@@ -55,7 +58,14 @@ int enforcer_put_blocks(struct enforcer *enforcer, int64_t now_ms)
 		}
 	} while (cursor != 0);
 	free(batch);
+	enforcer->put_blocks_ms = error ? now_ms + AGAIN_MS : 0;
 	return error;
+}
+
+void enforcer_put_blocks_again(struct enforcer *enforcer, int64_t now_ms)
+{
+	if (enforcer->put_blocks_ms && now_ms >= enforcer->put_blocks_ms && enforcer_put_blocks(enforcer, now_ms) < 0)
+		return; /* noted there for the next time */
 }
 
 /* The lists as they should be, then the rules. */
@@ -118,62 +128,69 @@ int enforcer_load(struct enforcer *enforcer, int64_t now_ms)
 
 /* ---- blocks that are found in the kernel ---- */
 
-struct adoption {
+struct found_blocks {
 	struct enforcer *enforcer;
 	int64_t now_ms;
-	int count;
+	int taken;
 	size_t refused_count;
 	struct nft_element refused[REFUSED_MAX];
 };
 
 /* What was restored says more of a block than the kernel can. */
-static bool is_known(const struct adoption *adoption, const struct prefix *source)
+static bool is_known(const struct found_blocks *found, const struct prefix *source)
 {
 	struct explain_view view;
 
-	engine_explain(adoption->enforcer->engine, &source->addr, adoption->now_ms, &view);
+	engine_explain(found->enforcer->engine, &source->addr, found->now_ms, &view);
 	return view.block.grade != GRADE_NONE && prefix_equal(&view.block.source, source);
 }
 
-static void adopt(void *context, enum nft_list list, const struct prefix *source, int64_t left_ms)
+/* Only an admin blocks for good, or nets wider than a source of the engine's: an IPv4 address, an IPv6 /48. */
+static bool is_manual(enum nft_list list, const struct prefix *source, int64_t left_ms)
 {
-	struct adoption *adoption = context;
-	/* Only an admin blocks for good, or whole nets. */
-	bool manual = list == NFT_HARD && (left_ms == 0 || source->len < 48);
-	struct block_view block = {
-		.source = *source,
-		.grade = list == NFT_SOFT ? GRADE_BLOCK
-			 : manual         ? GRADE_MANUAL
-					  : GRADE_BAN,
-		.times = 1,
-		.since_ms = adoption->now_ms,
-		.until_ms = left_ms ? adoption->now_ms + left_ms : 0,
-		.reason = "found in the kernel at start",
-	};
+	unsigned source_len = prefix_is_v4(source) ? 32 : 48;
 
-	if (is_known(adoption, source))
-		return;
-	if (engine_restore_block(adoption->enforcer->engine, &block, adoption->now_ms) == ENGINE_OK)
-		adoption->count++;
-	else if (adoption->refused_count < REFUSED_MAX)
-		adoption->refused[adoption->refused_count++] = (struct nft_element){ .list = list, .source = *source };
+	return list == NFT_HARD && (left_ms == 0 || prefix_family_len(source) < source_len);
 }
 
-int enforcer_adopt(struct enforcer *enforcer, int64_t now_ms)
+static void take_over_block(void *context, enum nft_list list, const struct prefix *source, int64_t left_ms)
 {
-	struct adoption *adoption = calloc(1, sizeof(*adoption));
+	struct found_blocks *found = context;
+	struct block_view block = {
+		.source = *source,
+		.grade = list == NFT_SOFT                   ? GRADE_BLOCK
+			 : is_manual(list, source, left_ms) ? GRADE_MANUAL
+							    : GRADE_BAN,
+		.times = 1,
+		.since_ms = found->now_ms,
+		.until_ms = left_ms ? found->now_ms + left_ms : 0,
+		.reason = "found in the kernel at start",
+	};
+	enum engine_result result;
+
+	if (is_known(found, source))
+		return;
+	result = engine_restore_block(found->enforcer->engine, &block, found->now_ms);
+	found->taken += result == ENGINE_OK;
+	if ((result == ENGINE_ALLOWED || result == ENGINE_PROTECTED) && found->refused_count < REFUSED_MAX)
+		found->refused[found->refused_count++] = (struct nft_element){ .list = list, .source = *source };
+}
+
+int enforcer_take_over_blocks(struct enforcer *enforcer, int64_t now_ms)
+{
+	struct found_blocks *found = calloc(1, sizeof(*found));
 	int result;
 
-	if (!adoption)
+	if (!found)
 		return -ENOMEM;
-	adoption->enforcer = enforcer;
-	adoption->now_ms = now_ms;
-	result = nft_read_blocks(enforcer->nft, adopt, adoption);
+	found->enforcer = enforcer;
+	found->now_ms = now_ms;
+	result = nft_read_blocks(enforcer->nft, take_over_block, found);
 	if (result == 0) {
-		/* Allowed or protected meanwhile: what the engine does not hold must not stand in the kernel. */
-		enforcer_delete(enforcer, adoption->refused, adoption->refused_count, NULL);
-		result = adoption->count;
+		/* What has been allowed or protected meanwhile must not stand in the kernel. */
+		enforcer_delete(enforcer, found->refused, found->refused_count, NULL);
+		result = found->taken;
 	}
-	free(adoption);
+	free(found);
 	return result;
 }

@@ -9,7 +9,7 @@
 #include "clock.h"
 #include "internal.h"
 
-#define ADOPT_BESIDE_MAX 20000 /* restored blocks, up to which those in the kernel are read as well */
+#define TAKE_OVER_MAX    20000 /* restored blocks, up to which those in the kernel are read as well */
 #define SAVE_EVERY_MS    600000
 #define PAGES_A_TICK     16
 #define CUSTOMERS_MAX    65536 /* that are saved */
@@ -32,7 +32,7 @@ static void restore_blocks(struct sentry *sentry, const struct wire_blocks *page
 	}
 	sentry->restored += (uint32_t)count;
 	if (enforcer_restore(sentry->enforcer, taken, count, sentry->now_ms) < 0)
-		return; /* counted there; the same refusal for each of a thousand pages is not told a thousand times */
+		return; /* counted there, and tried again; the same refusal for each of a thousand pages is not told a thousand times */
 }
 
 /* What the page has no valid count for is left out. */
@@ -66,15 +66,15 @@ static void restore_others(struct sentry *sentry, const struct wire_message *mes
  */
 static void ready(struct sentry *sentry)
 {
-	int adopted = 0;
+	int taken = 0;
 
 	if (!sentry->ready_by_ms)
 		return;
 	sentry->ready_by_ms = 0;
-	if (sentry->restored < ADOPT_BESIDE_MAX)
-		adopted = enforcer_adopt(sentry->enforcer, sentry->now_ms);
-	if (adopted > 0)
-		sentry_notice(sentry, EVENT_NOTICE, "%u blocks found in the kernel carry on", (unsigned)adopted);
+	if (sentry->restored < TAKE_OVER_MAX)
+		taken = enforcer_take_over_blocks(sentry->enforcer, sentry->now_ms);
+	if (taken > 0)
+		sentry_notice(sentry, EVENT_NOTICE, "%u blocks found in the kernel carry on", (unsigned)taken);
 	sentry_world_customers(sentry); /* those of an earlier run, before this one has any */
 	wire_send(sentry->start->supervisor_fd, WIRE_READY, 0, &(struct wire_empty){ 0 });
 }
