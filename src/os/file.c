@@ -28,6 +28,8 @@ static ssize_t read_all(int fd, char *out, size_t size)
 			break;
 		if (got > 0)
 			len += (size_t)got;
+		else if (errno == EAGAIN && len > 0)
+			break; /* a FIFO whose writer has it open still: what came so far */
 		else if (errno != EINTR)
 			return -errno;
 	}

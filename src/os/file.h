@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Files, read and replaced as a whole.  Each function that reads has a limit of bytes, and none waits: of a FIFO or a
- * terminal it takes what is there.
+ * terminal it takes what is there, and is -EAGAIN when nothing is there yet.
  */
 #ifndef PICKET_FILE_H
 #define PICKET_FILE_H
