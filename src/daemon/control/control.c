@@ -110,7 +110,7 @@ static struct control_client *find_any(const struct control *control, bool root)
 
 /* Makes a place for a new client: an idle client gives way to one of its own kind, and any client but root's to
  * root. */
-static bool make_room(struct control *control, bool root)
+static bool evict_client(struct control *control, bool root)
 {
 	struct control_client *victim;
 	size_t others = 0;
@@ -148,7 +148,7 @@ static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struc
 		turn_away(fd, "only root and members of the group picket-admin may talk to picketd");
 		return;
 	}
-	if (!make_room(control, root)) {
+	if (!evict_client(control, root)) {
 		turn_away(fd, "too many clients are connected: try again");
 		return;
 	}
