@@ -11,7 +11,7 @@
 #include <errno.h>
 #include <stdio.h>
 
-#include "enforcer/enforcer.h"
+#include "enforcer/internal.h"
 
 #define ELEMENTS_MAX 2048
 #define NOTICES_MAX  16
@@ -350,6 +350,11 @@ static struct enforcer_status status_of(struct guard *guard)
 
 	enforcer_read_status(guard->enforcer, &status);
 	return status;
+}
+
+static size_t undeleted_of(const struct guard *guard)
+{
+	return guard->enforcer->undeleted_count;
 }
 
 #endif

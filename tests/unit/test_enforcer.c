@@ -62,7 +62,7 @@ static void one_refused_deletion_does_not_spoil_the_others(void **state)
 	assert_int_equal(refused, 2); /* the deletion and its event */
 	assert_int_equal(guard->kernel.count, 1);
 	assert_non_null(element(guard, NFT_HARD, "198.51.100.3"));
-	assert_int_equal(status_of(guard).undeleted, 1);
+	assert_int_equal(undeleted_of(guard), 1);
 	guard_free(guard);
 }
 
@@ -89,7 +89,7 @@ static void a_refused_deletion_is_tried_again_each_second(void **state)
 	assert_int_equal(guard->freed_count, 1);
 	assert_true(prefix_equal(&guard->freed, &source));
 	assert_null(element(guard, NFT_HARD, "198.51.100.7"));
-	assert_int_equal(status_of(guard).undeleted, 0);
+	assert_int_equal(undeleted_of(guard), 0);
 	tick(guard, 1000);
 	assert_int_equal(guard->freed_count, 1);
 	assert_int_equal(guard->notice_count, 0);
@@ -113,7 +113,7 @@ static void both_elements_of_a_source_share_one_fate(void **state)
 	assert_int_equal(guard->core.actions->count, 3);
 	for (int i = 0; i < 3; i++)
 		assert_int_equal(guard->errors[i], -EBUSY);
-	assert_int_equal(status_of(guard).undeleted, 2);
+	assert_int_equal(undeleted_of(guard), 2);
 	guard->kernel.stuck.len = 0;
 	tick(guard, 1000);
 	assert_int_equal(guard->freed_count, 1);
@@ -131,14 +131,14 @@ static void what_is_blocked_anew_is_not_deleted(void **state)
 	block(guard, "198.51.100.7", 0);
 	guard->kernel.delete_error = -ENOMEM;
 	unblock(guard, "198.51.100.7");
-	assert_int_equal(status_of(guard).undeleted, 2);
+	assert_int_equal(undeleted_of(guard), 2);
 	guard->kernel.delete_error = 0;
 	block(guard, "198.51.100.7", 60000);
 	tick(guard, 5000);
 	assert_non_null(element(guard, NFT_HARD, "198.51.100.7"));
 	/* The soft element of the earlier block goes, which ends nothing. */
 	assert_null(element(guard, NFT_SOFT, "198.51.100.7"));
-	assert_int_equal(status_of(guard).undeleted, 0);
+	assert_int_equal(undeleted_of(guard), 0);
 	assert_int_equal(guard->freed_count, 0);
 	guard_free(guard);
 }
@@ -160,6 +160,31 @@ static void a_flush_is_whole_or_nothing(void **state)
 	assert_int_equal(guard->kernel.count, 0);
 	guard->kernel.present = false;
 	assert_int_equal(enforcer_flush(guard->enforcer, guard->core.now_ms), 0);
+	guard_free(guard);
+}
+
+static void more_refused_deletions_than_are_kept_are_given_up(void **state)
+{
+	struct guard *guard = guard_loaded();
+	struct prefix last;
+	char source[32];
+
+	(void)state;
+	for (int i = 0; i <= ENFORCER_UNDELETED_MAX; i++) {
+		snprintf(source, sizeof(source), "198.18.%d.%d", i / 256, i % 256);
+		block(guard, source, 0);
+		guard->kernel.delete_error = -ENOMEM;
+		unblock(guard, source);
+		last = core_prefix(source);
+		assert_int_equal(guard->errors[0], -ENOMEM);
+		assert_int_equal(enforcer_deletes_again(guard->enforcer, &last), i < ENFORCER_UNDELETED_MAX);
+		guard->kernel.delete_error = 0;
+	}
+	for (int i = 0; i < 20; i++)
+		tick(guard, 1000);
+	assert_int_equal(undeleted_of(guard), 0);
+	assert_int_equal(guard->kernel.count, 1);
+	assert_non_null(element(guard, NFT_HARD, source));
 	guard_free(guard);
 }
 
@@ -187,7 +212,7 @@ static void a_table_that_went_in_the_middle_is_put_back_first(void **state)
 	guard->kernel.count = 0;
 	unblock(guard, "198.51.100.7");
 	assert_int_equal(guard->errors[0], 0);
-	assert_int_equal(status_of(guard).undeleted, 0);
+	assert_int_equal(undeleted_of(guard), 0);
 	guard_free(guard);
 }
 
@@ -561,7 +586,7 @@ static void a_standing_table_is_taken_over_and_loaded_once(void **state)
 	assert_int_equal(core_explain(&guard->core, "198.51.100.2").block.until_ms, guard->core.now_ms + 30000);
 	assert_int_equal(core_explain(&guard->core, "198.51.100.3").block.grade, GRADE_MANUAL);
 	assert_int_equal(core_explain(&guard->core, "203.0.113.5").block.grade, GRADE_NONE);
-	assert_int_equal(status_of(guard).undeleted, 1);
+	assert_int_equal(undeleted_of(guard), 1);
 	guard->kernel.stuck.len = 0;
 	tick(guard, 1000);
 	assert_null(element(guard, NFT_HARD, "203.0.113.5"));
@@ -663,6 +688,7 @@ int main(void)
 		cmocka_unit_test(both_elements_of_a_source_share_one_fate),
 		cmocka_unit_test(what_is_blocked_anew_is_not_deleted),
 		cmocka_unit_test(a_flush_is_whole_or_nothing),
+		cmocka_unit_test(more_refused_deletions_than_are_kept_are_given_up),
 		cmocka_unit_test(a_table_that_went_in_the_middle_is_put_back_first),
 		cmocka_unit_test(a_third_removal_within_a_minute_is_respected),
 		cmocka_unit_test(orders_while_staying_out_wait_for_the_table),

@@ -56,7 +56,7 @@ static int delete_together(struct enforcer *enforcer, const struct nft_element *
 	return error == -ENOENT ? 0 : error;
 }
 
-/* Where there is no room, the block stands in the engine as in the kernel, and an admin may try again. */
+/* When the list is full it is not retried; the block stays in engine and kernel. */
 static void note_deletion(struct enforcer *enforcer, const struct nft_element *element, int error, bool ends_block)
 {
 	forget_undeleted(enforcer, element);
@@ -154,6 +154,14 @@ void enforcer_act(struct enforcer *enforcer, const struct actions *actions, int6
 		case ACTION_EVENT: errors[i] = error_before(actions, i, errors); break;
 		}
 	}
+}
+
+bool enforcer_deletes_again(const struct enforcer *enforcer, const struct prefix *source)
+{
+	for (size_t i = 0; i < enforcer->undeleted_count; i++)
+		if (prefix_equal(&enforcer->undeleted[i].element.source, source))
+			return true;
+	return false;
 }
 
 void enforcer_delete_again(struct enforcer *enforcer)

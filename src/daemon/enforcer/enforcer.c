@@ -228,7 +228,6 @@ void enforcer_read_status(struct enforcer *enforcer, struct enforcer_status *out
 	*out = (struct enforcer_status){
 		.refused = enforcer->refused,
 		.paused_until_ms = enforcer->paused_until_ms,
-		.undeleted = (uint32_t)enforcer->undeleted_count,
 		.failing = enforcer->reconcile_failed,
 		.native_queue = nft_queue_is_native(enforcer->nft),
 	};

@@ -75,10 +75,12 @@ int enforcer_resume(struct enforcer *enforcer, int64_t now_ms);
 /*
  * Carries the actions out, in their order.  errors[i] is 0 or the -errno with which the kernel refused
  * actions->items[i]; an event has the error of the last order before it on its source.  An addition that fails is for
- * engine_block_failed(), a deletion for engine_unblock_failed(); a deletion is then tried again each second.
+ * engine_block_failed(), a deletion for engine_unblock_failed().
  */
 void enforcer_act(struct enforcer *enforcer, const struct actions *actions, int64_t now_ms,
 		  int errors[ENGINE_ACTIONS_MAX]);
+/* Is a refused deletion of this source tried again each second?  A thousand at a time are. */
+bool enforcer_deletes_again(const struct enforcer *enforcer, const struct prefix *source);
 /* Adds restored blocks to the kernel where missing; at most ENFORCER_PAGE.  After a failure all that the engine holds
  * is put in some seconds later. */
 MUST_CHECK int enforcer_restore(struct enforcer *enforcer, const struct block_view *blocks, size_t count,
@@ -110,7 +112,6 @@ struct enforcer_status {
 	struct nft_counters counters;
 	uint64_t refused;        /* elements that the kernel did not take */
 	int64_t paused_until_ms; /* 0: not paused, or until resumed */
-	uint32_t undeleted;      /* elements that the kernel did not let go of yet */
 	bool failing;            /* the rules could not be put back yet */
 	bool native_queue;
 };

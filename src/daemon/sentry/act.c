@@ -42,8 +42,10 @@ static void tell_refusal(struct sentry *sentry, const struct event *event, int e
 	failed.type = EVENT_FAILED;
 	if (event->type == EVENT_UNBLOCK) {
 		failed.grade = GRADE_NONE; /* the block stands */
-		snprintf(failed.text, sizeof(failed.text), "the kernel did not let it go: %s; trying again each second",
-			 strerror(-error));
+		snprintf(failed.text, sizeof(failed.text), "the kernel did not let it go: %s; %s", strerror(-error),
+			 enforcer_deletes_again(sentry->enforcer, &event->source)
+				 ? "trying again each second"
+				 : "too many such blocks to try again: unblock it later");
 	} else {
 		snprintf(failed.text, sizeof(failed.text), "the kernel refused the block: %s",
 			 error == -ENFILE ? "its set is full" : strerror(-error));
@@ -70,6 +72,8 @@ struct acted sentry_act(struct sentry *sentry)
 		} else if (action->type == ACTION_EVENT) {
 			acted.lifted += action->event.type == EVENT_UNBLOCK && !errors[i];
 			acted.kept += action->event.type == EVENT_UNBLOCK && errors[i];
+			acted.given_up += action->event.type == EVENT_UNBLOCK && errors[i] &&
+					  !enforcer_deletes_again(sentry->enforcer, &action->event.source);
 			if (errors[i])
 				tell_refusal(sentry, &action->event, errors[i]);
 			else

@@ -82,7 +82,7 @@ struct sentry {
 	struct wire_message in, out; /* scratch: too large for the stack */
 };
 
-/* sentry.c: reads the clock; each callback of the loop begins with it. */
+/* sentry.c: reads the clock; each callback that judges, decides or writes a time begins with it. */
 void sentry_begin_turn(struct sentry *sentry);
 
 /* sense.c */
@@ -93,9 +93,10 @@ bool sentry_probe_window(struct sentry *sentry, const struct prefix *net, int64_
 
 /* act.c */
 struct acted {
-	int error;       /* the first with which the kernel refused an action, 0 if none */
-	uint32_t lifted; /* blocks that are over */
-	uint32_t kept;   /* blocks that the kernel did not let go of */
+	int error;         /* the first with which the kernel refused an action, 0 if none */
+	uint32_t lifted;   /* blocks that are over */
+	uint32_t kept;     /* blocks that the kernel did not let go of */
+	uint32_t given_up; /* those of them that are not tried again */
 };
 struct acted sentry_act(struct sentry *sentry); /* carries out sentry->actions */
 void sentry_notice(struct sentry *sentry, enum event_type type, const char *format, ...)

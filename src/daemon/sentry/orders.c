@@ -153,7 +153,8 @@ static void order_block(struct sentry *sentry, uint32_t id, const struct wire_or
 
 static struct acted acted_sum(struct acted a, struct acted b)
 {
-	return (struct acted){ a.error ? a.error : b.error, a.lifted + b.lifted, a.kept + b.kept };
+	return (struct acted){ a.error ? a.error : b.error, a.lifted + b.lifted, a.kept + b.kept,
+			       a.given_up + b.given_up };
 }
 
 static struct acted lift_slice(struct sentry *sentry, struct sentry_lift *lift)
@@ -253,7 +254,10 @@ static void still_covered(struct sentry *sentry, const struct prefix *source, en
 /* What an admin must know of blocks that should be over. */
 static void tell_lifted(const struct acted *acted, uint32_t left, char text[WIRE_TEXT_MAX])
 {
-	if (acted->kept)
+	if (acted->given_up)
+		snprintf(text, WIRE_TEXT_MAX, "the kernel did not let go of %u of %u blocks: unblock them again later",
+			 acted->kept, acted->kept + acted->lifted + left);
+	else if (acted->kept)
 		snprintf(text, WIRE_TEXT_MAX,
 			 "the kernel did not let go of %u of %u blocks and is asked again each second", acted->kept,
 			 acted->kept + acted->lifted + left);
@@ -272,7 +276,7 @@ static void order_unblock(struct sentry *sentry, uint32_t id, const struct wire_
 	if (!may_lift(sentry, id))
 		return;
 	code = engine_unblock(sentry->engine, &order->source, sentry->now_ms, &sentry->actions);
-	/* A net that is not blocked itself: what is blocked inside it is meant, of which one call lifts a part. */
+	/* The net itself is not blocked: lift the blocks inside it.  One call lifts only some. */
 	inside = code == ENGINE_OK && !prefix_equal(&sentry->actions.items[0].source, &order->source) &&
 		 prefix_covers(&order->source, &sentry->actions.items[0].source);
 	acted = sentry_act(sentry);
