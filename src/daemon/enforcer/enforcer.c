@@ -98,14 +98,21 @@ static struct settings settings_of(const struct enforcer *enforcer)
 				  enforcer->interfaces_found };
 }
 
+/* The rules into the standing table, or into a new one if it is gone.  0 or -errno. */
+static int apply(struct enforcer *enforcer, int64_t now_ms, bool *gone)
+{
+	int error = nft_rules_replace(enforcer->nft, &enforcer->rules);
+
+	*gone = error == -ENOENT;
+	return *gone ? enforcer_load(enforcer, now_ms) : error;
+}
+
 /* Applies what has been changed since `had`, or takes all of it back.  0 or -errno. */
 static int apply_or_take_back(struct enforcer *enforcer, const struct settings *had, int64_t now_ms)
 {
-	int error = nft_rules_replace(enforcer->nft, &enforcer->rules);
-	bool gone = error == -ENOENT;
+	bool gone;
+	int error = apply(enforcer, now_ms, &gone);
 
-	if (gone)
-		error = enforcer_load(enforcer, now_ms);
 	if (!error)
 		return 0;
 	enforcer->rules = had->rules;
@@ -174,13 +181,12 @@ int enforcer_pause(struct enforcer *enforcer, int64_t until_ms, int64_t now_ms)
 
 int enforcer_resume(struct enforcer *enforcer, int64_t now_ms)
 {
+	bool gone;
 	int error;
 
 	take_mode(enforcer, enforcer->resumed_mode, false);
 	enforcer->paused_until_ms = 0;
-	error = nft_rules_replace(enforcer->nft, &enforcer->rules);
-	if (error == -ENOENT)
-		error = enforcer_load(enforcer, now_ms);
+	error = apply(enforcer, now_ms, &gone);
 	if (error) {
 		enforcer->reconcile_failed = true; /* tried again each second */
 		enforcer_notice(enforcer, EVENT_FAILED, "cannot resume yet: %s; trying again each second",

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The keeper: the process of the control socket, the history, the store and the log lines.  It runs as a user of its
- * own without any capability, confined to its state directory.
+ * The keeper: the process of the control socket, the history, the store and the log lines.  It runs as the same user as
+ * the sentry, but without any capability, and is confined to its state directory.
  */
 #ifndef PICKET_KEEPER_H
 #define PICKET_KEEPER_H
