@@ -307,13 +307,22 @@ static void block(struct guard *guard, const char *source, int64_t duration_ms)
 	act(guard);
 }
 
-static void unblock(struct guard *guard, const char *source)
+static inline void unblock(struct guard *guard, const char *source)
 {
 	struct prefix prefix = core_prefix(source);
 
 	assert_int_equal(engine_unblock(guard->core.engine, &prefix, guard->core.now_ms, guard->core.actions),
 			 ENGINE_OK);
 	act(guard);
+}
+
+static void allow(struct guard *guard, const char *source, int64_t until_ms)
+{
+	struct prefix prefix = core_prefix(source);
+
+	assert_int_equal(engine_allow(guard->core.engine, &prefix, until_ms, ALLOW_ADMIN, guard->core.now_ms,
+				      guard->core.actions),
+			 ENGINE_OK);
 }
 
 static const struct nft_element *element(const struct guard *guard, enum nft_list list, const char *source)

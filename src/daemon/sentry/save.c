@@ -32,7 +32,7 @@ static void restore_blocks(struct sentry *sentry, const struct wire_blocks *page
 	}
 	sentry->restored += (uint32_t)count;
 	if (enforcer_restore(sentry->enforcer, taken, count, sentry->now_ms) < 0)
-		return; /* counted there, and tried again; the same refusal for each of a thousand pages is not told a thousand times */
+		return; /* counted and tried again there; not told a thousand times for a thousand pages */
 }
 
 /* What the page has no valid count for is left out. */
