@@ -1,0 +1,334 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The rule of the veil and its three memories, each of which a forger may fill without harm to others:
+ *
+ * The aging filter knows when a SYN was first seen.  Two cells of 16 bits stand for it; a live cell is never written
+ * to, so nobody can evict, refresh or poison what is in it.  A collision only makes a SYN look seen, which lets it in
+ * sooner.  At 480,000 live SYNs that happens to one in 25.
+ *
+ * The quick port is the first served port of a source within an hour: it costs less, so that the one connection that
+ * a client came for is hardly late, while a list of ports stays dear.  A collision, or a forger, costs 2 s.
+ *
+ * The attempts let those in who give up before their stack repeats the SYN: a health check with a time-out of 1 s.
+ */
+#include <picket/veil.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+#define FILTER_BITS  22
+#define FILTER_CELLS (1u << FILTER_BITS)
+#define UNIT_MS      10     /* of a cell */
+#define CYCLE        65535  /* units until a stamp means another time; cell 0 is empty */
+#define SWEEP_MS     300000 /* for the whole filter; with VEIL_FORGET_MS well below a cycle of 655 s */
+
+#define QUICK_CELLS 65536
+#define QUICK_S     3600
+
+#define WAYS             4 /* cells of one bucket of attempts */
+#define ATTEMPT_BITS     20
+#define ATTEMPTS_WANTED  3
+#define ATTEMPT_FIRST_S  120  /* so long ago the first must have been, */
+#define ATTEMPT_FORGET_S 3600 /* and not longer */
+#define LET_IN_S         60
+
+struct quick {
+	uint16_t port;
+	uint32_t until_s; /* since veil_new() */
+};
+
+struct attempt {
+	uint16_t tag;   /* of source and port; 0 with count 0: empty */
+	uint16_t count; /* saturates */
+	uint32_t first_s, let_in_until_s;
+};
+
+struct veil {
+	struct hash_key key;
+	int64_t start_ms, now_ms;
+	int64_t swept_ms; /* what lies before `hand` was swept up to then */
+	uint32_t hand;
+	uint16_t *filter;
+	struct quick *quick;
+	struct attempt *attempts;
+	struct veil_stats stats;
+};
+
+/* What a hash is taken of; `use` keeps the three memories apart. */
+struct key_bytes {
+	uint8_t use, unused;
+	uint16_t sport, dport, unused2;
+	uint32_t seq;
+	uint8_t src[16], dst[16];
+};
+
+static void *zeroed(size_t count, size_t size)
+{
+	void *memory = malloc(count * size);
+
+	if (memory)
+		memset(memory, 0, count * size);
+	return memory;
+}
+
+struct veil *veil_new(const struct hash_key *key, int64_t now_ms)
+{
+	struct veil *veil = calloc(1, sizeof(*veil));
+
+	if (!veil)
+		return NULL;
+	veil->key = *key;
+	veil->start_ms = veil->now_ms = veil->swept_ms = now_ms;
+	veil->filter = zeroed(FILTER_CELLS, sizeof(*veil->filter));
+	veil->quick = zeroed(QUICK_CELLS, sizeof(*veil->quick));
+	veil->attempts = zeroed(1u << ATTEMPT_BITS, sizeof(*veil->attempts));
+	if (veil->filter && veil->quick && veil->attempts)
+		return veil;
+	veil_free(veil);
+	return NULL;
+}
+
+void veil_free(struct veil *veil)
+{
+	if (!veil)
+		return;
+	free(veil->filter);
+	free(veil->quick);
+	free(veil->attempts);
+	free(veil);
+}
+
+void veil_stats(const struct veil *veil, struct veil_stats *out)
+{
+	*out = veil->stats;
+}
+
+/* ---- the aging filter ---- */
+
+static uint16_t stamp(int64_t now_ms)
+{
+	return (uint16_t)(now_ms / UNIT_MS % CYCLE + 1);
+}
+
+/* How long ago the cell was written, in units; it must not be empty. */
+static uint32_t age(const struct veil *veil, uint16_t cell)
+{
+	return (uint32_t)((stamp(veil->now_ms) - cell + CYCLE) % CYCLE);
+}
+
+static bool is_live(const struct veil *veil, uint16_t cell)
+{
+	return cell != 0 && age(veil, cell) <= VEIL_FORGET_MS / UNIT_MS;
+}
+
+static void sweep(struct veil *veil, uint32_t cells)
+{
+	for (; cells > 0; cells--) {
+		uint16_t *cell = &veil->filter[veil->hand++ % FILTER_CELLS];
+
+		if (!is_live(veil, *cell))
+			*cell = 0;
+	}
+}
+
+/* A stamp comes round after 655 s: by then its cell has been swept, also after a silence. */
+static void advance(struct veil *veil, int64_t now_ms)
+{
+	int64_t due;
+
+	if (now_ms > veil->now_ms)
+		veil->now_ms = now_ms;
+	due = veil->now_ms - veil->swept_ms;
+	if (due < UNIT_MS)
+		return;
+	if (due < SWEEP_MS)
+		sweep(veil, (uint32_t)((due * FILTER_CELLS + SWEEP_MS - 1) / SWEEP_MS));
+	else /* nothing in it is as young as VEIL_FORGET_MS */
+		memset(veil->filter, 0, FILTER_CELLS * sizeof(*veil->filter));
+	veil->swept_ms = veil->now_ms;
+}
+
+void veil_tick(struct veil *veil, int64_t now_ms)
+{
+	advance(veil, now_ms);
+}
+
+/* How old the identical SYN is, in ms; -1: not seen within VEIL_FORGET_MS, and from now on it is. */
+static int64_t first_seen(struct veil *veil, const struct veil_syn *syn)
+{
+	struct key_bytes key = { .use = 1, .sport = syn->sport, .dport = syn->dport, .seq = syn->seq };
+	uint32_t ages[2];
+	bool seen = true;
+	uint64_t hash;
+
+	memcpy(key.src, syn->src.b, sizeof(key.src));
+	memcpy(key.dst, syn->dst.b, sizeof(key.dst));
+	hash = hash_bytes(&veil->key, &key, sizeof(key));
+	for (int i = 0; i < 2; i++, hash >>= 32) {
+		uint16_t *cell = &veil->filter[hash % FILTER_CELLS];
+
+		ages[i] = 0;
+		if (is_live(veil, *cell)) {
+			ages[i] = age(veil, *cell);
+			continue;
+		}
+		*cell = stamp(veil->now_ms);
+		seen = false;
+	}
+	return seen ? (int64_t)(ages[0] < ages[1] ? ages[0] : ages[1]) * UNIT_MS : -1;
+}
+
+/* ---- what a source is known by: its address, or the /64 that it has for itself ---- */
+
+static uint64_t source_hash(const struct veil *veil, uint8_t use, const struct veil_syn *syn, uint16_t port)
+{
+	struct key_bytes key = { .use = use, .dport = port };
+
+	memcpy(key.src, syn->src.b, addr_is_v4(&syn->src) ? 16 : 8);
+	return hash_bytes(&veil->key, &key, sizeof(key));
+}
+
+static uint32_t seconds(const struct veil *veil)
+{
+	return (uint32_t)((veil->now_ms - veil->start_ms) / 1000);
+}
+
+/* ---- the quick port ---- */
+
+static int64_t price(struct veil *veil, const struct veil_syn *syn)
+{
+	struct quick *quick = &veil->quick[source_hash(veil, 2, syn, 0) % QUICK_CELLS];
+	uint32_t now_s = seconds(veil);
+
+	if (quick->until_s <= now_s) {
+		*quick = (struct quick){ .port = syn->dport, .until_s = now_s + QUICK_S };
+		veil->stats.quick_taken++;
+	}
+	return quick->port == syn->dport ? VEIL_QUICK_MS : VEIL_PRICE_MS;
+}
+
+/* ---- the attempts ---- */
+
+static bool is_over(const struct attempt *attempt, uint32_t now_s)
+{
+	return attempt->count == 0 || (now_s - attempt->first_s > ATTEMPT_FORGET_S && attempt->let_in_until_s <= now_s);
+}
+
+/* The cell of a source's port; with `make` always one, whichever has to give way for it. */
+static struct attempt *find_attempt(struct veil *veil, const struct veil_syn *syn, bool make)
+{
+	uint64_t hash = source_hash(veil, 3, syn, syn->dport);
+	struct attempt *bucket = &veil->attempts[(hash % (1u << ATTEMPT_BITS)) / WAYS * WAYS], *victim = bucket;
+	uint16_t tag = (uint16_t)(hash >> 48);
+	uint32_t now_s = seconds(veil);
+
+	for (int i = 0; i < WAYS; i++) {
+		if (is_over(&bucket[i], now_s))
+			bucket[i] = (struct attempt){ .count = 0 };
+		else if (bucket[i].tag == tag)
+			return &bucket[i];
+		if (bucket[i].count < victim->count)
+			victim = &bucket[i];
+	}
+	if (!make)
+		return NULL;
+	veil->stats.evicted += victim->count > 0;
+	*victim = (struct attempt){ .tag = tag, .count = 0, .first_s = now_s };
+	return victim;
+}
+
+static bool is_let_in(struct veil *veil, const struct veil_syn *syn)
+{
+	const struct attempt *attempt = find_attempt(veil, syn, false);
+
+	return attempt && attempt->let_in_until_s > seconds(veil);
+}
+
+/* A listener whose backlog is full does not answer who is let in; its stack goes on for longer than VEIL_FORGET_MS. */
+static void let_in(struct veil *veil, const struct veil_syn *syn)
+{
+	struct attempt *attempt = find_attempt(veil, syn, true);
+
+	attempt->let_in_until_s = seconds(veil) + LET_IN_S;
+	if (attempt->count == 0)
+		attempt->count = 1;
+}
+
+/* Counts an attempt; true when there were enough for long enough. */
+static bool try_again(struct veil *veil, const struct veil_syn *syn)
+{
+	struct attempt *attempt = find_attempt(veil, syn, true);
+	uint32_t waited_s = seconds(veil) - attempt->first_s;
+
+	if (attempt->count < UINT16_MAX)
+		attempt->count++;
+	return attempt->count >= ATTEMPTS_WANTED && waited_s >= ATTEMPT_FIRST_S && waited_s <= ATTEMPT_FORGET_S;
+}
+
+/* ---- the rule ---- */
+
+/* Anything beyond the MSS: timestamps, window scale, SACK; raw senders leave them out. */
+static bool has_stack_options(const struct veil_syn *syn)
+{
+	return syn->mss != 0 && syn->option_count > 1;
+}
+
+static enum veil_verdict pass(struct veil *veil, const struct veil_syn *syn, uint64_t *why)
+{
+	++*why;
+	let_in(veil, syn);
+	return VEIL_PASS;
+}
+
+static enum veil_verdict served(struct veil *veil, const struct veil_syn *syn)
+{
+	bool stack = has_stack_options(syn);
+	int64_t cost, age_ms;
+
+	if (is_let_in(veil, syn))
+		return pass(veil, syn, &veil->stats.again);
+	cost = stack ? price(veil, syn) : VEIL_PRICE_MS;
+	age_ms = first_seen(veil, syn);
+	if (age_ms >= cost)
+		return pass(veil, syn, &veil->stats.repeats);
+	if (age_ms >= 0) {
+		veil->stats.early++;
+		return VEIL_DROP;
+	}
+	if (stack && try_again(veil, syn))
+		return pass(veil, syn, &veil->stats.attempts);
+	veil->stats.first_sights++;
+	return VEIL_DROP;
+}
+
+static enum veil_verdict closed(struct veil *veil, const struct veil_syn *syn)
+{
+	int64_t age_ms = first_seen(veil, syn);
+
+	if (age_ms >= VEIL_REFUSE_MS) {
+		veil->stats.refused++;
+		return VEIL_REFUSE;
+	}
+	veil->stats.early += age_ms >= 0;
+	veil->stats.first_sights += age_ms < 0;
+	return VEIL_DROP;
+}
+
+enum veil_verdict veil_judge(struct veil *veil, const struct veil_syn *syn, int64_t now_ms)
+{
+	advance(veil, now_ms);
+	veil->stats.syns++;
+	if (!syn->tool && syn->target == VEIL_TRIED) {
+		veil->stats.refused++;
+		return VEIL_REFUSE;
+	}
+	if (syn->tool || syn->mss == 0 || (syn->target == VEIL_TRAP && !has_stack_options(syn))) {
+		veil->stats.raw++;
+		return VEIL_DROP;
+	}
+	switch (syn->target) {
+	case VEIL_SERVED: return served(veil, syn);
+	case VEIL_TRAP: veil->stats.trapped++; return VEIL_PASS;
+	default: return closed(veil, syn);
+	}
+}

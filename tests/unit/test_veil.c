@@ -1,0 +1,416 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The veil: what each kind of SYN costs, what a forger can do to the three memories, and what time does to them.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include <picket/veil.h>
+#include "seed.h"
+
+#define START_MS 1790000000000LL
+
+static struct addr address(const char *text)
+{
+	struct addr addr;
+
+	assert_true(addr_parse(text, &addr));
+	return addr;
+}
+
+static struct veil *new_veil(void)
+{
+	const struct hash_key key = { 0x0706050403020100ULL, 0x0f0e0d0c0b0a0908ULL };
+	struct veil *veil = veil_new(&key, START_MS);
+
+	assert_non_null(veil);
+	return veil;
+}
+
+/* What a Linux client sends. */
+static struct veil_syn syn_of(const char *source, uint16_t port)
+{
+	return (struct veil_syn){
+		.src = address(source),
+		.dst = address(strchr(source, ':') ? "2001:db8:1::1" : "192.0.2.1"),
+		.sport = 40000,
+		.dport = port,
+		.seq = 0x12345678,
+		.mss = 1460,
+		.option_count = 4,
+		.target = VEIL_SERVED,
+	};
+}
+
+static enum veil_verdict at(struct veil *veil, const struct veil_syn *syn, int64_t after_ms)
+{
+	return veil_judge(veil, syn, START_MS + after_ms);
+}
+
+static void the_identical_repeat_passes_once_it_is_old_enough(void **state)
+{
+	static const char *const sources[] = { "198.51.100.7", "2001:db8:5:5::7" };
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		struct veil *veil = new_veil();
+		struct veil_syn first = syn_of(sources[i], 443), other = syn_of(sources[i], 22);
+
+		assert_int_equal(at(veil, &first, 0), VEIL_DROP);
+		assert_int_equal(at(veil, &first, 700), VEIL_DROP);
+		assert_int_equal(at(veil, &first, 1000), VEIL_PASS);
+		/* let in: at once for a minute, whatever its sequence number */
+		first.seq++;
+		assert_int_equal(at(veil, &first, 1100), VEIL_PASS);
+		assert_int_equal(at(veil, &first, 30000), VEIL_PASS);
+		/* every further port costs more */
+		assert_int_equal(at(veil, &other, 40000), VEIL_DROP);
+		assert_int_equal(at(veil, &other, 41000), VEIL_DROP);
+		assert_int_equal(at(veil, &other, 43000), VEIL_PASS);
+		veil_free(veil);
+	}
+}
+
+static void what_differs_is_no_repeat(void **state)
+{
+	struct veil *veil = new_veil();
+	struct veil_syn syn = syn_of("198.51.100.7", 443);
+
+	(void)state;
+	assert_int_equal(at(veil, &syn, 0), VEIL_DROP);
+	for (int change = 0; change < 4; change++) {
+		struct veil_syn other = syn;
+
+		switch (change) {
+		case 0: other.seq++; break;
+		case 1: other.sport++; break;
+		case 2: other.dst = address("192.0.2.2"); break;
+		default: other.src = address("198.51.100.8"); break;
+		}
+		assert_int_equal(at(veil, &other, 1500), VEIL_DROP);
+	}
+	/* The options are no part of it: timestamps move. */
+	syn.option_count = 3;
+	assert_int_equal(at(veil, &syn, 1600), VEIL_PASS);
+	veil_free(veil);
+}
+
+static void every_kind_of_syn_has_its_price(void **state)
+{
+	static const struct {
+		uint8_t target, option_count;
+		uint16_t mss;
+		bool tool;
+		enum veil_verdict at_once, after_1s, after_3s, after_7s;
+	} rows[] = {
+		{ VEIL_SERVED, 4, 1460, false, VEIL_DROP, VEIL_PASS, VEIL_PASS, VEIL_PASS },
+		{ VEIL_SERVED, 1, 1460, false, VEIL_DROP, VEIL_DROP, VEIL_PASS, VEIL_PASS },
+		{ VEIL_SERVED, 0, 0, false, VEIL_DROP, VEIL_DROP, VEIL_DROP, VEIL_DROP },
+		{ VEIL_SERVED, 3, 0, false, VEIL_DROP, VEIL_DROP, VEIL_DROP, VEIL_DROP },
+		{ VEIL_SERVED, 4, 1460, true, VEIL_DROP, VEIL_DROP, VEIL_DROP, VEIL_DROP },
+		{ VEIL_TRAP, 4, 1460, false, VEIL_PASS, VEIL_PASS, VEIL_PASS, VEIL_PASS },
+		{ VEIL_TRAP, 1, 1460, false, VEIL_DROP, VEIL_DROP, VEIL_DROP, VEIL_DROP },
+		{ VEIL_TRAP, 0, 0, false, VEIL_DROP, VEIL_DROP, VEIL_DROP, VEIL_DROP },
+		{ VEIL_TRAP, 4, 1460, true, VEIL_DROP, VEIL_DROP, VEIL_DROP, VEIL_DROP },
+		{ VEIL_TRIED, 4, 1460, false, VEIL_REFUSE, VEIL_REFUSE, VEIL_REFUSE, VEIL_REFUSE },
+		{ VEIL_TRIED, 0, 0, false, VEIL_REFUSE, VEIL_REFUSE, VEIL_REFUSE, VEIL_REFUSE },
+		{ VEIL_TRIED, 4, 1460, true, VEIL_DROP, VEIL_DROP, VEIL_DROP, VEIL_DROP },
+		{ VEIL_CLOSED, 4, 1460, false, VEIL_DROP, VEIL_DROP, VEIL_DROP, VEIL_REFUSE },
+		{ VEIL_CLOSED, 1, 1460, false, VEIL_DROP, VEIL_DROP, VEIL_DROP, VEIL_REFUSE },
+		{ VEIL_CLOSED, 0, 0, false, VEIL_DROP, VEIL_DROP, VEIL_DROP, VEIL_DROP },
+		{ VEIL_CLOSED, 4, 1460, true, VEIL_DROP, VEIL_DROP, VEIL_DROP, VEIL_DROP },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct veil *veil = new_veil();
+		struct veil_syn syn = syn_of("198.51.100.7", 777);
+
+		syn.target = rows[i].target;
+		syn.option_count = rows[i].option_count;
+		syn.mss = rows[i].mss;
+		syn.tool = rows[i].tool;
+		assert_int_equal(at(veil, &syn, 0), rows[i].at_once);
+		assert_int_equal(at(veil, &syn, 1000), rows[i].after_1s);
+		assert_int_equal(at(veil, &syn, 3000), rows[i].after_3s);
+		assert_int_equal(at(veil, &syn, 7000), rows[i].after_7s);
+		veil_free(veil);
+	}
+}
+
+static void after_twelve_seconds_it_is_a_first_sight_again(void **state)
+{
+	struct veil *veil = new_veil();
+	struct veil_syn syn = syn_of("198.51.100.7", 443);
+
+	(void)state;
+	assert_int_equal(at(veil, &syn, 0), VEIL_DROP);
+	assert_int_equal(at(veil, &syn, 12100), VEIL_DROP);
+	assert_int_equal(at(veil, &syn, 13200), VEIL_PASS);
+	veil_free(veil);
+}
+
+/* The 16 bits of a cell come round after 655 s; whatever the silence before, an old SYN is never a repeat. */
+static void a_stamp_that_comes_round_is_no_repeat(void **state)
+{
+	static const int64_t silences_ms[] = { 300000, 654360, 655350, 655360, 656500, 1310700, 86400000 };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(silences_ms) / sizeof(silences_ms[0]); i++) {
+		for (int ticking = 0; ticking < 2; ticking++) {
+			struct veil *veil = new_veil();
+			struct veil_syn syn = syn_of("198.51.100.7", 443);
+
+			syn.option_count = 1; /* no attempts */
+			assert_int_equal(at(veil, &syn, 0), VEIL_DROP);
+			for (int64_t t = 0; ticking && t < silences_ms[i] && t < 1400000; t += 1000)
+				veil_tick(veil, START_MS + t);
+			assert_int_equal(at(veil, &syn, silences_ms[i]), VEIL_DROP);
+			assert_int_equal(at(veil, &syn, silences_ms[i] + 1000), VEIL_DROP);
+			assert_int_equal(at(veil, &syn, silences_ms[i] + 3000), VEIL_PASS);
+			veil_free(veil);
+		}
+	}
+}
+
+static struct veil_syn random_syn(struct seed *seed)
+{
+	struct veil_syn syn = syn_of("198.51.100.7", 443);
+
+	for (int i = 12; i < 16; i++)
+		syn.src.b[i] = (uint8_t)seed_below(seed, 256);
+	syn.sport = (uint16_t)seed_below(seed, 65536);
+	syn.seq = (uint32_t)seed_next(seed);
+	syn.option_count = 1; /* the filter alone: no quick port, no attempts */
+	return syn;
+}
+
+/* A flood fills the filter: few strangers' SYNs look seen, and nobody's repeat is lost. */
+static void a_flood_neither_hides_nor_evicts(void **state)
+{
+	enum { FLOOD = 480000, STRANGERS = 1000, FRESH = 20000 };
+	struct seed seed = seed_new("a_flood_neither_hides_nor_evicts");
+	struct veil *veil = new_veil();
+	struct veil_syn *strangers = calloc(STRANGERS, sizeof(*strangers));
+	struct veil_stats before, after;
+	unsigned lost = 0;
+
+	(void)state;
+	assert_non_null(strangers);
+	for (int i = 0; i < STRANGERS; i++) {
+		strangers[i] = random_syn(&seed);
+		at(veil, &strangers[i], 0);
+	}
+	for (int i = 0; i < FLOOD; i++) {
+		struct veil_syn forged = random_syn(&seed);
+
+		at(veil, &forged, 1 + i / 200); /* in 2.4 s */
+	}
+	veil_stats(veil, &before);
+	for (int i = 0; i < FRESH; i++) {
+		struct veil_syn fresh = random_syn(&seed);
+
+		at(veil, &fresh, 2500);
+	}
+	veil_stats(veil, &after);
+	/* Of 2^22 cells 480,000 SYNs fill a fifth: a fresh one finds both of its own full once in 24 times. */
+	assert_true(after.first_sights - before.first_sights > FRESH * 95 / 100);
+	for (int i = 0; i < STRANGERS; i++)
+		lost += at(veil, &strangers[i], 3000) != VEIL_PASS;
+	/* A collision's other cell may be younger: then the next repeat, a second later, passes. */
+	assert_true(lost < STRANGERS / 20);
+	for (int i = 0; i < STRANGERS; i++)
+		assert_int_equal(at(veil, &strangers[i], 6000), VEIL_PASS);
+	free(strangers);
+	veil_free(veil);
+}
+
+/* 10^6 tuples in a steady flood of 40,000 a second: few are let in, and who repeats after 1 s passes with the first or
+ * the second repeat.  (A cell that another SYN had taken may run out, and be taken again, just before the first.) */
+static void nobody_is_early_twice(void **state)
+{
+	enum { RATE = 40000, FROM_MS = 13000, TO_MS = 25000, WATCHED = 200 };
+	struct seed seed = seed_new("nobody_is_early_twice");
+	struct veil *veil = new_veil();
+	struct veil_syn watched[WATCHED];
+	struct veil_stats stats;
+	unsigned late = 0;
+
+	(void)state;
+	for (int i = 0; i < WATCHED; i++) {
+		watched[i] = random_syn(&seed);
+		watched[i].option_count = 4;
+	}
+	for (int64_t ms = 0; ms < TO_MS; ms++) {
+		for (int i = 0; i < RATE / 1000; i++) {
+			struct veil_syn forged = random_syn(&seed);
+
+			at(veil, &forged, ms);
+		}
+		for (int i = 0; i < WATCHED && ms == FROM_MS; i++)
+			at(veil, &watched[i], ms);
+		for (int i = 0; i < WATCHED && ms == FROM_MS + 1000; i++)
+			late += at(veil, &watched[i], ms) != VEIL_PASS;
+		for (int i = 0; i < WATCHED && ms == FROM_MS + 2000; i++)
+			assert_int_equal(at(veil, &watched[i], ms), VEIL_PASS);
+	}
+	veil_stats(veil, &stats);
+	assert_true(late <= WATCHED / 10);
+	assert_true(stats.repeats < stats.syns * 4 / 100);
+	veil_free(veil);
+}
+
+static void a_forger_who_takes_the_quick_port_costs_two_seconds(void **state)
+{
+	struct veil *veil = new_veil();
+	struct veil_syn forged = syn_of("198.51.100.7", 25), own = syn_of("198.51.100.7", 443);
+
+	(void)state;
+	assert_int_equal(at(veil, &forged, 0), VEIL_DROP);
+	assert_int_equal(at(veil, &own, 100), VEIL_DROP);
+	assert_int_equal(at(veil, &own, 1100), VEIL_DROP);
+	assert_int_equal(at(veil, &own, 3100), VEIL_PASS);
+	/* an hour later the place is free */
+	own.seq++;
+	assert_int_equal(at(veil, &own, 3700000), VEIL_DROP);
+	assert_int_equal(at(veil, &own, 3701000), VEIL_PASS);
+	veil_free(veil);
+}
+
+static void a_closed_port_never_takes_the_quick_port(void **state)
+{
+	struct veil *veil = new_veil();
+	struct veil_syn closed = syn_of("198.51.100.7", 25), own = syn_of("198.51.100.7", 443);
+
+	(void)state;
+	closed.target = VEIL_CLOSED;
+	at(veil, &closed, 0);
+	assert_int_equal(at(veil, &own, 100), VEIL_DROP);
+	assert_int_equal(at(veil, &own, 1100), VEIL_PASS);
+	veil_free(veil);
+}
+
+static void a_slash_64_is_one_source(void **state)
+{
+	struct veil *veil = new_veil();
+	struct veil_stats stats;
+
+	(void)state;
+	for (int i = 0; i < 100; i++) {
+		struct veil_syn syn = syn_of("2001:db8:5:5::1", (uint16_t)(1000 + i));
+
+		syn.src.b[15] = (uint8_t)i;
+		at(veil, &syn, 0);
+	}
+	veil_stats(veil, &stats);
+	assert_int_equal(stats.quick_taken, 1);
+	veil_free(veil);
+}
+
+/* A health check that gives up after a second, every five: a new connection, so a new sequence number, each time. */
+static void those_who_give_up_get_in_after_two_minutes(void **state)
+{
+	struct veil *veil = new_veil();
+	struct veil_syn syn = syn_of("198.51.100.7", 80);
+	int64_t in_ms = -1;
+
+	(void)state;
+	for (int64_t ms = 0; ms < 200000; ms += 5000) {
+		syn.seq += 7919;
+		syn.sport++;
+		if (at(veil, &syn, ms) == VEIL_PASS && in_ms < 0)
+			in_ms = ms;
+		if (in_ms >= 0)
+			assert_int_equal(at(veil, &syn, ms + 1), VEIL_PASS);
+	}
+	assert_in_range(in_ms, 120000, 130000);
+	/* MSS alone counts no attempts. */
+	syn = syn_of("198.51.100.9", 80);
+	syn.option_count = 1;
+	for (int64_t ms = 300000; ms < 600000; ms += 5000) {
+		syn.seq += 7919;
+		assert_int_equal(at(veil, &syn, ms), VEIL_DROP);
+	}
+	veil_free(veil);
+}
+
+/* Beside a flood of other sources' attempts the health check still gets in. */
+static void a_flood_of_attempts_does_not_evict_the_patient(void **state)
+{
+	struct seed seed = seed_new("a_flood_of_attempts_does_not_evict_the_patient");
+	struct veil *veil = new_veil();
+	struct veil_syn syn = syn_of("198.51.100.7", 80);
+	int64_t in_ms = -1;
+
+	(void)state;
+	for (int64_t ms = 0; ms < 200000 && in_ms < 0; ms++) {
+		for (int i = 0; i < 2; i++) {
+			struct veil_syn forged = random_syn(&seed);
+
+			forged.option_count = 4;
+			at(veil, &forged, ms);
+		}
+		if (ms % 5000 == 0) {
+			syn.seq += 7919;
+			if (at(veil, &syn, ms) == VEIL_PASS)
+				in_ms = ms;
+		}
+	}
+	assert_in_range(in_ms, 120000, 130000);
+	veil_free(veil);
+}
+
+/* Who was let in is not asked again while its listener's backlog is full. */
+static void a_full_backlog_costs_no_second_price(void **state)
+{
+	struct veil *veil = new_veil();
+	struct veil_syn syn = syn_of("198.51.100.7", 80);
+
+	(void)state;
+	assert_int_equal(at(veil, &syn, 0), VEIL_DROP);
+	assert_int_equal(at(veil, &syn, 1000), VEIL_PASS);
+	assert_int_equal(at(veil, &syn, 3000), VEIL_PASS);
+	assert_int_equal(at(veil, &syn, 7000), VEIL_PASS);
+	assert_int_equal(at(veil, &syn, 15000), VEIL_PASS);
+	veil_free(veil);
+}
+
+static void time_never_runs_backwards(void **state)
+{
+	struct veil *veil = new_veil();
+	struct veil_syn syn = syn_of("198.51.100.7", 80);
+
+	(void)state;
+	assert_int_equal(at(veil, &syn, 5000), VEIL_DROP);
+	assert_int_equal(at(veil, &syn, 0), VEIL_DROP);
+	assert_int_equal(at(veil, &syn, -100000), VEIL_DROP);
+	assert_int_equal(at(veil, &syn, 5900), VEIL_PASS);
+	veil_free(veil);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_identical_repeat_passes_once_it_is_old_enough),
+		cmocka_unit_test(what_differs_is_no_repeat),
+		cmocka_unit_test(every_kind_of_syn_has_its_price),
+		cmocka_unit_test(after_twelve_seconds_it_is_a_first_sight_again),
+		cmocka_unit_test(a_stamp_that_comes_round_is_no_repeat),
+		cmocka_unit_test(a_flood_neither_hides_nor_evicts),
+		cmocka_unit_test(nobody_is_early_twice),
+		cmocka_unit_test(a_forger_who_takes_the_quick_port_costs_two_seconds),
+		cmocka_unit_test(a_closed_port_never_takes_the_quick_port),
+		cmocka_unit_test(a_slash_64_is_one_source),
+		cmocka_unit_test(those_who_give_up_get_in_after_two_minutes),
+		cmocka_unit_test(a_flood_of_attempts_does_not_evict_the_patient),
+		cmocka_unit_test(a_full_backlog_costs_no_second_price),
+		cmocka_unit_test(time_never_runs_backwards),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
