@@ -293,10 +293,34 @@ static void no_more_than_so_many(void **state)
 	assert_int_equal(stats.dropped, 3);
 }
 
+/* The list that a mistake shows has each value that the environment has, but for the event's own name. */
+static void the_list_of_placeholders_is_whole(void **state)
+{
+	static const struct hook_values none;
+	char buffer[HOOK_ENV_SIZE], *envp[HOOK_ENV_MAX], unknown[HOOK_PLACEHOLDER_MAX];
+	unsigned found = 0;
+
+	(void)state;
+	assert_true(hook_argument_check(HOOK_PLACEHOLDERS, unknown));
+	hook_environment(&none, buffer, envp);
+	for (size_t i = 0; envp[i]; i++) {
+		char name[64];
+
+		if (sscanf(envp[i], "PICKET_%60[A-Z]=", name) != 1 || strcmp(name, "EVENT") == 0)
+			continue;
+		for (char *at = name; *at; at++)
+			*at = (char)(*at + 'a' - 'A');
+		found++;
+		assert_non_null(strstr(HOOK_PLACEHOLDERS, name));
+	}
+	assert_int_equal(found, 6);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(values_are_safe),
+		cmocka_unit_test(the_list_of_placeholders_is_whole),
 		cmocka_unit_test(values_of_an_event),
 		cmocka_unit_test_setup_teardown(arguments_and_environment, arrange, clear),
 		cmocka_unit_test_setup_teardown(another_user, arrange, clear),

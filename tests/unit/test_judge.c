@@ -253,6 +253,14 @@ static void damage_is_judged_by_who_did_it(void **state)
 	assert_int_equal(judge_probe(&probe).kind, EVIDENCE_NONE);
 }
 
+static void every_kind_has_a_group(void **state)
+{
+	(void)state;
+	assert_int_equal(judge_group(EVIDENCE_NONE), GROUP_NONE);
+	for (int kind = EVIDENCE_NONE + 1; kind < EVIDENCE_KIND_COUNT; kind++)
+		assert_int_not_equal(judge_group((enum evidence_kind)kind), GROUP_NONE);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -264,6 +272,7 @@ int main(void)
 		cmocka_unit_test(datagrams_are_judged),
 		cmocka_unit_test(marks_need_two_features),
 		cmocka_unit_test(damage_is_judged_by_who_did_it),
+		cmocka_unit_test(every_kind_has_a_group),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

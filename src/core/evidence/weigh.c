@@ -18,11 +18,6 @@
 #define TRACE_WINDOW_S     10            /* mtr asks each hop once a second: what comes faster is no mtr */
 #define FAMILIES_GRACE     2
 
-#define KIND_BIT(kind) (1u << (kind))
-#define KINDS_FLAGS                                                                                                    \
-	(KIND_BIT(EVIDENCE_FIN) | KIND_BIT(EVIDENCE_NULL) | KIND_BIT(EVIDENCE_XMAS) | KIND_BIT(EVIDENCE_SYNFIN) |      \
-	 KIND_BIT(EVIDENCE_SYNRST) | KIND_BIT(EVIDENCE_FLAGS))
-
 /* Ports that honest programs try together: a mail program guesses all of its ports, a browser 80 and 443. */
 enum family {
 	FAMILY_NONE,
@@ -97,6 +92,15 @@ static bool outranks(enum evidence_kind later, enum evidence_kind earlier)
 {
 	return (later == EVIDENCE_TRAP && earlier != EVIDENCE_TRAP) ||
 	       (later == EVIDENCE_TRAP_WEAK && earlier == EVIDENCE_SYN);
+}
+
+/* kinds: a bit for each enum evidence_kind that the source has shown. */
+static bool showed_flags(uint32_t kinds)
+{
+	for (unsigned kind = 0; kind < EVIDENCE_KIND_COUNT; kind++)
+		if (kinds & (1u << kind) && judge_group((enum evidence_kind)kind) == GROUP_FLAGS)
+			return true;
+	return false;
 }
 
 static unsigned count_group(const struct past *past, enum judge_group group, int64_t window_s)
@@ -216,7 +220,7 @@ struct weighing weigh(const struct source *source, const struct finding *finding
 		break;
 	case GROUP_FLAGS:
 		w.grace_over = true;
-		if (source && (source->kinds & KINDS_FLAGS))
+		if (source && showed_flags(source->kinds))
 			w.weight = WEIGHT_FLAGS_FURTHER;
 		break;
 	case GROUP_ACK:
