@@ -28,10 +28,10 @@ struct engine_config {
 	uint8_t observe;     /* 1: decide and report, but block nothing */
 	uint8_t ipv6_prefix; /* 48..128: length of the prefix that one IPv6 source is; usually 64 */
 	uint8_t protect_auto;
-	double alert, block, ban;  /* thresholds in nats: ln(0.99/alpha) */
+	double alert, veil, ban;   /* thresholds in nats: ln(0.99/alpha) */
 	int64_t slow_half_life_ms; /* of suspicion; confirmation lasts three times as long */
 	uint32_t max_sources;      /* 1024..4194304; fixed at engine_new() */
-	int64_t block_first_ms, block_max_ms;
+	int64_t veil_first_ms, veil_max_ms;
 	int64_t ban_first_ms, ban_max_ms;
 	uint32_t storm_rate; /* soft blocks a minute */
 	uint32_t storm_live; /* soft blocks alive at once */
@@ -87,7 +87,8 @@ struct actions {
 	struct action items[ENGINE_ACTIONS_MAX];
 };
 
-enum verdict { VERDICT_ACCEPT, VERDICT_DROP };
+/* VEIL: the source is veiled.  What core/veil prices passes or falls by that price; anything else is dropped. */
+enum verdict { VERDICT_ACCEPT, VERDICT_VEIL, VERDICT_DROP };
 
 struct engine;
 
@@ -112,6 +113,9 @@ void engine_block_failed(struct engine *engine, const struct prefix *source, int
 /* The kernel refused an ACTION_DELETE of the last call: the block stands again as it was.  Does nothing when the
  * source is blocked anew. */
 void engine_unblock_failed(struct engine *engine, const struct prefix *source, int64_t now_ms);
+
+/* The kernel has forgotten the flows of before: for ten minutes late packets of them are excused, twenty a source. */
+void engine_fresh_start(struct engine *engine, int64_t now_ms);
 
 /* An admin's orders.  On any result but ENGINE_OK nothing has changed and no action is returned. */
 enum engine_result engine_block(struct engine *engine, const struct prefix *source, int64_t duration_ms, bool force,
@@ -210,7 +214,7 @@ struct protected_view {
 struct explain_view {
 	struct source_view source; /* decayed to now; source.grade GRADE_NONE when nothing is known */
 	struct block_view block;   /* grade GRADE_NONE when not blocked */
-	int32_t alert_mn, block_mn, ban_mn;
+	int32_t alert_mn, veil_mn, ban_mn;
 	int64_t slow_half_life_ms;
 	uint8_t allowed; /* the safeguards that apply */
 	uint8_t protect_why;
@@ -231,8 +235,8 @@ struct engine_status {
 	uint64_t evicted; /* sources that gave way in a full table */
 	uint64_t dropped; /* probes of new sources that found no room */
 	uint64_t allow_full, protect_full, blocks_full;
-	uint64_t duplicates;                /* probes that added no evidence: seen before within 24 h */
-	int32_t alert_mn, block_mn, ban_mn; /* the thresholds in force */
+	uint64_t duplicates;               /* probes that added no evidence: seen before within 24 h */
+	int32_t alert_mn, veil_mn, ban_mn; /* the thresholds in force */
 };
 
 void engine_status(const struct engine *engine, struct engine_status *out);

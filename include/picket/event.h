@@ -18,12 +18,12 @@
 enum event_type {
 	EVENT_NONE,
 	EVENT_ALERT,       /* a source passed `alert` */
-	EVENT_BLOCK,       /* soft, or manual */
-	EVENT_BAN,         /* hard */
+	EVENT_VEIL,        /* on suspicion: new connections pay, nothing is refused */
+	EVENT_BAN,         /* on proof: nothing new is let in */
 	EVENT_UNBLOCK,     /* lifted by an admin, or by an allow */
 	EVENT_EXPIRE,      /* its time was up */
 	EVENT_EXEMPT,      /* would have been blocked, but a safeguard forbids it (text names it) */
-	EVENT_STORM,       /* the bucket ran dry, or refilled (text) */
+	EVENT_BLOCK,       /* by an admin's word */
 	EVENT_DISTRIBUTED, /* many sources scan together */
 	EVENT_FAILED,      /* the kernel refused a block or, grade NONE, an unblock (text says why) */
 	EVENT_NOTICE,      /* anything else worth a line: text alone */
@@ -31,8 +31,12 @@ enum event_type {
 	EVENT_TYPE_COUNT
 };
 
-/* The grade of a source or a block. */
-enum grade { GRADE_NONE, GRADE_WATCH, GRADE_ALERT, GRADE_BLOCK, GRADE_BAN, GRADE_MANUAL, GRADE_COUNT };
+/*
+ * The grade of a source, or of an element in the kernel.  From VEIL on the kernel answers differently: a veil delays what
+ * is new, a ban admits nothing new, a block (an admin's word) cuts everything.  The order is that of strictness, and part
+ * of messages and saved state.
+ */
+enum grade { GRADE_NONE, GRADE_WATCH, GRADE_ALERT, GRADE_VEIL, GRADE_BAN, GRADE_BLOCK, GRADE_COUNT };
 
 #define EVENT_PIECES_MAX 12
 #define EVENT_TEXT_MAX   160
@@ -59,8 +63,10 @@ struct event {
 	char text[EVENT_TEXT_MAX];                /* NUL-terminated, printable; an admin's reason, a safeguard's name */
 };
 
-const char *event_type_name(enum event_type type); /* "alert", "block", "ban", "unblock", "expire", ... */
-const char *grade_name(enum grade grade);          /* "watch", "alert", "block", "ban", "manual" */
+const char *event_type_name(enum event_type type); /* "alert", "veil", "ban", "block", "unblock", "expire", ... */
+const char *grade_name(enum grade grade);          /* "watch", "alert", "veil", "ban", "block" */
+/* Does a grade begin with it that stands in the kernel: a veil, a ban, a block? */
+bool event_is_beginning(const struct event *event);
 /* From an untrusted message: every enum in range, text terminated and printable, prefix valid. */
 bool event_is_valid(const struct event *event);
 

@@ -18,10 +18,11 @@ enum probe_port_state {
 
 /* How a connection that a trap accepted ended. */
 enum probe_trap {
-	PROBE_TRAP_NONE,      /* a packet, not a trap's report */
-	PROBE_TRAP_COMPLETED, /* handshake with saved SYN, then payload of its own, close, or 2 s of silence */
-	PROBE_TRAP_INDUCED,   /* payload that a third party can make an honest program send (HTTP, TLS, BitTorrent) */
-	PROBE_TRAP_UNSAVED,   /* no saved SYN (SYN cookie) or not established: could be forged */
+	PROBE_TRAP_NONE,    /* a packet, not a trap's report */
+	PROBE_TRAP_SILENT,  /* handshake with saved SYN, and not one byte until it closed or 2 s had passed */
+	PROBE_TRAP_SPOKE,   /* the same, with bytes that nobody else can have caused as far as is known */
+	PROBE_TRAP_INDUCED, /* payload that a third party can make an honest program send (HTTP, TLS, BitTorrent) */
+	PROBE_TRAP_UNSAVED, /* no saved SYN (SYN cookie) or not established: could be forged */
 	PROBE_TRAP_COUNT
 };
 
@@ -30,6 +31,7 @@ struct probe {
 	struct packet packet;
 	uint8_t port_state;    /* enum probe_port_state */
 	uint8_t trap;          /* enum probe_trap */
+	uint8_t kin;           /* 1: the kernel knows a running session between its source and this host */
 	uint8_t packet_result; /* enum packet_result: PACKET_OK, or one of the others that set a packet */
 };
 

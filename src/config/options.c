@@ -48,7 +48,7 @@ const struct config_option config_options[] = {
 	{ "trap", "banner", config_parse_banner, ROOT(banner) },
 
 	{ "score", "alert", config_parse_alpha, ROOT(engine.alert), .low = 1e-12, .high = 0.5, .fallback = "1e-2" },
-	{ "score", "block", config_parse_alpha, ROOT(engine.block), .low = 1e-12, .high = 0.5, .fallback = "1e-3" },
+	{ "score", "block", config_parse_alpha, ROOT(engine.veil), .low = 1e-12, .high = 0.5, .fallback = "1e-3" },
 	{ "score", "ban", config_parse_alpha, ROOT(engine.ban), .low = 1e-12, .high = 0.5, .fallback = "1e-4" },
 	{ "score", "slow_half_life", config_parse_duration, ROOT(engine.slow_half_life_ms), .low = SECOND,
 	  .high = 365 * DAY, .fallback = "24h" },
@@ -57,9 +57,9 @@ const struct config_option config_options[] = {
 	{ "score", "ipv6_prefix", config_parse_number, ROOT(engine.ipv6_prefix), .low = 48, .high = 128,
 	  .fallback = "64" },
 
-	{ "block", "first", config_parse_duration, ROOT(engine.block_first_ms), .low = SECOND, .high = 365 * DAY,
+	{ "block", "first", config_parse_duration, ROOT(engine.veil_first_ms), .low = SECOND, .high = 365 * DAY,
 	  .fallback = "10m" },
-	{ "block", "max", config_parse_duration, ROOT(engine.block_max_ms), .low = SECOND, .high = 365 * DAY,
+	{ "block", "max", config_parse_duration, ROOT(engine.veil_max_ms), .low = SECOND, .high = 365 * DAY,
 	  .fallback = "1h" },
 	{ "block", "storm_rate", config_parse_number, ROOT(engine.storm_rate), .low = 1, .high = 1000000,
 	  .fallback = "60" },

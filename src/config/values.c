@@ -271,8 +271,9 @@ bool config_parse_event(const struct config_value *v)
 		const char *name;
 		enum event_type type;
 	} wanted[] = {
-		{ "block", EVENT_BLOCK },     { "ban", EVENT_BAN },     { "expire", EVENT_EXPIRE },
-		{ "unblock", EVENT_UNBLOCK }, { "alert", EVENT_ALERT }, { "exposure", EVENT_EXPOSURE },
+		{ "veil", EVENT_VEIL },         { "ban", EVENT_BAN },         { "block", EVENT_BLOCK },
+		{ "expire", EVENT_EXPIRE },     { "unblock", EVENT_UNBLOCK }, { "alert", EVENT_ALERT },
+		{ "exposure", EVENT_EXPOSURE },
 	};
 
 	for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++)
@@ -280,7 +281,7 @@ bool config_parse_event(const struct config_value *v)
 			*(uint32_t *)v->field |= 1u << wanted[i].type;
 			return true;
 		}
-	return refuse(v, "block, ban, expire, unblock, alert or exposure");
+	return refuse(v, "veil, ban, block, expire, unblock, alert or exposure");
 }
 
 /* One argument; the first is the program. */

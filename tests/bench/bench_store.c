@@ -67,7 +67,7 @@ static struct event event_of(uint32_t i, int64_t at_ms, enum event_type type)
 	event.source.addr = addr_from_v4(v4);
 	event.source.len = 128;
 	event.type = (uint8_t)type;
-	event.grade = GRADE_BLOCK;
+	event.grade = GRADE_VEIL;
 	event.at_ms = at_ms;
 	event.sources = 1;
 	event.tool = TOOL_NMAP;
@@ -75,7 +75,7 @@ static struct event event_of(uint32_t i, int64_t at_ms, enum event_type type)
 	event.suspected_mn = 7200;
 	event.threshold_mn = 6900;
 	event.kinds = 1u << EVIDENCE_SYN;
-	event.duration_ms = type == EVENT_BLOCK ? 3600000 : 0;
+	event.duration_ms = type == EVENT_VEIL ? 3600000 : 0;
 	event.piece_count = 5;
 	for (size_t k = 0; k < 5; k++)
 		event.pieces[k] = (struct evidence){
@@ -236,7 +236,7 @@ static void restore_blocks(const char *directory)
 	size_t blocks = 0;
 
 	for (uint32_t i = 0; i < BLOCKS; i++) {
-		struct event event = event_of(SILENT + i, NOW_MS, EVENT_BLOCK);
+		struct event event = event_of(SILENT + i, NOW_MS, EVENT_VEIL);
 		event.source.addr.b[12] = 10;
 		event.source.addr.b[13] = (uint8_t)(i >> 16);
 		event.source.addr.b[14] = (uint8_t)(i >> 8);

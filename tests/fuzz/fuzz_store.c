@@ -55,8 +55,8 @@ static void fill(void)
 {
 	const struct evidence piece = { .at_s = 1800000000, .port = 22, .weight = 28, .kind = EVIDENCE_SYN };
 	const uint8_t v4[4] = { 198, 51, 100, 7 };
-	struct source_view source = { .source = { .len = 128 }, .grade = GRADE_BLOCK, .piece_count = 1 };
-	struct event event = { .source = { .len = 128 }, .type = EVENT_BLOCK, .grade = GRADE_BLOCK, .piece_count = 1 };
+	struct source_view source = { .source = { .len = 128 }, .grade = GRADE_VEIL, .piece_count = 1 };
+	struct event event = { .source = { .len = 128 }, .type = EVENT_VEIL, .grade = GRADE_VEIL, .piece_count = 1 };
 
 	event.source.addr = source.source.addr = addr_from_v4(v4);
 	event.pieces[0] = source.pieces[0] = piece;

@@ -50,9 +50,9 @@ static bool order_set(struct play *play, char **words)
 	else if (!script_time(words[2], &ms))
 		return false;
 	else if (strcmp(words[1], "block_first") == 0)
-		c->block_first_ms = ms;
+		c->veil_first_ms = ms;
 	else if (strcmp(words[1], "block_max") == 0)
-		c->block_max_ms = ms;
+		c->veil_max_ms = ms;
 	else if (strcmp(words[1], "ban_first") == 0)
 		c->ban_first_ms = ms;
 	else if (strcmp(words[1], "slow_half_life") == 0)

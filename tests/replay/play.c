@@ -67,7 +67,7 @@ static void take_event(struct play *play, const struct event *event)
 		track->incident_sources = event->sources;
 		if (event->type == EVENT_ALERT)
 			reach(track, GRADE_ALERT);
-		if (event->type == EVENT_BLOCK || event->type == EVENT_BAN) {
+		if (event_is_beginning(event)) {
 			reach(track, event->grade);
 			track->duration_ms = event->duration_ms;
 			track->times = event->times;
@@ -165,7 +165,7 @@ static void follow(struct play *play, const struct step *step, enum verdict verd
 		reach(track, GRADE_WATCH);
 	total = (view.source.confirmed_mn + view.source.suspected_mn + view.source.fast_mn) / 1000.0;
 	track->peak = fmax(track->peak, total);
-	if (track->decided <= 0 && track->grade >= GRADE_BLOCK)
+	if (track->decided <= 0 && track->grade >= GRADE_VEIL)
 		track->decided = total;
 	track->peak_confirmed = fmax(track->peak_confirmed, view.source.confirmed_mn / 1000.0);
 	check_sum(play, &view, step->line);

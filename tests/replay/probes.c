@@ -35,7 +35,7 @@ static const struct kind_word kinds[] = {
 	{ "synack", PROTO_TCP, TCP_SYN | TCP_ACK, 0, 0, 0, true },
 	{ "rst", PROTO_TCP, TCP_RST, 0, 0, 0, true },
 	{ "rstack", PROTO_TCP, TCP_RST | TCP_ACK, 0, 0, 0, true },
-	{ "completed", PROTO_TCP, 0, 0, PROBE_TRAP_COMPLETED, 0, true },
+	{ "completed", PROTO_TCP, 0, 0, PROBE_TRAP_SILENT, 0, true },
 	{ "induced", PROTO_TCP, 0, 0, PROBE_TRAP_INDUCED, 0, true },
 	{ "unsaved", PROTO_TCP, 0, 0, PROBE_TRAP_UNSAVED, 0, true },
 	{ "udp", PROTO_UDP, 0, 0, 0, 0, true },

@@ -77,10 +77,10 @@ bool report_take(struct report *report, const struct play *play, const char *nam
 			.grade = t->grade,
 			.peak = t->peak,
 			.decided = t->decided,
-			.decided_at = t->at_probe[GRADE_BLOCK] ? t->at_probe[GRADE_BLOCK] : t->at_probe[GRADE_BAN],
+			.decided_at = t->at_probe[GRADE_VEIL] ? t->at_probe[GRADE_VEIL] : t->at_probe[GRADE_BAN],
 			.confirmed = t->peak_confirmed,
 			.alert = play->config.alert,
-			.block = play->config.block,
+			.block = play->config.veil,
 			.ban = play->config.ban,
 		};
 

@@ -65,7 +65,7 @@ static inline struct probe core_trap(const struct addr *source, uint16_t port)
 
 	probe.packet.tcp_flags = 0;
 	probe.port_state = PROBE_PORT_TRAPPED;
-	probe.trap = PROBE_TRAP_COMPLETED;
+	probe.trap = PROBE_TRAP_SILENT;
 	return probe;
 }
 

@@ -138,8 +138,8 @@ static inline struct event event_of(enum event_type type, const char *source, in
 	event.sources = 1;
 	if (source)
 		event.source = prefix(source);
-	event.grade = type == EVENT_BAN ? GRADE_BAN : GRADE_BLOCK;
-	if (type == EVENT_BLOCK || type == EVENT_BAN)
+	event.grade = type == EVENT_BAN ? GRADE_BAN : GRADE_VEIL;
+	if (type == EVENT_VEIL || type == EVENT_BAN)
 		event.duration_ms = 600000;
 	return event;
 }
@@ -249,7 +249,7 @@ static inline void write_file(const char *path, const void *data, size_t len, of
 static inline void fill(struct store *store, size_t count)
 {
 	for (size_t i = 0; i < count; i++) {
-		struct event event = event_of(EVENT_BLOCK, "192.0.2.1", NOW_MS + (int64_t)i);
+		struct event event = event_of(EVENT_VEIL, "192.0.2.1", NOW_MS + (int64_t)i);
 		event.source.addr.b[14] = (uint8_t)(i >> 8);
 		event.source.addr.b[15] = (uint8_t)i;
 		store_event(store, &event);

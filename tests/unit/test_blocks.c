@@ -66,7 +66,7 @@ static void blocks_end_in_order(void **state)
 		const uint8_t b[4] = { 10, 0, (uint8_t)seed_below(&seed, 8), (uint8_t)seed_below(&seed, 256) };
 		struct addr addr = addr_from_v4(b);
 		struct prefix key = prefix_host(&addr);
-		struct block block = { .grade = GRADE_BLOCK, .until_ms = seed_below(&seed, 1000000) + 1 };
+		struct block block = { .grade = GRADE_VEIL, .until_ms = seed_below(&seed, 1000000) + 1 };
 
 		if (seed_below(&seed, 4) == 0 && blocks_find(blocks, &key) != BLOCKS_NONE)
 			blocks_remove(blocks, blocks_find(blocks, &key));
@@ -74,7 +74,7 @@ static void blocks_end_in_order(void **state)
 			blocks_put(blocks, &key, &block);
 	}
 	uint32_t count = blocks_count(blocks, GRADE_NONE);
-	assert_int_equal(count, blocks_count(blocks, GRADE_BLOCK));
+	assert_int_equal(count, blocks_count(blocks, GRADE_VEIL));
 	while ((slot = blocks_due(blocks, INT64_MAX)) != BLOCKS_NONE) {
 		assert_true(blocks_at(blocks, slot)->until_ms >= last_ms);
 		last_ms = blocks_at(blocks, slot)->until_ms;
@@ -90,7 +90,7 @@ static void a_block_for_good_never_comes_due(void **state)
 {
 	struct blocks *blocks = blocks_new(&core_key);
 	struct prefix key = core_prefix("198.51.100.7");
-	struct block block = { .grade = GRADE_MANUAL };
+	struct block block = { .grade = GRADE_BLOCK };
 
 	(void)state;
 	blocks_put(blocks, &key, &block);

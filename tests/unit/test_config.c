@@ -35,11 +35,11 @@ static void empty_file_is_good(void **state)
 	assert_int_equal(config->engine.ipv6_prefix, 64);
 	assert_int_equal(config->engine.max_sources, 65536);
 	assert_true(fabs(config->engine.alert - log(99)) < 1e-9);
-	assert_true(fabs(config->engine.block - log(990)) < 1e-9);
+	assert_true(fabs(config->engine.veil - log(990)) < 1e-9);
 	assert_true(fabs(config->engine.ban - log(9900)) < 1e-9);
 	assert_int_equal(config->engine.slow_half_life_ms, 24 * 3600 * 1000);
-	assert_int_equal(config->engine.block_first_ms, 600000);
-	assert_int_equal(config->engine.block_max_ms, 3600000);
+	assert_int_equal(config->engine.veil_first_ms, 600000);
+	assert_int_equal(config->engine.veil_max_ms, 3600000);
 	assert_int_equal(config->engine.ban_first_ms, 3600000);
 	assert_true(config->engine.ban_max_ms == 7 * 24 * 3600000LL);
 	assert_int_equal(config->engine.storm_rate, 60);
@@ -157,7 +157,7 @@ static void every_option(void **state)
 	assert_string_equal(config->banner, "220 hello\r\n");
 	assert_int_equal(config->engine.ipv6_prefix, 56);
 	assert_int_equal(config->engine.slow_half_life_ms, 36 * 3600000);
-	assert_int_equal(config->engine.block_first_ms, 3000);
+	assert_int_equal(config->engine.veil_first_ms, 3000);
 	assert_int_equal(config->engine.storm_live, 8);
 	assert_true(config->engine.ban_max_ms == 2 * 24 * 3600000LL);
 	assert_int_equal(config->hook_count, 1);
@@ -200,7 +200,7 @@ static void hooks(void **state)
 	assert_string_equal(config->hooks[0].name, "a");
 	assert_int_equal(config->hooks[0].arg_count, 2);
 	assert_string_equal(config->hooks[0].args[1], "%{ports}");
-	assert_int_equal(config->hooks[0].on, 1u << EVENT_BLOCK);
+	assert_int_equal(config->hooks[0].on, 1u << EVENT_VEIL);
 	assert_int_equal(config->hooks[0].timeout_ms, 10000);
 	assert_int_equal(config->hooks[0].uid, 65534);
 	assert_int_equal(config->hooks[1].on, 1u << EVENT_ALERT | 1u << EVENT_UNBLOCK);
@@ -253,7 +253,7 @@ static void conf_d_comes_later(void **state)
 	assert_non_null(config);
 	assert_int_equal(config->queue, 9);
 	assert_int_equal(config->allow_count, 1);
-	assert_int_equal(config->engine.block_first_ms, 20 * 60000);
+	assert_int_equal(config->engine.veil_first_ms, 20 * 60000);
 	config_free(config);
 	put(place->other, "quue = 9");
 	assert_null(read_text(place, "\nmode = blok\n"));
@@ -309,7 +309,7 @@ static void a_byte_order_mark_is_read_past(void **state)
 	assert_string_equal(place->told, "");
 	assert_non_null(config);
 	assert_true(config->engine.observe);
-	assert_int_equal(config->engine.block_first_ms, 7 * 60000);
+	assert_int_equal(config->engine.veil_first_ms, 7 * 60000);
 	assert_int_equal(config->allow_count, 2);
 	config_free(config);
 	/* An edit knows the first entry, too. */

@@ -69,7 +69,7 @@ static void a_refused_deletion_is_tried_again_each_second(void **state)
 	assert_int_equal(guard->errors[0], -ENOMEM);
 	assert_int_equal(guard->errors[1], -ENOMEM);
 	engine_unblock_failed(guard->core.engine, &source, guard->core.now_ms);
-	assert_int_equal(core_explain(&guard->core, "198.51.100.7").block.grade, GRADE_MANUAL);
+	assert_int_equal(core_explain(&guard->core, "198.51.100.7").block.grade, GRADE_BLOCK);
 	guard->kernel.deletions = 0;
 	for (int i = 0; i < 30; i++)
 		tick(guard, 100);

@@ -250,9 +250,9 @@ static void a_standing_table_is_taken_over_and_loaded_once(void **state)
 	assert_int_equal(enforcer_take_over_blocks(guard->enforcer, guard->core.now_ms), 2);
 	assert_int_equal(guard->kernel.replaced, 1);
 	assert_int_equal(core_explain(&guard->core, "198.51.100.1").block.times, 3);
-	assert_int_equal(core_explain(&guard->core, "198.51.100.2").block.grade, GRADE_BLOCK);
+	assert_int_equal(core_explain(&guard->core, "198.51.100.2").block.grade, GRADE_VEIL);
 	assert_int_equal(core_explain(&guard->core, "198.51.100.2").block.until_ms, guard->core.now_ms + 30000);
-	assert_int_equal(core_explain(&guard->core, "198.51.100.3").block.grade, GRADE_MANUAL);
+	assert_int_equal(core_explain(&guard->core, "198.51.100.3").block.grade, GRADE_BLOCK);
 	assert_int_equal(core_explain(&guard->core, "203.0.113.5").block.grade, GRADE_NONE);
 	assert_int_equal(undeleted_of(guard), 1);
 	guard->kernel.stuck.len = 0;
@@ -291,8 +291,8 @@ static void a_net_in_the_hard_list_is_an_admins(void **state)
 		const char *source;
 		enum grade grade;
 	} cases[] = {
-		{ "203.0.113.0/24", GRADE_MANUAL }, { "203.0.114.7", GRADE_BAN },   { "2001:db8::/32", GRADE_MANUAL },
-		{ "2001:db9::/48", GRADE_BAN },     { "2001:dba::/64", GRADE_BAN },
+		{ "203.0.113.0/24", GRADE_BLOCK }, { "203.0.114.7", GRADE_BAN },   { "2001:db8::/32", GRADE_BLOCK },
+		{ "2001:db9::/48", GRADE_BAN },    { "2001:dba::/64", GRADE_BAN },
 	};
 	struct guard *guard = guard_new(NFT_BLOCK);
 
@@ -319,7 +319,7 @@ static void what_the_engine_has_no_room_for_stays_in_the_kernel(void **state)
 	(void)state;
 	engine_status(guard->core.engine, &status);
 	for (uint32_t i = 0; i < status.blocks_max; i++) {
-		struct block_view view = { .source = core_prefix("16.0.0.0"), .grade = GRADE_MANUAL, .times = 1 };
+		struct block_view view = { .source = core_prefix("16.0.0.0"), .grade = GRADE_BLOCK, .times = 1 };
 
 		view.source.addr.b[13] = (uint8_t)(i >> 16);
 		view.source.addr.b[14] = (uint8_t)(i >> 8);

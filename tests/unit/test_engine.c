@@ -14,10 +14,10 @@ static void a_block_orders_first_and_tells_then(void **state)
 	core_scan(&core, "198.51.100.7");
 	assert_int_equal(a->count, 2);
 	assert_int_equal(a->items[0].type, ACTION_ADD);
-	assert_int_equal(a->items[0].grade, GRADE_BLOCK);
+	assert_int_equal(a->items[0].grade, GRADE_VEIL);
 	assert_int_equal(a->items[0].duration_ms, 600000);
 	assert_int_equal(a->items[1].type, ACTION_EVENT);
-	assert_int_equal(a->items[1].event.type, EVENT_BLOCK);
+	assert_int_equal(a->items[1].event.type, EVENT_VEIL);
 	assert_int_equal(a->items[1].event.ports, 5);
 	assert_int_equal(a->items[1].event.hosts, 1);
 	assert_true(a->items[1].event.incident > 0);
@@ -170,7 +170,7 @@ static void a_refused_renewal_leaves_the_block_as_it_was(void **state)
 	(void)state;
 	core_scan(&core, "198.51.100.7");
 	had = core_explain(&core, "198.51.100.7").block;
-	assert_int_equal(had.grade, GRADE_BLOCK);
+	assert_int_equal(had.grade, GRADE_VEIL);
 	core.now_ms += 1000;
 	assert_int_equal(engine_block(core.engine, &source, 0, false, "enough", core.now_ms, core.actions), ENGINE_OK);
 	engine_block_failed(core.engine, &source, core.now_ms);
@@ -220,7 +220,7 @@ static void a_refused_unblock_leaves_the_block_as_it_was(void **state)
 	assert_int_equal(engine_unblock_exact(core.engine, &source, core.now_ms, core.actions), ENGINE_OK);
 	core_scan(&core, "198.51.100.7");
 	engine_unblock_failed(core.engine, &source, core.now_ms);
-	assert_int_equal(core_explain(&core, "198.51.100.7").block.grade, GRADE_BLOCK);
+	assert_int_equal(core_explain(&core, "198.51.100.7").block.grade, GRADE_VEIL);
 	/* A soft block whose source is known: its entry tells the same grade. */
 	engine_unblock_within(core.engine, NULL, "", 0, core.now_ms, core.actions);
 	engine_unblock_failed(core.engine, &source, core.now_ms);
@@ -343,8 +343,8 @@ static void a_clock_put_right_forgets_nothing(void **state)
 {
 	const int64_t ahead_ms = 400 * 86400000LL;
 	struct core core = core_new(NULL);
-	struct block_view block = { .source = core_prefix("198.51.100.7"), .grade = GRADE_BLOCK, .times = 2 };
-	struct source_view source = { .source = core_prefix("198.51.100.7"), .grade = GRADE_BLOCK };
+	struct block_view block = { .source = core_prefix("198.51.100.7"), .grade = GRADE_VEIL, .times = 2 };
+	struct source_view source = { .source = core_prefix("198.51.100.7"), .grade = GRADE_VEIL };
 	struct explain_view view;
 
 	(void)state;
@@ -363,7 +363,7 @@ static void a_clock_put_right_forgets_nothing(void **state)
 	assert_int_equal(view.source.pieces[0].at_s, core.now_ms / 1000);
 	assert_int_equal(view.source.suspected_mn, 1400);
 	block.source = core_prefix("198.51.100.8");
-	block.grade = GRADE_MANUAL;
+	block.grade = GRADE_BLOCK;
 	block.until_ms = core.now_ms + ahead_ms;
 	assert_int_equal(engine_restore_block(core.engine, &block, core.now_ms), ENGINE_OK);
 	assert_int_equal(core_explain(&core, "198.51.100.8").block.until_ms, core.now_ms + ahead_ms);
@@ -374,7 +374,7 @@ static void untrusted_state_is_refused(void **state)
 {
 	struct core core = core_new(NULL);
 	struct block_view block = { .source = core_prefix("198.51.100.7"),
-				    .grade = GRADE_BLOCK,
+				    .grade = GRADE_VEIL,
 				    .until_ms = core.now_ms + 60000 };
 	struct source_view source = { .source = core_prefix("198.51.100.7"), .grade = GRADE_WATCH };
 
@@ -393,7 +393,7 @@ static void untrusted_state_is_refused(void **state)
 	assert_int_equal(engine_restore_block(core.engine, &bad, core.now_ms), ENGINE_INVALID);
 	bad = block;
 	bad.source = core_prefix("0.0.0.0");
-	bad.grade = GRADE_MANUAL;
+	bad.grade = GRADE_BLOCK;
 	assert_int_equal(engine_restore_block(core.engine, &bad, core.now_ms), ENGINE_INVALID);
 	bad = block;
 	bad.tool = TOOL_COUNT;
@@ -457,7 +457,7 @@ static void each_address_of_a_shared_net_is_a_source(void **state)
 		core_scan(&core, cases[i].guilty);
 		assert_int_equal(core_explain(&core, cases[i].guilty).block.source.len, cases[i].len);
 		assert_int_equal(core_explain(&core, cases[i].neighbour).block.grade,
-				 cases[i].len == 128 ? GRADE_NONE : GRADE_BLOCK);
+				 cases[i].len == 128 ? GRADE_NONE : GRADE_VEIL);
 		core_free(&core);
 	}
 }

@@ -21,7 +21,7 @@ static void one_request_does_not_hide_a_scan(void **state)
 		verdict = engine_probe(core.engine, &probe, core.now_ms += 10, core.actions);
 	}
 	assert_in_range(sent, 2, 10);
-	assert_int_equal(core_explain(&core, "2001:db8:1:1:ffff::1").block.grade, GRADE_BLOCK);
+	assert_int_equal(core_explain(&core, "2001:db8:1:1:ffff::1").block.grade, GRADE_VEIL);
 	core_free(&core);
 }
 
@@ -43,7 +43,7 @@ static void a_ban_is_for_the_address_alone(void **state)
 	assert_int_equal(core_explain(&core, "2001:db8:1:1::bad").block.grade, GRADE_BAN);
 	assert_int_equal(core_explain(&core, "2001:db8:1:1::bad").block.source.len, 128);
 	assert_non_null(strstr(core.actions->items[core.actions->count - 1].event.text, "the address alone"));
-	assert_int_equal(core_explain(&core, "2001:db8:1:1::c").block.grade, GRADE_BLOCK);
+	assert_int_equal(core_explain(&core, "2001:db8:1:1::c").block.grade, GRADE_VEIL);
 	/* Forged in the customer's name: no handshake, no ban. */
 	for (uint16_t port = 1; port < 40; port++) {
 		probe = core_syn(&customer, port);

@@ -29,7 +29,7 @@ static void test_history(void **state)
 	assert_true(prefix_parse("198.51.100.7", &one.source, &why));
 	position = history_start(history, &all);
 	for (int i = 0; i < HISTORY_ROWS_MAX + 100; i++) {
-		struct event added = { .type = EVENT_BLOCK, .at_ms = i + 1 };
+		struct event added = { .type = EVENT_VEIL, .at_ms = i + 1 };
 		char text[32];
 
 		snprintf(text, sizeof(text), "198.51.100.%d", i % 10);
@@ -59,7 +59,7 @@ static void test_explanation_adds_up(void **state)
 	(void)state;
 	for (int round = 0; round < 500; round++) {
 		struct explain_view view = {
-			.alert_mn = 4600, .block_mn = 6900, .ban_mn = 9200, .slow_half_life_ms = 86400000
+			.alert_mn = 4600, .veil_mn = 6900, .ban_mn = 9200, .slow_half_life_ms = 86400000
 		};
 		double sum;
 		json_t *object;
@@ -108,8 +108,8 @@ static struct save *save_with_blocks(char *dir, struct journal *journal, int64_t
 	save = save_open(dir, journal, now_ms);
 	assert_non_null(save);
 	for (int i = 0; i < BLOCKS; i++) {
-		struct event event = { .type = EVENT_BLOCK,
-				       .grade = GRADE_BLOCK,
+		struct event event = { .type = EVENT_VEIL,
+				       .grade = GRADE_VEIL,
 				       .at_ms = now_ms,
 				       .duration_ms = 3600000,
 				       .times = 1,

@@ -106,7 +106,7 @@ static void test_columns_are_for_people(void **state)
 	};
 	struct fixture *f = *state;
 	struct store *store = open_well(f->directory);
-	struct event event = event_of(EVENT_BLOCK, "198.51.100.7", NOW_MS);
+	struct event event = event_of(EVENT_VEIL, "198.51.100.7", NOW_MS);
 	sqlite3_stmt *statement;
 	sqlite3 *db;
 
@@ -137,7 +137,7 @@ static void begin_and_end_blocks(struct store *store)
 	struct event event;
 
 	/* stands; became a ban; lifted; ran out; refused by the kernel; only observed; by hand without end */
-	event = event_of(EVENT_BLOCK, "192.0.2.1", NOW_MS);
+	event = event_of(EVENT_VEIL, "192.0.2.1", NOW_MS);
 	event.tool = TOOL_ZMAP;
 	event.times = 3;
 	event.incident = 42;
@@ -147,7 +147,7 @@ static void begin_and_end_blocks(struct store *store)
 	event.pieces[1] = (struct evidence){ .port = 22, .kind = EVIDENCE_SYN };
 	event.pieces[2] = (struct evidence){ .port = 80, .kind = EVIDENCE_SYN };
 	store_event(store, &event);
-	event = event_of(EVENT_BLOCK, "192.0.2.2", NOW_MS);
+	event = event_of(EVENT_VEIL, "192.0.2.2", NOW_MS);
 	event.suspected_mn = 7100;
 	store_event(store, &event);
 	event = event_of(EVENT_BAN, "192.0.2.2", NOW_MS + 1000);
@@ -157,18 +157,18 @@ static void begin_and_end_blocks(struct store *store)
 		static const enum event_type ends[] = { EVENT_UNBLOCK, EVENT_EXPIRE, EVENT_FAILED, EVENT_UNBLOCK };
 		char source[32];
 		snprintf(source, sizeof(source), "192.0.2.%d", i);
-		event = event_of(EVENT_BLOCK, source, NOW_MS);
+		event = event_of(EVENT_VEIL, source, NOW_MS);
 		event.observed = i == 6;
 		store_event(store, &event);
 		event = event_of(ends[i - 3], source, NOW_MS + 1);
 		store_event(store, &event);
 	}
-	event = event_of(EVENT_BLOCK, "2001:db8::/32", NOW_MS);
-	event.grade = GRADE_MANUAL;
+	event = event_of(EVENT_VEIL, "2001:db8::/32", NOW_MS);
+	event.grade = GRADE_BLOCK;
 	event.duration_ms = 0;
 	strcpy(event.text, "enough of it");
 	store_event(store, &event);
-	event = event_of(EVENT_BLOCK, "192.0.2.9", NOW_MS - 600000); /* over exactly now */
+	event = event_of(EVENT_VEIL, "192.0.2.9", NOW_MS - 600000); /* over exactly now */
 	store_event(store, &event);
 }
 
@@ -186,7 +186,7 @@ static void test_live_blocks_over_a_restart(void **state)
 	assert_int_equal(store_restore(store, STORE_BLOCKS, NOW_MS, take_block, &blocks), 3);
 	view = find_block(&blocks, "192.0.2.1");
 	assert_non_null(view);
-	assert_int_equal(view->grade, GRADE_BLOCK);
+	assert_int_equal(view->grade, GRADE_VEIL);
 	assert_int_equal(view->times, 3);
 	assert_int_equal(view->tool, TOOL_ZMAP);
 	assert_int_equal(view->incident, 42);

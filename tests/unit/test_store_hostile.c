@@ -53,7 +53,7 @@ static void test_hostile_rows_are_passed_over(void **state)
 {
 	struct fixture *f = *state;
 	struct store *store = open_well(f->directory);
-	struct event event = event_of(EVENT_BLOCK, "192.0.2.1", NOW_MS);
+	struct event event = event_of(EVENT_VEIL, "192.0.2.1", NOW_MS);
 	uint64_t dropped = 0;
 	size_t count = 0;
 	char sql[512];

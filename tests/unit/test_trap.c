@@ -103,10 +103,10 @@ static void test_outcomes(void **state)
 		int wait_ms;
 		enum probe_trap expected;
 	} cases[] = {
-		{ "USER root\r\n", 11, 50, PROBE_TRAP_COMPLETED },
+		{ "USER root\r\n", 11, 50, PROBE_TRAP_SILENT },
 		{ "GET / HTTP/1.1\r\n\r\n", 18, 50, PROBE_TRAP_INDUCED },
-		{ "G", 1, 450, PROBE_TRAP_COMPLETED },
-		{ "", 0, 2100, PROBE_TRAP_COMPLETED },
+		{ "G", 1, 450, PROBE_TRAP_SILENT },
+		{ "", 0, 2100, PROBE_TRAP_SILENT },
 	};
 	struct scene scene;
 	char byte;
@@ -153,7 +153,7 @@ static void test_reset_before_accept(void **state)
 	close(fd);
 	turn(&scene, 50);
 	assert_int_equal(scene.hits, 1);
-	assert_int_equal(scene.last.trap, PROBE_TRAP_COMPLETED);
+	assert_int_equal(scene.last.trap, PROBE_TRAP_SILENT);
 	assert_int_equal(scene.last.packet.dport, scene.tcp4);
 	assert_int_not_equal(scene.last.packet.sport, 0);
 	scene_close(&scene);

@@ -226,9 +226,9 @@ void journal_log_errno(struct journal *journal, int priority, int error, const c
 static int event_priority(const struct event *event)
 {
 	switch ((enum event_type)event->type) {
-	case EVENT_BLOCK:
+	case EVENT_VEIL:
 	case EVENT_BAN:
-	case EVENT_STORM:
+	case EVENT_BLOCK:
 	case EVENT_DISTRIBUTED:
 	case EVENT_EXPOSURE: return LOG_WARNING;
 	case EVENT_FAILED: return LOG_ERR;
@@ -247,7 +247,7 @@ void journal_event(struct journal *journal, const struct event *event, const cha
 
 	if (!journal || !may_pass(journal))
 		return;
-	if (journal->systemd && event->type != EVENT_NOTICE && event->type != EVENT_STORM) {
+	if (journal->systemd && event->type != EVENT_NOTICE) {
 		describe_ports(&w, event);
 		add_field(&fields, "PICKET_SOURCE=%s", prefix_format(&event->source, source));
 		add_field(&fields, "PICKET_GRADE=%s", grade_name((enum grade)event->grade));

@@ -26,8 +26,8 @@
 static bool is_about_live(const struct event *event)
 {
 	return !event->observed && event->source.len > 0 &&
-	       (event->type == EVENT_BLOCK || event->type == EVENT_BAN || event->type == EVENT_UNBLOCK ||
-		event->type == EVENT_EXPIRE || (event->type == EVENT_FAILED && event->grade != GRADE_NONE));
+	       (event_is_beginning(event) || event->type == EVENT_UNBLOCK || event->type == EVENT_EXPIRE ||
+		(event->type == EVENT_FAILED && event->grade != GRADE_NONE));
 }
 
 static int put_event(struct store *store, const struct event *event)
@@ -69,7 +69,7 @@ static int put(struct store *store, const struct event *event)
 
 	if (result != SQLITE_OK || !is_about_live(event))
 		return result;
-	if (event->type == EVENT_BLOCK || event->type == EVENT_BAN)
+	if (event_is_beginning(event))
 		return begin_block(store, event);
 	return end_block(store, event);
 }

@@ -186,7 +186,7 @@ void store_block_columns(struct store_row *row, void *item, int64_t now_ms)
 	store_text(row, ports, sizeof(ports));
 	store_text(row, block->reason, sizeof(block->reason));
 	if (row->reading)
-		row->bad |= block->source.len == 0 || block->grade < GRADE_BLOCK || !parse_ports(ports, block->ports);
+		row->bad |= block->source.len == 0 || block->grade < GRADE_VEIL || !parse_ports(ports, block->ports);
 	else
 		row->bad |= !memchr(block->reason, '\0', sizeof(block->reason));
 }

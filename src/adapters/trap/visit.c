@@ -102,7 +102,7 @@ static enum probe_trap visit_outcome(const struct visit *visit)
 	if (!visit->saved)
 		return PROBE_TRAP_UNSAVED;
 	return payload_classify(visit->payload, visit->len, true) == PAYLOAD_INDUCED ? PROBE_TRAP_INDUCED
-										     : PROBE_TRAP_COMPLETED;
+										     : PROBE_TRAP_SILENT;
 }
 
 /* The payload that would still have come is unknown, so an early end counts as one that could have been induced. */

@@ -293,12 +293,12 @@ struct line {
 static const struct line lines[EVENT_TYPE_COUNT] = {
 	[EVENT_NONE] = { "notice", false, false, false, "nothing" },
 	[EVENT_ALERT] = { "alert", false, false, true, NULL },
-	[EVENT_BLOCK] = { "block", true, true, true, NULL },
+	[EVENT_VEIL] = { "veil", true, false, true, NULL },
 	[EVENT_BAN] = { "ban", true, true, true, NULL },
 	[EVENT_UNBLOCK] = { "unblock", true, false, false, "by an admin" },
 	[EVENT_EXPIRE] = { "unblock", true, false, false, "expired" },
 	[EVENT_EXEMPT] = { "spared", false, false, true, NULL },
-	[EVENT_STORM] = { "storm", false, false, false, "more suspects than storm_rate allows" },
+	[EVENT_BLOCK] = { "block", true, true, true, NULL },
 	[EVENT_DISTRIBUTED] = { "distributed scan", false, false, true, NULL },
 	[EVENT_FAILED] = { "failed to block", false, true, true, "the kernel refused it" },
 	[EVENT_NOTICE] = { "notice", false, false, false, "nothing" },
@@ -376,7 +376,7 @@ void describe_reason(struct writer *w, const struct event *event, const struct s
 			writer_text(w, line->reason);
 		return;
 	}
-	if (event->grade == GRADE_MANUAL) {
+	if (event->grade == GRADE_BLOCK) {
 		writer_text(w, "by an admin");
 		if (event->text[0]) {
 			writer_text(w, ", ");

@@ -9,15 +9,15 @@
 #include "writer.h"
 
 static const char *const type_names[EVENT_TYPE_COUNT] = {
-	[EVENT_NONE] = "none",     [EVENT_ALERT] = "alert",     [EVENT_BLOCK] = "block",
+	[EVENT_NONE] = "none",     [EVENT_ALERT] = "alert",     [EVENT_VEIL] = "veil",
 	[EVENT_BAN] = "ban",       [EVENT_UNBLOCK] = "unblock", [EVENT_EXPIRE] = "expire",
-	[EVENT_EXEMPT] = "spared", [EVENT_STORM] = "storm",     [EVENT_DISTRIBUTED] = "distributed",
+	[EVENT_EXEMPT] = "spared", [EVENT_BLOCK] = "block",     [EVENT_DISTRIBUTED] = "distributed",
 	[EVENT_FAILED] = "failed", [EVENT_NOTICE] = "notice",   [EVENT_EXPOSURE] = "exposure",
 };
 
 static const char *const grade_names[GRADE_COUNT] = {
-	[GRADE_NONE] = "none",   [GRADE_WATCH] = "watch", [GRADE_ALERT] = "alert",
-	[GRADE_BLOCK] = "block", [GRADE_BAN] = "ban",     [GRADE_MANUAL] = "manual",
+	[GRADE_NONE] = "none", [GRADE_WATCH] = "watch", [GRADE_ALERT] = "alert",
+	[GRADE_VEIL] = "veil", [GRADE_BAN] = "ban",     [GRADE_BLOCK] = "block",
 };
 
 const char *event_type_name(enum event_type type)
@@ -28,6 +28,11 @@ const char *event_type_name(enum event_type type)
 const char *grade_name(enum grade grade)
 {
 	return (size_t)grade < GRADE_COUNT ? grade_names[grade] : "unknown";
+}
+
+bool event_is_beginning(const struct event *event)
+{
+	return event->type == EVENT_VEIL || event->type == EVENT_BAN || event->type == EVENT_BLOCK;
 }
 
 bool event_is_valid(const struct event *event)

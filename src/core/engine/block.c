@@ -12,7 +12,7 @@ static bool make_room(struct engine *engine, double score, struct actions *actio
 {
 	uint32_t lowest;
 
-	if (blocks_count(engine->blocks, GRADE_BLOCK) < engine->config.storm_live)
+	if (blocks_count(engine->blocks, GRADE_VEIL) < engine->config.storm_live)
 		return true;
 	lowest = blocks_lowest_soft(engine->blocks);
 	if (lowest == BLOCKS_NONE || blocks_at(engine->blocks, lowest)->score >= score) {
@@ -39,7 +39,7 @@ bool engine_put_block(struct engine *engine, const struct event *event, double s
 	event_block(event, &view);
 	block = blocks_from_view(&view, score);
 	if (old != BLOCKS_NONE) {
-		if (blocks_at(engine->blocks, old)->grade == GRADE_BLOCK)
+		if (blocks_at(engine->blocks, old)->grade == GRADE_VEIL)
 			block.soft_until_ms = blocks_at(engine->blocks, old)->until_ms;
 		keep_former(engine, &event->source, blocks_at(engine->blocks, old), block.since_ms);
 	}
@@ -60,13 +60,13 @@ static bool begin_one(struct engine *engine, struct source *source, enum grade g
 	struct score score = engine_score(engine, source);
 	bool again = blocks_find(engine->blocks, &source->key) != BLOCKS_NONE;
 	uint8_t times = again && source->times ? source->times : policy_next_times(source, engine->now_ms);
-	struct event event = engine_event(engine, source, grade == GRADE_BAN ? EVENT_BAN : EVENT_BLOCK, grade);
+	struct event event = engine_event(engine, source, grade == GRADE_BAN ? EVENT_BAN : EVENT_VEIL, grade);
 
 	event.times = times;
 	event.duration_ms = policy_duration_ms(&engine->config, grade, times);
 	if (is_part(engine, &source->key))
 		snprintf(event.text, sizeof(event.text), "the address alone, customers are in its net");
-	if (grade == GRADE_BLOCK && !make_room(engine, score_total(&score), actions))
+	if (grade == GRADE_VEIL && !make_room(engine, score_total(&score), actions))
 		return false;
 	if (!engine_put_block(engine, &event, score_total(&score)))
 		return false;
@@ -114,7 +114,7 @@ bool engine_begin_block(struct engine *engine, struct source *source, enum grade
 		return false;
 	while ((source = widen(engine, source)) != NULL) {
 		if (blocks_find(engine->blocks, &source->key) != BLOCKS_NONE ||
-		    !begin_one(engine, source, GRADE_BLOCK, actions))
+		    !begin_one(engine, source, GRADE_VEIL, actions))
 			break;
 	}
 	return true;
@@ -143,7 +143,7 @@ void engine_lift(struct engine *engine, uint32_t slot, const char *text, struct 
 	blocks_remove(engine->blocks, slot);
 	engine_order(actions, ACTION_DELETE, (enum grade)block.grade, &key, 0);
 	if (block.soft_until_ms > engine->now_ms)
-		engine_order(actions, ACTION_DELETE, GRADE_BLOCK, &key, 0);
+		engine_order(actions, ACTION_DELETE, GRADE_VEIL, &key, 0);
 	snprintf(event.text, sizeof(event.text), "%s", text);
 	engine_tell(actions, &event);
 	engine_after_block(engine, &key);
@@ -163,7 +163,7 @@ static bool bring_back(struct engine *engine, const struct prefix *key, int64_t 
 		    (former->block.until_ms > 0 && former->block.until_ms <= engine->now_ms))
 			return false;
 		blocks_put(engine->blocks, key, &former->block);
-		if (source && former->block.grade != GRADE_MANUAL) {
+		if (source && former->block.grade != GRADE_BLOCK) {
 			source->grade = former->block.grade & 7;
 			engine_rank(engine, source);
 		}

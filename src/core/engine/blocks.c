@@ -104,8 +104,7 @@ uint32_t blocks_lowest_soft(const struct blocks *blocks)
 	for (; slot != BLOCKS_NONE; slot = blocks_next(blocks, slot + 1, NULL)) {
 		const struct block *block = &blocks->items[slot];
 
-		if (block->grade == GRADE_BLOCK &&
-		    (lowest == BLOCKS_NONE || block->score < blocks->items[lowest].score))
+		if (block->grade == GRADE_VEIL && (lowest == BLOCKS_NONE || block->score < blocks->items[lowest].score))
 			lowest = slot;
 	}
 	return lowest;

@@ -21,12 +21,12 @@ void engine_config_defaults(struct engine_config *config)
 		.ipv6_prefix = 64,
 		.protect_auto = 1,
 		.alert = log(0.99 / 1e-2),
-		.block = log(0.99 / 1e-3),
+		.veil = log(0.99 / 1e-3),
 		.ban = log(0.99 / 1e-4),
 		.slow_half_life_ms = DAY_MS,
 		.max_sources = 65536,
-		.block_first_ms = 10 * 60000,
-		.block_max_ms = 60 * 60000,
+		.veil_first_ms = 10 * 60000,
+		.veil_max_ms = 60 * 60000,
 		.ban_first_ms = 60 * 60000,
 		.ban_max_ms = 7 * DAY_MS,
 		.storm_rate = 60,
@@ -40,8 +40,8 @@ enum grade policy_grade(const struct engine_config *config, const struct score *
 
 	if (score->confirmed >= config->ban)
 		return GRADE_BAN;
-	if (total >= config->block)
-		return GRADE_BLOCK;
+	if (total >= config->veil)
+		return GRADE_VEIL;
 	return total >= config->alert ? GRADE_ALERT : GRADE_WATCH;
 }
 
@@ -49,7 +49,7 @@ double policy_threshold(const struct engine_config *config, enum grade grade)
 {
 	switch (grade) {
 	case GRADE_ALERT: return config->alert;
-	case GRADE_BLOCK: return config->block;
+	case GRADE_VEIL: return config->veil;
 	case GRADE_BAN: return config->ban;
 	default: return 0;
 	}
@@ -57,8 +57,8 @@ double policy_threshold(const struct engine_config *config, enum grade grade)
 
 int64_t policy_duration_ms(const struct engine_config *config, enum grade grade, unsigned times)
 {
-	int64_t duration = grade == GRADE_BAN ? config->ban_first_ms : config->block_first_ms;
-	int64_t max = grade == GRADE_BAN ? config->ban_max_ms : config->block_max_ms;
+	int64_t duration = grade == GRADE_BAN ? config->ban_first_ms : config->veil_first_ms;
+	int64_t max = grade == GRADE_BAN ? config->ban_max_ms : config->veil_max_ms;
 
 	for (unsigned i = 1; i < times && duration < max; i++)
 		duration *= 2;
@@ -76,7 +76,7 @@ uint8_t policy_next_times(const struct source *source, int64_t now_ms)
 
 bool policy_is_high(const struct engine_config *config, double total)
 {
-	return total >= 2 * config->block;
+	return total >= 2 * config->veil;
 }
 
 static int64_t clamp_ms(int64_t value, int64_t low)
@@ -91,12 +91,12 @@ struct engine_config policy_sane(const struct engine_config *config)
 	engine_config_defaults(&defaults);
 	sane.ipv6_prefix = sane.ipv6_prefix < 48 ? 48 : sane.ipv6_prefix > 128 ? 128 : sane.ipv6_prefix;
 	sane.alert = isfinite(sane.alert) && sane.alert > 0 ? sane.alert : defaults.alert;
-	sane.block = isfinite(sane.block) && sane.block >= sane.alert ? sane.block : fmax(sane.alert, defaults.block);
+	sane.veil = isfinite(sane.veil) && sane.veil >= sane.alert ? sane.veil : fmax(sane.alert, defaults.veil);
 	sane.ban = isfinite(sane.ban) && sane.ban > 0 ? sane.ban : defaults.ban;
 	sane.slow_half_life_ms = clamp_ms(sane.slow_half_life_ms, 1000);
 	sane.max_sources = sane.max_sources < 1024 ? 1024 : sane.max_sources > 4194304 ? 4194304 : sane.max_sources;
-	sane.block_first_ms = clamp_ms(sane.block_first_ms, 1);
-	sane.block_max_ms = clamp_ms(sane.block_max_ms, sane.block_first_ms);
+	sane.veil_first_ms = clamp_ms(sane.veil_first_ms, 1);
+	sane.veil_max_ms = clamp_ms(sane.veil_max_ms, sane.veil_first_ms);
 	sane.ban_first_ms = clamp_ms(sane.ban_first_ms, 1);
 	sane.ban_max_ms = clamp_ms(sane.ban_max_ms, sane.ban_first_ms);
 	return sane;
@@ -180,11 +180,11 @@ static void observe(struct engine *engine, struct source *source, enum grade gra
 
 	if (source->grade >= grade)
 		return;
-	if (source->grade < GRADE_BLOCK)
+	if (source->grade < GRADE_VEIL)
 		source->times = policy_next_times(source, engine->now_ms);
 	source->last_block_day = (uint16_t)(engine->now_ms / DAY_MS);
 	source->grade = (uint8_t)grade & 7;
-	event = engine_event(engine, source, grade == GRADE_BAN ? EVENT_BAN : EVENT_BLOCK, grade);
+	event = engine_event(engine, source, grade == GRADE_BAN ? EVENT_BAN : EVENT_VEIL, grade);
 	event.duration_ms = policy_duration_ms(&engine->config, grade, source->times);
 	engine_tell(actions, &event);
 }
@@ -213,7 +213,7 @@ static void cut(struct engine *engine, struct source *source, enum grade grade, 
 		observe(engine, source, grade, actions);
 		return;
 	}
-	if (grade == GRADE_BLOCK && !may_begin(engine, source)) {
+	if (grade == GRADE_VEIL && !may_begin(engine, source)) {
 		engine->counts.exempt_storm++;
 		alert(engine, source, actions);
 		return;
@@ -228,7 +228,7 @@ static void ban_in_net(struct engine *engine, struct source *net, const struct p
 {
 	struct source copy = *net, *source;
 
-	cut(engine, net, GRADE_BLOCK, actions);
+	cut(engine, net, GRADE_VEIL, actions);
 	if (copy.pieces[0].kind != EVIDENCE_TRAP)
 		return;
 	source = sources_find(engine->sources, host);
@@ -276,6 +276,6 @@ void engine_choose(struct engine *engine, const struct prefix *key, struct actio
 	    safeguard_protected(engine->safeguard, key, NULL) != PROTECT_NONE)
 		return;
 	score = engine_score(engine, source);
-	if (policy_grade(&engine->config, &score) >= GRADE_BLOCK)
-		engine_begin_block(engine, source, GRADE_BLOCK, actions);
+	if (policy_grade(&engine->config, &score) >= GRADE_VEIL)
+		engine_begin_block(engine, source, GRADE_VEIL, actions);
 }

@@ -10,8 +10,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define AGEING_STEP 256 /* entries looked at in one call */
-#define FADED       0.1 /* nats below which a source is as good as unknown */
+#define AGEING_STEP 256    /* entries looked at in one call */
+#define FADED       0.1    /* nats below which a source is as good as unknown */
+#define FRESH_MS    600000 /* after a start without the flows of before */
 
 struct engine *engine_new(const struct engine_config *config, const struct hash_key *key, int64_t now_ms)
 {
@@ -137,23 +138,6 @@ enum verdict engine_probe(struct engine *engine, const struct probe *probe, int6
 
 /* ---- what time does by itself: each call does a bounded part of it ---- */
 
-static void tell_storm(struct engine *engine, struct actions *actions)
-{
-	struct event event = {
-		.at_ms = engine->now_ms, .type = EVENT_STORM, .sources = 1, .observed = engine->config.observe
-	};
-
-	if (!storm_changed(engine->storm, engine->now_ms))
-		return;
-	if (storm_is_active(engine->storm))
-		snprintf(event.text, sizeof(event.text),
-			 "more suspects than %u blocks a minute: the highest-scored go first",
-			 engine->config.storm_rate);
-	else
-		snprintf(event.text, sizeof(event.text), "over, nobody had to wait for a minute");
-	engine_tell(actions, &event);
-}
-
 static void tell_sweep(struct engine *engine, struct actions *actions)
 {
 	struct event event = { .at_ms = engine->now_ms,
@@ -219,10 +203,14 @@ void engine_tick(struct engine *engine, int64_t now_ms, struct actions *actions)
 	actions->count = 0;
 	engine_time(engine, now_ms);
 	safeguard_expire(engine->safeguard, engine->now_ms);
-	tell_storm(engine, actions);
 	tell_sweep(engine, actions);
 	move_line(engine, actions);
 	end_blocks(engine, actions);
 	engine_retract(engine, actions);
 	age(engine);
+}
+
+void engine_fresh_start(struct engine *engine, int64_t now_ms)
+{
+	engine->fresh_until_ms = engine_time(engine, now_ms) + FRESH_MS;
 }

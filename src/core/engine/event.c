@@ -180,7 +180,7 @@ void event_block(const struct event *event, struct block_view *out)
 		.until_ms = event->duration_ms > 0 ? event->at_ms + event->duration_ms : 0,
 	};
 	/* An order stands for itself: it has the admin's own words and no ports. */
-	if (event->grade == GRADE_MANUAL) {
+	if (event->grade == GRADE_BLOCK) {
 		writer_text(&reason, event->text);
 		return;
 	}

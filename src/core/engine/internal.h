@@ -65,6 +65,7 @@ struct engine {
 	struct engine_retract retract;
 	struct engine_former former[ENGINE_ACTIONS_MAX]; /* a ring: those of the last call and some before */
 	uint32_t former_count;       /* of all ever, so that the next goes into [former_count % ENGINE_ACTIONS_MAX] */
+	int64_t fresh_until_ms;      /* engine_fresh_start() */
 	uint32_t ageing_hand;        /* where ageing goes on */
 	struct engine_status counts; /* the counters of it alone */
 };

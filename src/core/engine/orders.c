@@ -47,13 +47,13 @@ static struct event manual_event(const struct engine *engine, const struct prefi
 		.at_ms = engine->now_ms,
 		.source = *source,
 		.type = EVENT_BLOCK,
-		.grade = GRADE_MANUAL,
+		.grade = GRADE_BLOCK,
 		.sources = 1,
 		.times = 1,
 	};
 
 	if (known) {
-		event = engine_event(engine, known, EVENT_BLOCK, GRADE_MANUAL);
+		event = engine_event(engine, known, EVENT_BLOCK, GRADE_BLOCK);
 		event.times = known->times < UINT8_MAX ? known->times + 1 : UINT8_MAX;
 	}
 	event.observed = 0; /* an order is carried out in any mode */
@@ -91,7 +91,7 @@ enum engine_result engine_block(struct engine *engine, const struct prefix *sour
 	if (!engine_put_block(engine, &event, 0))
 		return ENGINE_FULL;
 	storm_forget(engine->storm, source);
-	engine_order(actions, ACTION_ADD, GRADE_MANUAL, source, duration_ms);
+	engine_order(actions, ACTION_ADD, GRADE_BLOCK, source, duration_ms);
 	engine_tell(actions, &event);
 	return ENGINE_OK;
 }
@@ -137,7 +137,7 @@ static uint32_t meant_by(const struct engine *engine, const struct prefix *sourc
 	if (slot != BLOCKS_NONE || source->len != 128)
 		return slot;
 	slot = blocks_cover(engine->blocks, source);
-	return slot != BLOCKS_NONE && blocks_at(engine->blocks, slot)->grade != GRADE_MANUAL ? slot : BLOCKS_NONE;
+	return slot != BLOCKS_NONE && blocks_at(engine->blocks, slot)->grade != GRADE_BLOCK ? slot : BLOCKS_NONE;
 }
 
 enum engine_result engine_unblock(struct engine *engine, const struct prefix *source, int64_t now_ms,
@@ -193,7 +193,7 @@ static void free_blocks(struct engine *engine, const struct prefix *what, const 
 	unsigned freed = 0;
 
 	if (slot != BLOCKS_NONE && blocks_source(engine->blocks, slot)->len < what->len &&
-	    blocks_at(engine->blocks, slot)->grade != GRADE_MANUAL) {
+	    blocks_at(engine->blocks, slot)->grade != GRADE_BLOCK) {
 		engine_lift(engine, slot, text, actions);
 		freed++;
 	}

@@ -26,23 +26,23 @@ static bool block_is_valid(const struct block_view *view, int64_t now_ms)
 	if (!prefix_is_valid(&view->source) || prefix_no_source(&view->source) || view->tool >= TOOL_COUNT ||
 	    (view->kinds & ~KINDS_MASK))
 		return false;
-	if (view->grade != GRADE_BLOCK && view->grade != GRADE_BAN && view->grade != GRADE_MANUAL)
+	if (view->grade != GRADE_VEIL && view->grade != GRADE_BAN && view->grade != GRADE_BLOCK)
 		return false;
 	if (view->since_ms < 0 || view->until_ms < 0 ||
-	    (view->grade == GRADE_MANUAL && view->until_ms > now_ms + DURATION_MAX_MS))
+	    (view->grade == GRADE_BLOCK && view->until_ms > now_ms + DURATION_MAX_MS))
 		return false;
 	/* Only an admin's word holds for good, and only an admin blocks whole nets. */
-	if (view->grade != GRADE_MANUAL && (view->until_ms == 0 || view->source.len < 48))
+	if (view->grade != GRADE_BLOCK && (view->until_ms == 0 || view->source.len < 48))
 		return false;
 	return text_is_printable(view->reason, sizeof(view->reason));
 }
 
 static int64_t latest_end(const struct engine *engine, const struct block_view *view)
 {
-	if (view->grade == GRADE_MANUAL)
+	if (view->grade == GRADE_BLOCK)
 		return view->until_ms;
 	return not_after(view->until_ms, engine->now_ms + (view->grade == GRADE_BAN ? engine->config.ban_max_ms
-										    : engine->config.block_max_ms));
+										    : engine->config.veil_max_ms));
 }
 
 /* How often the source was blocked before is restored, as far as the table has room. */
@@ -50,7 +50,7 @@ static void restore_times(struct engine *engine, const struct block_view *view)
 {
 	struct source *source = sources_find(engine->sources, &view->source);
 
-	if (view->grade == GRADE_MANUAL)
+	if (view->grade == GRADE_BLOCK)
 		return;
 	if (!source)
 		source = sources_add_if_free(engine->sources, &view->source);
@@ -78,13 +78,13 @@ enum engine_result engine_restore_block(struct engine *engine, struct block_view
 		return ENGINE_NOT_FOUND;
 	if (safeguard_allowed(engine->safeguard, &view->source))
 		return ENGINE_ALLOWED;
-	if (view->grade != GRADE_MANUAL &&
+	if (view->grade != GRADE_BLOCK &&
 	    (safeguard_protected(engine->safeguard, &view->source, NULL) != PROTECT_NONE ||
 	     safeguard_protected_inside(engine->safeguard, &view->source) != PROTECT_NONE))
 		return ENGINE_PROTECTED;
 	view->since_ms = not_after(view->since_ms, engine->now_ms);
 	view->until_ms = latest_end(engine, view);
-	block = blocks_from_view(view, engine->config.block);
+	block = blocks_from_view(view, engine->config.veil);
 	if (blocks_put(engine->blocks, &view->source, &block) == BLOCKS_NONE) {
 		engine->counts.blocks_full++;
 		return ENGINE_FULL;

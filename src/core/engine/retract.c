@@ -73,7 +73,7 @@ static void reconsider(struct engine *engine, struct source *source, struct acti
 	if (slot != BLOCKS_NONE) {
 		enum grade grade = (enum grade)blocks_at(engine->blocks, slot)->grade;
 
-		if (grade != GRADE_MANUAL && policy_grade(&engine->config, &score) < grade)
+		if (grade != GRADE_BLOCK && policy_grade(&engine->config, &score) < grade)
 			engine_lift(engine, slot, "the ports it tried are served now", actions);
 	} else if (source->grade > GRADE_WATCH && policy_grade(&engine->config, &score) < GRADE_ALERT) {
 		source->grade = GRADE_WATCH;

@@ -14,16 +14,16 @@ void engine_status(const struct engine *engine, struct engine_status *out)
 	out->sources_max = sources_max(engine->sources);
 	out->confirmed_sources = sources_confirmed(engine->sources);
 	out->evicted = sources_evicted(engine->sources);
-	out->blocks = blocks_count(engine->blocks, GRADE_BLOCK);
+	out->blocks = blocks_count(engine->blocks, GRADE_VEIL);
 	out->bans = blocks_count(engine->blocks, GRADE_BAN);
-	out->manuals = blocks_count(engine->blocks, GRADE_MANUAL);
+	out->manuals = blocks_count(engine->blocks, GRADE_BLOCK);
 	out->blocks_max = ENGINE_BLOCKS_MAX;
 	out->allow = safeguard_allow_count(engine->safeguard);
 	out->protected_count = safeguard_protect_count(engine->safeguard);
 	out->storm_tokens = storm_tokens(engine->storm);
 	out->storm_active = storm_is_active(engine->storm);
 	out->alert_mn = engine_millinats(engine->config.alert);
-	out->block_mn = engine_millinats(engine->config.block);
+	out->veil_mn = engine_millinats(engine->config.veil);
 	out->ban_mn = engine_millinats(engine->config.ban);
 }
 
@@ -145,7 +145,7 @@ void engine_explain(const struct engine *engine, const struct addr *addr, int64_
 	if (slot != BLOCKS_NONE)
 		blocks_view(engine->blocks, slot, &out->block);
 	out->alert_mn = engine_millinats(engine->config.alert);
-	out->block_mn = engine_millinats(engine->config.block);
+	out->veil_mn = engine_millinats(engine->config.veil);
 	out->ban_mn = engine_millinats(engine->config.ban);
 	out->slow_half_life_ms = engine->config.slow_half_life_ms;
 	allowed = safeguard_allowed(engine->safeguard, &host);

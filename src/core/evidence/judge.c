@@ -174,7 +174,7 @@ static struct finding judge_trap(const struct probe *probe)
 {
 	const struct packet *p = &probe->packet;
 
-	if (probe->trap == PROBE_TRAP_COMPLETED && p->sport != FTP_DATA_PORT)
+	if ((probe->trap == PROBE_TRAP_SILENT || probe->trap == PROBE_TRAP_SPOKE) && p->sport != FTP_DATA_PORT)
 		return service_finding(EVIDENCE_TRAP, WEIGHT_TRAP_FIRST, p->dport);
 	return service_finding(EVIDENCE_TRAP_WEAK, WEIGHT_TRAP_WEAK, p->dport);
 }

@@ -284,7 +284,7 @@ static void wait_for_payload(struct replay_host *host, struct replay_flow *flow,
 	}
 	slot = &host->waiting[(host->waiting_head + host->waiting_count++) % TRAP_CONNECTIONS_MAX];
 	*slot = (struct waiting){ .key = flow->key, .due_ms = now_ms + TRAP_SILENCE_MS };
-	report_visit(host, flow, p, PROBE_TRAP_COMPLETED, &slot->report);
+	report_visit(host, flow, p, PROBE_TRAP_SILENT, &slot->report);
 	host->counts.trap_visits--; /* counted when told */
 	flow->trap = REPLAY_TRAP_WAITING;
 }
@@ -309,10 +309,10 @@ bool replay_host_trap_visit(struct replay_host *host, const struct replay_packet
 		return report_visit(host, flow, p,
 				    payload_classify(in->payload, in->payload_have, true) == PAYLOAD_INDUCED
 					    ? PROBE_TRAP_INDUCED
-					    : PROBE_TRAP_COMPLETED,
+					    : PROBE_TRAP_SILENT,
 				    report);
 	if (p->tcp_flags & (TCP_FIN | TCP_RST))
-		return report_visit(host, flow, p, PROBE_TRAP_COMPLETED, report);
+		return report_visit(host, flow, p, PROBE_TRAP_SILENT, report);
 	return false;
 }
 

@@ -143,7 +143,7 @@ static void print_row(const struct replay *replay, const struct replay_source *s
 	struct row row;
 
 	fill_row(replay, source, &row);
-	if (source->exempt[0] && source->grade < GRADE_BLOCK) {
+	if (source->exempt[0] && source->grade < GRADE_VEIL) {
 		writer_text(&w, "spared: ");
 		writer_escaped(&w, source->exempt, strnlen(source->exempt, sizeof(source->exempt)));
 		writer_text(&w, "; ");
@@ -278,7 +278,7 @@ int replay_report_human(const struct replay *replay)
 	}
 	printf("\n%llu packets in %s; %zu %s with evidence: %zu banned, %zu blocked, %zu alerted, %zu watched.\n",
 	       (unsigned long long)replay->learned->packets, duration_format(span_ms, text), count,
-	       count == 1 ? "source" : "sources", grades[GRADE_BAN], grades[GRADE_BLOCK], grades[GRADE_ALERT],
+	       count == 1 ? "source" : "sources", grades[GRADE_BAN], grades[GRADE_VEIL], grades[GRADE_ALERT],
 	       grades[GRADE_WATCH]);
 	print_counts(replay);
 	print_local(replay);

@@ -53,7 +53,7 @@ static void progress_end(struct progress *progress)
 
 static bool has_no_source(const struct event *event)
 {
-	return event->type == EVENT_STORM || event->type == EVENT_DISTRIBUTED || event->type == EVENT_NOTICE;
+	return event->type == EVENT_DISTRIBUTED || event->type == EVENT_NOTICE;
 }
 
 static void tell_live(const struct replay *replay, const struct event *event)

@@ -133,8 +133,7 @@ static void note_event(struct replay_sources *sources, const struct event *event
 {
 	struct replay_source *source;
 
-	if (event->type != EVENT_ALERT && event->type != EVENT_BLOCK && event->type != EVENT_BAN &&
-	    event->type != EVENT_EXEMPT)
+	if (event->type != EVENT_ALERT && !event_is_beginning(event) && event->type != EVENT_EXEMPT)
 		return;
 	if (!event->source.len)
 		return; /* a storm, a distributed scan */
@@ -179,5 +178,5 @@ void replay_sources_act(struct replay_sources *sources, const struct action *act
 	if (!source)
 		return;
 	source->blocked_until_ms = action->type == ACTION_ADD ? now_ms + action->duration_ms : 0;
-	source->hard = action->type == ACTION_ADD && action->grade != GRADE_BLOCK;
+	source->hard = action->type == ACTION_ADD && action->grade != GRADE_VEIL;
 }

@@ -14,7 +14,7 @@
 struct nft_element enforcer_element(enum grade grade, const struct prefix *source, int64_t timeout_ms)
 {
 	return (struct nft_element){
-		.list = grade == GRADE_BLOCK ? NFT_SOFT : NFT_HARD,
+		.list = grade == GRADE_VEIL ? NFT_SOFT : NFT_HARD,
 		.source = *source,
 		.timeout_ms = timeout_ms,
 	};

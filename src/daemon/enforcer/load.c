@@ -158,8 +158,8 @@ static void take_over_block(void *context, enum nft_list list, const struct pref
 	struct found_blocks *found = context;
 	struct block_view block = {
 		.source = *source,
-		.grade = list == NFT_SOFT                   ? GRADE_BLOCK
-			 : is_manual(list, source, left_ms) ? GRADE_MANUAL
+		.grade = list == NFT_SOFT                   ? GRADE_VEIL
+			 : is_manual(list, source, left_ms) ? GRADE_BLOCK
 							    : GRADE_BAN,
 		.times = 1,
 		.since_ms = found->now_ms,

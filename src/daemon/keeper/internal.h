@@ -53,7 +53,7 @@ struct source_row {
 };
 
 struct thresholds {
-	int32_t alert_mn, block_mn, ban_mn;
+	int32_t alert_mn, veil_mn, ban_mn;
 };
 
 /* All that `status` tells but the protected addresses. */

@@ -133,9 +133,9 @@ static void json_nearest(json_t *object, int32_t confirmed_mn, int32_t total_mn,
 	if (total_mn < thresholds->alert_mn) {
 		next = "alert";
 		distance = thresholds->alert_mn - total_mn;
-	} else if (total_mn < thresholds->block_mn) {
+	} else if (total_mn < thresholds->veil_mn) {
 		next = "block";
-		distance = thresholds->block_mn - total_mn;
+		distance = thresholds->veil_mn - total_mn;
 	}
 	json_object_set_new(object, "next", json_string(next));
 	json_object_set_new(object, "distance", json_nats(distance));
@@ -380,7 +380,7 @@ static void explain_safeguards(json_t *object, const struct explain_view *explai
 json_t *view_explain(const struct explain_view *explain, int64_t now_ms, const struct service_names *names)
 {
 	const struct source_view *source = &explain->source;
-	struct thresholds thresholds = { explain->alert_mn, explain->block_mn, explain->ban_mn };
+	struct thresholds thresholds = { explain->alert_mn, explain->veil_mn, explain->ban_mn };
 	int32_t left[EVIDENCE_CLASS_COUNT] = { source->confirmed_mn, source->suspected_mn, source->fast_mn };
 	size_t count = source->piece_count < EVENT_PIECES_MAX ? source->piece_count : EVENT_PIECES_MAX;
 	struct source_row row;
@@ -395,7 +395,7 @@ json_t *view_explain(const struct explain_view *explain, int64_t now_ms, const s
 	json_object_set_new(object, "block", explain->block.grade ? view_block(&explain->block, now_ms) : json_null());
 	json_object_set_new(object, "thresholds",
 			    json_pack("{s:o, s:o, s:o}", "alert", json_nats(explain->alert_mn), "block",
-				      json_nats(explain->block_mn), "ban", json_nats(explain->ban_mn)));
+				      json_nats(explain->veil_mn), "ban", json_nats(explain->ban_mn)));
 	json_object_set_new(object, "half_life_s", json_integer(explain->slow_half_life_ms / 1000));
 	json_object_set_new(object, "evidence", explain_pieces(explain, now_ms, names, left));
 	json_object_set_new(object, "older", explain_older(source, left));

@@ -211,7 +211,7 @@ static void on_thresholds(struct task *task, const struct wire_message *message)
 		task_fail(task, CONTROL_FAILED, "the sentry did not answer");
 		return;
 	}
-	task->thresholds = (struct thresholds){ engine->alert_mn, engine->block_mn, engine->ban_mn };
+	task->thresholds = (struct thresholds){ engine->alert_mn, engine->veil_mn, engine->ban_mn };
 	begin_pages(task, &sources);
 }
 
