@@ -18,23 +18,22 @@
 #include "hash.h"
 
 /* Limits.  engine_status counts what each of them refuses. */
-#define ENGINE_BLOCKS_MAX    131072 /* blocks of all grades together */
+#define ENGINE_BLOCKS_MAX    131072 /* elements of all grades together */
+#define ENGINE_VEILS_MAX     98304  /* of them alerts and veils: bans and blocks have room of their own */
 #define ENGINE_ALLOW_MAX     65536
 #define ENGINE_PROTECTED_MAX 4096
 #define ENGINE_ACTIONS_MAX   64
 #define ENGINE_REASON_MAX    96
 
 struct engine_config {
-	uint8_t observe;     /* 1: decide and report, but block nothing */
+	uint8_t observe;     /* 1: decide and report, but do nothing */
 	uint8_t ipv6_prefix; /* 48..128: length of the prefix that one IPv6 source is; usually 64 */
 	uint8_t protect_auto;
 	double alert, veil, ban;   /* thresholds in nats: ln(0.99/alpha) */
-	int64_t slow_half_life_ms; /* of suspicion; confirmation lasts three times as long */
+	int64_t slow_half_life_ms; /* of suspicion and of confirmation */
 	uint32_t max_sources;      /* 1024..4194304; fixed at engine_new() */
-	int64_t veil_first_ms, veil_max_ms;
+	int64_t veil_max_ms;       /* after the last evidence; a veil ends earlier when the score is below `veil` */
 	int64_t ban_first_ms, ban_max_ms;
-	uint32_t storm_rate; /* soft blocks a minute */
-	uint32_t storm_live; /* soft blocks alive at once */
 	/* Which closed ports are trapped is no configuration here: the kernel answers it (probe.port_state). */
 };
 
@@ -68,14 +67,14 @@ enum protect_why {
 };
 
 enum action_type {
-	ACTION_ADD,    /* put `source` into the kernel set of `grade` for duration_ms */
+	ACTION_ADD,    /* `source` stands at `grade` in the kernel, for duration_ms (0: for good) */
 	ACTION_DELETE, /* take it out */
 	ACTION_EVENT,  /* report `event` to log, hooks and history */
 };
 
 struct action {
 	enum action_type type;
-	enum grade grade; /* BLOCK: soft set, BAN and MANUAL: hard set */
+	enum grade grade; /* ALERT, VEIL, BAN or BLOCK; an addition takes the place of what stands for the source */
 	struct prefix source;
 	int64_t duration_ms;
 	struct event event; /* ACTION_EVENT alone */
@@ -99,11 +98,11 @@ void engine_free(struct engine *engine);
 /* A reload: scores and blocks stay.  max_sources of a running engine does not change. */
 void engine_configure(struct engine *engine, const struct engine_config *config);
 
-/* Judges one probe.  The verdict is DROP when its source is blocked, also by this probe, and no safeguard covers the
- * sender; in observe mode it is always ACCEPT.  After a trap's report the verdict says whether the trap must close the
+/* Judges one probe.  The verdict follows the strictest grade that covers its sender, also by this probe, if no safeguard
+ * covers it; in observe mode it is always ACCEPT.  After a trap's report the verdict says whether the trap must close the
  * connection without an answer. */
 enum verdict engine_probe(struct engine *engine, const struct probe *probe, int64_t now_ms, struct actions *actions);
-/* Must be called every 100 to 1000 ms: ends blocks, refills the storm bucket, ages sources.  When it returns
+/* Must be called every 100 to 1000 ms: ends veils, bans and blocks, ages sources.  When it returns
  * ENGINE_ACTIONS_MAX actions there may be more to do: call it again. */
 void engine_tick(struct engine *engine, int64_t now_ms, struct actions *actions);
 
@@ -156,31 +155,29 @@ struct served_view {
 uint32_t engine_services(const struct engine *engine, uint32_t cursor, struct served_view *out, size_t max,
 			 size_t *count);
 enum engine_result engine_restore_served(struct engine *engine, const struct served_view *served, int64_t now_ms);
-/* An IPv6 customer was heard of: for a day, a hard ban in its /64 covers only the address whose handshake led to it. */
-void engine_customer(struct engine *engine, const struct addr *addr, int64_t now_ms);
 
 /* ---- Views: flat, fixed-width copies, safe to send to another process. ---- */
 
 struct block_view {
 	struct prefix source;
-	uint8_t grade; /* BLOCK, BAN, MANUAL */
+	uint8_t grade; /* ALERT, VEIL, BAN, BLOCK */
 	uint8_t times;
 	uint8_t tool;
 	uint8_t reserved;
 	uint32_t incident;
 	uint32_t kinds;
-	int64_t since_ms, until_ms; /* until 0: until unblocked */
+	int64_t since_ms, until_ms; /* until 0: until unblocked.  A veil may end earlier, or last longer. */
 	uint16_t ports[4];          /* the first ones, 0-padded */
 	/* The first reason: an admin's words for a manual block, else a describe_reason() text without names. */
 	char reason[ENGINE_REASON_MAX];
 };
 
-/* The block that an event of type BLOCK or BAN tells the beginning of, as the engine holds it. */
+/* What an event of type VEIL, BAN or BLOCK tells the beginning of, as the engine holds it. */
 void event_block(const struct event *event, struct block_view *out);
 
 struct source_view {
 	struct prefix source;
-	uint8_t grade; /* WATCH, ALERT, BLOCK, BAN */
+	uint8_t grade; /* enum grade */
 	uint8_t tool;
 	uint8_t times;
 	uint8_t piece_count; /* <= EVENT_PIECES_MAX */
@@ -213,7 +210,7 @@ struct protected_view {
 
 struct explain_view {
 	struct source_view source; /* decayed to now; source.grade GRADE_NONE when nothing is known */
-	struct block_view block;   /* grade GRADE_NONE when not blocked */
+	struct block_view block;   /* the strictest that covers it; grade GRADE_NONE: no veil, no ban, no block */
 	int32_t alert_mn, veil_mn, ban_mn;
 	int64_t slow_half_life_ms;
 	uint8_t allowed; /* the safeguards that apply */
@@ -223,17 +220,17 @@ struct explain_view {
 
 struct engine_status {
 	uint32_t sources, sources_max, confirmed_sources;
-	uint32_t blocks, bans, manuals; /* by grade: on suspicion, confirmed, by an admin */
-	uint32_t blocks_max;            /* of all together */
+	uint32_t alerted, veils, bans, blocks; /* that stand, by grade */
+	uint32_t blocks_max;                   /* of all together */
 	uint32_t allow, protected_count;
-	uint32_t storm_tokens; /* soft blocks that may start now */
-	uint32_t storm_active; /* 1 while the bucket is dry */
 	uint64_t probes, evidence_total;
 	uint64_t evidence[EVIDENCE_KIND_COUNT];
-	uint64_t alerts, blocks_total, bans_total, expiries;
-	uint64_t exempt_allowed, exempt_protected, exempt_storm, exempt_decoy;
-	uint64_t evicted; /* sources that gave way in a full table */
-	uint64_t dropped; /* probes of new sources that found no room */
+	uint64_t alerts, veils_total, bans_total, blocks_total, expiries;
+	uint64_t exempt_allowed, exempt_protected;
+	uint64_t decoys;   /* probes that several sources sent within a second */
+	uint64_t gave_way; /* alerts and veils that a higher score displaced in a full table */
+	uint64_t evicted;  /* sources that gave way in a full table */
+	uint64_t dropped;  /* probes of new sources that found no room */
 	uint64_t allow_full, protect_full, blocks_full;
 	uint64_t duplicates;               /* probes that added no evidence: seen before within 24 h */
 	int32_t alert_mn, veil_mn, ban_mn; /* the thresholds in force */

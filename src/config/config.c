@@ -209,12 +209,10 @@ static void finish(struct config_reader *reader)
 	const struct engine_config *engine = &config->engine;
 	const size_t allow_file = (size_t)(config_find_option(NULL, "allow_file") - config_options);
 
-	check_order(reader, "score", "block", "alert", engine->alert <= engine->veil,
-		    "a probability for block no higher than that for alert");
-	check_order(reader, "score", "ban", "block", engine->veil <= engine->ban,
-		    "a probability for ban no higher than that for block");
-	check_order(reader, "block", "first", "max", engine->veil_first_ms <= engine->veil_max_ms,
-		    "first no longer than max");
+	check_order(reader, "score", "veil", "alert", engine->alert <= engine->veil,
+		    "a probability for veil no higher than that for alert");
+	check_order(reader, "score", "ban", "veil", engine->veil <= engine->ban,
+		    "a probability for ban no higher than that for veil");
 	check_order(reader, "ban", "first", "max", engine->ban_first_ms <= engine->ban_max_ms,
 		    "first no longer than max");
 	if (config->allow_file[0]) {

@@ -41,17 +41,11 @@ static bool order_set(struct play *play, char **words)
 	}
 	if (strcmp(words[1], "observe") == 0)
 		c->observe = (uint8_t)strtoul(words[2], NULL, 10);
-	else if (strcmp(words[1], "storm_rate") == 0)
-		c->storm_rate = (uint32_t)strtoul(words[2], NULL, 10);
-	else if (strcmp(words[1], "storm_live") == 0)
-		c->storm_live = (uint32_t)strtoul(words[2], NULL, 10);
 	else if (strcmp(words[1], "ipv6_prefix") == 0)
 		c->ipv6_prefix = (uint8_t)strtoul(words[2], NULL, 10);
 	else if (!script_time(words[2], &ms))
 		return false;
-	else if (strcmp(words[1], "block_first") == 0)
-		c->veil_first_ms = ms;
-	else if (strcmp(words[1], "block_max") == 0)
+	else if (strcmp(words[1], "veil_max") == 0)
 		c->veil_max_ms = ms;
 	else if (strcmp(words[1], "ban_first") == 0)
 		c->ban_first_ms = ms;
@@ -106,16 +100,6 @@ static bool order_served(struct play *play, char **words)
 	return true;
 }
 
-static bool order_customer(struct play *play, char **words)
-{
-	struct addr addr;
-
-	if (!addr_parse(words[1], &addr))
-		return false;
-	engine_customer(play->engine, &addr, now(play));
-	return true;
-}
-
 static bool order_block(struct play *play, char **words)
 {
 	struct prefix prefix;
@@ -149,10 +133,10 @@ bool order_run(struct play *play, char **words, size_t count, unsigned line)
 		size_t count;
 		bool (*run)(struct play *play, char **words);
 	} orders[] = {
-		{ "set", 3, order_set },         { "allow", 2, order_allow },     { "disallow", 2, order_disallow },
-		{ "protect", 3, order_protect }, { "served", 3, order_served },   { "customer", 2, order_customer },
-		{ "block", 3, order_block },     { "unblock", 2, order_unblock }, { "seed", 2, order_nothing },
-		{ "local", 2, order_nothing },   { "wait", 2, order_nothing },
+		{ "set", 3, order_set },         { "allow", 2, order_allow },   { "disallow", 2, order_disallow },
+		{ "protect", 3, order_protect }, { "served", 3, order_served }, { "block", 3, order_block },
+		{ "unblock", 2, order_unblock }, { "seed", 2, order_nothing },  { "local", 2, order_nothing },
+		{ "wait", 2, order_nothing },
 	};
 
 	(void)line;

@@ -38,12 +38,9 @@ static void empty_file_is_good(void **state)
 	assert_true(fabs(config->engine.veil - log(990)) < 1e-9);
 	assert_true(fabs(config->engine.ban - log(9900)) < 1e-9);
 	assert_int_equal(config->engine.slow_half_life_ms, 24 * 3600 * 1000);
-	assert_int_equal(config->engine.veil_first_ms, 600000);
 	assert_int_equal(config->engine.veil_max_ms, 3600000);
 	assert_int_equal(config->engine.ban_first_ms, 3600000);
 	assert_true(config->engine.ban_max_ms == 7 * 24 * 3600000LL);
-	assert_int_equal(config->engine.storm_rate, 60);
-	assert_int_equal(config->engine.storm_live, 4096);
 	assert_int_equal(config->hook_count, 0);
 	assert_string_equal(config->allow_file, "/etc/picket/allow");
 	assert_true(config->allow_count == 0 || access("/etc/picket/allow", F_OK) == 0);
@@ -157,8 +154,6 @@ static void every_option(void **state)
 	assert_string_equal(config->banner, "220 hello\r\n");
 	assert_int_equal(config->engine.ipv6_prefix, 56);
 	assert_int_equal(config->engine.slow_half_life_ms, 36 * 3600000);
-	assert_int_equal(config->engine.veil_first_ms, 3000);
-	assert_int_equal(config->engine.storm_live, 8);
 	assert_true(config->engine.ban_max_ms == 2 * 24 * 3600000LL);
 	assert_int_equal(config->hook_count, 1);
 	assert_string_equal(config->hooks[0].args[2], "--why=%{reason}");
@@ -247,13 +242,12 @@ static void conf_d_comes_later(void **state)
 	struct place *place = *state;
 	struct config *config;
 
-	put(place->other, "queue = 9 allow_file = \"\"\nallow = { 192.0.2.1 }\nblock { max = 30m }");
-	config = read_text(place, "queue = 8\nallow = { 192.0.2.2, 192.0.2.3 }\nblock { first = 20m }");
+	put(place->other, "queue = 9 allow_file = \"\"\nallow = { 192.0.2.1 }\nveil { max = 30m }");
+	config = read_text(place, "queue = 8\nallow = { 192.0.2.2, 192.0.2.3 }\nban { first = 20m }");
 	assert_string_equal(place->told, "");
 	assert_non_null(config);
 	assert_int_equal(config->queue, 9);
 	assert_int_equal(config->allow_count, 1);
-	assert_int_equal(config->engine.veil_first_ms, 20 * 60000);
 	config_free(config);
 	put(place->other, "quue = 9");
 	assert_null(read_text(place, "\nmode = blok\n"));
@@ -302,14 +296,13 @@ static void a_byte_order_mark_is_read_past(void **state)
 
 	snprintf(text, sizeof(text), "%s192.0.2.1\n192.0.2.2\n", mark);
 	put(place->allow, text);
-	snprintf(text, sizeof(text), "%sblock { first = 7m }\n", mark);
+	snprintf(text, sizeof(text), "%sveil { max = 7m }\n", mark);
 	put(place->other, text);
 	snprintf(text, sizeof(text), "%smode = observe\nallow_file = \"%s\"\n", mark, place->allow);
 	config = read_text(place, text);
 	assert_string_equal(place->told, "");
 	assert_non_null(config);
 	assert_true(config->engine.observe);
-	assert_int_equal(config->engine.veil_first_ms, 7 * 60000);
 	assert_int_equal(config->allow_count, 2);
 	config_free(config);
 	/* An edit knows the first entry, too. */

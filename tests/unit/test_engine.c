@@ -72,14 +72,14 @@ static void orders_are_refused_with_a_reason(void **state)
 	engine_allow(core.engine, &allowed, 0, ALLOW_CONFIG, core.now_ms, core.actions);
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		struct prefix what = core_prefix(cases[i].what);
-		uint32_t before = core_status(&core).manuals;
+		uint32_t before = core_status(&core).blocks;
 		enum engine_result result =
 			engine_block(core.engine, &what, 60000, cases[i].force, "because", core.now_ms, core.actions);
 
 		if (result != cases[i].result)
 			fail_msg("block %s: %d, expected %d", cases[i].what, result, cases[i].result);
 		assert_int_equal(core.actions->count, result == ENGINE_OK ? 2 : 0);
-		assert_int_equal(core_status(&core).manuals, before + (result == ENGINE_OK));
+		assert_int_equal(core_status(&core).blocks, before + (result == ENGINE_OK));
 		if (result == ENGINE_OK)
 			assert_int_equal(engine_unblock(core.engine, &what, core.now_ms, core.actions), ENGINE_OK);
 	}
@@ -213,7 +213,7 @@ static void a_refused_unblock_leaves_the_block_as_it_was(void **state)
 		struct block_view again = core_explain(&core, "198.51.100.7").block;
 		assert_memory_equal(&again, &had, sizeof(had));
 	}
-	assert_int_equal(core_status(&core).manuals, 1);
+	assert_int_equal(core_status(&core).blocks, 1);
 	/* What was never lifted, or is blocked anew, is none of its business. */
 	engine_unblock_failed(core.engine, &net, core.now_ms);
 	assert_int_equal(engine_unblock_exact(core.engine, &net, core.now_ms, core.actions), ENGINE_NOT_FOUND);
@@ -252,7 +252,6 @@ static void unblock_within_empties_the_table(void **state)
 
 	(void)state;
 	engine_config_defaults(&config);
-	config.storm_rate = 1000;
 	struct core core = core_new(&config);
 	for (int i = 1; i <= 100; i++) {
 		char text[32];

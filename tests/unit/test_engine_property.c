@@ -72,7 +72,7 @@ static void check_all(const struct core *core, const struct engine_config *confi
 	size_t count;
 
 	assert_true(status.sources <= status.sources_max);
-	assert_true(status.blocks <= config->storm_live);
+	assert_true(status.alerted + status.veils <= ENGINE_VEILS_MAX);
 	do {
 		cursor = engine_sources(core->engine, cursor, core->now_ms, &view, 1, &count);
 		if (count) {
@@ -103,7 +103,7 @@ static void random_order(struct core *core, struct seed *seed)
 			       core->actions);
 		break;
 	case 5: engine_protect_clear(core->engine, 1 + seed_below(seed, PROTECT_WHY_COUNT - 1)); break;
-	case 6: engine_customer(core->engine, &probe.packet.src, core->now_ms); break;
+	case 6: engine_fresh_start(core->engine, core->now_ms); break;
 	default: engine_block_failed(core->engine, &what, core->now_ms);
 	}
 }
@@ -116,8 +116,6 @@ static void whatever_is_sent(void **state)
 	(void)state;
 	engine_config_defaults(&config);
 	config.max_sources = 1024;
-	config.storm_live = 50;
-	config.storm_rate = 600;
 	struct core core = core_new(&config);
 	for (int i = 0; i < 200000; i++) {
 		struct probe probe = random_probe(&seed);

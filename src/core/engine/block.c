@@ -1,26 +1,24 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The beginning and the end of a block: table, kernel order, event and the source's own entry, always together.  The
- * order to the kernel comes before the event, so that no block is reported before it stands.
+ * The beginning, the life and the end of a grade that stands in the kernel: table, kernel order, event and the source's
+ * own entry, always together.  The order to the kernel comes before the event, so that nothing is reported before it
+ * stands.
+ *
+ * An alert and a veil live as long as their evidence: they are looked at once a minute, and the kernel's element is
+ * renewed then, not with each packet.  So a flood in a veiled source's name costs no order to the kernel.
  */
 #include "internal.h"
 
 #include <stdio.h>
 
-/* At storm_live somebody has to go: the lowest-scored, which may be the newcomer. */
-static bool make_room(struct engine *engine, double score, struct actions *actions)
-{
-	uint32_t lowest;
+#define MINUTE_MS     60000
+#define VEIL_LEAST_MS (10 * MINUTE_MS)
+#define KERNEL_MORE_MS                                                                                                 \
+	(10 * MINUTE_MS) /* the kernel's element outlives the veil, so that none ends between two looks */
 
-	if (blocks_count(engine->blocks, GRADE_VEIL) < engine->config.storm_live)
-		return true;
-	lowest = blocks_lowest_soft(engine->blocks);
-	if (lowest == BLOCKS_NONE || blocks_at(engine->blocks, lowest)->score >= score) {
-		engine->counts.exempt_storm++;
-		return false;
-	}
-	engine_lift(engine, lowest, "gave way to a higher score", actions);
-	return true;
+static bool is_veil(uint8_t grade)
+{
+	return grade == GRADE_ALERT || grade == GRADE_VEIL;
 }
 
 static void keep_former(struct engine *engine, const struct prefix *key, const struct block *block,
@@ -30,106 +28,205 @@ static void keep_former(struct engine *engine, const struct prefix *key, const s
 		(struct engine_former){ *key, *block, replaced_at_ms };
 }
 
-bool engine_put_block(struct engine *engine, const struct event *event, double score)
+/* A full table of alerts and veils: the lowest score gives way, which may be the newcomer's. */
+static bool make_room(struct engine *engine, const struct prefix *key, double score, struct actions *actions)
 {
-	uint32_t old = blocks_find(engine->blocks, &event->source);
-	struct block_view view;
-	struct block block;
+	uint32_t lowest;
 
-	event_block(event, &view);
-	block = blocks_from_view(&view, score);
-	if (old != BLOCKS_NONE) {
-		if (blocks_at(engine->blocks, old)->grade == GRADE_VEIL)
-			block.soft_until_ms = blocks_at(engine->blocks, old)->until_ms;
-		keep_former(engine, &event->source, blocks_at(engine->blocks, old), block.since_ms);
-	}
-	if (blocks_put(engine->blocks, &event->source, &block) != BLOCKS_NONE)
+	if (!blocks_veils_full(engine->blocks) || blocks_find(engine->blocks, key) != BLOCKS_NONE)
+		return true;
+	engine->counts.gave_way++;
+	lowest = blocks_lowest_veil(engine->blocks);
+	if (lowest == BLOCKS_NONE || blocks_at(engine->blocks, lowest)->score >= score)
+		return false;
+	engine_lift(engine, lowest, "gave way to a higher score", actions);
+	return true;
+}
+
+static bool put(struct engine *engine, const struct prefix *key, const struct block *block)
+{
+	uint32_t old = blocks_find(engine->blocks, key);
+
+	if (old != BLOCKS_NONE)
+		keep_former(engine, key, blocks_at(engine->blocks, old), block->since_ms);
+	if (blocks_put(engine->blocks, key, block) != BLOCKS_NONE)
 		return true;
 	engine->counts.blocks_full++;
 	return false;
 }
 
-/* An address that is banned by itself, though it is counted with its net. */
-static bool is_part(const struct engine *engine, const struct prefix *key)
+bool engine_put_block(struct engine *engine, const struct event *event, double score)
 {
-	return key->len == 128 && safeguard_key(engine->safeguard, &key->addr).len < 128;
+	struct block_view view;
+	struct block block;
+
+	event_block(event, &view);
+	block = blocks_from_view(&view, score);
+	return put(engine, &event->source, &block);
 }
 
-static bool begin_one(struct engine *engine, struct source *source, enum grade grade, struct actions *actions)
+/* The block of an alert or a veil that begins now. */
+static struct block veil_block(const struct engine *engine, const struct event *event, double score)
+{
+	struct block_view view;
+	struct block block;
+
+	event_block(event, &view);
+	block = blocks_from_view(&view, score);
+	block.until_ms = engine->now_ms + engine->config.veil_max_ms;
+	block.kernel_until_ms = block.until_ms + KERNEL_MORE_MS;
+	block.look_ms = engine->now_ms + MINUTE_MS;
+	return block;
+}
+
+static bool begin_veil(struct engine *engine, struct source *source, enum grade grade, struct actions *actions)
 {
 	struct score score = engine_score(engine, source);
-	bool again = blocks_find(engine->blocks, &source->key) != BLOCKS_NONE;
-	uint8_t times = again && source->times ? source->times : policy_next_times(source, engine->now_ms);
-	struct event event = engine_event(engine, source, grade == GRADE_BAN ? EVENT_BAN : EVENT_VEIL, grade);
+	struct event event = engine_event(engine, source, grade == GRADE_VEIL ? EVENT_VEIL : EVENT_ALERT, grade);
+	struct block block = veil_block(engine, &event, score_total(&score));
 
-	event.times = times;
-	event.duration_ms = policy_duration_ms(&engine->config, grade, times);
-	if (is_part(engine, &source->key))
-		snprintf(event.text, sizeof(event.text), "the address alone, customers are in its net");
-	if (grade == GRADE_VEIL && !make_room(engine, score_total(&score), actions))
+	if (!make_room(engine, &source->key, score_total(&score), actions) || !put(engine, &source->key, &block))
 		return false;
-	if (!engine_put_block(engine, &event, score_total(&score)))
-		return false;
-	source->grade = (uint8_t)grade & 7;
-	source->times = times;
-	source->last_block_day = (uint16_t)(engine->now_ms / DAY_MS);
-	engine_rank(engine, source);
-	if (grade == GRADE_BAN)
-		engine->counts.bans_total++;
-	else
-		engine->counts.blocks_total++;
-	engine_order(actions, ACTION_ADD, grade, &source->key, event.duration_ms);
-	engine_tell(actions, &event);
-	return true;
-}
-
-/* The source was the last of enough guilty neighbours: the net that holds them inherits its deeds.  Softly, whatever
- * the grade: that the neighbours are one was inferred. */
-static struct source *widen(struct engine *engine, const struct source *source)
-{
-	struct prefix wide;
-	struct source copy = *source, *net;
-
-	if (!merge_note(engine->merge, &source->key, engine->now_ms, &wide) ||
-	    safeguard_any_inside(engine->safeguard, &wide) || safeguard_allowed(engine->safeguard, &wide) ||
-	    safeguard_protected(engine->safeguard, &wide, NULL) != PROTECT_NONE)
-		return NULL;
-	net = sources_find(engine->sources, &wide);
-	if (!net)
-		net = sources_add(engine->sources, &wide);
-	if (!net || !merge_add(engine->merge, &wide, engine->now_ms))
-		return NULL;
-	copy.key = wide;
-	copy.times = net->times;
-	copy.last_block_day = net->last_block_day;
-	copy.grade = GRADE_ALERT;
-	*net = copy;
-	engine_rank(engine, net);
-	return net;
-}
-
-bool engine_begin_block(struct engine *engine, struct source *source, enum grade grade, struct actions *actions)
-{
-	if (!begin_one(engine, source, grade, actions))
-		return false;
-	while ((source = widen(engine, source)) != NULL) {
-		if (blocks_find(engine->blocks, &source->key) != BLOCKS_NONE ||
-		    !begin_one(engine, source, GRADE_VEIL, actions))
-			break;
+	engine_order(actions, ACTION_ADD, grade, &source->key, block.kernel_until_ms - engine->now_ms);
+	if (grade == GRADE_VEIL) {
+		engine->counts.veils_total++;
+		engine_tell(actions, &event);
 	}
 	return true;
 }
 
+static bool begin_ban(struct engine *engine, struct source *source, struct actions *actions)
+{
+	struct event event = engine_event(engine, source, EVENT_BAN, GRADE_BAN);
+
+	event.times = policy_next_times(source, engine->now_ms);
+	event.duration_ms = policy_ban_ms(&engine->config, event.times);
+	if (!engine_put_block(engine, &event, 0))
+		return false;
+	source->times = event.times;
+	source->last_ban_day = (uint16_t)(engine->now_ms / DAY_MS);
+	engine->counts.bans_total++;
+	engine_order(actions, ACTION_ADD, GRADE_BAN, &source->key, event.duration_ms);
+	engine_tell(actions, &event);
+	return true;
+}
+
+bool engine_begin_block(struct engine *engine, struct source *source, enum grade grade, struct actions *actions)
+{
+	bool began =
+		grade == GRADE_BAN ? begin_ban(engine, source, actions) : begin_veil(engine, source, grade, actions);
+
+	if (began && source->grade < grade)
+		source->grade = (uint8_t)grade & 7;
+	if (began)
+		engine_rank(engine, source);
+	return began;
+}
+
+void engine_renew_veil(struct engine *engine, uint32_t slot, double score)
+{
+	struct prefix key = *blocks_source(engine->blocks, slot);
+	struct block block = *blocks_at(engine->blocks, slot);
+
+	block.until_ms = engine->now_ms + engine->config.veil_max_ms;
+	block.score = (float)score;
+	blocks_put(engine->blocks, &key, &block);
+}
+
+/* ---- looks and ends ---- */
+
+static void end_veil(struct engine *engine, uint32_t slot, double score, struct actions *actions)
+{
+	struct prefix key = *blocks_source(engine->blocks, slot);
+	struct block block = *blocks_at(engine->blocks, slot);
+	struct event event = engine_end_event(engine, slot, EVENT_EXPIRE);
+	bool alerted = block.grade == GRADE_VEIL && engine->now_ms < block.until_ms && score >= engine->config.alert;
+
+	engine->counts.expiries += block.grade == GRADE_VEIL;
+	if (alerted) {
+		block.grade = GRADE_ALERT;
+		block.look_ms = engine->now_ms + MINUTE_MS;
+		block.since_ms = engine->now_ms;
+		put(engine, &key, &block);
+		engine_order(actions, ACTION_ADD, GRADE_ALERT, &key, block.kernel_until_ms - engine->now_ms);
+	} else {
+		keep_former(engine, &key, &block, 0);
+		blocks_remove(engine->blocks, slot);
+		engine_order(actions, ACTION_DELETE, (enum grade)block.grade, &key, 0);
+	}
+	if (event.grade == GRADE_VEIL)
+		engine_tell(actions, &event);
+	engine_after_block(engine, &key);
+}
+
+static void keep_veil(struct engine *engine, uint32_t slot, struct actions *actions)
+{
+	struct prefix key = *blocks_source(engine->blocks, slot);
+	struct block block = *blocks_at(engine->blocks, slot);
+
+	block.look_ms = engine->now_ms + MINUTE_MS;
+	if (block.kernel_until_ms - engine->now_ms <= KERNEL_MORE_MS / 2) {
+		block.kernel_until_ms = block.until_ms + KERNEL_MORE_MS;
+		engine_order(actions, ACTION_ADD, (enum grade)block.grade, &key,
+			     block.kernel_until_ms - engine->now_ms);
+	}
+	blocks_put(engine->blocks, &key, &block);
+}
+
+/* A veil goes on while its source's score demands it.  Of a source that is no longer in the table only the time is
+ * known. */
+static void look(struct engine *engine, uint32_t slot, struct actions *actions)
+{
+	const struct block *block = blocks_at(engine->blocks, slot);
+	const struct source *source = engine_find_source(engine, blocks_source(engine->blocks, slot));
+	struct score score = source ? engine_score(engine, source) : (struct score){ .suspected = block->score };
+	double least = engine_threshold(engine, blocks_source(engine->blocks, slot), (enum grade)block->grade);
+	int64_t least_ms = block->grade == GRADE_VEIL ? VEIL_LEAST_MS : 0;
+
+	if (least_ms > engine->config.veil_max_ms)
+		least_ms = engine->config.veil_max_ms;
+	if (engine->now_ms >= block->until_ms ||
+	    (score_total(&score) < least && engine->now_ms - block->since_ms >= least_ms))
+		end_veil(engine, slot, score_total(&score), actions);
+	else
+		keep_veil(engine, slot, actions);
+}
+
+static void expire(struct engine *engine, uint32_t slot, struct actions *actions)
+{
+	struct prefix key = *blocks_source(engine->blocks, slot);
+	struct event event = engine_end_event(engine, slot, EVENT_EXPIRE);
+
+	blocks_remove(engine->blocks, slot); /* the kernel's element has ended by itself */
+	engine->counts.expiries++;
+	engine_tell(actions, &event);
+	engine_after_block(engine, &key);
+}
+
+void engine_end_blocks(struct engine *engine, struct actions *actions)
+{
+	uint32_t slot;
+
+	for (int i = 0; i < ENGINE_LOOKS && engine_has_room(actions, 2); i++) {
+		slot = blocks_due(engine->blocks, engine->now_ms);
+		if (slot == BLOCKS_NONE)
+			return;
+		if (is_veil(blocks_at(engine->blocks, slot)->grade))
+			look(engine, slot, actions);
+		else
+			expire(engine, slot, actions);
+	}
+}
+
 void engine_after_block(struct engine *engine, const struct prefix *key)
 {
-	struct source *source = sources_find(engine->sources, key);
+	struct source *source = engine_find_source(engine, key);
 	struct score score;
 
 	if (!source)
 		return;
 	score = engine_score(engine, source);
 	source->grade = score_total(&score) >= engine->config.alert ? GRADE_ALERT : GRADE_WATCH;
-	source->last_block_day = (uint16_t)(engine->now_ms / DAY_MS);
 	engine_rank(engine, source);
 }
 
@@ -142,17 +239,18 @@ void engine_lift(struct engine *engine, uint32_t slot, const char *text, struct 
 	keep_former(engine, &key, &block, 0);
 	blocks_remove(engine->blocks, slot);
 	engine_order(actions, ACTION_DELETE, (enum grade)block.grade, &key, 0);
-	if (block.soft_until_ms > engine->now_ms)
-		engine_order(actions, ACTION_DELETE, GRADE_VEIL, &key, 0);
 	snprintf(event.text, sizeof(event.text), "%s", text);
-	engine_tell(actions, &event);
+	if (block.grade >= GRADE_VEIL)
+		engine_tell(actions, &event);
 	engine_after_block(engine, &key);
 }
+
+/* ---- what the kernel refused ---- */
 
 /* The newest former block of the source goes back to its place, if it ended in this way.  replaced_at_ms: as above. */
 static bool bring_back(struct engine *engine, const struct prefix *key, int64_t replaced_at_ms)
 {
-	struct source *source = sources_find(engine->sources, key);
+	struct source *source = engine_find_source(engine, key);
 
 	for (uint32_t i = 1; i <= ENGINE_ACTIONS_MAX; i++) {
 		struct engine_former *former = &engine->former[(engine->former_count - i) % ENGINE_ACTIONS_MAX];

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The table of blocks and a heap of their ends, so that the next to expire is known without a walk.  Owns both; says
- * nothing about who should be blocked.  Bounded by ENGINE_BLOCKS_MAX; pages of the table are used from the low end, so
+ * The table of blocks, a heap of their ends, so that the next to expire is known without a walk, and a heap of the scores
+ * of those that may give way.  Owns all three; says nothing about who should be blocked.  Bounded by ENGINE_BLOCKS_MAX; pages of the table are used from the low end, so
  * that memory follows the number of blocks.
  */
 #include "blocks.h"
@@ -14,7 +14,8 @@
 struct blocks {
 	struct prefixset *sources;
 	struct block *items; /* beside sources */
-	struct heap *ends;   /* of those that end by themselves */
+	struct heap *ends;   /* of those that end by themselves, or are looked at */
+	struct heap *scores; /* of alerts and veils, in thousandths of a nat */
 	uint32_t count[GRADE_COUNT];
 };
 
@@ -27,7 +28,8 @@ struct blocks *blocks_new(const struct hash_key *key)
 	blocks->sources = prefixset_new(ENGINE_BLOCKS_MAX, key);
 	blocks->items = calloc(ENGINE_BLOCKS_MAX, sizeof(*blocks->items));
 	blocks->ends = heap_new(ENGINE_BLOCKS_MAX);
-	if (blocks->sources && blocks->items && blocks->ends)
+	blocks->scores = heap_new(ENGINE_BLOCKS_MAX);
+	if (blocks->sources && blocks->items && blocks->ends && blocks->scores)
 		return blocks;
 	blocks_free(blocks);
 	return NULL;
@@ -40,32 +42,46 @@ void blocks_free(struct blocks *blocks)
 	prefixset_free(blocks->sources);
 	free(blocks->items);
 	heap_free(blocks->ends);
+	heap_free(blocks->scores);
 	free(blocks);
+}
+
+static bool may_give_way(const struct block *block)
+{
+	return block->grade == GRADE_ALERT || block->grade == GRADE_VEIL;
+}
+
+static void unlist(struct blocks *blocks, uint32_t slot)
+{
+	heap_remove(blocks->ends, slot);
+	heap_remove(blocks->scores, slot);
+	blocks->count[blocks->items[slot].grade]--;
 }
 
 uint32_t blocks_put(struct blocks *blocks, const struct prefix *source, const struct block *block)
 {
 	uint32_t slot = prefixset_find(blocks->sources, source);
 
-	if (slot != PREFIXSET_NONE) {
-		heap_remove(blocks->ends, slot);
-		blocks->count[blocks->items[slot].grade]--;
-	} else {
+	if (slot != PREFIXSET_NONE)
+		unlist(blocks, slot);
+	else
 		slot = prefixset_add(blocks->sources, source);
-		if (slot == PREFIXSET_NONE)
-			return BLOCKS_NONE;
-	}
+	if (slot == PREFIXSET_NONE)
+		return BLOCKS_NONE;
 	blocks->items[slot] = *block;
 	blocks->count[block->grade]++;
-	if (block->until_ms > 0)
+	if (may_give_way(block)) {
+		heap_add(blocks->ends, slot, block->look_ms);
+		heap_add(blocks->scores, slot, (int64_t)(block->score * 1000));
+	} else if (block->until_ms > 0) {
 		heap_add(blocks->ends, slot, block->until_ms);
+	}
 	return slot;
 }
 
 void blocks_remove(struct blocks *blocks, uint32_t slot)
 {
-	heap_remove(blocks->ends, slot);
-	blocks->count[blocks->items[slot].grade]--;
+	unlist(blocks, slot);
 	prefixset_remove(blocks->sources, slot);
 }
 
@@ -74,9 +90,21 @@ uint32_t blocks_find(const struct blocks *blocks, const struct prefix *source)
 	return prefixset_find(blocks->sources, source);
 }
 
-uint32_t blocks_cover(const struct blocks *blocks, const struct prefix *what)
+uint32_t blocks_cover(const struct blocks *blocks, const struct prefix *what, int max_len)
 {
-	return prefixset_cover(blocks->sources, what, 128);
+	return prefixset_cover(blocks->sources, what, max_len);
+}
+
+uint32_t blocks_strictest(const struct blocks *blocks, const struct prefix *what)
+{
+	uint32_t slot = blocks_cover(blocks, what, 128), strictest = slot;
+
+	while (slot != BLOCKS_NONE) {
+		if (blocks->items[slot].grade > blocks->items[strictest].grade)
+			strictest = slot;
+		slot = blocks_cover(blocks, what, (int)blocks_source(blocks, slot)->len - 1);
+	}
+	return strictest;
 }
 
 uint32_t blocks_next(const struct blocks *blocks, uint32_t slot, const struct prefix *within)
@@ -91,23 +119,22 @@ bool blocks_none_inside(const struct blocks *blocks, const struct prefix *within
 
 uint32_t blocks_due(const struct blocks *blocks, int64_t now_ms)
 {
-	int64_t until_ms;
-	uint32_t slot = heap_first(blocks->ends, &until_ms);
+	int64_t due_ms;
+	uint32_t slot = heap_first(blocks->ends, &due_ms);
 
-	return slot != HEAP_NONE && until_ms <= now_ms ? slot : BLOCKS_NONE;
+	return slot != HEAP_NONE && due_ms <= now_ms ? slot : BLOCKS_NONE;
 }
 
-uint32_t blocks_lowest_soft(const struct blocks *blocks)
+bool blocks_veils_full(const struct blocks *blocks)
 {
-	uint32_t slot = blocks_next(blocks, 0, NULL), lowest = BLOCKS_NONE;
+	return heap_count(blocks->scores) >= ENGINE_VEILS_MAX;
+}
 
-	for (; slot != BLOCKS_NONE; slot = blocks_next(blocks, slot + 1, NULL)) {
-		const struct block *block = &blocks->items[slot];
+uint32_t blocks_lowest_veil(const struct blocks *blocks)
+{
+	uint32_t slot = heap_first(blocks->scores, NULL);
 
-		if (block->grade == GRADE_VEIL && (lowest == BLOCKS_NONE || block->score < blocks->items[lowest].score))
-			lowest = slot;
-	}
-	return lowest;
+	return slot != HEAP_NONE ? slot : BLOCKS_NONE;
 }
 
 const struct prefix *blocks_source(const struct blocks *blocks, uint32_t slot)
@@ -136,6 +163,8 @@ struct block blocks_from_view(const struct block_view *view, double score)
 		.score = (float)score,
 		.since_ms = view->since_ms,
 		.until_ms = view->until_ms,
+		.look_ms = view->until_ms,
+		.kernel_until_ms = view->until_ms,
 	};
 
 	memcpy(block.ports, view->ports, sizeof(block.ports));

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The blocks that stand: whom, until when, why.  Mirrors what the kernel's sets hold, so that those need never be
- * dumped.
+ * What stands: whom the kernel holds at which grade, until when, why.  Mirrors the kernel's maps, so that those need
+ * never be dumped.  A block here is any grade from ALERT on: an alert changes nothing for its source but what it may
+ * become a customer of.
  */
 #ifndef PICKET_BLOCKS_H
 #define PICKET_BLOCKS_H
@@ -15,9 +16,10 @@ struct block {
 	uint8_t grade; /* enum grade */
 	uint8_t times, tool;
 	uint32_t incident, kinds;
-	float score;                /* at the time of the block: who gives way at storm_live */
+	float score; /* when it began or was last renewed: which alert or veil gives way in a full table */
 	int64_t since_ms, until_ms; /* until 0: until unblocked */
-	int64_t soft_until_ms;      /* a soft element of an earlier block may stand until then */
+	int64_t look_ms;            /* when an alert or a veil is looked at next, at the latest at until_ms */
+	int64_t kernel_until_ms;    /* when the kernel's element ends by itself, which is later for alerts and veils */
 	uint16_t ports[4];
 	char reason[ENGINE_REASON_MAX];
 };
@@ -32,16 +34,20 @@ struct block blocks_from_view(const struct block_view *view, double score);
 uint32_t blocks_put(struct blocks *blocks, const struct prefix *source, const struct block *block);
 void blocks_remove(struct blocks *blocks, uint32_t slot);
 uint32_t blocks_find(const struct blocks *blocks, const struct prefix *source);
-/* The longest block that covers all of `what`. */
-uint32_t blocks_cover(const struct blocks *blocks, const struct prefix *what);
+/* The longest block that covers all of `what`, of at most max_len. */
+uint32_t blocks_cover(const struct blocks *blocks, const struct prefix *what, int max_len);
+/* The strictest one that covers all of `what`; of equals the longest. */
+uint32_t blocks_strictest(const struct blocks *blocks, const struct prefix *what);
 /* The next used slot from `slot` on, inside `within` (NULL: any). */
 uint32_t blocks_next(const struct blocks *blocks, uint32_t slot, const struct prefix *within);
 /* Is surely none inside `within`?  Cheap, and false where it takes a walk to know. */
 bool blocks_none_inside(const struct blocks *blocks, const struct prefix *within);
-/* The block whose time is up first, if that is at or before now. */
+/* The block that ends, or is to be looked at, first, if that is at or before now. */
 uint32_t blocks_due(const struct blocks *blocks, int64_t now_ms);
-/* The soft block with the lowest score.  Walks the table: asked only at storm_live. */
-uint32_t blocks_lowest_soft(const struct blocks *blocks);
+/* Is there no room for another alert or veil? */
+bool blocks_veils_full(const struct blocks *blocks);
+/* The alert or veil with the lowest score. */
+uint32_t blocks_lowest_veil(const struct blocks *blocks);
 
 const struct prefix *blocks_source(const struct blocks *blocks, uint32_t slot);
 const struct block *blocks_at(const struct blocks *blocks, uint32_t slot);

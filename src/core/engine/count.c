@@ -1,44 +1,65 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Counts a probe against its source: judges it, weighs it by the source's past, shares it among decoys and adds it
- * to the source's evidence.  The consequences are decided in decide.c.
+ * Counts a probe against its source: judges it, weighs it by the source's past and adds it to the source's evidence.  The
+ * consequences are decided in decide.c.
  */
 #include "internal.h"
 #include "evidence/evidence.h"
 
-#define RETRY_MS 500 /* a program that comes back after so long means it */
+#define FRESH_ACKS     20   /* late packets of one source that are excused after a fresh start */
+#define KIN_PORT       1024 /* from here on kin may meet closed ports */
+#define KIN_MINUTE_MAX 3
+#define KIN_DAY_MAX    12
 
 static uint16_t tag_of(const struct engine *engine, const struct addr *host)
 {
 	return (uint16_t)hash_bytes(&engine->key, host->b, sizeof(host->b));
 }
 
-/* Probes of ports that are or were served prove nothing, nor do those of popular dead ports. */
-static bool proves_nothing(struct engine *engine, const struct probe *probe, const struct finding *finding,
-			   enum evidence_tool mark, const struct prefix *key)
+/* Probes of ports that are or were served prove nothing. */
+static bool proves_nothing(const struct engine *engine, const struct probe *probe, const struct finding *finding)
 {
 	const struct packet *p = &probe->packet;
 
-	if (!finding->service)
-		return false;
-	if (probe->port_state == PROBE_PORT_SERVED || served_is(engine->served, p->protocol, p->dport, engine->now_ms))
-		return true;
-	if (probe->port_state != PROBE_PORT_CLOSED || mark != TOOL_NONE ||
-	    !popularity_is(engine->popularity, p->protocol, p->dport, engine->now_ms))
-		return false;
-	popularity_note(engine->popularity, p->protocol, p->dport, key, engine->now_ms);
-	return true;
+	return finding->service && (probe->port_state == PROBE_PORT_SERVED ||
+				    served_is(engine->served, p->protocol, p->dport, engine->now_ms));
 }
 
-static void note_retry(struct engine *engine, const struct source *source, const struct probe *probe,
-		       const struct finding *finding)
+/* How many pieces that counted nothing the source has shown of these kinds (a bit each), lately. */
+static unsigned count_excused(const struct engine *engine, const struct source *source, uint32_t kinds,
+			      int64_t within_s)
 {
-	engine->counts.duplicates++;
-	if ((finding->kind == EVIDENCE_SYN || finding->kind == EVIDENCE_UDP) &&
-	    probe->port_state == PROBE_PORT_CLOSED && engine->now_ms - source->updated_ms >= RETRY_MS &&
-	    weigh_is_alone(source, finding->kind, finding->port))
-		popularity_note(engine->popularity, probe->packet.protocol, finding->port, &source->key,
-				engine->now_ms);
+	unsigned count = 0;
+
+	for (int i = 0; source && i < SOURCE_PIECES && source->pieces[i].kind != EVIDENCE_NONE; i++)
+		count += source->pieces[i].weight == 0 && (kinds & (1u << source->pieces[i].kind)) &&
+			 engine->now_ms / 1000 - source->pieces[i].at_s < within_s;
+	for (int i = 0; source && within_s > 60 && i < SOURCE_OLDER; i++)
+		count += kinds & (1u << source->older[i].kind) ? source->older[i].count : 0;
+	return count;
+}
+
+/*
+ * What belongs to a running session of its sender: an FTP server's data connection, the control packets of a call that
+ * has ended here, a file transfer's answer.  A few of them, so that having a session is no licence to scan.
+ */
+static bool is_kin(const struct engine *engine, const struct source *source, const struct probe *probe,
+		   const struct finding *finding)
+{
+	const uint32_t kinds = 1u << EVIDENCE_SYN | 1u << EVIDENCE_UDP;
+
+	return probe->kin && probe->trap == PROBE_TRAP_NONE && finding->port >= KIN_PORT &&
+	       (kinds & (1u << finding->kind)) && count_excused(engine, source, kinds, 60) < KIN_MINUTE_MAX &&
+	       count_excused(engine, source, kinds, DAY_MS / 1000) < KIN_DAY_MAX;
+}
+
+/* A packet of a connection that the kernel has forgotten since the start. */
+static bool is_late(const struct engine *engine, const struct source *source, const struct finding *finding)
+{
+	const uint32_t kinds = 1u << EVIDENCE_ACK | 1u << EVIDENCE_MAIMON;
+
+	return engine->now_ms < engine->fresh_until_ms && (kinds & (1u << finding->kind)) &&
+	       count_excused(engine, source, kinds, DAY_MS / 1000) < FRESH_ACKS;
 }
 
 static void write_piece(struct engine *engine, struct source *source, enum evidence_kind kind, uint16_t port,
@@ -80,27 +101,10 @@ static void end_grace(struct engine *engine, struct source *source)
 	}
 }
 
-/* Another sender of the same probe has turned up: each earlier one now answers for a smaller share of it, and of the
- * mark that it bore. */
-static void share_with(struct engine *engine, struct source *source, const struct evidence *newest, unsigned sharers)
-{
-	for (int i = 0; i < SOURCE_PIECES && source->pieces[i].kind != EVIDENCE_NONE; i++) {
-		const struct evidence *piece = &source->pieces[i];
-		bool same = piece->kind == newest->kind && piece->port == newest->port &&
-			    piece->host_tag == newest->host_tag;
-
-		if ((same || piece->kind == EVIDENCE_MARK) && newest->at_s - piece->at_s <= 1)
-			score_reweigh(source, i, decoys_share(piece->weight, sharers - 1, sharers), engine->now_ms,
-				      engine->config.slow_half_life_ms);
-	}
-}
-
-/* All senders of the same probe belong to one incident; the share of the earlier ones shrinks. */
+/* All senders of the same probe belong to one incident. */
 static void join_decoys(struct engine *engine, struct source *source, const struct decoy_sharers *sharers)
 {
-	const struct evidence newest = source->pieces[0].kind == EVIDENCE_MARK ? source->pieces[1] : source->pieces[0];
-
-	engine->counts.exempt_decoy++;
+	engine->counts.decoys++;
 	for (unsigned i = 0; i + 1 < sharers->count; i++) {
 		struct source *other = sources_find(engine->sources, &sharers->keys[i]);
 
@@ -112,9 +116,6 @@ static void join_decoys(struct engine *engine, struct source *source, const stru
 			source->incident = other->incident;
 			incidents_join(&engine->incidents, source->incident);
 		}
-		if (sharers->grew)
-			share_with(engine, other, &newest, sharers->count);
-		engine_rank(engine, other);
 	}
 }
 
@@ -163,10 +164,10 @@ static void write_down(struct engine *engine, struct source *source, const struc
 		drop_replaced(engine, source, w->replaces);
 	if (probe->trap == PROBE_TRAP_NONE)
 		sharers = decoys_see(engine->decoys, &probe->packet, &source->key, engine->now_ms);
-	write_piece(engine, source, finding->kind, finding->port, host_tag, decoys_share(w->weight, 1, sharers.count));
+	write_piece(engine, source, finding->kind, finding->port, host_tag, w->weight);
 	if (mark != TOOL_NONE && source->tool == TOOL_NONE && w->weight > 0) {
 		source->tool = (uint8_t)mark;
-		write_piece(engine, source, EVIDENCE_MARK, 0, 0, decoys_share(WEIGHT_MARK, 1, sharers.count));
+		write_piece(engine, source, EVIDENCE_MARK, 0, 0, WEIGHT_MARK);
 	}
 	if (w->grace_over)
 		end_grace(engine, source);
@@ -183,16 +184,18 @@ void engine_count(struct engine *engine, const struct probe *probe, const struct
 	struct weighing w;
 	double confirmed;
 
-	if (finding.kind == EVIDENCE_NONE || proves_nothing(engine, probe, &finding, mark, key))
+	if (finding.kind == EVIDENCE_NONE || proves_nothing(engine, probe, &finding))
 		return;
 	source = sources_find(engine->sources, key);
 	confirmed = source ? engine_score(engine, source).confirmed : 0;
 	w = weigh(source, &finding, tag_of(engine, &probe->packet.dst),
 		  mark != TOOL_NONE || (source && source->tool != TOOL_NONE), confirmed, engine->now_ms);
 	if (w.duplicate) {
-		note_retry(engine, source, probe, &finding);
+		engine->counts.duplicates++;
 		return;
 	}
+	if (is_kin(engine, source, probe, &finding) || is_late(engine, source, &finding))
+		w.weight = 0;
 	if (!source)
 		source = sources_add(engine->sources, key);
 	if (!source) {

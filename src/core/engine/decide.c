@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * From a new piece of evidence to its consequence: nothing, an alert, a block, a ban, or an exemption with the
- * safeguard that demands it.  A source is judged only when evidence is added: when its block has run out, old evidence
- * alone does not block it again.
+ * From a new piece of evidence to its consequence: nothing, an alert, a veil, a ban, or an exemption with the safeguard
+ * that demands it.  A source is judged only when evidence is added: when its ban has run out, old evidence alone does
+ * not ban it again.
  *
- * Only confirmation leads to a ban: evidence that another host may have forged ends at the short block.
+ * Only confirmation leads to a ban: evidence that another host may have forged ends at the veil, which harms nobody and
+ * so needs neither a ration nor a discount.
  */
 #include "internal.h"
 
@@ -25,13 +26,20 @@ void engine_config_defaults(struct engine_config *config)
 		.ban = log(0.99 / 1e-4),
 		.slow_half_life_ms = DAY_MS,
 		.max_sources = 65536,
-		.veil_first_ms = 10 * 60000,
 		.veil_max_ms = 60 * 60000,
 		.ban_first_ms = 60 * 60000,
 		.ban_max_ms = 7 * DAY_MS,
-		.storm_rate = 60,
-		.storm_live = 4096,
 	};
+}
+
+double policy_threshold(const struct engine_config *config, enum grade grade)
+{
+	switch (grade) {
+	case GRADE_ALERT: return config->alert;
+	case GRADE_VEIL: return config->veil;
+	case GRADE_BAN: return config->ban;
+	default: return 0;
+	}
 }
 
 enum grade policy_grade(const struct engine_config *config, const struct score *score)
@@ -45,38 +53,22 @@ enum grade policy_grade(const struct engine_config *config, const struct score *
 	return total >= config->alert ? GRADE_ALERT : GRADE_WATCH;
 }
 
-double policy_threshold(const struct engine_config *config, enum grade grade)
+int64_t policy_ban_ms(const struct engine_config *config, unsigned times)
 {
-	switch (grade) {
-	case GRADE_ALERT: return config->alert;
-	case GRADE_VEIL: return config->veil;
-	case GRADE_BAN: return config->ban;
-	default: return 0;
-	}
-}
+	int64_t duration = config->ban_first_ms;
 
-int64_t policy_duration_ms(const struct engine_config *config, enum grade grade, unsigned times)
-{
-	int64_t duration = grade == GRADE_BAN ? config->ban_first_ms : config->veil_first_ms;
-	int64_t max = grade == GRADE_BAN ? config->ban_max_ms : config->veil_max_ms;
-
-	for (unsigned i = 1; i < times && duration < max; i++)
+	for (unsigned i = 1; i < times && duration < config->ban_max_ms; i++)
 		duration *= 2;
-	return duration < max ? duration : max;
+	return duration < config->ban_max_ms ? duration : config->ban_max_ms;
 }
 
 uint8_t policy_next_times(const struct source *source, int64_t now_ms)
 {
 	int64_t today = now_ms / DAY_MS;
 
-	if (source->times == 0 || today - source->last_block_day > POLICY_FORGET_DAYS)
+	if (source->times == 0 || today - source->last_ban_day > POLICY_FORGET_DAYS)
 		return 1;
 	return source->times < UINT8_MAX ? (uint8_t)(source->times + 1) : UINT8_MAX;
-}
-
-bool policy_is_high(const struct engine_config *config, double total)
-{
-	return total >= 2 * config->veil;
 }
 
 static int64_t clamp_ms(int64_t value, int64_t low)
@@ -95,8 +87,7 @@ struct engine_config policy_sane(const struct engine_config *config)
 	sane.ban = isfinite(sane.ban) && sane.ban > 0 ? sane.ban : defaults.ban;
 	sane.slow_half_life_ms = clamp_ms(sane.slow_half_life_ms, 1000);
 	sane.max_sources = sane.max_sources < 1024 ? 1024 : sane.max_sources > 4194304 ? 4194304 : sane.max_sources;
-	sane.veil_first_ms = clamp_ms(sane.veil_first_ms, 1);
-	sane.veil_max_ms = clamp_ms(sane.veil_max_ms, sane.veil_first_ms);
+	sane.veil_max_ms = clamp_ms(sane.veil_max_ms, 1);
 	sane.ban_first_ms = clamp_ms(sane.ban_first_ms, 1);
 	sane.ban_max_ms = clamp_ms(sane.ban_max_ms, sane.ban_first_ms);
 	return sane;
@@ -104,39 +95,49 @@ struct engine_config policy_sane(const struct engine_config *config)
 
 /* ---- consequences ---- */
 
-static uint32_t own_block(const struct engine *engine, const struct source *source)
+struct source *engine_find_source(const struct engine *engine, const struct prefix *key)
 {
-	return blocks_cover(engine->blocks, &source->key);
+	return sources_find(engine->sources, key);
 }
 
+double engine_threshold(const struct engine *engine, const struct prefix *key, enum grade grade)
+{
+	(void)key;
+	return policy_threshold(&engine->config, grade);
+}
+
+/* A veiled source may give way to a higher score like any other: its veil stands without it. */
 void engine_rank(struct engine *engine, struct source *source)
 {
 	struct score score = engine_score(engine, source);
+	uint32_t slot = blocks_find(engine->blocks, &source->key);
 	enum sources_rank rank = SOURCES_SUSPECTED;
 
-	if (blocks_find(engine->blocks, &source->key) != BLOCKS_NONE)
+	if (slot != BLOCKS_NONE && blocks_at(engine->blocks, slot)->grade >= GRADE_BAN)
 		rank = SOURCES_BLOCKED;
 	else if (score.confirmed >= ENGINE_CONFIRMED)
 		rank = SOURCES_CONFIRMED;
 	sources_rank(engine->sources, source, rank, score_total(&score));
 }
 
-/* In observe mode nothing says when a block would have ended but its length. */
-static bool would_still_be_blocked(const struct engine *engine, const struct source *source)
+/* In observe mode nothing says when a grade would have ended but its length. */
+static bool would_still_stand(const struct engine *engine, const struct source *source)
 {
-	return engine->config.observe &&
-	       engine->now_ms - source->updated_ms <
-		       policy_duration_ms(&engine->config, (enum grade)source->grade, source->times);
+	int64_t duration_ms =
+		source->grade == GRADE_BAN ? policy_ban_ms(&engine->config, source->times) : engine->config.veil_max_ms;
+
+	return engine->config.observe && engine->now_ms - source->updated_ms < duration_ms;
 }
 
 /* Called before evidence is added: what was told of an earlier incident no longer holds. */
 void engine_settle(struct engine *engine, struct source *source)
 {
 	struct score score = engine_score(engine, source);
+	uint32_t slot = blocks_find(engine->blocks, &source->key);
 
-	if (own_block(engine, source) != BLOCKS_NONE)
+	if (slot != BLOCKS_NONE && blocks_at(engine->blocks, slot)->grade >= GRADE_VEIL)
 		return;
-	if (source->grade > GRADE_ALERT && !would_still_be_blocked(engine, source))
+	if (source->grade > GRADE_ALERT && !would_still_stand(engine, source))
 		source->grade = GRADE_ALERT;
 	if (source->grade == GRADE_ALERT && score_total(&score) < engine->config.alert - 1)
 		source->grade = GRADE_WATCH;
@@ -180,69 +181,36 @@ static void observe(struct engine *engine, struct source *source, enum grade gra
 
 	if (source->grade >= grade)
 		return;
-	if (source->grade < GRADE_VEIL)
+	if (grade == GRADE_BAN) {
 		source->times = policy_next_times(source, engine->now_ms);
-	source->last_block_day = (uint16_t)(engine->now_ms / DAY_MS);
+		source->last_ban_day = (uint16_t)(engine->now_ms / DAY_MS);
+	}
 	source->grade = (uint8_t)grade & 7;
 	event = engine_event(engine, source, grade == GRADE_BAN ? EVENT_BAN : EVENT_VEIL, grade);
-	event.duration_ms = policy_duration_ms(&engine->config, grade, source->times);
+	event.duration_ms = grade == GRADE_BAN ? policy_ban_ms(&engine->config, source->times) : 0;
 	engine_tell(actions, &event);
 }
 
-/* May a soft block begin now?  If not, the source waits its turn. */
-static bool may_begin(struct engine *engine, const struct source *source)
+/* Brings the source to the grade, in the kernel too, unless it or a net around it stands at that or a stricter one. */
+static void raise_to(struct engine *engine, struct source *source, enum grade grade, struct actions *actions)
 {
-	const struct evidence *newest =
-		source->pieces[0].kind == EVIDENCE_MARK ? &source->pieces[1] : &source->pieces[0];
 	struct score score = engine_score(engine, source);
-	double total = score_total(&score), nats = newest->weight / (double)EVIDENCE_NAT;
+	uint32_t own = blocks_find(engine->blocks, &source->key), cover;
 
-	if (storm_take(engine->storm, engine->now_ms))
-		return true;
-	storm_wait(engine->storm, &source->key, newest->port, nats, total, engine->now_ms);
-	return policy_is_high(&engine->config, total) && storm_overtake(engine->storm, &source->key, engine->now_ms);
-}
-
-static void cut(struct engine *engine, struct source *source, enum grade grade, struct actions *actions)
-{
-	uint32_t slot = own_block(engine, source);
-
-	if (slot != BLOCKS_NONE && blocks_at(engine->blocks, slot)->grade >= grade)
+	if (own != BLOCKS_NONE && blocks_at(engine->blocks, own)->grade >= grade) {
+		if (blocks_at(engine->blocks, own)->grade <= GRADE_VEIL)
+			engine_renew_veil(engine, own, score_total(&score));
+		return;
+	}
+	cover = blocks_strictest(engine->blocks, &source->key);
+	if (cover != BLOCKS_NONE && blocks_at(engine->blocks, cover)->grade > grade)
 		return;
 	if (engine->config.observe) {
-		observe(engine, source, grade, actions);
+		if (grade > GRADE_ALERT)
+			observe(engine, source, grade, actions);
 		return;
 	}
-	if (grade == GRADE_VEIL && !may_begin(engine, source)) {
-		engine->counts.exempt_storm++;
-		alert(engine, source, actions);
-		return;
-	}
-	if (!engine_begin_block(engine, source, grade, actions))
-		alert(engine, source, actions);
-}
-
-/* A hard ban of a net cuts off its customers too: so it is for the address that completed the handshake, and the net
- * is blocked softly.  What is not a handshake earns the address nothing: it may be forged in the customer's name. */
-static void ban_in_net(struct engine *engine, struct source *net, const struct prefix *host, struct actions *actions)
-{
-	struct source copy = *net, *source;
-
-	cut(engine, net, GRADE_VEIL, actions);
-	if (copy.pieces[0].kind != EVIDENCE_TRAP)
-		return;
-	source = sources_find(engine->sources, host);
-	if (!source)
-		source = sources_add(engine->sources, host);
-	if (!source)
-		return;
-	copy.key = *host;
-	copy.times = source->times;
-	copy.last_block_day = source->last_block_day;
-	copy.grade = source->grade;
-	*source = copy;
-	engine_rank(engine, source);
-	cut(engine, source, GRADE_BAN, actions);
+	engine_begin_block(engine, source, grade, actions);
 }
 
 void engine_decide(struct engine *engine, struct source *source, const struct addr *sender, struct actions *actions)
@@ -257,25 +225,14 @@ void engine_decide(struct engine *engine, struct source *source, const struct ad
 	if (source->incident == 0)
 		source->incident = incidents_begin(&engine->incidents);
 	why = safeguard_protected(engine->safeguard, &host, NULL);
+	if (why != PROTECT_NONE) {
+		if (grade == GRADE_ALERT)
+			alert(engine, source, actions);
+		else
+			exempt(engine, source, grade, why, actions);
+		return;
+	}
 	if (grade == GRADE_ALERT)
 		alert(engine, source, actions);
-	else if (why != PROTECT_NONE)
-		exempt(engine, source, grade, why, actions);
-	else if (grade == GRADE_BAN && safeguard_holds_customer(engine->safeguard, &source->key, engine->now_ms))
-		ban_in_net(engine, source, &host, actions);
-	else
-		cut(engine, source, grade, actions);
-}
-
-void engine_choose(struct engine *engine, const struct prefix *key, struct actions *actions)
-{
-	struct source *source = sources_find(engine->sources, key);
-	struct score score;
-
-	if (!source || own_block(engine, source) != BLOCKS_NONE || safeguard_allowed(engine->safeguard, key) ||
-	    safeguard_protected(engine->safeguard, key, NULL) != PROTECT_NONE)
-		return;
-	score = engine_score(engine, source);
-	if (policy_grade(&engine->config, &score) >= GRADE_VEIL)
-		engine_begin_block(engine, source, GRADE_VEIL, actions);
+	raise_to(engine, source, grade, actions);
 }

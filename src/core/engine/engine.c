@@ -28,12 +28,8 @@ struct engine *engine_new(const struct engine_config *config, const struct hash_
 	engine->safeguard = safeguard_new(key, engine->config.ipv6_prefix);
 	engine->served = served_new();
 	engine->decoys = decoys_new(key);
-	engine->popularity = popularity_new(key);
-	engine->merge = merge_new(key);
-	engine->storm = storm_new(engine->config.storm_rate, key, engine->now_ms);
 	engine->sweep = sweep_new(key);
-	if (engine->sources && engine->blocks && engine->safeguard && engine->served && engine->decoys &&
-	    engine->popularity && engine->merge && engine->storm && engine->sweep)
+	if (engine->sources && engine->blocks && engine->safeguard && engine->served && engine->decoys && engine->sweep)
 		return engine;
 	engine_free(engine);
 	return NULL;
@@ -48,9 +44,6 @@ void engine_free(struct engine *engine)
 	safeguard_free(engine->safeguard);
 	served_free(engine->served);
 	decoys_free(engine->decoys);
-	popularity_free(engine->popularity);
-	merge_free(engine->merge);
-	storm_free(engine->storm);
 	sweep_free(engine->sweep);
 	free(engine);
 }
@@ -62,7 +55,6 @@ void engine_configure(struct engine *engine, const struct engine_config *config)
 
 	engine->config = policy_sane(config);
 	engine->config.max_sources = max_sources;
-	storm_set_rate(engine->storm, engine->config.storm_rate);
 	safeguard_set_ipv6_prefix(engine->safeguard, engine->config.ipv6_prefix);
 	if (engine->config.slow_half_life_ms == old_half_life_ms)
 		return;
@@ -86,13 +78,6 @@ struct score engine_score(const struct engine *engine, const struct source *sour
 	return score_at(source, engine->now_ms, engine->config.slow_half_life_ms);
 }
 
-struct prefix engine_key(struct engine *engine, const struct addr *addr)
-{
-	struct prefix key = safeguard_key(engine->safeguard, addr), wide;
-
-	return !prefix_is_v4(&key) && merge_key(engine->merge, &key, engine->now_ms, &wide) ? wide : key;
-}
-
 /* No other host sends from these; an address of our own on the wire is forged, or an echo of our own packet. */
 static bool is_sender(const struct engine *engine, const struct prefix *sender)
 {
@@ -107,14 +92,17 @@ static void learn_served(struct engine *engine, const struct probe *probe)
 	bool request = p->protocol == PROTO_TCP ? (p->tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN : p->dport < 32768;
 
 	if (probe->port_state == PROBE_PORT_SERVED && probe->packet_result == PACKET_OK && request)
-		engine_note_served(engine, p->protocol, p->dport, engine->now_ms);
+		served_note(engine->served, p->protocol, p->dport, engine->now_ms);
 }
 
 static enum verdict verdict_on(const struct engine *engine, const struct prefix *sender)
 {
-	if (engine->config.observe || blocks_cover(engine->blocks, sender) == BLOCKS_NONE)
+	uint32_t slot = engine->config.observe ? BLOCKS_NONE : blocks_strictest(engine->blocks, sender);
+
+	if (slot == BLOCKS_NONE || blocks_at(engine->blocks, slot)->grade < GRADE_VEIL ||
+	    safeguard_protected(engine->safeguard, sender, NULL) != PROTECT_NONE)
 		return VERDICT_ACCEPT;
-	return safeguard_protected(engine->safeguard, sender, NULL) != PROTECT_NONE ? VERDICT_ACCEPT : VERDICT_DROP;
+	return blocks_at(engine->blocks, slot)->grade == GRADE_VEIL ? VERDICT_VEIL : VERDICT_DROP;
 }
 
 enum verdict engine_probe(struct engine *engine, const struct probe *probe, int64_t now_ms, struct actions *actions)
@@ -131,7 +119,7 @@ enum verdict engine_probe(struct engine *engine, const struct probe *probe, int6
 		engine->counts.exempt_allowed++;
 		return VERDICT_ACCEPT;
 	}
-	key = engine_key(engine, &probe->packet.src);
+	key = safeguard_key(engine->safeguard, &probe->packet.src);
 	engine_count(engine, probe, &key, actions);
 	return verdict_on(engine, &sender);
 }
@@ -152,30 +140,6 @@ static void tell_sweep(struct engine *engine, struct actions *actions)
 	engine_tell(actions, &event);
 }
 
-/* Leaves room for the actions of one block: two nets above it, and the block that gives way to each. */
-static void move_line(struct engine *engine, struct actions *actions)
-{
-	struct prefix key;
-
-	while (engine_has_room(actions, 16) && storm_choose(engine->storm, engine->now_ms, &key))
-		engine_choose(engine, &key, actions);
-}
-
-static void end_blocks(struct engine *engine, struct actions *actions)
-{
-	uint32_t slot;
-
-	while (engine_has_room(actions, 1) && (slot = blocks_due(engine->blocks, engine->now_ms)) != BLOCKS_NONE) {
-		struct prefix key = *blocks_source(engine->blocks, slot);
-		struct event event = engine_end_event(engine, slot, EVENT_EXPIRE);
-
-		blocks_remove(engine->blocks, slot); /* the kernel's element has ended by itself */
-		engine->counts.expiries++;
-		engine_tell(actions, &event);
-		engine_after_block(engine, &key);
-	}
-}
-
 static void age(struct engine *engine)
 {
 	uint32_t max = sources_max(engine->sources), step = max < AGEING_STEP ? max : AGEING_STEP;
@@ -189,7 +153,7 @@ static void age(struct engine *engine)
 			continue;
 		score = engine_score(engine, source);
 		if (score_total(&score) < FADED && engine->now_ms - source->updated_ms > DAY_MS &&
-		    (source->times == 0 || engine->now_ms / DAY_MS - source->last_block_day > POLICY_FORGET_DAYS))
+		    (source->times == 0 || engine->now_ms / DAY_MS - source->last_ban_day > POLICY_FORGET_DAYS))
 			sources_remove(engine->sources, source);
 		else
 			sources_rerank(engine->sources, source,
@@ -204,9 +168,7 @@ void engine_tick(struct engine *engine, int64_t now_ms, struct actions *actions)
 	engine_time(engine, now_ms);
 	safeguard_expire(engine->safeguard, engine->now_ms);
 	tell_sweep(engine, actions);
-	move_line(engine, actions);
-	end_blocks(engine, actions);
-	engine_retract(engine, actions);
+	engine_end_blocks(engine, actions);
 	age(engine);
 }
 

@@ -12,7 +12,6 @@
 #include "safeguard/safeguard.h"
 #include "source/source.h"
 #include "blocks.h"
-#include "storm.h"
 #include "sweep.h"
 
 #define ENGINE_INCIDENT_QUIET_MS 3600000LL /* evidence after so long a pause begins another incident */
@@ -20,13 +19,6 @@
 #define DAY_MS 86400000LL
 
 #define ENGINE_CONFIRMED 0.5 /* nats of confirmation that give a source a reserved place */
-
-/* Ports that have just turned out to be served, and how many sources are still to be looked at for them. */
-enum { ENGINE_RETRACT_PROTOCOLS = 3 };
-struct engine_retract {
-	uint8_t ports[ENGINE_RETRACT_PROTOCOLS][65536 / 8];
-	uint32_t left;
-};
 
 /* A block that was lifted or replaced, in case the kernel refuses that. */
 struct engine_former {
@@ -57,12 +49,8 @@ struct engine {
 	struct safeguard *safeguard;
 	struct served *served;
 	struct decoys *decoys;
-	struct popularity *popularity;
-	struct merge *merge;
 	struct incidents incidents;
-	struct storm *storm;
 	struct sweep *sweep;
-	struct engine_retract retract;
 	struct engine_former former[ENGINE_ACTIONS_MAX]; /* a ring: those of the last call and some before */
 	uint32_t former_count;       /* of all ever, so that the next goes into [former_count % ENGINE_ACTIONS_MAX] */
 	int64_t fresh_until_ms;      /* engine_fresh_start() */
@@ -73,8 +61,10 @@ struct engine {
 /* Time as the engine keeps it: never backwards. */
 int64_t engine_time(struct engine *engine, int64_t now_ms);
 struct score engine_score(const struct engine *engine, const struct source *source);
-/* The key that counts for an address now; merged nets included. */
-struct prefix engine_key(struct engine *engine, const struct addr *addr);
+/* The entry of a source, or NULL. */
+struct source *engine_find_source(const struct engine *engine, const struct prefix *key);
+/* What its score must reach for that grade, in nats. */
+double engine_threshold(const struct engine *engine, const struct prefix *key, enum grade grade);
 
 /* count.c: what the probe proves is counted against its source. */
 void engine_count(struct engine *engine, const struct probe *probe, const struct prefix *key, struct actions *actions);
@@ -82,38 +72,35 @@ void engine_count(struct engine *engine, const struct probe *probe, const struct
 /* decide.c: from a score to a grade, and from a grade to how long. */
 #define POLICY_FORGET_DAYS 30 /* a source that was away so long begins again at the first duration */
 
-/* WATCH, ALERT, BLOCK or BAN: the highest threshold passed. */
+/* WATCH, ALERT, VEIL or BAN: the highest threshold passed. */
 enum grade policy_grade(const struct engine_config *config, const struct score *score);
 /* The threshold of a grade in nats; 0 for WATCH. */
 double policy_threshold(const struct engine_config *config, enum grade grade);
-/* Of the times-th block of a source: the first duration, doubled each time, up to the longest. */
-int64_t policy_duration_ms(const struct engine_config *config, enum grade grade, unsigned times);
-/* Which block the next one of this source will be. */
+/* Of the times-th ban of a source: the first duration, doubled each time, up to the longest. */
+int64_t policy_ban_ms(const struct engine_config *config, unsigned times);
+/* Which ban the next one of this source will be. */
 uint8_t policy_next_times(const struct source *source, int64_t now_ms);
-/* A score so far above the block threshold that forged names hardly reach it. */
-bool policy_is_high(const struct engine_config *config, double total);
 /* The configuration with every value moved into its range. */
 struct engine_config policy_sane(const struct engine_config *config);
 
 /* decide.c: the consequences of what was counted. */
 void engine_settle(struct engine *engine, struct source *source);
 void engine_decide(struct engine *engine, struct source *source, const struct addr *sender, struct actions *actions);
-/* A source that waited in the storm's line has its turn. */
-void engine_choose(struct engine *engine, const struct prefix *key, struct actions *actions);
 void engine_rank(struct engine *engine, struct source *source);
 
-/* block.c: a block begins and ends. */
+/* block.c: a grade begins in the kernel, lives, and ends. */
+#define ENGINE_LOOKS 4096 /* alerts and veils that are looked at in one tick */
 /* Puts the block that the event tells of into the table; one that it replaces is kept for engine_block_failed(). */
 bool engine_put_block(struct engine *engine, const struct event *event, double score);
 bool engine_begin_block(struct engine *engine, struct source *source, enum grade grade, struct actions *actions);
+/* Evidence came: the alert or veil in this slot lives on. */
+void engine_renew_veil(struct engine *engine, uint32_t slot, double score);
+/* Ends what is over and looks at the alerts and veils that are due. */
+void engine_end_blocks(struct engine *engine, struct actions *actions);
 /* Takes the block off the table and out of the kernel, and tells why. */
 void engine_lift(struct engine *engine, uint32_t slot, const char *text, struct actions *actions);
 /* The source's entry after its block is gone. */
 void engine_after_block(struct engine *engine, const struct prefix *key);
-
-/* retract.c: evidence about a port that turns out to be served is retracted. */
-void engine_note_served(struct engine *engine, uint8_t protocol, uint16_t port, int64_t at_ms);
-void engine_retract(struct engine *engine, struct actions *actions);
 
 /* event.c: incidents, events, orders to the kernel. */
 /* A new one, of one source.  Never 0. */

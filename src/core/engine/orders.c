@@ -10,7 +10,7 @@
 
 #include "duration.h"
 
-#define FREED_MAX   (ENGINE_ACTIONS_MAX / 3) /* blocks lifted in one call: each may need three actions */
+#define FREED_MAX   (ENGINE_ACTIONS_MAX / 2) /* blocks lifted in one call: each needs two actions */
 #define TOO_WIDE_V4 8
 #define TOO_WIDE_V6 32
 
@@ -90,7 +90,6 @@ enum engine_result engine_block(struct engine *engine, const struct prefix *sour
 	copy_text(event.text, ENGINE_REASON_MAX, reason);
 	if (!engine_put_block(engine, &event, 0))
 		return ENGINE_FULL;
-	storm_forget(engine->storm, source);
 	engine_order(actions, ACTION_ADD, GRADE_BLOCK, source, duration_ms);
 	engine_tell(actions, &event);
 	return ENGINE_OK;
@@ -103,8 +102,6 @@ static void forget(struct engine *engine, const struct prefix *key)
 
 	if (source)
 		sources_remove(engine->sources, source);
-	storm_forget(engine->storm, key);
-	merge_forget(engine->merge, key);
 }
 
 static void unblock_slot(struct engine *engine, uint32_t slot, const char *text, struct actions *actions)
@@ -128,15 +125,16 @@ static uint32_t unblock_inside(struct engine *engine, const struct prefix *withi
 	return slot == BLOCKS_NONE ? 0 : slot;
 }
 
-/* What an admin means by a single address: the block of its source, or one that picket itself widened around it.  A
- * manual block of a whole net is named by its prefix. */
+/* What an admin means by a single address: its own block, or that of the source that it is counted with. */
 static uint32_t meant_by(const struct engine *engine, const struct prefix *source)
 {
 	uint32_t slot = blocks_find(engine->blocks, source);
+	struct prefix net;
 
-	if (slot != BLOCKS_NONE || source->len != 128)
+	if (slot != BLOCKS_NONE || source->len != 128 || prefix_is_v4(source))
 		return slot;
-	slot = blocks_cover(engine->blocks, source);
+	net = safeguard_net(engine->safeguard, &source->addr);
+	slot = blocks_find(engine->blocks, &net);
 	return slot != BLOCKS_NONE && blocks_at(engine->blocks, slot)->grade != GRADE_BLOCK ? slot : BLOCKS_NONE;
 }
 
@@ -150,10 +148,6 @@ enum engine_result engine_unblock(struct engine *engine, const struct prefix *so
 	slot = meant_by(engine, source);
 	if (slot != BLOCKS_NONE) {
 		unblock_slot(engine, slot, "", actions);
-		/* An address in a net with customers may be banned within a net that is blocked. */
-		slot = source->len == 128 ? meant_by(engine, source) : BLOCKS_NONE;
-		if (slot != BLOCKS_NONE)
-			unblock_slot(engine, slot, "", actions);
 		return ENGINE_OK;
 	}
 	/* A net: what is blocked in it, as much as one call can tell. */
@@ -186,18 +180,16 @@ uint32_t engine_unblock_within(struct engine *engine, const struct prefix *withi
 	return unblock_inside(engine, within, text, cursor, FREED_MAX, actions);
 }
 
-/* Lifts what stands on the prefix or in it, and what picket itself (not an admin) put around it. */
+/* Lifts what stands on the prefix or in it, and on the source that it was counted with so far. */
 static void free_blocks(struct engine *engine, const struct prefix *what, const char *text, struct actions *actions)
 {
-	uint32_t slot = blocks_cover(engine->blocks, what);
+	uint32_t slot = meant_by(engine, what);
 	unsigned freed = 0;
 
-	if (slot != BLOCKS_NONE && blocks_source(engine->blocks, slot)->len < what->len &&
-	    blocks_at(engine->blocks, slot)->grade != GRADE_BLOCK) {
+	if (slot != BLOCKS_NONE && blocks_source(engine->blocks, slot)->len < what->len) {
 		engine_lift(engine, slot, text, actions);
 		freed++;
 	}
-	merge_part(engine->merge, what);
 	/* A configured list has many entries that nothing stands on: not a walk for each. */
 	if (blocks_none_inside(engine->blocks, what))
 		return;
@@ -259,10 +251,5 @@ enum engine_result engine_protect(struct engine *engine, const struct prefix *wh
 void engine_served(struct engine *engine, uint8_t protocol, uint16_t port, int64_t now_ms)
 {
 	engine_time(engine, now_ms);
-	engine_note_served(engine, protocol, port, engine->now_ms);
-}
-
-void engine_customer(struct engine *engine, const struct addr *addr, int64_t now_ms)
-{
-	safeguard_customer(engine->safeguard, addr, engine_time(engine, now_ms));
+	served_note(engine->served, protocol, port, engine->now_ms);
 }

@@ -14,6 +14,7 @@
 #include "writer.h"
 
 #define OLDER_MN_MAX 100000000 /* 100,000 nats: every port of a host, and more */
+#define LOOK_SOON_MS 60000     /* an alert or a veil that is restored is looked at then */
 #define KINDS_MASK   ((1u << EVIDENCE_KIND_COUNT) - 2)
 
 static int64_t not_after(int64_t at_ms, int64_t now_ms)
@@ -26,13 +27,13 @@ static bool block_is_valid(const struct block_view *view, int64_t now_ms)
 	if (!prefix_is_valid(&view->source) || prefix_no_source(&view->source) || view->tool >= TOOL_COUNT ||
 	    (view->kinds & ~KINDS_MASK))
 		return false;
-	if (view->grade != GRADE_VEIL && view->grade != GRADE_BAN && view->grade != GRADE_BLOCK)
+	if (view->grade < GRADE_ALERT || view->grade > GRADE_BLOCK)
 		return false;
 	if (view->since_ms < 0 || view->until_ms < 0 ||
 	    (view->grade == GRADE_BLOCK && view->until_ms > now_ms + DURATION_MAX_MS))
 		return false;
 	/* Only an admin's word holds for good, and only an admin blocks whole nets. */
-	if (view->grade != GRADE_BLOCK && (view->until_ms == 0 || view->source.len < 48))
+	if (view->grade != GRADE_BLOCK && (view->until_ms == 0 || view->source.len < 40))
 		return false;
 	return text_is_printable(view->reason, sizeof(view->reason));
 }
@@ -45,7 +46,7 @@ static int64_t latest_end(const struct engine *engine, const struct block_view *
 										    : engine->config.veil_max_ms));
 }
 
-/* How often the source was blocked before is restored, as far as the table has room. */
+/* How often the source was banned before is restored, as far as the table has room. */
 static void restore_times(struct engine *engine, const struct block_view *view)
 {
 	struct source *source = sources_find(engine->sources, &view->source);
@@ -58,9 +59,9 @@ static void restore_times(struct engine *engine, const struct block_view *view)
 		return;
 	if (source->updated_ms == 0)
 		source->updated_ms = not_after(view->since_ms, engine->now_ms);
-	if (source->times < view->times)
+	if (view->grade == GRADE_BAN && source->times < view->times)
 		source->times = view->times;
-	source->last_block_day = (uint16_t)(engine->now_ms / DAY_MS);
+	source->last_ban_day = (uint16_t)(engine->now_ms / DAY_MS);
 	source->grade = view->grade & 7;
 	if (source->incident == 0)
 		source->incident = view->incident;
@@ -85,6 +86,7 @@ enum engine_result engine_restore_block(struct engine *engine, struct block_view
 	view->since_ms = not_after(view->since_ms, engine->now_ms);
 	view->until_ms = latest_end(engine, view);
 	block = blocks_from_view(view, engine->config.veil);
+	block.look_ms = not_after(view->until_ms, engine->now_ms + LOOK_SOON_MS);
 	if (blocks_put(engine->blocks, &view->source, &block) == BLOCKS_NONE) {
 		engine->counts.blocks_full++;
 		return ENGINE_FULL;
@@ -96,7 +98,7 @@ enum engine_result engine_restore_block(struct engine *engine, struct block_view
 
 static bool source_is_valid(const struct source_view *view)
 {
-	if (!prefix_is_valid(&view->source) || prefix_no_source(&view->source) || view->source.len < 48 ||
+	if (!prefix_is_valid(&view->source) || prefix_no_source(&view->source) || view->source.len < 40 ||
 	    view->tool >= TOOL_COUNT || view->piece_count > EVENT_PIECES_MAX || (view->kinds & ~KINDS_MASK))
 		return false;
 	if (view->first_ms < 0 || view->last_ms < 0 || view->at_ms < 0 || view->fast_mn < 0 ||
@@ -131,7 +133,7 @@ static void fill_source(struct engine *engine, struct source *source, const stru
 	source->probes = view->probes < UINT16_MAX ? (uint16_t)view->probes : UINT16_MAX;
 	if (source->times < view->times) {
 		source->times = view->times;
-		source->last_block_day = (uint16_t)(engine->now_ms / DAY_MS);
+		source->last_ban_day = (uint16_t)(engine->now_ms / DAY_MS);
 	}
 	memset(source->pieces, 0, sizeof(source->pieces));
 	memset(source->older, 0, sizeof(source->older));
@@ -179,6 +181,6 @@ enum engine_result engine_restore_served(struct engine *engine, const struct ser
 	if (served->last_ms <= 0)
 		return ENGINE_INVALID;
 	if (!served_is(engine->served, served->protocol, served->port, engine->now_ms))
-		engine_note_served(engine, served->protocol, served->port, not_after(served->last_ms, engine->now_ms));
+		served_note(engine->served, served->protocol, served->port, not_after(served->last_ms, engine->now_ms));
 	return ENGINE_OK;
 }

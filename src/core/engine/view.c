@@ -14,14 +14,13 @@ void engine_status(const struct engine *engine, struct engine_status *out)
 	out->sources_max = sources_max(engine->sources);
 	out->confirmed_sources = sources_confirmed(engine->sources);
 	out->evicted = sources_evicted(engine->sources);
-	out->blocks = blocks_count(engine->blocks, GRADE_VEIL);
+	out->alerted = blocks_count(engine->blocks, GRADE_ALERT);
+	out->veils = blocks_count(engine->blocks, GRADE_VEIL);
 	out->bans = blocks_count(engine->blocks, GRADE_BAN);
-	out->manuals = blocks_count(engine->blocks, GRADE_BLOCK);
+	out->blocks = blocks_count(engine->blocks, GRADE_BLOCK);
 	out->blocks_max = ENGINE_BLOCKS_MAX;
 	out->allow = safeguard_allow_count(engine->safeguard);
 	out->protected_count = safeguard_protect_count(engine->safeguard);
-	out->storm_tokens = storm_tokens(engine->storm);
-	out->storm_active = storm_is_active(engine->storm);
 	out->alert_mn = engine_millinats(engine->config.alert);
 	out->veil_mn = engine_millinats(engine->config.veil);
 	out->ban_mn = engine_millinats(engine->config.ban);
@@ -41,10 +40,10 @@ uint32_t engine_blocks(const struct engine *engine, uint32_t cursor, struct bloc
 /* Its block's grade, or what its score says now. */
 static uint8_t shown_grade(const struct engine *engine, const struct source *source, const struct score *score)
 {
-	uint32_t slot = blocks_cover(engine->blocks, &source->key);
+	uint32_t slot = blocks_strictest(engine->blocks, &source->key);
 	enum grade grade = policy_grade(&engine->config, score);
 
-	if (slot != BLOCKS_NONE)
+	if (slot != BLOCKS_NONE && blocks_at(engine->blocks, slot)->grade > GRADE_ALERT)
 		return blocks_at(engine->blocks, slot)->grade;
 	return grade > GRADE_ALERT ? GRADE_ALERT : (uint8_t)grade;
 }
@@ -127,7 +126,7 @@ uint32_t engine_protects(const struct engine *engine, uint32_t cursor, struct pr
 
 void engine_explain(const struct engine *engine, const struct addr *addr, int64_t now_ms, struct explain_view *out)
 {
-	struct prefix host = prefix_host(addr), key, wide;
+	struct prefix host = prefix_host(addr), key;
 	const struct source *source;
 	const struct prefix *allowed;
 	uint32_t slot;
@@ -135,14 +134,12 @@ void engine_explain(const struct engine *engine, const struct addr *addr, int64_
 	memset(out, 0, sizeof(*out));
 	now_ms = now_ms > engine->now_ms ? now_ms : engine->now_ms;
 	key = safeguard_key(engine->safeguard, addr);
-	if (merge_peek(engine->merge, &key, &wide))
-		key = wide;
 	out->source.source = key;
 	source = sources_find(engine->sources, &key);
 	if (source)
 		view_of(engine, source, now_ms, &out->source);
-	slot = blocks_cover(engine->blocks, &host);
-	if (slot != BLOCKS_NONE)
+	slot = blocks_strictest(engine->blocks, &host);
+	if (slot != BLOCKS_NONE && blocks_at(engine->blocks, slot)->grade > GRADE_ALERT)
 		blocks_view(engine->blocks, slot, &out->block);
 	out->alert_mn = engine_millinats(engine->config.alert);
 	out->veil_mn = engine_millinats(engine->config.veil);

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Decoy sets (nmap -D).  Each sharer answers for its share of the suspicion, at least a quarter of it: strangers whose
- * addresses were lent take four times as many probes to be cut off, and a scanner cannot buy more than that by hiding
- * in a larger crowd.  What was confirmed by a handshake is not shared.
+ * Decoy sets (nmap -D): who sent the same probe within a second.  Nothing is forgiven for it: a scanner must not gain by
+ * lending others' addresses, and what those suffer is no more than a veil.
  *
  * A table of fixed size, one place a hash: under a flood newer probes displace older ones, which costs nothing but the
- * discount.
+ * common number of the incident.
  */
 #include "evidence.h"
 
@@ -66,7 +65,6 @@ static void join(struct decoy_sharers *sharers, const struct prefix *sender)
 
 	while (at < sharers->count && !prefix_equal(&sharers->keys[at], sender))
 		at++;
-	sharers->grew = at == sharers->count && at < DECOYS_SHARERS;
 	if (at == DECOYS_SHARERS)
 		at = 0; /* a crowd: the first leaves, the count stays */
 	else if (at == sharers->count)
@@ -90,9 +88,4 @@ struct decoy_sharers decoys_see(struct decoys *decoys, const struct packet *pack
 	place->at_ms = now_ms;
 	join(&place->sharers, sender);
 	return place->sharers;
-}
-
-uint8_t decoys_share(uint8_t weight, unsigned before, unsigned now)
-{
-	return now > before ? (uint8_t)((weight * before + now - 1) / now) : weight;
 }

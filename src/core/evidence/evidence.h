@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The evidence of the core: what a probe proves, what it weighs for a source with a past, and the three tables that
- * take weight away: ports that were served, popular dead ports, decoys.
+ * The evidence of the core: what a probe proves, what it weighs for a source with a past, which ports were served, and
+ * which sources sent the same probe.
  */
 #ifndef PICKET_CORE_EVIDENCE_H
 #define PICKET_CORE_EVIDENCE_H
@@ -100,8 +100,6 @@ struct weighing weigh(const struct source *source, const struct finding *finding
 		      double confirmed, int64_t now_ms);
 /* The weight that a forgiven piece has when grace is over; its own weight for any other. */
 uint8_t weigh_without_grace(const struct evidence *piece);
-/* Has the source nothing but this one port? */
-bool weigh_is_alone(const struct source *source, enum evidence_kind kind, uint16_t port);
 
 /* ---- served.c ---- */
 
@@ -121,32 +119,14 @@ void served_note(struct served *served, uint8_t protocol, uint16_t port, int64_t
 bool served_next(const struct served *served, uint32_t *cursor, uint8_t *protocol, uint16_t *port, int64_t *last_ms);
 bool served_is(const struct served *served, uint8_t protocol, uint16_t port, int64_t now_ms);
 
-/* ---- popularity.c ---- */
-
-/*
- * Popular dead ports: closed ports that many honest hosts still try, because of an old torrent or a service that moved.
- */
-
-#define POPULARITY_PORTS   16 /* popular at once */
-#define POPULARITY_SOURCES 20 /* that make a port popular */
-
-struct popularity;
-
-struct popularity *popularity_new(const struct hash_key *key);
-void popularity_free(struct popularity *popularity);
-/* A source with no other evidence came to this closed port again. */
-void popularity_note(struct popularity *popularity, uint8_t protocol, uint16_t port, const struct prefix *source,
-		     int64_t now_ms);
-bool popularity_is(const struct popularity *popularity, uint8_t protocol, uint16_t port, int64_t now_ms);
-
 /* ---- decoys.c ---- */
 
 /*
  * Decoys: the same probe (protocol, ports, sequence) from several sources within a second.  One scanner sends it and
- * forges the others; which one, the packet doesn't tell.
+ * forges the others; which one, the packet doesn't tell.  They are one incident; each is judged by itself.
  */
 
-#define DECOYS_SHARERS 4 /* told apart; more share what four share */
+#define DECOYS_SHARERS 4 /* told apart at a time */
 
 struct decoys;
 
@@ -156,13 +136,9 @@ void decoys_free(struct decoys *decoys);
 /* Those who sent the same probe within the last second, this sender last.  1: nobody else did. */
 struct decoy_sharers {
 	unsigned count;
-	bool grew; /* this sender is a new one among those that are told apart */
 	struct prefix keys[DECOYS_SHARERS];
 };
 struct decoy_sharers decoys_see(struct decoys *decoys, const struct packet *packet, const struct prefix *sender,
 				int64_t now_ms);
-
-/* What one of `now` sharers answers for, of a weight that was shared by `before`; rounded up. */
-uint8_t decoys_share(uint8_t weight, unsigned before, unsigned now);
 
 #endif

@@ -248,12 +248,3 @@ uint8_t weigh_without_grace(const struct evidence *piece)
 {
 	return piece->kind == EVIDENCE_SYN && piece->weight == 0 ? judge_syn_weight(piece->port) : piece->weight;
 }
-
-bool weigh_is_alone(const struct source *source, enum evidence_kind kind, uint16_t port)
-{
-	for (int i = 0; i < SOURCE_PIECES && source->pieces[i].kind != EVIDENCE_NONE; i++) {
-		if (source->pieces[i].kind != kind || source->pieces[i].port != port)
-			return false;
-	}
-	return source->tool == TOOL_NONE && source->older[0].kind == EVIDENCE_NONE;
-}

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The allow list, the protected set and the customers.  Owns all three, says of any prefix whether an entry covers it,
- * and says under which key an address is counted.  An entry of the first two may have several origins (configuration
- * and admin; gateway and resolver at once) and is removed with the last of them.  Both are bounded: an entry that does
- * not fit is refused with ENGINE_FULL and never displaces another.  Customers displace each other, in turn.
+ * The allow list and the protected set.  Owns both, says of any prefix whether an entry covers it, and says under which
+ * key an address is counted.  An entry may have several origins (configuration and admin; gateway and resolver at once)
+ * and is removed with the last of them.  Both are bounded: an entry that does not fit is refused with ENGINE_FULL and
+ * never displaces another.
  */
 #include "safeguard.h"
 
@@ -16,15 +16,13 @@ struct allowed {
 };
 
 struct safeguard {
-	struct prefixset *allow, *protect, *customers;
+	struct prefixset *allow, *protect;
 	struct allowed *allowed; /* beside allow */
 	uint16_t *whys;          /* beside protect: bit per enum protect_why */
-	int64_t *customer_ms;    /* beside customers: last heard of */
 	int64_t next_expiry_ms;
 	unsigned ipv6_prefix;
 	struct prefixset *nets; /* IPv6 nets, cut as keys are, that hold allowed or protected hosts */
 	uint32_t *net_members;  /* beside nets: how many */
-	uint32_t customer_hand; /* next one to give way */
 };
 
 /* ---- IPv6 nets ---- */
@@ -53,14 +51,14 @@ static bool is_6to4(const struct addr *addr)
 	return starts_with(addr, prefix, sizeof(prefix));
 }
 
-static struct prefix net_of(const struct safeguard *safeguard, const struct addr *addr)
+struct prefix safeguard_net(const struct safeguard *safeguard, const struct addr *addr)
 {
 	return prefix_of(addr, is_6to4(addr) ? 48 : safeguard->ipv6_prefix);
 }
 
 static void net_add(struct safeguard *safeguard, const struct prefix *entry)
 {
-	struct prefix net = net_of(safeguard, &entry->addr);
+	struct prefix net = safeguard_net(safeguard, &entry->addr);
 	bool known = prefixset_find(safeguard->nets, &net) != PREFIXSET_NONE;
 	uint32_t slot;
 
@@ -73,7 +71,7 @@ static void net_add(struct safeguard *safeguard, const struct prefix *entry)
 
 static void net_remove(struct safeguard *safeguard, const struct prefix *entry)
 {
-	struct prefix net = net_of(safeguard, &entry->addr);
+	struct prefix net = safeguard_net(safeguard, &entry->addr);
 	uint32_t slot = prefixset_find(safeguard->nets, &net);
 
 	if (prefix_is_v4(entry) || entry->len <= net.len || slot == PREFIXSET_NONE)
@@ -100,16 +98,14 @@ struct safeguard *safeguard_new(const struct hash_key *key, unsigned ipv6_prefix
 		return NULL;
 	safeguard->allow = prefixset_new(ENGINE_ALLOW_MAX, key);
 	safeguard->protect = prefixset_new(ENGINE_PROTECTED_MAX, key);
-	safeguard->customers = prefixset_new(SAFEGUARD_CUSTOMERS_MAX, key);
 	safeguard->allowed = calloc(ENGINE_ALLOW_MAX, sizeof(*safeguard->allowed));
 	safeguard->whys = calloc(ENGINE_PROTECTED_MAX, sizeof(*safeguard->whys));
-	safeguard->customer_ms = calloc(SAFEGUARD_CUSTOMERS_MAX, sizeof(*safeguard->customer_ms));
 	safeguard->nets = prefixset_new(ENGINE_ALLOW_MAX + ENGINE_PROTECTED_MAX, key);
 	safeguard->net_members = calloc(ENGINE_ALLOW_MAX + ENGINE_PROTECTED_MAX, sizeof(*safeguard->net_members));
 	safeguard->next_expiry_ms = INT64_MAX;
 	safeguard->ipv6_prefix = ipv6_prefix;
-	if (safeguard->allow && safeguard->protect && safeguard->customers && safeguard->allowed && safeguard->whys &&
-	    safeguard->customer_ms && safeguard->nets && safeguard->net_members)
+	if (safeguard->allow && safeguard->protect && safeguard->allowed && safeguard->whys && safeguard->nets &&
+	    safeguard->net_members)
 		return safeguard;
 	safeguard_free(safeguard);
 	return NULL;
@@ -121,11 +117,9 @@ void safeguard_free(struct safeguard *safeguard)
 		return;
 	prefixset_free(safeguard->allow);
 	prefixset_free(safeguard->protect);
-	prefixset_free(safeguard->customers);
 	prefixset_free(safeguard->nets);
 	free(safeguard->allowed);
 	free(safeguard->whys);
-	free(safeguard->customer_ms);
 	free(safeguard->net_members);
 	free(safeguard);
 }
@@ -303,13 +297,6 @@ bool safeguard_is_own(const struct safeguard *safeguard, const struct addr *addr
 	return slot != PREFIXSET_NONE && (safeguard->whys[slot] & (1u << PROTECT_OWN));
 }
 
-bool safeguard_any_inside(const struct safeguard *safeguard, const struct prefix *what)
-{
-	return prefixset_next(safeguard->allow, 0, what) != PREFIXSET_NONE ||
-	       safeguard_protected_inside(safeguard, what) != PROTECT_NONE ||
-	       prefixset_next(safeguard->customers, 0, what) != PREFIXSET_NONE;
-}
-
 static bool is_onlink(const struct safeguard *safeguard, const struct prefix *what)
 {
 	uint32_t slot = prefixset_cover(safeguard->protect, what, 128);
@@ -327,8 +314,7 @@ static bool is_onlink(const struct safeguard *safeguard, const struct prefix *wh
 /*
  * An IPv4 host is its address.  An IPv6 host owns a /64 and may change its address within it at will, so the /64 is the
  * source.  But where strangers share a /64, or where a host lives in it that must not be cut off at all, each address
- * stands for itself.  That does not hold for customers: one request would give a scanner as many sources as it has
- * addresses.  The /64 of a customer is blocked softly at most, which cuts off no connection that is served already.
+ * stands for itself.
  */
 void safeguard_set_ipv6_prefix(struct safeguard *safeguard, unsigned ipv6_prefix)
 {
@@ -339,40 +325,8 @@ void safeguard_set_ipv6_prefix(struct safeguard *safeguard, unsigned ipv6_prefix
 	safeguard->ipv6_prefix = ipv6_prefix;
 	while ((slot = prefixset_next(safeguard->nets, 0, NULL)) != PREFIXSET_NONE)
 		prefixset_remove(safeguard->nets, slot);
-	while ((slot = prefixset_next(safeguard->customers, 0, NULL)) != PREFIXSET_NONE)
-		prefixset_remove(safeguard->customers, slot);
 	add_all(safeguard, safeguard->allow);
 	add_all(safeguard, safeguard->protect);
-}
-
-void safeguard_customer(struct safeguard *safeguard, const struct addr *addr, int64_t now_ms)
-{
-	struct prefix net = net_of(safeguard, addr);
-	uint32_t slot;
-
-	if (addr_is_v4(addr))
-		return;
-	slot = prefixset_add(safeguard->customers, &net);
-	if (slot == PREFIXSET_NONE) {
-		prefixset_remove(safeguard->customers, safeguard->customer_hand);
-		safeguard->customer_hand = (safeguard->customer_hand + 1) % SAFEGUARD_CUSTOMERS_MAX;
-		slot = prefixset_add(safeguard->customers, &net);
-	}
-	safeguard->customer_ms[slot] = now_ms;
-}
-
-bool safeguard_holds_customer(const struct safeguard *safeguard, const struct prefix *what, int64_t now_ms)
-{
-	uint32_t slot = prefixset_find(safeguard->customers, what);
-
-	if (what->len == 128)
-		return false;
-	/* Wider than one key, as a merged net is: rare enough to walk. */
-	if (slot == PREFIXSET_NONE && what->len < safeguard->ipv6_prefix)
-		slot = prefixset_next(safeguard->customers, 0, what);
-	while (slot != PREFIXSET_NONE && now_ms - safeguard->customer_ms[slot] >= SAFEGUARD_CUSTOMER_MS)
-		slot = prefixset_next(safeguard->customers, slot + 1, what);
-	return slot != PREFIXSET_NONE;
 }
 
 struct prefix safeguard_key(const struct safeguard *safeguard, const struct addr *addr)
@@ -381,7 +335,7 @@ struct prefix safeguard_key(const struct safeguard *safeguard, const struct addr
 
 	if (addr_is_v4(addr) || addr_is_link_local(addr) || is_shared(addr) || is_onlink(safeguard, &host))
 		return host;
-	net = net_of(safeguard, addr);
+	net = safeguard_net(safeguard, addr);
 	return prefixset_find(safeguard->nets, &net) != PREFIXSET_NONE ? host : net;
 }
 

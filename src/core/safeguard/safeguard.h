@@ -9,9 +9,6 @@
 #include <picket/engine.h>
 #include "prefixset.h"
 
-#define SAFEGUARD_CUSTOMERS_MAX 16384      /* IPv6 nets that hold a customer */
-#define SAFEGUARD_CUSTOMER_MS   86400000LL /* since last heard of */
-
 struct safeguard;
 
 /* ipv6_prefix: the length of an ordinary IPv6 key. */
@@ -34,16 +31,11 @@ void safeguard_protect_clear(struct safeguard *safeguard, enum protect_why why);
 enum protect_why safeguard_protected(const struct safeguard *safeguard, const struct prefix *what, struct prefix *by);
 /* One of our own addresses? */
 bool safeguard_is_own(const struct safeguard *safeguard, const struct addr *addr);
-/* Is some allowed, protected or customer's address inside `what`?  For orders and rare decisions: walks the tables. */
-bool safeguard_any_inside(const struct safeguard *safeguard, const struct prefix *what);
-/* The same for protected ones alone. */
+/* The same of some address inside `what`.  For orders and rare decisions: walks the table. */
 enum protect_why safeguard_protected_inside(const struct safeguard *safeguard, const struct prefix *what);
 
-void safeguard_customer(struct safeguard *safeguard, const struct addr *addr, int64_t now_ms);
-
-/* Was a customer heard of in this net, which is not a single address, within SAFEGUARD_CUSTOMER_MS? */
-bool safeguard_holds_customer(const struct safeguard *safeguard, const struct prefix *what, int64_t now_ms);
-
+/* The net that an IPv6 address is counted with unless it must stand for itself. */
+struct prefix safeguard_net(const struct safeguard *safeguard, const struct addr *addr);
 /* The key under which an address is counted. */
 struct prefix safeguard_key(const struct safeguard *safeguard, const struct addr *addr);
 

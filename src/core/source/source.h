@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Sources: the table of them, the arithmetic of one, and IPv6 nets that act as one.
+ * Sources: the table of them, and the arithmetic of one.
  */
 #ifndef PICKET_SOURCE_H
 #define PICKET_SOURCE_H
@@ -35,18 +35,17 @@ struct older {
 
 struct source {
 	struct prefix key;
-	uint8_t grade : 3;   /* the highest that was reported and still holds */
-	uint8_t exempt : 1;  /* EVENT_EXEMPT was reported in this incident */
-	uint8_t waiting : 1; /* a storm's candidate */
+	uint8_t grade : 3;  /* the highest that was reported and still holds */
+	uint8_t exempt : 1; /* EVENT_EXEMPT was reported in this incident */
 	uint8_t tool;
-	uint8_t times; /* blocks so far */
+	uint8_t times; /* bans so far */
 	uint32_t incident;
 	int64_t updated_ms; /* of the newest evidence: the time the sums below stand for */
 	float confirmed, suspected, fast;
 	uint32_t first_s;
 	uint32_t kinds;
 	uint16_t probes;                       /* that counted; saturates */
-	uint16_t last_block_day;               /* days since the epoch */
+	uint16_t last_ban_day;                 /* days since the epoch */
 	struct evidence pieces[SOURCE_PIECES]; /* newest first */
 	struct older older[SOURCE_OLDER];
 };
@@ -117,28 +116,5 @@ void score_rebase(struct source *source, int64_t now_ms, int64_t old_half_life_m
 /* Sums from the pieces plus `older` nats of each slot (a restored source). */
 void score_restore(struct source *source, const double older[SOURCE_OLDER], double fast, int64_t now_ms,
 		   int64_t half_life_ms);
-
-/* ---- merge.c ---- */
-
-/*
- * IPv6 nets that act as one: eight guilty /64s of a /56, or eight /56s of a /48, are one source from then on.
- */
-
-#define MERGE_GUILTY 8
-
-struct merge;
-
-struct merge *merge_new(const struct hash_key *key);
-void merge_free(struct merge *merge);
-/* This source was blocked.  True: with it, enough of its neighbours were within 24 h; *wide holds them all. */
-bool merge_note(struct merge *merge, const struct prefix *source, int64_t now_ms, struct prefix *wide);
-/* Counts the net as one source from now on.  False: no room. */
-bool merge_add(struct merge *merge, const struct prefix *wide, int64_t now_ms);
-void merge_forget(struct merge *merge, const struct prefix *wide);
-/* The net that the address is counted with: false when it stands for itself. */
-bool merge_key(struct merge *merge, const struct prefix *key, int64_t now_ms, struct prefix *wide);
-bool merge_peek(const struct merge *merge, const struct prefix *key, struct prefix *wide);
-/* Some net was merged of which this is a part: take it apart (an address in it turned out to be a friend's). */
-void merge_part(struct merge *merge, const struct prefix *what);
 
 #endif

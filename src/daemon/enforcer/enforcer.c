@@ -10,8 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LEARNED_MAX 16384 /* customers that are read in one go */
-
 int enforcer_open(const char *table, struct engine *engine, const struct enforcer_listener *listener,
 		  struct enforcer **out)
 {
@@ -251,15 +249,4 @@ int enforcer_read_customers(struct enforcer *enforcer, struct nft_customer *out,
 int enforcer_add_customers(struct enforcer *enforcer, const struct nft_customer *customers, size_t count)
 {
 	return nft_add_customers(enforcer->nft, customers, count);
-}
-
-void enforcer_learn_customers(struct enforcer *enforcer, int64_t now_ms)
-{
-	struct nft_customer *found = calloc(LEARNED_MAX, sizeof(*found));
-	int count = found ? nft_read_customers_v6(enforcer->nft, found, LEARNED_MAX) : -ENOMEM;
-
-	for (int i = 0; i < count; i++)
-		if (!addr_is_v4(&found[i].addr))
-			engine_customer(enforcer->engine, &found[i].addr, now_ms);
-	free(found);
 }

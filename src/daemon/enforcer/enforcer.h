@@ -98,8 +98,6 @@ bool enforcer_allow_has(const struct prefix *list, size_t count, const struct pr
 /* The sources with whom a port of ours exchanged data: see nft_read_customers(). */
 MUST_CHECK int enforcer_read_customers(struct enforcer *enforcer, struct nft_customer *out, size_t max);
 MUST_CHECK int enforcer_add_customers(struct enforcer *enforcer, const struct nft_customer *customers, size_t count);
-/* Tells the engine of those over IPv6. */
-void enforcer_learn_customers(struct enforcer *enforcer, int64_t now_ms);
 
 /* ---- The loop ---- */
 

@@ -6,7 +6,7 @@
  *   sense.c   packets and trap visits in, verdicts out
  *   act.c     the engine's actions: carried out by the enforcer, told to the keeper and to hooks
  *   config.c  the configuration: taken from the supervisor, in force as a whole
- *   world.c   what the host is: addresses, routes, interfaces, services, customers
+ *   world.c   what the host is: addresses, routes, interfaces, services
  *   save.c    what outlives this run: restored from the keeper, saved to the keeper
  *   orders.c  questions and orders of the keeper
  */
@@ -66,8 +66,7 @@ struct sentry {
 
 	uint8_t udp_seen[65536 / 8]; /* UDP ports of the last look: an ephemeral one does not last for two */
 	bool routes_stale;
-	int64_t next_second_ms, next_listeners_ms, next_customers_ms;
-	int64_t customers_every_ms; /* how often customers are learned: seldom when that takes long */
+	int64_t next_second_ms, next_listeners_ms;
 
 	int64_t ready_by_ms;  /* 0: on guard, and said so */
 	uint32_t restored;    /* blocks of an earlier run */
@@ -110,7 +109,6 @@ int sentry_set_mode(struct sentry *sentry, enum nft_mode mode); /* of engine and
 /* world.c: each replaces what its last look said */
 void sentry_world_routes(struct sentry *sentry);
 void sentry_world_listeners(struct sentry *sentry);
-void sentry_world_customers(struct sentry *sentry);
 
 /* save.c */
 void sentry_restore(struct sentry *sentry, const struct wire_message *message);

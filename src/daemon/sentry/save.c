@@ -75,7 +75,6 @@ static void ready(struct sentry *sentry)
 		taken = enforcer_take_over_blocks(sentry->enforcer, sentry->now_ms);
 	if (taken > 0)
 		sentry_notice(sentry, EVENT_NOTICE, "%u blocks found in the kernel carry on", (unsigned)taken);
-	sentry_world_customers(sentry); /* those of an earlier run, before this one has any */
 	wire_send(sentry->start->supervisor_fd, WIRE_READY, 0, &(struct wire_empty){ 0 });
 }
 

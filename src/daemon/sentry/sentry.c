@@ -35,8 +35,6 @@ static void tick_second(struct sentry *sentry)
 		sentry->next_listeners_ms = sentry->now_ms + 5000;
 		sentry_world_listeners(sentry);
 	}
-	if (!sentry->ready_by_ms && sentry->now_ms >= sentry->next_customers_ms)
-		sentry_world_customers(sentry);
 }
 
 static void tick(struct sentry *sentry)

@@ -1,19 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The world around: own addresses, gateways, on-link prefixes and guarded interfaces by rtnetlink; services by
- * sock_diag; IPv6 customers from the kernel's set.  Each look replaces what the last one said, so that nothing is kept
+ * sock_diag.  Each look replaces what the last one said, so that nothing is kept
  * that is gone.
  */
 #include <stdlib.h>
 #include <string.h>
 
-#include "clock.h"
 #include "internal.h"
 
-#define LISTENERS_MAX       4096
-#define CUSTOMERS_EVERY_MS  600000
-#define CUSTOMERS_LONG_MS   50 /* a reading that holds up the queue for longer comes half as often */
-#define CUSTOMERS_SELDOM_MS (24 * 3600 * 1000)
+#define LISTENERS_MAX 4096
 
 static void protect_all(struct sentry *sentry, const struct prefix *items, size_t count, enum protect_why why)
 {
@@ -74,16 +70,4 @@ void sentry_world_listeners(struct sentry *sentry)
 	if (count >= 0)
 		memcpy(sentry->udp_seen, now_udp, sizeof(now_udp));
 	free(found);
-}
-
-void sentry_world_customers(struct sentry *sentry)
-{
-	int64_t began_ms = clock_ms(CLOCK_MONOTONIC);
-
-	enforcer_learn_customers(sentry->enforcer, sentry->now_ms);
-	if (clock_ms(CLOCK_MONOTONIC) - began_ms <= CUSTOMERS_LONG_MS || !sentry->customers_every_ms)
-		sentry->customers_every_ms = CUSTOMERS_EVERY_MS;
-	else if (sentry->customers_every_ms < CUSTOMERS_SELDOM_MS)
-		sentry->customers_every_ms *= 2;
-	sentry->next_customers_ms = sentry->now_ms + sentry->customers_every_ms;
 }
