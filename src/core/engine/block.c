@@ -173,13 +173,14 @@ static void keep_veil(struct engine *engine, uint32_t slot, struct actions *acti
 	blocks_put(engine->blocks, &key, &block);
 }
 
-/* A veil goes on while its source's score demands it.  Of a source that is no longer in the table only the time is
- * known. */
+/* A veil goes on while its source's score demands it.  Of a source that is no longer in the table, or was not
+ * restored, only the time is known. */
 static void look(struct engine *engine, uint32_t slot, struct actions *actions)
 {
 	const struct block *block = blocks_at(engine->blocks, slot);
 	const struct source *source = engine_find_source(engine, blocks_source(engine->blocks, slot));
-	struct score score = source ? engine_score(engine, source) : (struct score){ .suspected = block->score };
+	bool known = source && source->pieces[0].kind != EVIDENCE_NONE;
+	struct score score = known ? engine_score(engine, source) : (struct score){ .suspected = block->score };
 	double least = engine_threshold(engine, blocks_source(engine->blocks, slot), (enum grade)block->grade);
 	int64_t least_ms = block->grade == GRADE_VEIL ? VEIL_LEAST_MS : 0;
 

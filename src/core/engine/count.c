@@ -194,8 +194,10 @@ void engine_count(struct engine *engine, const struct probe *probe, const struct
 		engine->counts.duplicates++;
 		return;
 	}
-	if (is_kin(engine, source, probe, &finding) || is_late(engine, source, &finding))
+	if (is_kin(engine, source, probe, &finding) || is_late(engine, source, &finding)) {
 		w.weight = 0;
+		w.grace_over = false;
+	}
 	if (!source)
 		source = sources_add(engine->sources, key);
 	if (!source) {

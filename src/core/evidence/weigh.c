@@ -246,5 +246,7 @@ struct weighing weigh(const struct source *source, const struct finding *finding
 
 uint8_t weigh_without_grace(const struct evidence *piece)
 {
-	return piece->kind == EVIDENCE_SYN && piece->weight == 0 ? judge_syn_weight(piece->port) : piece->weight;
+	bool forgiven = piece->kind == EVIDENCE_SYN && piece->weight == 0 && family_of_tcp(piece->port) != FAMILY_NONE;
+
+	return forgiven ? judge_syn_weight(piece->port) : piece->weight;
 }
