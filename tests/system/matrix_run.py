@@ -11,6 +11,7 @@ import matrix_send
 import matrix_setup
 import wire as w
 from lab import ATTACKER4, ATTACKER6, MAC, REAL_TCP, REAL_UDP, VICTIM4, VICTIM6, Scan
+from picket import graded_line
 from scanning import key_of
 
 DECOYS = {4: "203.0.113.71,203.0.113.72,203.0.113.73", 6: "2001:db8:bad:71::1,2001:db8:bad:72::1,2001:db8:bad:73::1"}
@@ -66,7 +67,9 @@ class Result:
 
     @property
     def wrong(self):
-        return w.answered_after(self.victim, self.deciding) if self.deciding is not None else []
+        if self.deciding is None:
+            return []
+        return w.answered_after(self.victim, self.deciding, self.event["event"], REAL_TCP, REAL_UDP)
 
     @property
     def learned(self):
@@ -177,7 +180,7 @@ def play_row(lab, picket, wire, row):
     relayed = source.startswith("198.51.100.")
     at_victim, at_scanner = wire(lab.victim, source), wire(lab.client if relayed else lab.attacker, source)
     result = Result(row, source, targets)
-    pattern = rf"\b(?:block|ban) {re.escape(key)}(/\d+)? for "
+    pattern = graded_line(key, "ban" if row.grade == "ban" else "(?:veil|ban)")
     if hasattr(matrix_send, row.command[0]):
         getattr(matrix_send, row.command[0])(lab, row, targets, *row.command[1:])
         time.sleep(row.linger)
@@ -188,10 +191,9 @@ def play_row(lab, picket, wire, row):
             time.sleep(0.02)
         time.sleep(row.linger)
         result.output = scan.stop()
-    named = rf"{re.escape(key)}(/\d+)?"
-    wanted = (rf"\b{row.grade} {named} for ", pattern, rf"\balert {named}: ")
+    wanted = (graded_line(key, row.grade), pattern, graded_line(key, "alert"))
     result.line = next((lines[0] for lines in map(daemon.lines, wanted) if lines), None)
-    for events in (("block", "ban"), ("alert",)):
+    for events in (("veil", "ban"), ("alert",)):
         told = decisions(daemon, key, events)
         if told:
             result.event = ([e for e in told if e["event"] == row.grade] or told)[0]

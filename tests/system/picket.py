@@ -18,7 +18,7 @@ from lab import stop_process, wait_until
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.path.join(ROOT, os.environ.get("PICKET_BUILD", "build"))
 PICKETD, PICKETCTL = os.path.join(BUILD, "picketd"), os.path.join(BUILD, "picketctl")
-BLOCKED = r"^(?:.*: )?(block|ban) (\S+) for "
+STANDING = ("veil", "ban", "block")      # the grades that change what the kernel does
 _serial = itertools.count()
 
 
@@ -48,7 +48,7 @@ class Answer:
 
 def event_text(line):
     """The event in a log line, from its verb on."""
-    return line[re.search(r"\b(would )?(alert|block|ban|unblock)\b", line).start():]
+    return line[re.search(r"\b(would )?(alert|veil|block|ban|unblock)\b", line).start():]
 
 
 class Picket:
@@ -166,9 +166,9 @@ class Picket:
         return wait_until(lambda: (self.lines(pattern)[count - 1:] or [None])[0], timeout,
                           lambda: f"a log line like {pattern!r}; the log:\n{self.log_text()}")
 
-    def wait_blocked(self, source, timeout=15.0, grade="(?:block|ban)"):
-        """The line that tells of the block of `source`."""
-        return self.wait_line(rf"\b{grade} {re.escape(source)}(/\d+)? for ", timeout)
+    def wait_graded(self, source, timeout=15.0, grade="(?:veil|ban|block)", count=1):
+        """The line that tells of the count-th veil, ban or block of `source`."""
+        return self.wait_line(graded_line(source, grade), timeout, count)
 
     def decision_ports(self, line):
         """The ports that a decision's line names."""
@@ -185,9 +185,20 @@ class Picket:
                                  f"{self.log_text()}")
         return answer
 
-    def blocked(self, source=None):
-        rows = self.ctl("list").rows
+    def graded(self, source=None, grade=STANDING):
+        """Who is veiled, banned or blocked."""
+        rows = [r for r in self.ctl("list").rows if r["grade"] in grade]
         return rows if source is None else [r for r in rows if r["source"] in (source, f"{source}/64")]
+
+    def kernel_grade(self, source):
+        """What the kernel's map of that source's family and length holds: "alert", "veil", "ban", "block" or None."""
+        address, _, length = source.partition("/")
+        family = 6 if ":" in address else 4
+        name = f"graded{family}" + (length if length not in ("", "32", "128") else "")
+        table = self.options.get("table", "picket")
+        got = self.host.run("nft", "get", "element", "inet", table, name, f"{{ {address} }}", check=False)
+        found = re.search(r":\s*(0x)?0*(\d)\b\s*}", got.stdout) if got.returncode == 0 else None
+        return {"1": "alert", "2": "veil", "3": "ban", "4": "block"}[found[2]] if found else None
 
     def raw(self):
         """A connection to the control socket, without picketctl."""
@@ -205,9 +216,37 @@ class Picket:
         return f"inet {self.options.get('table', 'picket')}" in self.tables()
 
 
-def blocked_for(host, address, port=80, source=None, wait=0.25):
-    """Whether a fresh TCP connect to a real service fails now."""
+# Traps whose five services no program tries together: a silent visit to each is a ban.
+FIVE_FAMILIES = (7, 23, 79, 111, 513)
+
+
+def visit_traps(lab, *ports, address="10.77.0.1", source=None):
+    """Finishes a handshake with each and closes it without a word."""
+    for port in ports:
+        assert lab.attacker.connect(address, port, timeout=1.0, source=source) == "open", port
+        time.sleep(0.1)
+
+
+def graded_line(source, grade="(?:veil|ban|block)"):
+    """What a log line of that decision is like: a veil has no length of time."""
+    return rf"(?<!would )\b{grade} {re.escape(source)}(/\d+)?(?: for \w+)?: "
+
+
+def shut_out(host, address, port=80, source=None, wait=1.5):
+    """Whether a fresh TCP connect to a real service fails now, repeated SYN and all: a ban or a block."""
     return host.connect(address, port, timeout=wait, source=source) != "open"
+
+
+def seconds_to_connect(host, address, port=80, source=None, wait=6.0):
+    """How long a fresh TCP connect takes; infinity where there is none within `wait`."""
+    started = time.monotonic()
+    done = host.connect(address, port, timeout=wait, source=source)
+    return time.monotonic() - started if done == "open" else float("inf")
+
+
+def delayed(host, address, port=80, source=None, at_most=1.5):
+    """Whether a fresh connect is veiled: not at its first SYN, but as soon as a stack repeats it (the quick port)."""
+    return 0.7 < seconds_to_connect(host, address, port, source) <= at_most
 
 
 def wait_open(host, address, port, timeout, source=None, what="a connect succeeds"):

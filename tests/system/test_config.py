@@ -7,7 +7,8 @@ import subprocess
 
 import pytest
 
-from picket import PICKETD
+from lab import ATTACKER4
+from picket import FIVE_FAMILIES, PICKETD, visit_traps
 
 
 @pytest.fixture
@@ -34,10 +35,10 @@ def test_every_mistake_is_told_at_once(check):
                         'no_such_thing = 1\n'                       # 3
                         'allow = { "192.0.2.1/24", "nonsense" }\n'  # 4
                         'trap { tcp = { "99999" } }\n'              # 5
-                        'block { first = "10" }\n'                  # 6
+                        'ban { first = "10" }\n'                    # 6
                         'score {\n'
                         '    max_sources = 5\n'                     # 8
-                        '    block = 2.0\n'                         # 9
+                        '    veil = 2.0\n'                          # 9
                         '}\n'
                         'hook mail { on = { "sometimes" } }\n')     # 11
     assert code == 2, lines
@@ -55,9 +56,10 @@ def test_every_mistake_is_told_at_once(check):
     ('table = "no blanks"', ["table"]),
     ('run_dir = "relative"', ["run_dir"]),
     ('score { alert = 0 }', ["alert"]),
-    ('score { block = "x" }', ["block"]),
-    ('block { first = "2h" max = "1h" }', ["first"]),
-    ('block { storm_rate = 0 }', ["storm_rate"]),
+    ('score { veil = "x" }', ["veil"]),
+    ('veil { max = "x" }', ["max"]),
+    ('ban { first = "2h" max = "1h" }', ["first"]),
+    ('ban { cut_running = "perhaps" }', ["cut_running"]),
     ('hook x { on = { "block" } }', ["command"]),
     ('hook x { on = { "block" } command = { "relative" } }', ["command"]),
     ('hook x { on = { "block" } command = { "/bin/true" } user = "no-such-user" }', ["no-such-user"]),
@@ -117,15 +119,13 @@ def test_a_bad_file_touches_nothing(lab, picket):
 def test_conf_d_is_read_in_order(lab, picket):
     daemon = picket.make()
     os.mkdir(os.path.join(daemon.dir, "conf.d"))
-    for name, text in (("10-a.conf", 'block { first = "7m" }'), ("20-b.conf", 'block { first = "9m" }'),
+    for name, text in (("10-a.conf", 'ban { first = "7m" }'), ("20-b.conf", 'ban { first = "9m" }'),
                        ("skipped.txt", "bogus = 1")):
         with open(os.path.join(daemon.dir, "conf.d", name), "w") as f:
             f.write(text + "\n")
-    from lab import ATTACKER4, Scan
     daemon.start()
-    scan = Scan(lab, "-sS", "-T4", "-p1-1000")
-    assert " for 9m: " in daemon.wait_blocked(ATTACKER4)
-    scan.stop()
+    visit_traps(lab, *FIVE_FAMILIES)
+    assert " for 9m: " in daemon.wait_graded(ATTACKER4, grade="ban")
 
 
 def test_an_allow_file_that_vanished_loses_nothing(picket):

@@ -14,11 +14,11 @@ pytestmark = pytest.mark.core
 
 
 @pytest.fixture
-def blocked(lab, picket):
-    """A daemon that has just blocked the attacker."""
+def veiled(lab, picket):
+    """A daemon that has just veiled the attacker."""
     daemon = picket()
     scan = Scan(lab, "-sS", "-T4", "-p1-1000")
-    daemon.wait_blocked(ATTACKER4)
+    daemon.wait_graded(ATTACKER4, grade="veil")
     scan.stop()
     return daemon
 
@@ -66,22 +66,22 @@ def test_help_and_version(lab, picket):
     assert re.search(r"\d+\.\d+\.\d+", picket().ctl("version", json_output=False).out)
 
 
-def test_status(blocked):
-    status = blocked.ctl("status").one
+def test_status(veiled):
+    status = veiled.ctl("status").one
     assert status["mode"] == "block" and status["version"]
     assert status["sensors"]["trapped_tcp_ports"] > 0
     assert status["sensors"]["queue"] in ("native", "xt target")
     assert status["queue"]["lost"] == 0 and status["queue"]["fail_open"] == 0
-    text = blocked.ctl("status", json_output=False).out
+    text = veiled.ctl("status", json_output=False).out
     assert "block" in text and len(text.splitlines()) > 4
 
 
-def test_list(blocked):
-    row = blocked.ctl("list").one
-    assert row["source"] == ATTACKER4 and row["grade"] == "block"
-    assert 0 < row["expires_in_s"] <= 600 and row["times"] == 1
+def test_list(veiled):
+    row, = veiled.graded()
+    assert row["source"] == ATTACKER4 and row["grade"] == "veil"
+    assert 0 < row["expires_in_s"] <= 3600 and row["times"] == 1
     assert "suspected" in row["reason"] and row["ports"] and "syn" in row["kind"]
-    text = blocked.ctl("list", json_output=False).out
+    text = veiled.ctl("list", json_output=False).out
     assert ATTACKER4 in text
 
 
@@ -95,12 +95,12 @@ def test_sources(lab, picket):
     assert ATTACKER4 in daemon.ctl("sources", json_output=False).out
 
 
-def test_explain_adds_up(blocked):
-    told = blocked.ctl("explain", ATTACKER4).one
-    assert told["source"] == ATTACKER4 and told["grade"] == "block"
+def test_explain_adds_up(veiled):
+    told = veiled.ctl("explain", ATTACKER4).one
+    assert told["source"] == ATTACKER4 and told["grade"] == "veil"
     parts = sum(piece["now"] for piece in told["evidence"]) + sum(piece["now"] for piece in told.get("older", []))
     assert parts + told.get("adjustment", 0) == pytest.approx(told["score"], abs=0.01)
-    text = blocked.ctl("explain", ATTACKER4, json_output=False).out
+    text = veiled.ctl("explain", ATTACKER4, json_output=False).out
     assert "SYN" in text and "suspected" in text.lower()
 
 
@@ -140,38 +140,38 @@ def test_mode(lab, picket):
     assert daemon.ctl("status").one["mode"] == "block"
 
 
-def test_history_and_events(lab, blocked):
-    follow = lab.victim.popen(PICKETCTL, "-s", blocked.socket_path, "--json", "events", "--follow",
+def test_history_and_events(lab, veiled):
+    follow = lab.victim.popen(PICKETCTL, "-s", veiled.socket_path, "--json", "events", "--follow",
                               stdout=subprocess.PIPE, text=True)
     time.sleep(0.5)
-    blocked.ctl("unblock", ATTACKER4)
-    wait_until(lambda: {row["event"] for row in blocked.ctl("history", ATTACKER4).rows} >= {"block", "unblock"}, 3,
+    veiled.ctl("unblock", ATTACKER4)
+    wait_until(lambda: {row["event"] for row in veiled.ctl("history", ATTACKER4).rows} >= {"veil", "unblock"}, 3,
                "both are in history")
-    blocked.ctl("block", "192.0.2.44", "--for", "1h")
+    veiled.ctl("block", "192.0.2.44", "--for", "1h")
     time.sleep(0.5)
     follow.terminate()
     live = [json.loads(line) for line in follow.communicate(timeout=5)[0].splitlines()]
     assert {"unblock", "block"} <= {row["event"] for row in live}
-    row = next(row for row in blocked.ctl("history").rows if row["event"] == "block" and row["source"] == ATTACKER4)
+    row = next(row for row in veiled.ctl("history").rows if row["event"] == "veil" and row["source"] == ATTACKER4)
     for field in ("at", "source", "grade", "score", "confirmed", "suspected", "reason", "ports", "kind", "tool",
                   "evidence", "incident"):
         assert field in row
-    assert row["line"] in blocked.log_text()
+    assert row["line"] in veiled.log_text()
 
 
-def test_log_line_of_the_contract(blocked):
-    line = blocked.wait_blocked(ATTACKER4)
-    assert re.search(rf"block {ATTACKER4} for 10m: suspected \d+\.\d of 6\.9, SYN scan, \d+ closed ports "
+def test_log_line_of_the_contract(veiled):
+    line = veiled.wait_graded(ATTACKER4)
+    assert re.search(rf"veil {ATTACKER4}: suspected \d+\.\d of 6\.9, SYN scan, \d+ closed ports "
                      r"\(\d+ .*\).*\[incident \d+\]$", line), line
 
 
-def test_status_does_not_change_state(lab, blocked):
-    before = blocked.ctl("explain", ATTACKER4).one
+def test_status_does_not_change_state(lab, veiled):
+    before = veiled.ctl("explain", ATTACKER4).one
     for _ in range(5):
-        blocked.ctl("status")
-        blocked.ctl("list")
-        blocked.ctl("sources")
-    after = blocked.ctl("explain", ATTACKER4).one
+        veiled.ctl("status")
+        veiled.ctl("list")
+        veiled.ctl("sources")
+    after = veiled.ctl("explain", ATTACKER4).one
     assert before["evidence"][0]["weight"] == after["evidence"][0]["weight"]
     assert abs(before["score"] - after["score"]) < 0.01
 

@@ -36,7 +36,7 @@ def test_scan_behind_extension_headers(lab, picket, wire, headers, answered):
     time.sleep(0.5)
     assert seen.probes(), "the probes arrived"
     if answered:
-        daemon.wait_blocked(ATTACKER6.rsplit(":", 1)[0] + ":/64", timeout=3)
+        daemon.wait_graded(ATTACKER6.rsplit(":", 1)[0] + ":/64", timeout=3, grade="veil")
     else:
         assert seen.answers() == [], "nothing is answered"
         assert daemon.ctl("sources").rows, "and it is not forgotten"

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from lab import VICTIM4, wait_until
-from picket import blocked_for
+from picket import shut_out
 
 OTHER = "203.0.113.99"
 PUT_BACK = r"were changed by somebody else: put back"
@@ -18,25 +18,24 @@ def guarded(lab, picket):
     lab.attacker.add_address(OTHER)
     daemon = picket()
     daemon.ctl("block", OTHER, "--for", "1h")
-    assert blocked_for(lab.attacker, VICTIM4[0], source=OTHER)
+    assert shut_out(lab.attacker, VICTIM4[0], source=OTHER)
     return daemon
 
 
 def element_left(lab):
     found = re.search(re.escape(OTHER) + r"\S* timeout .*?expires (\S+)",
-                      lab.victim.run("nft", "list", "set", "inet", "picket", "hard4").stdout)
+                      lab.victim.run("nft", "list", "map", "inet", "picket", "graded4").stdout)
     return found and found.group(1)
 
 
 @pytest.mark.core
-@pytest.mark.parametrize("command", ["delete element inet picket hard4 { %s }" % OTHER, "flush chain inet picket hard",
-                                     "flush ruleset",
-                                     "delete table inet picket"])
+@pytest.mark.parametrize("command", ["delete element inet picket graded4 { %s : 4 }" % OTHER,
+                                     "flush chain inet picket graded4", "flush ruleset", "delete table inet picket"])
 def test_put_back_within_a_second(lab, guarded, command):
     lab.victim.run("nft", *command.split())
     time.sleep(1.0)
     assert len(guarded.lines(PUT_BACK)) == 1, guarded.log_text()
-    assert blocked_for(lab.attacker, VICTIM4[0], source=OTHER)
+    assert shut_out(lab.attacker, VICTIM4[0], source=OTHER)
     assert element_left(lab).startswith("59m"), "with what was left of its time"
     assert lab.client.get(VICTIM4[0])
 
@@ -53,4 +52,4 @@ def test_an_admin_in_a_panic_wins(lab, guarded):
     assert lab.attacker.connect(VICTIM4[0], 80, 1.0, source=OTHER) == "open"
     assert guarded.ctl("status").one["mode"] == "paused"
     guarded.ctl("resume")
-    assert blocked_for(lab.attacker, VICTIM4[0], source=OTHER), "its blocks come back with it"
+    assert shut_out(lab.attacker, VICTIM4[0], source=OTHER), "its grades come back with it"

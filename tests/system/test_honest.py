@@ -222,6 +222,7 @@ def test_service_restarted_under_load(town):
 
 
 DIRECTORY = (88, 135, 464, 3268, 5985, 9389, 49152, 49153)      # as the clients of a domain controller use
+# The last two are ports that any program may be given: whoever listens there for less than an hour excuses nobody.
 
 
 def test_multi_port_service_down(own_town):
@@ -234,7 +235,7 @@ def test_multi_port_service_down(own_town):
     for _ in range(3):
         for port in DIRECTORY:
             assert who.tcp(port) == "refused", port
-    assert town.unharmed(who) == 0
+    town.unharmed(who, below=ALERT)
 
 
 def test_multi_port_service_after_a_restart_of_the_host(own_town):
@@ -252,13 +253,12 @@ def test_multi_port_service_after_a_restart_of_the_host(own_town):
     service = town.lab.services(*(f"tcp:{port}:silent" for port in DIRECTORY))
     for port in DIRECTORY:
         assert who.tcp(port) == "open", port
-    assert town.unharmed(who) == 0
+    town.unharmed(who, below=ALERT)
 
 
 def test_multi_port_service_after_a_failover(own_town):
-    """An address moves here; its service, never seen here, starts a little later than its clients come.
-
-    They look like a scan until it does: then what was held against them is taken back, blocks included."""
+    """An address moves here; its service, never seen here, starts a little later than its clients come: they are
+    served at once as soon as it does."""
     town = own_town()
     who, moved = town.person(), "10.77.0.9"
     town.lab.client.batch(f"neigh replace {moved} lladdr {MAC['victim']} dev eth0 nud permanent")
@@ -268,18 +268,4 @@ def test_multi_port_service_after_a_failover(own_town):
     town.lab.services(*(f"tcp:{port}:silent" for port in DIRECTORY))
     wait_until(lambda: all(who.tcp(port, moved) == "open" for port in DIRECTORY), 7.0,
                "all ports of the service answer")
-    wait_until(lambda: explained(town.daemon, who.v4) is None or explained(town.daemon, who.v4)["score"] == 0, 7.0,
-               lambda: f"taken back: {explained(town.daemon, who.v4)}")
     town.unharmed(who)
-
-
-def test_what_was_held_against_a_blocked_one_is_taken_back(own_town):
-    """Eight dead ports are a scan; a service that then starts on them frees who was blocked for them."""
-    town = own_town()
-    who = town.person()
-    for port in DIRECTORY:
-        who.tcp(port, timeout=0.2)
-    town.daemon.wait_blocked(who.v4)
-    town.lab.services(*(f"tcp:{port}:silent" for port in DIRECTORY))
-    town.daemon.wait_line(rf"\bunblock {who.v4}: .*served", 8.0)
-    assert all(who.tcp(port) == "open" for port in DIRECTORY)

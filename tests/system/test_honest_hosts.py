@@ -62,7 +62,7 @@ def test_busy_local_network(town):
 
 
 def test_neighbour_discovery_under_attack(own_town):
-    """One host of the link scans over IPv6 and is blocked: by its own address, and neither it nor its neighbours
+    """One host of the link scans over IPv6 and is veiled: by its own address, and neither it nor its neighbours
     lose neighbour discovery."""
     town = own_town()
     who = town.person().work()
@@ -73,7 +73,7 @@ def test_neighbour_discovery_under_attack(own_town):
         for n in range(200):
             send(tcp(ONLINK_ATTACKER6, VICTIM6[0], 40000, 1 + n, SYN, n))
             time.sleep(0.0005)
-        line = town.daemon.wait_blocked(ONLINK_ATTACKER6)
+        line = town.daemon.wait_graded(ONLINK_ATTACKER6)
         assert f"{ONLINK_ATTACKER6} " in line and "/64" not in line
         for source in (ONLINK_ATTACKER6, "fe80::66", "fe80::77"):
             for n in range(20):
@@ -82,7 +82,8 @@ def test_neighbour_discovery_under_attack(own_town):
                 send(icmp(source, VICTIM6[0], 136, 0, b"\x40\0\0\0" + target, ttl=255))
                 send(icmp(source, "ff02::1", 134, 0, b"\x40\0\0\0" + b"\0" * 8, ttl=255), "33:33:00:00:00:01")
                 send(icmp(source, "ff02::16", 143, 0, b"\0\0\0\0", ttl=1), "33:33:00:00:00:16")
-    # a solicitation of the blocked one is answered: hard or soft, a block never takes the link away
+    # a solicitation of a blocked one is answered: no grade takes the link away
+    town.daemon.ctl("block", ONLINK_ATTACKER6, "--for", "1h")
     with town.lab.client.socket(socket.AF_PACKET, socket.SOCK_RAW, 0x86dd) as s:
         s.bind(("eth0", 0x86dd))
         s.settimeout(2)
@@ -99,7 +100,7 @@ def test_neighbour_discovery_under_attack(own_town):
             raise AssertionError("no advertisement")
     for _ in range(10):
         assert town.lab.client.get(VICTIM6[0], source=good)
-    assert [row["source"] for row in town.daemon.blocked()] == [ONLINK_ATTACKER6]
+    assert [row["source"] for row in town.daemon.graded()] == [ONLINK_ATTACKER6]
     assert explained(town.daemon, good) is None
     who.steady.check()
 
@@ -180,7 +181,7 @@ def test_asymmetric_route(own_town):
         who.tcp(port, timeout=0.2) if port not in (37, 42, 43, 53, 77, 79) else None
     time.sleep(0.6)
     who.steady.check()
-    assert town.daemon.blocked() == [] and explained(town.daemon, who.v4) is None
+    assert town.daemon.graded() == [] and explained(town.daemon, who.v4) is None
 
 
 def test_conntrack_full(own_town):
@@ -210,7 +211,7 @@ def test_conntrack_full(own_town):
         if name == "guarded":
             for port in (81, 82, 83, 443):
                 who.tcp(port, timeout=0.1)
-            assert town.daemon.blocked() == []
+            assert town.daemon.graded() == []
             town.daemon.stop()
             chain(town.lab.victim, "usual", "input", "ct state established accept")
     print(results)
@@ -220,7 +221,7 @@ def test_conntrack_full(own_town):
     conntrack_forgets(town.lab.victim)
     for _ in range(10):
         assert who.host.get(VICTIM4[0], source=who.v4)
-    assert town.daemon.blocked() == []
+    assert town.daemon.graded() == []
 
 
 MANY = """
@@ -270,7 +271,7 @@ def test_started_among_a_thousand_connections(lab, picket, worker_id):
                 conntrack_forgets(lab.victim)
             next_turn()
             all_answer()
-        assert daemon.blocked() == []
+        assert daemon.graded() == []
         assert explained(daemon, who.v4) is None and explained(daemon, who.v6) is None
         daemon.stop()
     next_turn()

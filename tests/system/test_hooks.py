@@ -6,15 +6,14 @@ import time
 import pytest
 
 from lab import ATTACKER4, VICTIM4, Scan, wait_until
-from picket import blocked_for
+from picket import FIVE_FAMILIES, shut_out, visit_traps
 
 
 @pytest.fixture
 def hooked(picket):
     """hooked(body, on=…, …) starts the daemon with one hook, a script that writes into the file this returns."""
-    def start(body, on=("block",), config="", arguments=("%{source}", "%{grade}", "%{reason}", "%{ports}",
-                                                         "%{duration}", "%{incident}"),
-              **options):
+    def start(body, on=("ban",), config="", arguments=("%{source}", "%{grade}", "%{reason}", "%{ports}",
+                                                       "%{duration}", "%{incident}"), **options):
         daemon = picket.make()
         place = os.path.join(daemon.dir, "hook")
         os.mkdir(place)
@@ -47,11 +46,10 @@ def hooked(picket):
     return start
 
 
-def scan(lab, daemon, source=ATTACKER4):
-    running = Scan(lab, "-sS", "-T4", "-p1-1000")
-    line = daemon.wait_blocked(source)
-    running.stop()
-    return line
+def scan(lab, daemon):
+    """Silent visits to traps of five services; the line of the ban."""
+    visit_traps(lab, *FIVE_FAMILIES)
+    return daemon.wait_graded(ATTACKER4, grade="ban")
 
 
 @pytest.mark.core
@@ -65,13 +63,13 @@ def test_what_a_hook_is_given(lab, hooked):
     lines = daemon.written(8).splitlines()
     arguments = [line[4:] for line in lines if line.startswith("arg=")]
     assert len(arguments) == 6
-    assert arguments[0] == ATTACKER4 and arguments[1] == "block"
-    assert "suspected" in arguments[2] and "SYN scan" in arguments[2]
+    assert arguments[0] == ATTACKER4 and arguments[1] == "ban"
+    assert "confirmed" in arguments[2] and "23 telnet" in arguments[2]
     assert all(port.isdigit() for port in arguments[3].split(","))
-    assert arguments[4] == "10m" and arguments[5].isdigit()
+    assert arguments[4] == "1h" and arguments[5].isdigit()
     environment = dict(line.split("=", 1) for line in lines if "=" in line and not line.startswith("arg="))
     assert environment["PICKET_SOURCE"] == ATTACKER4 and environment["PICKET_REASON"] == arguments[2]
-    assert environment["PICKET_GRADE"] == "block" and environment["PICKET_PORTS"] == arguments[3]
+    assert environment["PICKET_GRADE"] == "ban" and environment["PICKET_PORTS"] == arguments[3]
     assert environment["id"] == "nobody" and environment["in"] == "0"
     harmless = {"PATH", "id", "in", "PWD", "OLDPWD", "SHLVL", "_", "HOME", "USER", "LOGNAME", "SHELL", "LANG"}
     foreign = {name for name in environment if not name.startswith("PICKET_")} - harmless
@@ -81,21 +79,30 @@ def test_what_a_hook_is_given(lab, hooked):
 @pytest.mark.core
 def test_expiry_and_unblock_have_their_own_calls(lab, hooked):
     daemon = hooked('echo "$PICKET_EVENT $1" >> $OUT', on=("block", "expire", "unblock", "ban"),
-                    config='block { first = "2s" }')
+                    config='ban { first = "2s" }')
     scan(lab, daemon)
-    assert daemon.written(2, timeout=6).splitlines()[:2] == [f"block {ATTACKER4}", f"expire {ATTACKER4}"]
+    assert daemon.written(2, timeout=6).splitlines()[:2] == [f"ban {ATTACKER4}", f"expire {ATTACKER4}"]
     daemon.ctl("block", "192.0.2.5", "--for", "1h")
     daemon.ctl("unblock", "192.0.2.5")
     assert daemon.written(4).splitlines()[2:4] == ["block 192.0.2.5", "unblock 192.0.2.5"]
 
 
+def test_a_veil_has_its_own_call(lab, hooked):
+    """And a hook on bans is not called for it: a veil can be forged."""
+    daemon = hooked('echo "$PICKET_EVENT $1 $2" >> $OUT', on=("veil",))
+    running = Scan(lab, "-sS", "-T4", "-p1-1000")
+    daemon.wait_graded(ATTACKER4, grade="veil")
+    running.stop()
+    assert daemon.written() == f"veil {ATTACKER4} veil\n"
+
+
 @pytest.mark.core
 def test_a_hook_that_hangs(lab, hooked, honest):
-    """It is ended with all it started, and reported; meanwhile blocking goes on."""
+    """It is ended with all it started, and reported; meanwhile the guard goes on."""
     daemon = hooked('echo $$ > $OUT; sleep 300 & sleep 300', timeout="1s")
     scan(lab, daemon)
     group = int(daemon.written())
-    assert blocked_for(lab.attacker, VICTIM4[0])
+    assert shut_out(lab.attacker, VICTIM4[0])
     daemon.wait_line(r"hook test.*timed out", timeout=5)
 
     def empty():
@@ -123,7 +130,7 @@ def test_a_hook_that_fails_or_floods(lab, hooked, honest, body, told):
     scan(lab, daemon)
     line = daemon.wait_line(told, timeout=6)
     assert len(line) < 1000 and "\0" not in line
-    assert blocked_for(lab.attacker, VICTIM4[0])
+    assert shut_out(lab.attacker, VICTIM4[0])
     assert daemon.ctl("status").code == 0
     honest.check()
 
@@ -144,4 +151,4 @@ def test_many_at_once_are_bounded(lab, hooked):
     time.sleep(0.5)
     hooks = daemon.ctl("status").one["hooks"]
     assert hooks["running"] <= 16, hooks
-    assert blocked_for(lab.attacker, VICTIM4[0]) is False
+    assert lab.attacker.connect(VICTIM4[0], 80) == "open"

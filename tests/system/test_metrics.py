@@ -61,9 +61,9 @@ def promtool(text):
 
 @pytest.fixture
 def scanned(lab, picket):
-    daemon = picket('hook told { on = { "block" } command = { "/bin/true" } user = "nobody" }')
+    daemon = picket('hook told { on = { "veil" } command = { "/bin/true" } user = "nobody" }')
     scan = Scan(lab, "-sS", "-T4", "-p1-200")
-    daemon.wait_blocked(ATTACKER4)
+    daemon.wait_graded(ATTACKER4, grade="veil")
     scan.stop()
     return daemon
 
@@ -82,8 +82,8 @@ def test_every_family_is_there(scanned):
                    "picket_judging_seconds", "picket_deciding_seconds"):
         assert family in types, family
     assert samples["picket_mode", (("mode", "block"),)] == 1
-    assert samples["picket_blocked", (("grade", "block"),)] == 1
-    assert samples["picket_decisions_total", (("grade", "block"),)] == 1
+    assert samples["picket_blocked", (("grade", "veil"),)] == 1
+    assert samples["picket_decisions_total", (("grade", "veil"),)] == 1
     assert samples["picket_evidence_total", (("kind", "syn"),)] >= 3
     assert {dict(labels)["kind"] for name, labels in samples
             if name == "picket_evidence_total"} == set(status["evidence_by_kind"])

@@ -11,7 +11,7 @@ import pytest
 
 import wire as w
 from lab import ATTACKER4, CLIENT4, VICTIM4, Scan, wait_until
-from picket import PICKETCTL, blocked_for
+from picket import FIVE_FAMILIES, PICKETCTL, delayed, shut_out, visit_traps
 
 OTHER = "203.0.113.99"
 
@@ -56,11 +56,11 @@ def test_sentry_killed_while_it_holds_packets(lab, picket, wire, honest):
     assert ended(daemon) != 0, "the service manager must see a failure"
     assert daemon.table_present(), "the kernel keeps blocking"
     assert lab.attacker.connect(VICTIM4[0], 80, 1.0) == "open"
-    assert blocked_for(lab.attacker, VICTIM4[0], source=OTHER)
+    assert shut_out(lab.attacker, VICTIM4[0], source=OTHER)
     before = len(daemon.log_text())
     daemon.start()
-    assert blocked_for(lab.attacker, VICTIM4[0], source=OTHER)
-    row = daemon.blocked(OTHER)[0]
+    assert shut_out(lab.attacker, VICTIM4[0], source=OTHER)
+    row = daemon.graded(OTHER)[0]
     assert 3500 < row["expires_in_s"] <= 3600
     assert "error" not in daemon.log_text()[before:].lower()
     Scan(lab, "-sS", "-T4", "-p1-200").stop()
@@ -68,7 +68,7 @@ def test_sentry_killed_while_it_holds_packets(lab, picket, wire, honest):
 
 
 def test_sentry_that_hangs(lab, picket, wire):
-    """A sentry that stands still holds packets of whoever is in `seen`: it is ended like one that died, and they
+    """A sentry that stands still holds packets that wait for its verdict: it is ended like one that died, and they
     pass."""
     daemon = picket()
     seen = wire(lab.victim, ATTACKER4)
@@ -86,11 +86,14 @@ def test_sentry_that_hangs(lab, picket, wire):
 @pytest.mark.core
 @pytest.mark.parametrize("victim", ["keeper", "supervisor"])
 def test_any_process_killed(lab, picket, honest, victim):
-    """If any of the three dies, all end; the network works, the blocks stand, a new start carries on with them."""
-    daemon = picket('block { first = "1h" }')
-    scan = Scan(lab, "-sS", "-T4", "-p1-1000")
-    daemon.wait_blocked(ATTACKER4)
-    scan.stop()
+    """If any of the three dies, all end; the network works, the grades stand, a new start carries on with them."""
+    daemon = picket()
+    lab.attacker.add_address(OTHER)
+    visit_traps(lab, *FIVE_FAMILIES)
+    daemon.wait_graded(ATTACKER4, grade="ban")
+    lab.attacker.run("hping3", "-q", "-S", "-a", OTHER, "-p", "++81", "-c", "8", "-i", "u2000", VICTIM4[0], check=False)
+    daemon.wait_graded(OTHER, grade="veil")
+    time.sleep(1.2)             # it is written down every second
     children = daemon.children()
     assert len(children) >= 2
     os.kill(daemon.keeper() if victim == "keeper" else daemon.process.pid, signal.SIGKILL)
@@ -102,12 +105,13 @@ def test_any_process_killed(lab, picket, honest, victim):
                 return f.read().rpartition(")")[2].split()[0] in "ZX"
         return True
     wait_until(lambda: all(map(gone, children)), 5, "its children end too")
-    assert blocked_for(lab.attacker, VICTIM4[0])
-    assert not blocked_for(lab.client, VICTIM4[0], wait=1.0)
+    assert shut_out(lab.attacker, VICTIM4[0])
+    assert lab.client.connect(VICTIM4[0], 80) == "open"
     daemon.start()
-    row = daemon.blocked(ATTACKER4)[0]
-    assert 3500 < row["expires_in_s"] <= 3600
-    assert blocked_for(lab.attacker, VICTIM4[0])
+    assert {row["source"]: row["grade"] for row in daemon.graded()} == {ATTACKER4: "ban", OTHER: "veil"}
+    assert 3500 < daemon.graded(ATTACKER4)[0]["expires_in_s"] <= 3600
+    assert shut_out(lab.attacker, VICTIM4[0])
+    assert delayed(lab.attacker, VICTIM4[0], source=OTHER)
     daemon.ctl("unblock", ATTACKER4)
     assert lab.attacker.connect(VICTIM4[0], 80, 1.0) == "open"
     honest.check()
@@ -120,7 +124,7 @@ def test_adopted_block_ends_in_time(lab, picket):
     os.kill(daemon.process.pid, signal.SIGKILL)
     ended(daemon)
     daemon.start()
-    assert 0 < daemon.blocked(ATTACKER4)[0]["expires_in_s"] <= 6
+    assert 0 < daemon.graded(ATTACKER4)[0]["expires_in_s"] <= 6
     daemon.wait_line(rf"\bunblock {ATTACKER4}: expired", timeout=8)
     assert lab.attacker.connect(VICTIM4[0], 80, 1.0) == "open"
 
@@ -145,9 +149,9 @@ def test_keep_on_stop(lab, picket):
     daemon = picket("keep_on_stop = true")
     daemon.ctl("block", ATTACKER4, "--for", "1h")
     assert daemon.stop() == 0
-    assert daemon.table_present() and blocked_for(lab.attacker, VICTIM4[0])
+    assert daemon.table_present() and shut_out(lab.attacker, VICTIM4[0])
     daemon.start()
-    assert daemon.blocked(ATTACKER4)
+    assert daemon.graded(ATTACKER4)
 
 
 @pytest.mark.core
@@ -166,21 +170,21 @@ def test_second_instance_is_refused(lab, picket, shared):
     assert any(word in second.log_text() for word in ("already", "in use", "another", "busy")), second.log_text()
     assert first.ctl("status").code == 0
     assert first.tables() == ["inet picket"]
-    assert blocked_for(lab.attacker, VICTIM4[0])
+    assert shut_out(lab.attacker, VICTIM4[0])
 
 
 def test_two_instances_side_by_side(lab, picket):
     """Everything is an option, so two can guard one host."""
     first, second = picket(), picket(queue=5000, table="second")
     first.ctl("block", ATTACKER4, "--for", "1h")
-    assert second.blocked() == []
+    assert second.graded() == []
     assert second.stop() == 0 and first.table_present()
-    assert blocked_for(lab.attacker, VICTIM4[0])
+    assert shut_out(lab.attacker, VICTIM4[0])
 
 
 @pytest.mark.core
 def test_control_socket_under_abuse(lab, picket, honest):
-    """Garbage, endless lines, half-sent requests and a hundred silent clients; meanwhile a scan is stopped as ever."""
+    """Garbage, endless lines, half-sent requests and a hundred silent clients; meanwhile a scan is seen as ever."""
     daemon = picket()
     crowd = []
     for _ in range(100):
@@ -200,12 +204,12 @@ def test_control_socket_under_abuse(lab, picket, honest):
             s.recv(65536)
     assert daemon.ctl("status").code == 0
     scan = Scan(lab, "-sS", "-T4", "-p1-1000")
-    daemon.wait_blocked(ATTACKER4)
+    daemon.wait_graded(ATTACKER4)
     scan.stop()
     assert daemon.process.poll() is None
     for s in crowd:
         s.close()
-    assert daemon.blocked(ATTACKER4)
+    assert daemon.graded(ATTACKER4)
     honest.check()
 
 
@@ -262,7 +266,7 @@ def test_reload_keeps_blocks(lab, picket):
     daemon.ctl("block", ATTACKER4, "--for", "1h")
     daemon.write_config('allow = { "198.51.100.0/24" }')
     assert daemon.reload().code == 0
-    assert daemon.blocked(ATTACKER4) and blocked_for(lab.attacker, VICTIM4[0])
+    assert daemon.graded(ATTACKER4) and shut_out(lab.attacker, VICTIM4[0])
     assert daemon.ctl("allow", "check", CLIENT4).code == 0
     daemon.write_config("no_such_option = 1")
     bad = daemon.reload()

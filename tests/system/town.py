@@ -9,7 +9,7 @@ import lab as laboratory
 import picket as daemon_module
 from senders import Person, explained
 
-ALERT, BLOCK = 4.6, 6.9
+ALERT, VEIL = 4.6, 6.9
 
 
 class Town:
@@ -35,11 +35,12 @@ class Town:
         finally:
             self.lab.close()
 
-    def unharmed(self, *people, below=BLOCK, at_least=5):
-        """Nobody is blocked nor ever was; those who work lost nothing; sums add up.  The highest score among them."""
+    def unharmed(self, *people, below=VEIL, at_least=5):
+        """Nobody is veiled nor ever was; those who work lost nothing; sums add up.  The highest score among them."""
         time.sleep(0.1)
-        assert self.daemon.blocked() == [], self.daemon.blocked()
-        assert self.daemon.lines(r"\b(block|ban) \S+ for ") == [], self.daemon.lines(r"\b(block|ban) ")
+        assert self.daemon.graded() == [], self.daemon.graded()
+        told = self.daemon.lines(r"\b(veil|ban|block) \S+(?: for \w+)?: ")
+        assert told == [], told
         highest = 0.0
         for person in people:
             for address in (person.v4, person.v6) if isinstance(person, Person) else (person,):

@@ -5,6 +5,7 @@ A packet socket sees what comes in before any firewall and what goes out after i
 Nobody reads while the test runs: the kernel keeps the packets in the socket's buffer, so that the recorder needs no
 thread, takes no CPU from what is observed, and loses nothing (and if it ever does, it says so).
 """
+import collections
 import ctypes
 import ipaddress
 import socket
@@ -33,6 +34,7 @@ class Frame:
     icmp_type: int = -1
     icmp_code: int = -1
     payload_len: int = 0
+    stack: bool = False         # of a SYN: options beyond MSS, as every real stack but the smallest sends
     quoted: "Frame" = field(default=None, repr=False)     # inside an ICMP error
 
     def flow(self):
@@ -66,6 +68,17 @@ class Frame:
                 + (f" type {self.icmp_type} code {self.icmp_code}" if self.icmp_type >= 0 else ""))
 
 
+def _option_kinds(options):
+    kinds, at = set(), 0
+    while at < len(options) and options[at] != 0:
+        if options[at] == 1:
+            at += 1
+            continue
+        kinds.add(options[at])
+        at += max(options[at + 1], 2) if at + 1 < len(options) else 2
+    return kinds
+
+
 def _parse(data, index, at, out):
     """An IP packet (cut at SNAP bytes) as a Frame, or None."""
     try:
@@ -94,6 +107,7 @@ def _parse(data, index, at, out):
             if len(body) >= 14:
                 f.flags = body[13]
                 f.payload_len = length - header - (body[12] >> 4) * 4
+                f.stack = bool(_option_kinds(body[20:(body[12] >> 4) * 4]) - {2})
         elif protocol in (UDP, SCTP):
             f.sport, f.dport = struct.unpack_from("!HH", body)
         elif protocol in (ICMP, ICMPV6):
@@ -190,39 +204,79 @@ def deciding_index(frames, ports, protocols=(TCP, UDP, SCTP)):
     return max(first.values())
 
 
-def answered_after(frames, deciding):
-    """Outgoing packets that the decision should have prevented: none in a good run.
+TRIED_PORTS = {80, 113, 443, 853}       # clients try these by themselves before another: closed, they answer at once
+QUICK_S, REFUSE_S, FORGET_S = 0.79, 5.99, 12.0
+
+
+class _Teller:
+    """Goes through the frames in order and says of each answer after the decision whether it tells anything new.
 
     The rule, for each flow: a probe that came in before the deciding packet may be answered once, even if the answer
-    leaves later.  The deciding packet and whatever came after it may not be answered, nor a SYN+ACK sent a second
-    time.  Packets of a connection that was established by then belong to what goes on, but not a SYN+ACK.
+    leaves later.  What runs by then goes on, a handshake that was answered is finished, and its SYN+ACK said again
+    tells nothing.  Whoever finished a handshake with a served port is its customer there.
     """
-    credit, synacked, running, wrong = {}, set(), set(), []
+
+    def __init__(self, deciding, grade, tcp, udp):
+        self.deciding, self.veiled, self.tcp, self.udp = deciding, grade == "veil", tcp, udp
+        self.credit, self.begun, self.running, self.customer = collections.Counter(), set(), set(), set()
+        self.sights = {}            # (flow, sequence number) -> when it was first seen
+        self.syns = {}              # flow -> its latest SYN, and how old its first sight was by then
+
+    def take_in(self, f):
+        flow = f.flow()
+        if f.index < self.deciding:
+            self.credit[flow] += 1
+        if f.protocol != TCP:
+            return
+        if f.is_syn:
+            first = self.sights.get((flow, f.seq))
+            if first is None or f.at - first > FORGET_S:
+                first = self.sights[flow, f.seq] = f.at
+            self.syns[flow] = f, f.at - first
+        elif flow in self.begun and f.flags & ACK:
+            self.running.add(flow)
+            if self.veiled or f.index < self.deciding:
+                self.customer.add((f.dst, f.dport))
+
+    def _priced(self, f):
+        """Under a veil: what the price list lets out."""
+        if f.protocol in (ICMP, ICMPV6):
+            return f.quoted is None and (f.protocol, f.icmp_type) in {(ICMP, 0), (ICMPV6, 129)}
+        if f.protocol == UDP:
+            return f.sport in self.udp
+        syn, age = self.syns.get(f.flow(), (None, 0.0))
+        if f.protocol != TCP or syn is None:
+            return False
+        if f.is_synack:
+            return age >= QUICK_S if f.sport in self.tcp else syn.stack
+        return f.sport not in self.tcp and (f.sport in TRIED_PORTS or age >= REFUSE_S)
+
+    def may_leave(self, f):
+        flow = f.answered_flow()
+        if not _is_answer(f):
+            return f.index <= self.deciding or f.protocol != TCP or flow in self.running | self.begun
+        if f.index > self.deciding and self.credit[flow] <= 0 and flow not in self.begun and \
+                (f.src, f.sport) not in self.customer and not (self.veiled and self._priced(f)):
+            return False
+        self.credit[flow] -= 1
+        if f.is_synack:
+            self.begun.add(flow)
+        return True
+
+
+def answered_after(frames, deciding, grade="veil", tcp=(), udp=()):
+    """Answers that the decision should have prevented: none in a good run.  tcp, udp: the ports that are served.
+
+    A ban lets nothing new in.  Under a veil leaves, beside what a ban leaves: what a trap says to a real stack, the
+    RST of ports that clients try by themselves, a served port's answer to a SYN that was repeated as a stack does
+    it, a closed port's to one repeated for six seconds, datagrams of served ports, echo replies.
+    """
+    teller, wrong = _Teller(deciding, grade, tcp, udp), []
     for f in frames:
         if not f.out:
-            if f.index < deciding:
-                flow = f.flow()
-                credit[flow] = credit.get(flow, 0) + 1
-                if f.protocol == TCP and flow in synacked and f.flags & ACK:
-                    running.add(flow)
-            continue
-        if not _is_answer(f):
-            if f.index > deciding and f.protocol == TCP and f.flow() not in running:
-                wrong.append(f)
-            continue
-        flow = f.answered_flow()
-        again = f.is_synack and flow in synacked
-        if f.is_synack:
-            synacked.add(flow)
-        if f.index < deciding:
-            credit[flow] = credit.get(flow, 0) - 1
-            continue
-        if flow in running and not f.is_synack:
-            continue
-        if again or credit.get(flow, 0) <= 0:
+            teller.take_in(f)
+        elif not teller.may_leave(f):
             wrong.append(f)
-        else:
-            credit[flow] -= 1
     return wrong
 
 
