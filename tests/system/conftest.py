@@ -30,9 +30,9 @@ def pytest_sessionfinish(session, exitstatus):
 
 
 @pytest.fixture
-def lab(worker_id):
-    """A laboratory of its own, real services running."""
-    made = laboratory.Lab(worker_id)
+def lab(worker_id, request):
+    """A laboratory of its own, real services running.  Its parameter is the round trip to the attacker, in ms."""
+    made = laboratory.Lab(worker_id, delay_us=getattr(request, "param", 20) * 500)
     try:
         made.services()
         yield made
@@ -88,3 +88,11 @@ def needs(tool):
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "core: also run with the sanitizer build")
+    config.addinivalue_line("markers", "long: takes minutes of waiting or all of the machine; PICKET_LONG=1 runs it")
+
+
+def pytest_collection_modifyitems(items):
+    if not os.environ.get("PICKET_LONG"):
+        for item in items:
+            if item.get_closest_marker("long"):
+                item.add_marker(pytest.mark.skip(reason="long: PICKET_LONG=1 runs it"))

@@ -13,6 +13,7 @@ and nothing else.
 import contextlib
 import ctypes
 import fcntl
+import functools
 import itertools
 import json
 import os
@@ -236,7 +237,7 @@ class Lab:
     def __init__(self, worker="main", delay_us=DELAY_US, delayline=None):
         self.prefix = f"pk-{os.getpid()}-{worker}-{next(_serial)}"
         self.namespaces = []
-        self.delay = None
+        self.delay, self.delay_us = None, delay_us
         try:
             self._build(delayline, delay_us)
         except BaseException:
@@ -271,7 +272,7 @@ class Lab:
         for end in ("at0", "at1", "at2", "vi0", "cl0"):
             self.switch.offloads_off(end)
         self._addresses()
-        self.delay = self.switch.popen(delayline or build_delayline(), "at0", "at1", delay_us,
+        self.delay = self.switch.popen(delayline or built("delayline"), "at0", "at1", delay_us,
                                        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         assert self.delay.stdout.readline() == "ready\n"
 
@@ -320,19 +321,15 @@ class Lab:
         self.namespaces = []
 
 
-def build_delayline(out=None):
-    """Compiles the delay line; once a process."""
-    if build_delayline.path is None:
-        out = out or os.path.join(os.environ.get("PICKET_LAB_DIR") or _scratch(), f"delayline-{os.getpid()}")
-        subprocess.run(["cc", "-std=c11", "-D_GNU_SOURCE", "-O2", "-o", out, os.path.join(HERE, "delayline.c")],
-                       check=True)
-        build_delayline.path = out
-    return build_delayline.path
+@functools.cache
+def built(name):
+    """Compiles a helper program of this folder; once a process."""
+    out = os.path.join(os.environ.get("PICKET_LAB_DIR") or _scratch(), f"{name}-{os.getpid()}")
+    subprocess.run(["cc", "-std=c11", "-D_GNU_SOURCE", "-O2", "-o", out, os.path.join(HERE, f"{name}.c")], check=True)
+    return out
 
 
-build_delayline.path = None
-
-
+@functools.cache
 def _scratch():
     import atexit
     import shutil
