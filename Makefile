@@ -140,7 +140,7 @@ asan:                                   ## unit tests and the core of the system
 	@$(MAKE) BUILD=$(BUILD)-asan SANITIZE=1 all unit
 	@PICKET_BUILD=$(BUILD) scripts/check asan
 
-.PHONY: fuzz fuzzers fuzz-programs bench vm calibrate
+.PHONY: fuzz fuzzers fuzz-programs bench veil-table vm calibrate
 fuzz: fuzzers                           ## each program of tests/fuzz for FUZZ_SECONDS (20), with sanitizers
 	@PICKET_BUILD=$(BUILD) FUZZ_SECONDS=$(FUZZ_SECONDS) scripts/check fuzz
 
@@ -155,6 +155,10 @@ bench: all $(BENCH)                     ## speed: blocks beside an allow list, t
 	$(BUILD)/bench/bench_allow
 	$(BUILD)/bench/bench_store $(BENCH_ROWS)
 	PICKET_BUILD=$(BUILD) /usr/bin/python3 -B tests/bench/throughput.py
+
+veil-table: all                         ## what a veil tells scanners and costs the honest; what forgers can do (root; an hour)
+	PICKET_BUILD=$(BUILD) /usr/bin/python3 -B tests/bench/veil.py
+	PICKET_BUILD=$(BUILD) /usr/bin/python3 -B tests/bench/figures.py
 
 vm:                                     ## the package on a real machine: Debian's kernel and systemd, emulated (5 to 15 minutes)
 	@scripts/install-deps build deb vm || echo "vm: not everything could be installed"
@@ -175,7 +179,7 @@ format:                                 ## clang-format over every C file that g
 .PHONY: compile_commands.json
 compile_commands.json:                  ## how each file is compiled, for clangd and the like
 	@$(MAKE) -Bnk --no-print-directory Q= BUILD=$(BUILD) all $(UNIT) $(BENCH) $(FUZZ) $(BUILD)/replay-run \
-		$(BUILD)/tests/system/delayline.o | scripts/compile-commands > $@.new
+		$(BUILD)/tests/system/delayline.o $(BUILD)/tests/system/flood.o | scripts/compile-commands > $@.new
 	@mv $@.new $@
 
 # ---- installation; nothing that an admin may have changed is overwritten
