@@ -75,15 +75,15 @@ class Picket:
         with open(self.conf, "w") as f:
             f.write("\n".join(lines) + "\n" + config + "\n")
 
-    def spawn(self, *arguments):
-        """Starts picketd without waiting for it to be ready."""
+    def spawn(self, *arguments, before=":"):
+        """Starts picketd without waiting for it to be ready; `before`: a shell command in its own mount namespace."""
         self.log = open(self.log_path, "a")
         environment = dict(os.environ)
         environment.setdefault("ASAN_OPTIONS", "detect_leaks=0")
         environment.setdefault("UBSAN_OPTIONS", "print_stacktrace=1")
-        self.process = self.host.popen(PICKETD, "-c", self.conf, "-f", *arguments, stdin=subprocess.DEVNULL,
-                                       stdout=self.log,
-                                       stderr=self.log, env=environment, cwd="/")
+        self.process = self.host.popen("sh", "-c", f'{before} && exec "$0" "$@"', PICKETD, "-c", self.conf, "-f",
+                                       *arguments, stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log,
+                                       env=environment, cwd="/")
         return self
 
     def start(self, *arguments, timeout=20):
@@ -189,6 +189,10 @@ class Picket:
         """Who is veiled, banned or blocked."""
         rows = [r for r in self.ctl("list").rows if r["grade"] in grade]
         return rows if source is None else [r for r in rows if r["source"] in (source, f"{source}/64")]
+
+    def blocked(self, source=None):
+        """The name that programs beside these tests know graded() by."""
+        return self.graded(source)
 
     def kernel_grade(self, source):
         """What the kernel's map of that source's family and length holds: "alert", "veil", "ban", "block" or None."""

@@ -6,6 +6,7 @@ import os
 import random
 import resource
 import socket
+import struct
 import subprocess
 import threading
 import time
@@ -251,6 +252,27 @@ def test_a_user_at_the_traps_listener(lab, picket):
     assert connected == 0
     visit_traps(lab, *FIVE_FAMILIES)
     daemon.wait_graded(ATTACKER4, grade="ban")
+
+
+def utmp_record(pid, host):
+    """utmp(5): somebody logged in from there, says whoever may write it."""
+    return struct.pack("hxxi32s4s32s256shhiii4i20x", 7, pid, b"pts/9", b"9", b"nobody", host.encode(), 0, 0, 0,
+                       int(time.time()), 0, *struct.unpack("i", socket.inet_aton(host)), 0, 0, 0)
+
+
+def test_a_login_that_a_user_wrote(lab, picket, tmp_path):
+    """utempter writes a login's record for any user, with any host: it protects nobody."""
+    record = tmp_path / "utmp"
+    nobody = lab.victim.popen("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "sleep", "60")
+    record.write_bytes(utmp_record(nobody.pid, ATTACKER4))
+    daemon = picket.make()
+    daemon.spawn(before=f"mount -t tmpfs none /run && cp {record} /run/utmp")
+    wait_until(lambda: os.path.exists(daemon.socket_path) and daemon.ctl("status", check=False).code == 0, 9, "it runs")
+    told = daemon.ctl("explain", ATTACKER4, check=False)
+    assert told.code != 0 or told.one["protected_why"] is None, told.out
+    scan = Scan(lab, "-sS", "-T4", "-p1-200")
+    daemon.wait_graded(ATTACKER4, grade="veil")
+    scan.stop()
 
 
 PASV = """

@@ -19,7 +19,7 @@ from matrix_send import frame, send
 from picket import shut_out
 from scanning import Scan
 from senders import ACK, PSH, Forger, tcp, udp
-from veiled import (CLOSED, STACK, Flood, Stranger, at_once, forge_suspicion, key, veil, veiled_strangers)
+from veiled import (CLOSED, MSS, STACK, Flood, Stranger, at_once, forge_suspicion, key, veil, veiled_strangers)
 
 FIRST, FURTHER, AGAIN = 1.3, 3.4, 0.06          # seconds, the round trip apart
 ROUND_TRIPS = pytest.mark.parametrize("lab", [20, 200], indirect=True, ids=["20ms", "200ms"])
@@ -110,6 +110,34 @@ def test_other_stacks(lab, picket):
     took = people[-1].connect_s(4)
     assert 2.5 < took <= FURTHER + rtt(lab), took
     assert people[-1].connect_s(4) <= AGAIN + rtt(lab)
+
+
+TRAINS = {      # when each stack repeats its SYN, with which options, and which of them is let in
+    "Linux before 6.5": ((0, 1, 3, 7), STACK, 1), "Windows 10": ((0, 1, 2, 4), STACK, 1),
+    "Windows 8": ((0, 3, 9), STACK, 3), "XNU": ((0, 1, 2, 3, 4), STACK, 1), "lwIP": ((0, 3, 9), MSS, 3),
+    "ESP-IDF": ((0, 1.5, 3, 4.5), MSS, 3), "tuned": ((0, 0.3, 0.6, 0.9), STACK, 0.9),
+    "FreeBSD, options dropped later": ((0, 1, 2.2, 3.2), STACK, 1), "no options at all": ((0, 1, 3, 7), b"", None),
+}
+
+
+@FAMILIES
+def test_when_each_stack_repeats(lab, picket, wire, family):
+    """Trains of SYNs as other systems send them, side by side, to one port."""
+    daemon = picket()
+    people = dict(zip(TRAINS, veiled_strangers(lab, daemon, len(TRAINS))))
+    seen = wire(lab.victim, *(who.address(family) for who in people.values()))
+    due = sorted((age, name) for name, (ages, *_) in TRAINS.items() for age in ages)
+    started = time.monotonic()
+    for age, name in due:
+        time.sleep(max(0.0, started + age - time.monotonic()))
+        send(lab, [frame(people[name].address(family), victim(family), 41000, 80, seq=77, options=TRAINS[name][1])], 0)
+    time.sleep(0.2)
+    for name, (_, _, expected) in TRAINS.items():
+        own = [f for f in seen.frames() if people[name].address(family) in (f.src, f.dst)]
+        first = next(f.at for f in own if f.is_syn)
+        answered = next((f.at - first for f in own if f.is_synack), None)
+        assert (answered is None) == (expected is None), (name, answered)
+        assert expected is None or abs(answered - expected) < 0.15, (name, answered)
 
 
 def test_a_dual_stack_name(lab, picket):
