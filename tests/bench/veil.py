@@ -75,6 +75,18 @@ def raw(*ages):
     return run
 
 
+def careful(lab, source, target):
+    """Every port: one SYN as Linux sends it, its repeats after 1 and 2.6 s; RST by the scanner's own kernel."""
+    for first in range(1, 65536, 8192):
+        frames = [frame(source, target, 1024 + port % 60000, port, seq=port, options=veiled.STACK)
+                  for port in range(first, min(first + 8192, 65536))]
+        started = time.monotonic()
+        for age in (0.0, 1.02, 2.62):
+            time.sleep(max(0.0, started + age - time.monotonic()))
+            send(lab, frames, 0)
+        time.sleep(0.3)
+
+
 def program(*argv):
     def run(lab, source, target):
         words = {"target": target, "source": source, "mac": laboratory.MAC["victim"].replace(":", "-")}
@@ -96,7 +108,8 @@ def scanners():
     rows |= {f"-sS {speed} 101": nmap("-sS", f"-{speed}", f"-p{hundred}") for speed in ("T3", "T4", "T5")}
     rows |= {f"connect() {s} s 101": connects(s, wide) for s in (1, 2, 3)}
     rows |= {f"connect() {s} s the 6": connects(s, SERVED) for s in (1, 2, 3)}
-    rows |= {"raw 0 1 2": raw(0, 1.02, 2.02), "raw 0 1 2.6": raw(0, 1.02, 2.62)}
+    rows |= {"raw 0 1 2": raw(0, 1.02, 2.02), "raw 0 1 2.6": raw(0, 1.02, 2.62),
+             "careful, all ports": careful}
     rows["masscan"] = program("masscan", "{target}", f"-p{hundred}", "--rate", "200", "--adapter", "eth0",
                               "--source-ip", "{source}", "--router-mac", "{mac}", "--wait", "4", "--retries", "3")
     rows["zmap -P 3"] = program("zmap", "-p", "80", "-P", "3", "-i", "eth0", "-S", "{source}", "-G",
