@@ -100,8 +100,8 @@ class Namespace:
     @contextlib.contextmanager
     def enter(self):
         """This thread works inside the namespace; sockets made there stay there."""
+        there = os.open(f"/run/netns/{self.name}", os.O_RDONLY | os.O_CLOEXEC)      # fails once it is removed
         home = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
-        there = os.open(f"/run/netns/{self.name}", os.O_RDONLY | os.O_CLOEXEC)
         try:
             if _libc.setns(there, CLONE_NEWNET) != 0:
                 raise OSError(ctypes.get_errno(), f"setns {self.name}")
