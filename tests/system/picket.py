@@ -198,7 +198,7 @@ class Picket:
         """What the kernel's map of that source's family and length holds: "alert", "veil", "ban", "block" or None."""
         address, _, length = source.partition("/")
         family = 6 if ":" in address else 4
-        name = f"graded{family}" + (length if length not in ("", "32", "128") else "")
+        name = "graded64" if length == "64" else f"graded{family}" + (f"_{length}" if length else "")
         table = self.options.get("table", "picket")
         got = self.host.run("nft", "get", "element", "inet", table, name, f"{{ {address} }}", check=False)
         found = re.search(r":\s*(0x)?0*(\d)\b\s*}", got.stdout) if got.returncode == 0 else None
