@@ -8,6 +8,7 @@
 #include "journal.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -136,6 +137,15 @@ static void add_field(struct fields *fields, const char *format, ...)
 		(struct iovec){ text, (size_t)len < FIELD_BYTES ? (size_t)len : FIELD_BYTES - 1 };
 }
 
+/* A pipe that nobody empties takes none: then the line is lost, not the caller's time.  A pipe is said to be writable
+ * when PIPE_BUF bytes fit, more than a line. */
+static bool stderr_takes_a_line(void)
+{
+	struct pollfd out = { .fd = STDERR_FILENO, .events = POLLOUT };
+
+	return poll(&out, 1, 0) == 1 && (out.revents & POLLOUT);
+}
+
 static void put_line(struct journal *journal, int priority, const char *line, struct fields *fields)
 {
 	struct fields own = { .count = 0 };
@@ -145,8 +155,9 @@ static void put_line(struct journal *journal, int priority, const char *line, st
 	if (journal->to_stderr) {
 		/* One write for each line, since three processes share the terminal. */
 		len = snprintf(message, sizeof(message), "%s: %s\n", journal->name, line);
-		if (len > 0 && write(STDERR_FILENO, message,
-				     (size_t)len < sizeof(message) ? (size_t)len : sizeof(message) - 1) < 0)
+		if (len > 0 && (!stderr_takes_a_line() ||
+				write(STDERR_FILENO, message,
+				      (size_t)len < sizeof(message) ? (size_t)len : sizeof(message) - 1) < 0))
 			journal->suppressed++;
 		return;
 	}
