@@ -267,6 +267,36 @@ def step_doctor(run):
     return INDENT + INDENT.join(bad)
 
 
+VRF = """
+modprobe vrf && ip link add vrf0 type vrf table 10 && ip link set vrf0 up && sysctl -qw net.ipv4.tcp_l3mdev_accept=1 &&
+ip netns add outside && ip link add in0 type veth peer name out0 netns outside && ip link set in0 master vrf0 up &&
+ip addr add 10.99.0.1/24 dev in0 && ip -n outside addr add 10.99.0.2/24 dev out0 && ip -n outside link set out0 up &&
+printf 'interfaces = { "in0", "vrf0" }\n' > /etc/picket/conf.d/vrf.conf && systemctl restart picket
+"""
+AWAY = "ip netns del outside; ip link del vrf0; rm /etc/picket/conf.d/vrf.conf; systemctl restart picket"
+
+
+def step_vrf(run):
+    """In a VRF a packet's first pass shows the lower interface.  Guarded or not, what is served is never judged
+    closed there."""
+    run.run(VRF)
+    run.on_guard()
+
+    def knock(port):
+        return run.machine.run(f"ip netns exec outside timeout 3 bash -c 'exec 3<>/dev/tcp/10.99.0.1/{port}'").status
+    served = [knock(22) for _ in range(5)]
+    closed = [knock(port) for port in (8101, 8102, 8103)]
+    expect(served == [0] * 5 and 0 not in closed, f"{served}, {closed}")
+    told = run.machine.run("picketctl --json explain 10.99.0.2")
+    ports = sorted({int(port) for port in re.findall(r'"port": ?(\d+)', told.out)})
+    doctor = run.machine.run("picketctl doctor", 120).out
+    expect(22 not in ports, f"a served port is evidence: {told}")
+    expect(ports or "VRF" in doctor, f"what comes over a VRF is not seen, and the doctor does not say so:\n{doctor}")
+    run.run(AWAY)
+    run.on_guard()
+    return f"evidence of ports {ports or 'none'}" + ("" if ports else "; the doctor says that it is not guarded")
+
+
 def step_upgrade(run):
     run.run("apt-get install -q -y /packages/new.deb", 240)
     run.on_guard()
@@ -303,4 +333,5 @@ def step_purge(run):
 
 
 STEPS = [step_boot, step_install, step_rating, step_native_queue, step_login, step_scan, step_by_hand, step_flush,
-         step_reboot, step_nftables_restart, step_doctor, step_upgrade, step_power_cut, step_remove, step_purge]
+         step_reboot, step_nftables_restart, step_doctor, step_vrf, step_upgrade, step_power_cut, step_remove,
+         step_purge]
