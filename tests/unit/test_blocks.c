@@ -66,7 +66,7 @@ static void blocks_end_in_order(void **state)
 		const uint8_t b[4] = { 10, 0, (uint8_t)seed_below(&seed, 8), (uint8_t)seed_below(&seed, 256) };
 		struct addr addr = addr_from_v4(b);
 		struct prefix key = prefix_host(&addr);
-		struct block block = { .grade = GRADE_VEIL, .until_ms = seed_below(&seed, 1000000) + 1 };
+		struct block block = { .grade = GRADE_BAN, .until_ms = seed_below(&seed, 1000000) + 1 };
 
 		if (seed_below(&seed, 4) == 0 && blocks_find(blocks, &key) != BLOCKS_NONE)
 			blocks_remove(blocks, blocks_find(blocks, &key));
@@ -74,7 +74,7 @@ static void blocks_end_in_order(void **state)
 			blocks_put(blocks, &key, &block);
 	}
 	uint32_t count = blocks_count(blocks, GRADE_NONE);
-	assert_int_equal(count, blocks_count(blocks, GRADE_VEIL));
+	assert_int_equal(count, blocks_count(blocks, GRADE_BAN));
 	while ((slot = blocks_due(blocks, INT64_MAX)) != BLOCKS_NONE) {
 		assert_true(blocks_at(blocks, slot)->until_ms >= last_ms);
 		last_ms = blocks_at(blocks, slot)->until_ms;
@@ -83,6 +83,49 @@ static void blocks_end_in_order(void **state)
 	}
 	assert_int_equal(ended, count);
 	assert_int_equal(blocks_count(blocks, GRADE_NONE), 0);
+	blocks_free(blocks);
+}
+
+/* A veil that lives on ends later than it is due: due is when it is looked at. */
+static void veils_come_due_when_they_are_looked_at(void **state)
+{
+	struct blocks *blocks = blocks_new(&core_key);
+	struct prefix early = core_prefix("198.51.100.7"), late = core_prefix("198.51.100.8");
+	struct block block = { .grade = GRADE_VEIL, .until_ms = 1000, .look_ms = 60 };
+
+	(void)state;
+	blocks_put(blocks, &early, &block);
+	block.look_ms = 100;
+	block.until_ms = 100;
+	blocks_put(blocks, &late, &block);
+	assert_int_equal(blocks_due(blocks, 59), BLOCKS_NONE);
+	assert_int_equal(blocks_due(blocks, 60), blocks_find(blocks, &early));
+	block.look_ms = 160;
+	blocks_put(blocks, &early, &block);
+	assert_int_equal(blocks_due(blocks, 100), blocks_find(blocks, &late));
+	blocks_free(blocks);
+}
+
+static void of_veils_the_lowest_gives_way_and_no_ban(void **state)
+{
+	struct blocks *blocks = blocks_new(&core_key);
+	struct prefix ban = core_prefix("198.51.100.7"), low = core_prefix("198.51.100.8"),
+		      high = core_prefix("198.51.100.9");
+	struct block block = { .grade = GRADE_BAN, .until_ms = 1000, .look_ms = 1000 };
+
+	(void)state;
+	blocks_put(blocks, &ban, &block);
+	assert_int_equal(blocks_lowest_veil(blocks), BLOCKS_NONE);
+	block.grade = GRADE_VEIL;
+	block.score = 9;
+	blocks_put(blocks, &high, &block);
+	block.score = 7;
+	blocks_put(blocks, &low, &block);
+	assert_int_equal(blocks_lowest_veil(blocks), blocks_find(blocks, &low));
+	block.score = 10; /* renewed: now the other is lower */
+	blocks_put(blocks, &low, &block);
+	assert_int_equal(blocks_lowest_veil(blocks), blocks_find(blocks, &high));
+	assert_false(blocks_veils_full(blocks));
 	blocks_free(blocks);
 }
 
@@ -108,6 +151,8 @@ int main(void)
 		cmocka_unit_test(the_longest_cover_is_found),
 		cmocka_unit_test(a_set_is_bounded),
 		cmocka_unit_test(blocks_end_in_order),
+		cmocka_unit_test(veils_come_due_when_they_are_looked_at),
+		cmocka_unit_test(of_veils_the_lowest_gives_way_and_no_ban),
 		cmocka_unit_test(a_block_for_good_never_comes_due),
 	};
 

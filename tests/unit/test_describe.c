@@ -87,21 +87,20 @@ static void expect_line(const struct event *event, const char *line)
 	assert_true(event_is_valid(event));
 }
 
-static void block_lines_keep_their_contract(void **state)
+static void veil_lines_keep_their_contract(void **state)
 {
 	struct event event = syn_scan(EVENT_VEIL, GRADE_VEIL);
 
 	(void)state;
-	event.duration_ms = 600000;
 	event.tool = TOOL_NMAP;
 	event.kinds |= 1u << EVIDENCE_MARK;
 	event.incident = 42;
-	expect_line(&event, "block 198.51.100.7 for 10m: suspected 7.2 of 6.9, SYN scan, 5 closed ports (21 ftp, "
+	expect_line(&event, "veil 198.51.100.7: suspected 7.2 of 6.9, SYN scan, 5 closed ports (21 ftp, "
 			    "22 ssh, 23 telnet, 25 smtp, 80 http), looks like nmap [incident 42]");
 	event.observed = 1;
 	event.tool = TOOL_NONE;
 	event.incident = 0;
-	expect_line(&event, "would block 198.51.100.7 for 10m: suspected 7.2 of 6.9, SYN scan, 5 closed ports (21 ftp, "
+	expect_line(&event, "would veil 198.51.100.7: suspected 7.2 of 6.9, SYN scan, 5 closed ports (21 ftp, "
 			    "22 ssh, 23 telnet, 25 smtp, 80 http)");
 	event.observed = 0;
 	event.source = source("2001:db8:1:2::/64");
@@ -109,7 +108,7 @@ static void block_lines_keep_their_contract(void **state)
 	event.hosts = 3;
 	event.sources = 4;
 	event.confirmed_mn = 4700;
-	expect_line(&event, "block 2001:db8:1:2::/64 for 10m: confirmed 4.7 and suspected 7.2 of 6.9, SYN scan, "
+	expect_line(&event, "veil 2001:db8:1:2::/64: confirmed 4.7 and suspected 7.2 of 6.9, SYN scan, "
 			    "9 closed ports (21 ftp, 22 ssh, 23 telnet, 25 smtp, 80 http, and 4 more), 3 hosts, "
 			    "together with 3 other sources");
 }
@@ -424,7 +423,7 @@ static void random_events_make_printable_lines(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(block_lines_keep_their_contract),
+		cmocka_unit_test(veil_lines_keep_their_contract),
 		cmocka_unit_test(ban_lines_keep_their_contract),
 		cmocka_unit_test(other_lines_are_stable),
 		cmocka_unit_test(sweeps_and_protocols_are_told),
