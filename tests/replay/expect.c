@@ -72,6 +72,8 @@ static bool number_of(struct play *play, const struct track *track, const char *
 		*out = track->dropped;
 	else if (strcmp(what, "times") == 0)
 		*out = track->times;
+	else if (strcmp(what, "learned") == 0)
+		*out = track->learned_count;
 	else if (strcmp(what, "incident-sources") == 0)
 		*out = track->incident_sources;
 	else
@@ -88,24 +90,51 @@ static bool has_kind(const struct explain_view *view, const char *word)
 	return false;
 }
 
-/* Sayings without a relation: blocked, free, verdict drop, tool nmap, kind syn, duration 10m, key 2001:db8::/64. */
+/* The grade that stands for exactly this net, or for whatever covers the host. */
+static enum grade standing(const struct play *play, const struct track *track, const struct explain_view *view)
+{
+	struct block_view page[16];
+	uint32_t cursor = 0;
+	size_t count;
+
+	if (track->net.len == 0)
+		return (enum grade)view->block.grade;
+	do {
+		cursor = engine_blocks(play->engine, cursor, page, 16, &count);
+		for (size_t i = 0; i < count; i++) {
+			if (prefix_equal(&page[i].source, &track->net))
+				return (enum grade)page[i].grade;
+		}
+	} while (cursor);
+	return GRADE_NONE;
+}
+
+/* Sayings without a relation: veiled, banned, blocked, free, verdict drop, tool nmap, kind syn, duration 10m, key 2001:db8::/64. */
 static bool expect_word(struct play *play, const struct track *track, const char *name, char **words, size_t count,
 			unsigned line)
 {
+	static const char *const outcomes[] = {
+		[OUTCOME_PASS] = "pass", [OUTCOME_DROP] = "drop", [OUTCOME_REFUSE] = "refuse"
+	};
 	struct explain_view view;
 	char key[PREFIX_TEXT_MAX];
 	int64_t ms;
 	bool ok;
 
 	engine_explain(play->engine, &track->addr, PLAY_EPOCH_MS + play->now_ms, &view);
-	if (strcmp(words[0], "blocked") == 0)
-		ok = view.block.grade != GRADE_NONE;
+	enum grade stands = standing(play, track, &view);
+	if (strcmp(words[0], "veiled") == 0)
+		ok = stands == GRADE_VEIL;
+	else if (strcmp(words[0], "banned") == 0)
+		ok = stands == GRADE_BAN;
+	else if (strcmp(words[0], "blocked") == 0)
+		ok = stands == GRADE_BLOCK;
 	else if (strcmp(words[0], "free") == 0)
-		ok = view.block.grade == GRADE_NONE;
+		ok = stands < GRADE_VEIL;
 	else if (count < 2)
 		return false;
 	else if (strcmp(words[0], "verdict") == 0)
-		ok = track->last_verdict == (strcmp(words[1], "drop") == 0 ? VERDICT_DROP : VERDICT_ACCEPT);
+		ok = strcmp(words[1], outcomes[track->last_outcome]) == 0;
 	else if (strcmp(words[0], "tool") == 0)
 		ok = strcmp(words[1], view.source.tool ? evidence_tool_name(view.source.tool) : "none") == 0;
 	else if (strcmp(words[0], "kind") == 0)
@@ -125,30 +154,74 @@ static bool expect_word(struct play *play, const struct track *track, const char
 	return true;
 }
 
+/* answered [PORT] after TIME, unanswered [PORT]: of the source's last train of SYNs, to that port. */
+static bool expect_answer(struct play *play, const struct track *track, const char *name, char **words, size_t count,
+			  unsigned line)
+{
+	bool answered = strcmp(words[0], "answered") == 0;
+	size_t time = answered ? count - 1 : 0;
+	bool any_port = count == (answered ? 3 : 1);
+	unsigned long port = any_port ? 0 : strtoul(words[1], NULL, 10);
+	const struct train *train = NULL;
+	int64_t want_ms = -1, took_ms = -1;
+
+	if (count != (answered ? 3u : 1u) + !any_port || (answered && strcmp(words[time - 1], "after") != 0) ||
+	    (answered && !script_time(words[time], &want_ms)))
+		return false;
+	for (size_t i = 0; i < play->script->train_count; i++) {
+		const struct train *t = &play->script->trains[i];
+
+		if (addr_equal(&t->src, &track->addr) && (any_port || t->dport == port) &&
+		    t->began_ms <= play->now_ms && (!train || t->began_ms >= train->began_ms))
+			train = t;
+	}
+	if (!train)
+		return false;
+	if (train->answered_ms >= 0)
+		took_ms = train->answered_ms - train->began_ms;
+	if (took_ms != want_ms)
+		play_fail(play, line, "%s: expected an answer of port %u after %lld ms, got it after %lld (-1: none)",
+			  name, train->dport, (long long)want_ms, (long long)took_ms);
+	return true;
+}
+
+static bool expect_track(struct play *play, const struct track *track, const char *name, char **words, size_t count,
+			 unsigned line)
+{
+	bool known = true;
+	double have;
+
+	if (strcmp(words[0], "grade") == 0)
+		return expect_grade(play, track, name, words + 1, count - 1, line);
+	if (strcmp(words[0], "answered") == 0 || strcmp(words[0], "unanswered") == 0)
+		return expect_answer(play, track, name, words, count, line);
+	if (count != 3 || !number_of(play, track, words[0], &have))
+		return expect_word(play, track, name, words, count, line);
+	if (!compare(have, words[1], strtod(words[2], NULL), &known) && known)
+		play_fail(play, line, "%s: expected %s %s %s, got %.3f", name, words[0], words[1], words[2], have);
+	return known;
+}
+
 static bool expect_source(struct play *play, char **words, size_t count, unsigned line)
 {
 	struct addr first;
+	struct prefix net;
+	const char *error;
 	unsigned n, len;
 	bool known = true;
 
-	if (count < 2 || !source_read(words[0], &first, &n, &len))
+	if (count < 2)
+		return false;
+	if (prefix_parse(words[0], &net, &error) && net.len < 128)
+		return expect_track(play, play_track_net(play, &net), words[0], words + 1, count - 1, line);
+	if (!source_read(words[0], &first, &n, &len))
 		return false;
 	for (unsigned i = 0; i < n && known; i++) {
 		struct addr addr = source_next(&first, i, len);
 		char name[ADDR_TEXT_MAX];
-		const struct track *track = play_track(play, &addr);
-		double have;
 
 		addr_format(&addr, name);
-		if (strcmp(words[1], "grade") == 0) {
-			known = expect_grade(play, track, name, words + 2, count - 2, line);
-		} else if (count == 4 && number_of(play, track, words[1], &have)) {
-			if (!compare(have, words[2], strtod(words[3], NULL), &known) && known)
-				play_fail(play, line, "%s: expected %s %s %s, got %.3f", name, words[1], words[2],
-					  words[3], have);
-		} else {
-			known = expect_word(play, track, name, words + 1, count - 1, line);
-		}
+		known = expect_track(play, play_track(play, &addr), name, words + 1, count - 1, line);
 	}
 	return known;
 }

@@ -43,12 +43,20 @@ static bool order_set(struct play *play, char **words)
 		c->observe = (uint8_t)strtoul(words[2], NULL, 10);
 	else if (strcmp(words[1], "ipv6_prefix") == 0)
 		c->ipv6_prefix = (uint8_t)strtoul(words[2], NULL, 10);
+	else if (strcmp(words[1], "alert") == 0)
+		c->alert = strtod(words[2], NULL);
+	else if (strcmp(words[1], "veil") == 0)
+		c->veil = strtod(words[2], NULL);
+	else if (strcmp(words[1], "ban") == 0)
+		c->ban = strtod(words[2], NULL);
 	else if (!script_time(words[2], &ms))
 		return false;
 	else if (strcmp(words[1], "veil_max") == 0)
 		c->veil_max_ms = ms;
 	else if (strcmp(words[1], "ban_first") == 0)
 		c->ban_first_ms = ms;
+	else if (strcmp(words[1], "ban_max") == 0)
+		c->ban_max_ms = ms;
 	else if (strcmp(words[1], "slow_half_life") == 0)
 		c->slow_half_life_ms = ms;
 	else
@@ -118,6 +126,79 @@ static bool order_unblock(struct play *play, char **words)
 	       engine_unblock(play->engine, &prefix, now(play), play->actions) == ENGINE_OK;
 }
 
+/* What the daemon reads anew at a start: the lists. */
+static bool copy_lists(struct play *play, struct engine *to)
+{
+	struct allow_view allow;
+	struct protected_view protect;
+	uint32_t cursor = 0;
+	size_t count;
+
+	do {
+		cursor = engine_allows(play->engine, cursor, &allow, 1, &count);
+		if (count && engine_allow(to, &allow.source, allow.until_ms, (enum allow_origin)allow.origin, now(play),
+					  play->actions) != ENGINE_OK)
+			return false;
+	} while (cursor);
+	do {
+		cursor = engine_protects(play->engine, cursor, &protect, 1, &count);
+		if (count && engine_protect(to, &protect.what, (enum protect_why)protect.why, now(play),
+					    play->actions) != ENGINE_OK)
+			return false;
+	} while (cursor);
+	return true;
+}
+
+/* What it saves and restores: blocks first, as the daemon does. */
+static void copy_state(struct play *play, struct engine *to)
+{
+	struct block_view block;
+	struct source_view source;
+	struct served_view served;
+	uint32_t cursor = 0;
+	size_t count;
+
+	do {
+		cursor = engine_blocks(play->engine, cursor, &block, 1, &count);
+		if (count)
+			engine_restore_block(to, &block, now(play));
+	} while (cursor);
+	do {
+		cursor = engine_sources(play->engine, cursor, now(play), &source, 1, &count);
+		if (count)
+			engine_restore_source(to, &source, now(play));
+	} while (cursor);
+	do {
+		cursor = engine_services(play->engine, cursor, &served, 1, &count);
+		if (count)
+			engine_restore_served(to, &served, now(play));
+	} while (cursor);
+}
+
+/* restart kept|lost: what became of the kernel's flows meanwhile. */
+static bool order_restart(struct play *play, char **words)
+{
+	struct hash_key key = { play->script->seed + 1, ~play->script->seed };
+	struct engine *engine = engine_new(&play->config, &key, now(play));
+	struct veil *veil = veil_new(&key, now(play));
+	bool lost = strcmp(words[1], "lost") == 0;
+
+	if (!engine || !veil || (!lost && strcmp(words[1], "kept") != 0) || !copy_lists(play, engine)) {
+		engine_free(engine);
+		veil_free(veil);
+		return false;
+	}
+	copy_state(play, engine);
+	if (lost)
+		engine_fresh_start(engine, now(play));
+	engine_free(play->engine);
+	veil_free(play->veil);
+	play->engine = engine;
+	play->veil = veil;
+	play->actions->count = 0;
+	return true;
+}
+
 /* Read with the script; here only so that the table knows them. */
 static bool order_nothing(struct play *play, char **words)
 {
@@ -133,10 +214,10 @@ bool order_run(struct play *play, char **words, size_t count, unsigned line)
 		size_t count;
 		bool (*run)(struct play *play, char **words);
 	} orders[] = {
-		{ "set", 3, order_set },         { "allow", 2, order_allow },   { "disallow", 2, order_disallow },
-		{ "protect", 3, order_protect }, { "served", 3, order_served }, { "block", 3, order_block },
-		{ "unblock", 2, order_unblock }, { "seed", 2, order_nothing },  { "local", 2, order_nothing },
-		{ "wait", 2, order_nothing },
+		{ "set", 3, order_set },         { "allow", 2, order_allow },     { "disallow", 2, order_disallow },
+		{ "protect", 3, order_protect }, { "served", 3, order_served },   { "block", 3, order_block },
+		{ "unblock", 2, order_unblock }, { "seed", 2, order_nothing },    { "local", 2, order_nothing },
+		{ "wait", 2, order_nothing },    { "restart", 2, order_restart },
 	};
 
 	(void)line;

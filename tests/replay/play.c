@@ -26,12 +26,8 @@ void play_fail(struct play *play, unsigned line, const char *format, ...)
 	play->failures++;
 }
 
-struct track *play_track(struct play *play, const struct addr *addr)
+static struct track *add_track(struct play *play, const struct track *track)
 {
-	for (size_t i = 0; i < play->track_count; i++) {
-		if (addr_equal(&play->tracks[i].addr, addr))
-			return &play->tracks[i];
-	}
 	if (play->track_count == play->track_capacity) {
 		size_t capacity = play->track_capacity ? play->track_capacity * 2 : 64;
 		struct track *grown = realloc(play->tracks, capacity * sizeof(*grown));
@@ -41,8 +37,27 @@ struct track *play_track(struct play *play, const struct addr *addr)
 		play->tracks = grown;
 		play->track_capacity = capacity;
 	}
-	play->tracks[play->track_count] = (struct track){ .addr = *addr };
+	play->tracks[play->track_count] = *track;
 	return &play->tracks[play->track_count++];
+}
+
+struct track *play_track(struct play *play, const struct addr *addr)
+{
+	for (size_t i = 0; i < play->track_count; i++) {
+		if (play->tracks[i].net.len == 0 && addr_equal(&play->tracks[i].addr, addr))
+			return &play->tracks[i];
+	}
+	return add_track(play, &(struct track){ .addr = *addr });
+}
+
+struct track *play_track_net(struct play *play, const struct prefix *net)
+{
+	for (size_t i = 0; i < play->track_count; i++) {
+		if (prefix_equal(&play->tracks[i].net, net))
+			return &play->tracks[i];
+	}
+	play->net_count++;
+	return add_track(play, &(struct track){ .addr = net->addr, .net = *net });
 }
 
 static void reach(struct track *track, uint8_t grade)
@@ -61,7 +76,8 @@ static void take_event(struct play *play, const struct event *event)
 	for (size_t i = 0; i < play->track_count; i++) {
 		struct track *track = &play->tracks[i];
 
-		if (event->source.len == 0 || !prefix_contains(&event->source, &track->addr))
+		if (event->source.len == 0 || (track->net.len ? !prefix_equal(&event->source, &track->net)
+							      : !prefix_contains(&event->source, &track->addr)))
 			continue;
 		track->incident = event->incident;
 		track->incident_sources = event->sources;
@@ -149,15 +165,33 @@ static void check_sum(struct play *play, const struct explain_view *view, unsign
 		play_fail(play, line, "explain does not add up: pieces %.3f, score %.3f", sum, score);
 }
 
-static void follow(struct play *play, const struct step *step, enum verdict verdict)
+/* The served ports that a source learned of after it was veiled. */
+static void note_learned(struct track *track, const struct step *step)
+{
+	uint16_t port = step->probe.packet.dport;
+
+	if (track->grade < GRADE_VEIL || step->probe.packet.protocol != PROTO_TCP ||
+	    (step->probe.port_state != PROBE_PORT_SERVED && !step->published))
+		return;
+	for (unsigned i = 0; i < track->learned_count; i++) {
+		if (track->learned[i] == port)
+			return;
+	}
+	if (track->learned_count < LEARNED_MAX)
+		track->learned[track->learned_count++] = port;
+}
+
+static void follow(struct play *play, const struct step *step, enum outcome outcome)
 {
 	struct track *track = play_track(play, &step->probe.packet.src);
 	struct explain_view view;
 	double total;
 
 	track->probes++;
-	track->dropped += verdict == VERDICT_DROP;
-	track->last_verdict = (uint8_t)verdict;
+	track->dropped += outcome == OUTCOME_DROP;
+	track->last_outcome = (uint8_t)outcome;
+	if (outcome == OUTCOME_PASS)
+		note_learned(track, step);
 	play_take(play);
 	track = play_track(play, &step->probe.packet.src);
 	engine_explain(play->engine, &step->probe.packet.src, PLAY_EPOCH_MS + play->now_ms, &view);
@@ -169,6 +203,34 @@ static void follow(struct play *play, const struct step *step, enum verdict verd
 		track->decided = total;
 	track->peak_confirmed = fmax(track->peak_confirmed, view.source.confirmed_mn / 1000.0);
 	check_sum(play, &view, step->line);
+}
+
+static void count_nets(struct play *play, const struct addr *sender)
+{
+	for (size_t i = 0; play->net_count && i < play->track_count; i++) {
+		if (play->tracks[i].net.len && prefix_contains(&play->tracks[i].net, sender))
+			play->tracks[i].probes++;
+	}
+}
+
+static void run_probe(struct play *play, const struct step *step)
+{
+	struct train *train = step->train == TRAIN_NONE ? NULL : &play->script->trains[step->train];
+	enum outcome outcome;
+
+	if (train && train->answered_ms >= 0)
+		return;
+	count_nets(play, &step->probe.packet.src);
+	/* Tracked before it is judged, so that its own event finds it. */
+	if (step->tracked)
+		play_track(play, &step->probe.packet.src);
+	outcome = kernel_send(play, step);
+	if (train && outcome != OUTCOME_DROP)
+		train->answered_ms = play->now_ms;
+	if (step->tracked)
+		follow(play, step, outcome);
+	else
+		play_take(play);
 }
 
 static bool run_line(struct play *play, const struct step *step)
@@ -186,8 +248,24 @@ static bool start(struct play *play)
 	struct hash_key key = { play->script->seed, ~play->script->seed };
 
 	play->engine = engine_new(&play->config, &key, PLAY_EPOCH_MS);
+	play->veil = veil_new(&key, PLAY_EPOCH_MS);
 	play->actions = calloc(1, sizeof(*play->actions));
-	return play->engine && play->actions;
+	return play->engine && play->veil && play->actions;
+}
+
+/* Nets are followed from the start: they are never senders, and their events come before anybody asks. */
+static void track_nets(struct play *play)
+{
+	for (size_t i = 0; i < play->script->count; i++) {
+		const struct step *step = &play->script->steps[i];
+		char what[80];
+		struct prefix net;
+		const char *error;
+
+		if (step->type == STEP_LINE && sscanf(step->text, " expect %79s", what) == 1 && strchr(what, '/') &&
+		    !strchr(what, '+') && prefix_parse(what, &net, &error))
+			play_track_net(play, &net);
+	}
 }
 
 bool play_script(struct play *play, struct script *script, bool quiet)
@@ -196,21 +274,14 @@ bool play_script(struct play *play, struct script *script, bool quiet)
 	engine_config_defaults(&play->config);
 	if (!start(play))
 		return false;
+	track_nets(play);
 	for (size_t i = 0; i < script->count; i++) {
 		const struct step *step = &script->steps[i];
 
 		if (step->at_ms > play->now_ms)
 			pass_time(play, step->at_ms);
 		if (step->type == STEP_PROBE) {
-			/* Tracked before it is judged, so that its own event finds it. */
-			if (step->tracked)
-				play_track(play, &step->probe.packet.src);
-			enum verdict verdict =
-				engine_probe(play->engine, &step->probe, PLAY_EPOCH_MS + play->now_ms, play->actions);
-			if (step->tracked)
-				follow(play, step, verdict);
-			else
-				play_take(play);
+			run_probe(play, step);
 		} else if (!run_line(play, step)) {
 			play_fail(play, step->line, "not understood");
 		}
@@ -221,6 +292,7 @@ bool play_script(struct play *play, struct script *script, bool quiet)
 void play_free(struct play *play)
 {
 	engine_free(play->engine);
+	veil_free(play->veil);
 	free(play->actions);
 	free(play->tracks);
 }

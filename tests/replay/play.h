@@ -5,20 +5,34 @@
 #ifndef REPLAY_PLAY_H
 #define REPLAY_PLAY_H
 
+#include <picket/veil.h>
+
 #include "script.h"
 
 #define PLAY_EPOCH_MS 1700000000000LL /* when every scenario begins */
 
-/* A source that the scenario names. */
+#define LEARNED_MAX 32
+
+/* What a sender hears. */
+enum outcome {
+	OUTCOME_PASS,   /* whoever is there answers: a service, a trap, a closed port's RST */
+	OUTCOME_DROP,   /* silence */
+	OUTCOME_REFUSE, /* a veiled source, a closed port: its RST after all */
+};
+
+/* A source that the scenario names: a host, or a net. */
 struct track {
 	struct addr addr;
-	unsigned probes; /* sent */
+	struct prefix net; /* len 0: a host */
+	unsigned probes;   /* sent */
 	unsigned dropped;
-	uint8_t last_verdict;
+	uint8_t last_outcome;
 	uint8_t grade;                  /* the highest reached: enum grade */
 	unsigned at_probe[GRADE_COUNT]; /* the probe that reached it */
 	double peak, peak_confirmed;
-	double decided;      /* the score when it was first blocked or banned */
+	double decided;                /* the score when it was first veiled or banned */
+	uint16_t learned[LEARNED_MAX]; /* the served ports that answered a new connection after that */
+	unsigned learned_count;
 	int64_t duration_ms; /* of the last block */
 	uint8_t times;
 	uint16_t incident_sources;
@@ -28,11 +42,13 @@ struct track {
 struct play {
 	struct script *script;
 	struct engine *engine;
+	struct veil *veil;
 	struct engine_config config;
 	struct actions *actions;
 	int64_t now_ms; /* since the start */
 	struct track *tracks;
 	size_t track_count, track_capacity;
+	size_t net_count; /* of the tracks */
 	unsigned events[EVENT_TYPE_COUNT];
 	size_t deleted, added;
 	unsigned failures;
@@ -43,11 +59,14 @@ struct play {
 bool play_script(struct play *play, struct script *script, bool quiet);
 void play_free(struct play *play);
 struct track *play_track(struct play *play, const struct addr *addr);
+struct track *play_track_net(struct play *play, const struct prefix *net);
 void play_fail(struct play *play, unsigned line, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
 /* A line that is neither a probe nor a time: settings, orders, expectations.  False: it was not understood. */
 bool order_run(struct play *play, char **words, size_t count, unsigned line);
 bool expect_run(struct play *play, char **words, size_t count, unsigned line);
+/* What its sender hears of it, by the rules, the engine and the veil.  Fills play->actions. */
+enum outcome kernel_send(struct play *play, const struct step *step);
 /* Notes what the engine ordered and told. */
 void play_take(struct play *play);
 

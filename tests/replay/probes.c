@@ -53,6 +53,20 @@ static const struct kind_word kinds[] = {
 	{ "truncated", PROTO_TCP, 0, 0, 0, PACKET_BAD_TRANSPORT, true },
 };
 
+#define REPEATS_MAX 16
+
+/* When stacks repeat a SYN that nobody answers, in ms after the first (docs/veil.md tells who is which). */
+static const struct schedule_word {
+	const char *word;
+	int64_t at_ms[REPEATS_MAX];
+} schedules[] = {
+	{ "linux", { 1000, 2000, 3000, 4000, 5000, 7000, 11000, 19000, 35000, 67000 } },
+	{ "linux-6.4", { 1000, 3000, 7000, 15000, 31000, 63000 } },
+	{ "windows", { 1000, 3000, 7000, 15000 } },
+	{ "bsd", { 1000, 2000, 3000, 4000, 5000, 7000, 11000, 19000 } },
+	{ "lwip", { 3000, 9000, 21000, 45000 } },
+};
+
 /* What a line says of all its probes. */
 struct manner {
 	const struct kind_word *kind;
@@ -61,7 +75,9 @@ struct manner {
 	int64_t gap_ms;
 	const char *mark;
 	unsigned ttl, sport, seq, port_state, repeat;
-	bool has_seq, bad_checksum;
+	const char *shape;
+	int64_t repeats_ms[REPEATS_MAX]; /* of an unanswered SYN, 0-ended */
+	bool has_seq, bad_checksum, retransmit, published, kin;
 };
 
 bool source_read(const char *text, struct addr *first, unsigned *count, unsigned *len)
@@ -159,44 +175,117 @@ static bool read_ports(struct script *script, const char *text, uint16_t *ports,
 	return *count > 0;
 }
 
-static bool read_option(struct script *script, const char *word, struct manner *manner)
+/* A stack's name, or a list of times. */
+static bool read_schedule(struct script *script, const char *value, struct manner *manner)
+{
+	char copy[120], *rest = NULL;
+	size_t count = 0;
+
+	manner->retransmit = true;
+	for (size_t i = 0; i < sizeof(schedules) / sizeof(schedules[0]); i++) {
+		if (strcmp(value, schedules[i].word) == 0) {
+			memcpy(manner->repeats_ms, schedules[i].at_ms, sizeof(manner->repeats_ms));
+			return true;
+		}
+	}
+	snprintf(copy, sizeof(copy), "%s", value);
+	for (char *time = strtok_r(copy, ",", &rest); time; time = strtok_r(NULL, ",", &rest)) {
+		if (count + 1 >= REPEATS_MAX || !script_time(time, &manner->repeats_ms[count]))
+			return script_fail(script, "not a schedule of repeats: %s", value);
+		count++;
+	}
+	return true;
+}
+
+static bool read_state(struct script *script, const char *value, struct manner *manner)
 {
 	static const char *const states[] = { "closed", "served", "trapped" };
-	const char *value = strchr(word, '=');
-	size_t len = value ? (size_t)(value - word) : 0;
 
-	if (!value)
-		return script_fail(script, "expected option=value, not %s", word);
-	value++;
-	if (len == 4 && strncmp(word, "mark", 4) == 0)
-		manner->mark = value;
-	else if (len == 2 && strncmp(word, "to", 2) == 0)
+	manner->published = strcmp(value, "published") == 0;
+	if (manner->published)
+		return true;
+	for (unsigned i = 0; i < PROBE_PORT_COUNT; i++) {
+		if (strcmp(value, states[i]) == 0) {
+			manner->port_state = i;
+			return true;
+		}
+	}
+	return script_fail(script, "on=closed, served, trapped or published, not %s", value);
+}
+
+static bool read_value(struct script *script, const char *name, const char *value, struct manner *manner)
+{
+	const struct {
+		const char *name;
+		unsigned *number;
+	} numbers[] = {
+		{ "ttl", &manner->ttl },
+		{ "sport", &manner->sport },
+		{ "repeat", &manner->repeat },
+		{ "seq", &manner->seq },
+	};
+
+	manner->has_seq |= strcmp(name, "seq") == 0;
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+		if (strcmp(name, numbers[i].name) == 0) {
+			*numbers[i].number = (unsigned)strtoul(value, NULL, 0);
+			return true;
+		}
+	}
+	if (strcmp(name, "to") == 0)
 		return source_read(value, &manner->to, &manner->to_count, &manner->to_len) ||
 		       script_fail(script, "not an address: %s", value);
-	else if (len == 3 && strncmp(word, "gap", 3) == 0)
+	if (strcmp(name, "gap") == 0)
 		return script_time(value, &manner->gap_ms) || script_fail(script, "not a time: %s", value);
-	else if (len == 3 && strncmp(word, "ttl", 3) == 0)
-		manner->ttl = (unsigned)strtoul(value, NULL, 10);
-	else if (len == 5 && strncmp(word, "sport", 5) == 0)
-		manner->sport = (unsigned)strtoul(value, NULL, 10);
-	else if (len == 6 && strncmp(word, "repeat", 6) == 0)
-		manner->repeat = (unsigned)strtoul(value, NULL, 10);
-	else if (len == 3 && strncmp(word, "seq", 3) == 0) {
-		manner->seq = (unsigned)strtoul(value, NULL, 0);
-		manner->has_seq = true;
-	} else if (len == 8 && strncmp(word, "checksum", 8) == 0)
+	if (strcmp(name, "retransmit") == 0)
+		return read_schedule(script, value, manner);
+	if (strcmp(name, "on") == 0)
+		return read_state(script, value, manner);
+	if (strcmp(name, "mark") == 0)
+		manner->mark = value;
+	else if (strcmp(name, "shape") == 0)
+		manner->shape = value;
+	else if (strcmp(name, "checksum") == 0)
 		manner->bad_checksum = strcmp(value, "bad") == 0;
-	else if (len == 2 && strncmp(word, "on", 2) == 0) {
-		for (unsigned i = 0; i < PROBE_PORT_COUNT; i++) {
-			if (strcmp(value, states[i]) == 0) {
-				manner->port_state = i;
-				return true;
-			}
-		}
-		return script_fail(script, "on=closed, on=served or on=trapped, not %s", value);
-	} else
-		return script_fail(script, "unknown option: %s", word);
+	else
+		return script_fail(script, "unknown option: %s", name);
 	return true;
+}
+
+static bool read_option(struct script *script, char *word, struct manner *manner)
+{
+	char *value = strchr(word, '=');
+
+	if (value) {
+		*value++ = 0;
+		return read_value(script, word, value, manner);
+	}
+	if (strcmp(word, "retransmit") == 0)
+		return read_schedule(script, schedules[0].word, manner);
+	if (strcmp(word, "kin") == 0) {
+		manner->kin = true;
+		return true;
+	}
+	return script_fail(script, "unknown option: %s", word);
+}
+
+/* What a SYN's options tell of its sender. */
+static bool set_shape(const char *shape, struct packet *p)
+{
+	static const struct {
+		const char *word;
+		uint16_t mss;
+		uint8_t options;
+	} shapes[] = { { "stack", 1460, 4 }, { "mss", 1460, 1 }, { "none", 0, 0 } };
+
+	for (size_t i = 0; i < sizeof(shapes) / sizeof(shapes[0]); i++) {
+		if (strcmp(shape, shapes[i].word) == 0) {
+			p->mss = shapes[i].mss;
+			p->tcp_option_count = shapes[i].options;
+			return true;
+		}
+	}
+	return false;
 }
 
 static bool set_mark(const char *mark, struct packet *p)
@@ -258,14 +347,37 @@ static struct probe make_probe(struct script *script, const struct manner *manne
 	}
 	return (struct probe){ .packet = p,
 			       .trap = kind->trap,
+			       .kin = manner->kin,
 			       .packet_result = kind->result,
 			       .port_state = (uint8_t)(kind->trap ? PROBE_PORT_TRAPPED : manner->port_state) };
+}
+
+/* The packet, as often as the line says, and the stack's repeats of it. */
+static bool add_copies(struct script *script, const struct manner *manner, struct step *step, int64_t at_ms)
+{
+	step->at_ms = at_ms;
+	step->train = TRAIN_NONE;
+	if (manner->retransmit) {
+		step->train = script_add_train(script, &step->probe.packet, at_ms);
+		if (step->train == TRAIN_NONE)
+			return script_fail(script, "out of memory");
+	}
+	for (unsigned n = 0; n < manner->repeat; n++) {
+		if (!script_add(script, step))
+			return false;
+	}
+	for (size_t i = 0; manner->retransmit && manner->repeats_ms[i] > 0; i++) {
+		step->at_ms = at_ms + manner->repeats_ms[i];
+		if (!script_add(script, step))
+			return false;
+	}
+	return true;
 }
 
 static bool send(struct script *script, const struct manner *manner, const char *source, uint16_t port, int64_t at_ms,
 		 unsigned line)
 {
-	struct step step = { .type = STEP_PROBE, .line = line, .at_ms = at_ms };
+	struct step step = { .type = STEP_PROBE, .line = line, .published = manner->published };
 	struct addr first;
 	unsigned count = 1, len = 128;
 	bool random = strcmp(source, "random") == 0;
@@ -285,10 +397,10 @@ static bool send(struct script *script, const struct manner *manner, const char 
 		step.tracked = !random;
 		if (manner->mark && !set_mark(manner->mark, &step.probe.packet))
 			return script_fail(script, "no such mark: %s", manner->mark);
-		for (unsigned n = 0; n < manner->repeat; n++) {
-			if (!script_add(script, &step))
-				return false;
-		}
+		if (manner->shape && !set_shape(manner->shape, &step.probe.packet))
+			return script_fail(script, "shape=stack, mss or none, not %s", manner->shape);
+		if (!add_copies(script, manner, &step, at_ms))
+			return false;
 	}
 	return true;
 }

@@ -71,6 +71,22 @@ bool script_add(struct script *script, const struct step *step)
 	return true;
 }
 
+size_t script_add_train(struct script *script, const struct packet *syn, int64_t at_ms)
+{
+	if (script->train_count == script->train_capacity) {
+		size_t capacity = script->train_capacity ? script->train_capacity * 2 : 256;
+		struct train *grown = realloc(script->trains, capacity * sizeof(*grown));
+
+		if (!grown)
+			return TRAIN_NONE;
+		script->trains = grown;
+		script->train_capacity = capacity;
+	}
+	script->trains[script->train_count] =
+		(struct train){ .src = syn->src, .dport = syn->dport, .began_ms = at_ms, .answered_ms = -1 };
+	return script->train_count++;
+}
+
 /* at TIME|+TIME SOURCE PROBE... */
 static bool read_at(struct script *script, char **words, size_t count, unsigned line, bool meanwhile)
 {
@@ -170,6 +186,8 @@ void script_free(struct script *script)
 	for (size_t i = 0; i < script->count; i++)
 		free(script->steps[i].text);
 	free(script->steps);
+	free(script->trains);
 	script->steps = NULL;
-	script->count = script->capacity = 0;
+	script->trains = NULL;
+	script->count = script->capacity = script->train_count = script->train_capacity = 0;
 }

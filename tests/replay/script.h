@@ -18,15 +18,28 @@ struct step {
 	size_t order; /* among steps of one time: as written */
 	enum step_type type;
 	unsigned line;
-	bool tracked; /* a source that the scenario names */
+	bool tracked;   /* a source that the scenario names */
+	bool published; /* forwarded by DNAT: the engine never sees it, the veil prices it */
+	size_t train;   /* an index of script.trains, of a SYN that is repeated until it is answered; else TRAIN_NONE */
 	struct probe probe;
 	char *text;
+};
+
+#define TRAIN_NONE SIZE_MAX
+
+/* A SYN and its repeats, as one connect() sends them. */
+struct train {
+	struct addr src;
+	uint16_t dport;
+	int64_t began_ms, answered_ms; /* -1: not (yet) */
 };
 
 struct script {
 	const char *path;
 	struct step *steps;
 	size_t count, capacity;
+	struct train *trains;
+	size_t train_count, train_capacity;
 	int64_t cursor_ms; /* where `at +...` counts from */
 	uint64_t seed;
 	struct addr local; /* where probes go unless they say otherwise */
@@ -44,6 +57,8 @@ bool script_read(struct script *script, const char *path);
 void script_free(struct script *script);
 bool script_fail(struct script *script, const char *format, ...) __attribute__((format(printf, 2, 3)));
 bool script_add(struct script *script, const struct step *step);
+/* A new train; TRAIN_NONE when out of memory. */
+size_t script_add_train(struct script *script, const struct packet *syn, int64_t at_ms);
 
 /* "SOURCE KIND PORTS option=value ...": one probe for each source and port.  steps 0: all ports, gap_ms apart; else
  * that many, port by port in turn, gap_ms apart.  *last_ms is when the last one is sent. */
