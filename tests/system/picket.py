@@ -201,8 +201,9 @@ class Picket:
         name = "graded64" if length == "64" else f"graded{family}" + (f"_{length}" if length else "")
         table = self.options.get("table", "picket")
         got = self.host.run("nft", "get", "element", "inet", table, name, f"{{ {address} }}", check=False)
-        found = re.search(r":\s*(0x)?0*(\d)\b\s*}", got.stdout) if got.returncode == 0 else None
-        return {"1": "alert", "2": "veil", "3": "ban", "4": "block"}[found[2]] if found else None
+        found = re.search(r": 0x(\w+) }", got.stdout) if got.returncode == 0 else None
+        value = int(found[1], 16) if found else 0
+        return {0: None, 1: "alert", 2: "veil", 3: "ban", 4: "block"}[value if value < 256 else value >> 24]
 
     def raw(self):
         """A connection to the control socket, without picketctl."""
