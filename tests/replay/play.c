@@ -165,12 +165,12 @@ static void check_sum(struct play *play, const struct explain_view *view, unsign
 		play_fail(play, line, "explain does not add up: pieces %.3f, score %.3f", sum, score);
 }
 
-/* The served ports that a source learned of after it was veiled. */
-static void note_learned(struct track *track, const struct step *step)
+/* The served ports that a source learned of while it was veiled. */
+static void note_learned(struct track *track, const struct step *step, const struct explain_view *view)
 {
 	uint16_t port = step->probe.packet.dport;
 
-	if (track->grade < GRADE_VEIL || step->probe.packet.protocol != PROTO_TCP ||
+	if (view->block.grade < GRADE_VEIL || step->probe.packet.protocol != PROTO_TCP ||
 	    (step->probe.port_state != PROBE_PORT_SERVED && !step->published))
 		return;
 	for (unsigned i = 0; i < track->learned_count; i++) {
@@ -190,11 +190,11 @@ static void follow(struct play *play, const struct step *step, enum outcome outc
 	track->probes++;
 	track->dropped += outcome == OUTCOME_DROP;
 	track->last_outcome = (uint8_t)outcome;
-	if (outcome == OUTCOME_PASS)
-		note_learned(track, step);
 	play_take(play);
 	track = play_track(play, &step->probe.packet.src);
 	engine_explain(play->engine, &step->probe.packet.src, PLAY_EPOCH_MS + play->now_ms, &view);
+	if (outcome == OUTCOME_PASS)
+		note_learned(track, step, &view);
 	if (view.source.piece_count > 0)
 		reach(track, GRADE_WATCH);
 	total = (view.source.confirmed_mn + view.source.suspected_mn + view.source.fast_mn) / 1000.0;

@@ -31,7 +31,7 @@ struct track {
 	unsigned at_probe[GRADE_COUNT]; /* the probe that reached it */
 	double peak, peak_confirmed;
 	double decided;                /* the score when it was first veiled or banned */
-	uint16_t learned[LEARNED_MAX]; /* the served ports that answered a new connection after that */
+	uint16_t learned[LEARNED_MAX]; /* the served ports that answered a new connection while it was veiled */
 	unsigned learned_count;
 	int64_t duration_ms; /* of the last block */
 	uint8_t times;
