@@ -6,6 +6,7 @@
 #ifndef PICKET_PROBE_H
 #define PICKET_PROBE_H
 
+#include <picket/evidence.h>
 #include <picket/packet.h>
 
 /* What answers at the destination port, by the kernel's socket lookup. */
@@ -34,5 +35,9 @@ struct probe {
 	uint8_t kin;           /* 1: the kernel knows a running session between its source and this host */
 	uint8_t packet_result; /* enum packet_result: PACKET_OK, or one of the others that set a packet */
 };
+
+/* The tool whose mark the packet bears, or TOOL_NONE.  A mark alone proves nothing: an honest packet may bear one by
+ * chance. */
+enum evidence_tool judge_mark(const struct packet *packet);
 
 #endif

@@ -56,10 +56,6 @@ struct finding {
 
 struct finding judge_probe(const struct probe *probe);
 
-/* The tool whose mark the packet bears, or TOOL_NONE.  A mark alone proves nothing: an honest packet may bear one by
- * chance. */
-enum evidence_tool judge_mark(const struct packet *packet);
-
 /* Kinds of one group are one piece of evidence at one port: a SYN and the handshake that it began, say. */
 enum judge_group {
 	GROUP_NONE,
