@@ -5,8 +5,6 @@
  */
 #include "play.h"
 
-#include "evidence/evidence.h"
-
 /* Closed ports that clients try by themselves before another: a veiled source gets its RST there at once. */
 static bool is_self_tried(uint16_t port)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The watch chain over a capture, in the order of the kernel's rules.  Each address of ours is a host of its own with a
+ * The kernel's rules over a capture, in their order, the veil's price among them.  Each address of ours is a host of its own with a
  * picket on it: what one of them sends to another is judged like any other packet.  The allow list is left to the
  * engine, which holds it, too.  Not played: the fair limits (no flood is too fast for a file), the reverse path check
  * (a capture has no routes), reassembly.
@@ -13,12 +13,15 @@
 #include <picket/payload.h>
 
 #define CUSTOMER_MS (24 * 3600 * 1000LL)
+#define SESSION_MS  (5 * 60 * 1000LL) /* as long without a packet it counts as running */
 
+/* Whoever finished a handshake with a served port; IPv6 by its /64.  Port 0: any running session, of this address. */
 struct replay_customer {
 	struct addr addr;
 	uint16_t port;
-	uint8_t protocol, zero[5];
+	uint8_t zero[6];
 	int64_t last_ms;
+	bool late; /* earned at alert or above: a ban does not spare it */
 };
 #define CUSTOMER_KEY_LEN offsetof(struct replay_customer, last_ms)
 
@@ -35,6 +38,7 @@ struct replay_host {
 	struct replay_sources *sources;
 	struct replay_flows *flows;
 	struct replay_table customers;
+	struct veil *veil;
 	struct replay_host_counts counts;
 	struct replay_seen last; /* what the tracker said of the packet judged last */
 	bool last_to_trap;
@@ -55,8 +59,10 @@ struct replay_host *replay_host_new(const struct replay_options *options, const 
 	host->config = config;
 	host->sources = sources;
 	host->flows = replay_flows_new(hash);
-	if (host->flows && replay_table_init(&host->customers, REPLAY_CUSTOMERS_MAX, CUSTOMER_KEY_LEN,
-					     sizeof(struct replay_customer), hash))
+	host->veil = veil_new(hash, learned->first_ms);
+	if (host->flows && host->veil &&
+	    replay_table_init(&host->customers, REPLAY_CUSTOMERS_MAX, CUSTOMER_KEY_LEN, sizeof(struct replay_customer),
+			      hash))
 		return host;
 	replay_host_free(host);
 	return NULL;
@@ -68,6 +74,7 @@ void replay_host_free(struct replay_host *host)
 		return;
 	replay_flows_free(host->flows);
 	replay_table_free(&host->customers);
+	veil_free(host->veil);
 	free(host);
 }
 
@@ -131,36 +138,97 @@ static bool is_answer(const struct packet *p)
 
 static struct replay_customer customer_key(const struct packet *p)
 {
-	return (struct replay_customer){ .addr = p->src, .port = p->dport, .protocol = p->protocol };
+	const struct addr addr = addr_is_v4(&p->src) ? p->src : prefix_of(&p->src, 64).addr;
+
+	return (struct replay_customer){ .addr = addr, .port = p->dport };
 }
 
-static bool in_seen(const struct replay_host *host, const struct addr *addr, int64_t now_ms)
-{
-	const struct replay_source *source = replay_sources_find(host->sources, addr);
-
-	return source && (now_ms - source->last_ms < REPLAY_SEEN_MS || source->blocked_until_ms > now_ms);
-}
-
-/* A packet with payload to a service of ours, on an established flow, makes its sender a customer. */
+/* A packet of a flow that both ends know: its sender has a session here, and where it finished a handshake with a
+ * service of ours it is a customer. */
 static void note_customer(struct replay_host *host, const struct packet *p, int64_t now_ms)
 {
-	const struct replay_customer key = customer_key(p);
-	struct replay_customer *customer;
+	const struct replay_customer session = { .addr = p->src }, key = customer_key(p);
+	struct replay_customer *customer = replay_table_add(&host->customers, &session);
+	bool known;
 
-	if (!p->payload_len || host->last.reply || port_of(host, p) != PROBE_PORT_SERVED ||
-	    in_seen(host, &p->src, now_ms))
-		return;
-	customer = replay_table_add(&host->customers, &key);
 	if (customer)
 		customer->last_ms = now_ms;
+	if (p->protocol != PROTO_TCP || host->last.reply || (p->tcp_flags & (TCP_SYN | TCP_RST | TCP_ACK)) != TCP_ACK ||
+	    port_of(host, p) != PROBE_PORT_SERVED)
+		return;
+	known = replay_table_find(&host->customers, &key) != NULL;
+	customer = replay_table_add(&host->customers, &key);
+	if (!customer)
+		return;
+	customer->last_ms = now_ms;
+	if (!known)
+		customer->late = replay_sources_standing(host->sources, &p->src, now_ms) >= GRADE_ALERT;
 }
 
-static bool is_customer(const struct replay_host *host, const struct packet *p, int64_t now_ms)
+static bool is_customer(const struct replay_host *host, const struct packet *p, enum grade grade, int64_t now_ms)
 {
 	const struct replay_customer key = customer_key(p);
 	const struct replay_customer *customer = replay_table_find(&host->customers, &key);
 
-	return customer && now_ms - customer->last_ms < CUSTOMER_MS;
+	return customer && now_ms - customer->last_ms < CUSTOMER_MS && (grade < GRADE_BAN || !customer->late);
+}
+
+static bool has_session(const struct replay_host *host, const struct packet *p, int64_t now_ms)
+{
+	const struct replay_customer key = { .addr = p->src };
+	const struct replay_customer *session = replay_table_find(&host->customers, &key);
+
+	return session && now_ms - session->last_ms < SESSION_MS;
+}
+
+/* ---- the veil ---- */
+
+static bool is_syn(const struct packet *p)
+{
+	return p->protocol == PROTO_TCP && (p->tcp_flags & (TCP_FIN | TCP_SYN | TCP_RST | TCP_ACK)) == TCP_SYN;
+}
+
+/* Closed ports that clients try by themselves before another: there a veil refuses nothing. */
+static bool is_self_tried(uint16_t port)
+{
+	return port == 80 || port == 113 || port == 443 || port == 853;
+}
+
+static bool veil_drops(struct replay_host *host, const struct packet *p, enum veil_target target, int64_t now_ms)
+{
+	enum evidence_tool mark = judge_mark(p);
+	struct veil_syn syn = {
+		.src = p->src,
+		.dst = p->dst,
+		.sport = p->sport,
+		.dport = p->dport,
+		.seq = p->seq,
+		.mss = p->mss,
+		.option_count = p->tcp_option_count,
+		.target = (uint8_t)target,
+		.tool = mark != TOOL_NONE && mark != TOOL_NMAP,
+	};
+
+	return veil_judge(host->veil, &syn, now_ms) == VEIL_DROP;
+}
+
+bool replay_host_drops(struct replay_host *host, const struct probe *probe, enum verdict verdict, int64_t now_ms)
+{
+	const struct packet *p = &probe->packet;
+	bool dropped = verdict == VERDICT_DROP;
+
+	if (probe->trap != PROBE_TRAP_NONE)
+		return false; /* a visit that has been */
+	if (verdict == VERDICT_VEIL)
+		dropped = probe->packet_result != PACKET_OK || !is_syn(p) ||
+			  veil_drops(host, p,
+				     probe->port_state == PROBE_PORT_TRAPPED ? VEIL_TRAP
+				     : is_self_tried(p->dport)               ? VEIL_TRIED
+									     : VEIL_CLOSED,
+				     now_ms);
+	if (dropped && host->last.flow)
+		host->last.flow->trap = REPLAY_TRAP_REFUSED;
+	return dropped;
 }
 
 /* ---- the chain ---- */
@@ -192,30 +260,45 @@ static uint64_t *pass_before_tracking(struct replay_host *host, const struct rep
 	return NULL;
 }
 
-/* A packet to a served port is a probe only from a source that stands in `seen` and is no customer. */
-static bool is_probe_of_served(struct replay_host *host, const struct packet *p, int64_t now_ms)
+static void count_dropped(struct replay_host *host, const struct packet *p, uint64_t *count)
 {
-	if (p->protocol == PROTO_TCP && !replay_tcp_flags_valid(p->tcp_flags))
-		return true; /* impossible flags are evidence everywhere */
-	if (!in_seen(host, &p->src, now_ms))
-		return pass(&host->counts.served);
-	if (is_customer(host, p, now_ms))
-		return pass(&host->counts.customers);
+	struct replay_source *source = replay_sources_find(host->sources, &p->src);
+
+	if (source)
+		source->dropped++;
+	++*count;
+}
+
+/* What is served is no probe, whatever the grade of its sender: it passes, at once or as the repeat. */
+static void pass_served(struct replay_host *host, const struct packet *p, enum grade grade, int64_t now_ms)
+{
+	if (grade < GRADE_VEIL || !is_syn(p))
+		host->counts.served++;
+	else if (is_customer(host, p, grade, now_ms))
+		host->counts.customers++;
+	else if (veil_drops(host, p, VEIL_SERVED, now_ms))
+		count_dropped(host, p, &host->counts.held_up);
+	else
+		host->counts.served++;
+}
+
+/* A ban admits nothing new, but for what its source was a customer of before; neighbour discovery is exempt. */
+static bool is_banned(struct replay_host *host, const struct packet *p, enum grade grade, int64_t now_ms)
+{
+	if (grade < GRADE_BAN || (p->protocol == PROTO_ICMPV6 && p->icmp_type >= 133 && p->icmp_type <= 137))
+		return false;
+	if (grade == GRADE_BAN && (host->last.state == REPLAY_FLOW_ESTABLISHED || is_customer(host, p, grade, now_ms)))
+		return false;
+	count_dropped(host, p, &host->counts.banned);
 	return true;
 }
 
-/* The hard set is asked before anything else; neighbour discovery alone is exempt. */
-static bool is_banned(struct replay_host *host, const struct packet *p, int64_t now_ms)
+/* Of a veiled source: closed ports that clients try by themselves, and echoes. */
+static bool passes_veil(const struct packet *p, enum probe_port_state port)
 {
-	struct replay_source *source;
-
-	if (p->protocol == PROTO_ICMPV6 && p->icmp_type >= 133 && p->icmp_type <= 137)
-		return false;
-	source = replay_sources_find(host->sources, &p->src);
-	if (!source || !source->hard || source->blocked_until_ms <= now_ms)
-		return false;
-	source->dropped++;
-	return true;
+	if (is_syn(p))
+		return port == PROBE_PORT_CLOSED && is_self_tried(p->dport);
+	return (p->protocol == PROTO_ICMP && p->icmp_type == 8) || (p->protocol == PROTO_ICMPV6 && p->icmp_type == 128);
 }
 
 bool replay_host_queues(struct replay_host *host, const struct replay_packet *in, struct probe *probe)
@@ -223,6 +306,7 @@ bool replay_host_queues(struct replay_host *host, const struct replay_packet *in
 	const struct packet *p = &in->packet;
 	uint64_t *why = in->ip ? pass_before_tracking(host, in) : &host->counts.not_ip;
 	enum probe_port_state port;
+	enum grade grade;
 
 	host->last = (struct replay_seen){ .state = REPLAY_FLOW_INVALID };
 	host->last_to_trap = false;
@@ -234,8 +318,9 @@ bool replay_host_queues(struct replay_host *host, const struct replay_packet *in
 		host->last = replay_flows_track(host->flows, p, in->at_ms);
 	if (!is_local(host, &p->dst))
 		return pass(&host->counts.foreign);
-	if (is_banned(host, p, in->at_ms))
-		return pass(&host->counts.banned);
+	grade = replay_sources_standing(host->sources, &p->src, in->at_ms);
+	if (is_banned(host, p, grade, in->at_ms))
+		return false;
 	port = port_of(host, p);
 	host->last_to_trap = port == PROBE_PORT_TRAPPED && p->protocol == PROTO_TCP;
 	if (host->last.state == REPLAY_FLOW_ESTABLISHED) {
@@ -244,20 +329,22 @@ bool replay_host_queues(struct replay_host *host, const struct replay_packet *in
 	}
 	if (in->result == PACKET_OK && is_answer(p))
 		return pass(&host->counts.answers);
-	if (port == PROBE_PORT_SERVED && in->result == PACKET_OK && !is_probe_of_served(host, p, in->at_ms))
-		return false;
-	*probe = (struct probe){ .packet = *p, .port_state = (uint8_t)port, .packet_result = in->result };
+	if (port == PROBE_PORT_SERVED && in->result == PACKET_OK &&
+	    (p->protocol != PROTO_TCP || replay_tcp_flags_valid(p->tcp_flags))) {
+		pass_served(host, p, grade, in->at_ms);
+		return false; /* impossible flags alone are evidence everywhere */
+	}
+	if (grade == GRADE_VEIL && in->result == PACKET_OK && passes_veil(p, port))
+		return pass(&host->counts.untouched);
+	*probe = (struct probe){ .packet = *p,
+				 .port_state = (uint8_t)port,
+				 .packet_result = in->result,
+				 .kin = has_session(host, p, in->at_ms) };
 	host->counts.queued++;
 	return true;
 }
 
 /* ---- traps ---- */
-
-void replay_host_dropped(struct replay_host *host)
-{
-	if (host->last.flow)
-		host->last.flow->trap = REPLAY_TRAP_REFUSED;
-}
 
 static bool report_visit(struct replay_host *host, struct replay_flow *flow, const struct packet *p,
 			 enum probe_trap what, struct probe *report)
@@ -309,7 +396,7 @@ bool replay_host_trap_visit(struct replay_host *host, const struct replay_packet
 		return report_visit(host, flow, p,
 				    payload_classify(in->payload, in->payload_have, true) == PAYLOAD_INDUCED
 					    ? PROBE_TRAP_INDUCED
-					    : PROBE_TRAP_SILENT,
+					    : PROBE_TRAP_SPOKE,
 				    report);
 	if (p->tcp_flags & (TCP_FIN | TCP_RST))
 		return report_visit(host, flow, p, PROBE_TRAP_SILENT, report);

@@ -20,6 +20,7 @@
 #include <picket/engine.h>
 #include <picket/packet.h>
 #include <picket/probe.h>
+#include <picket/veil.h>
 #include "config.h"
 #include "trap/trap.h"
 #include "hash.h"
@@ -201,7 +202,6 @@ size_t replay_learned_locals(const struct replay_learned *learned, struct addr *
 #define REPLAY_DISTINCT_MAX 524288 /* (source, host) and (source, port) pairs that are counted */
 #define REPLAY_HOSTS_LISTED 16
 #define REPLAY_PORTS_LISTED 64
-#define REPLAY_SEEN_MS      3000 /* as long as in the kernel's set `seen` */
 
 struct replay_source_key {
 	struct addr addr;
@@ -211,21 +211,21 @@ struct replay_source_key {
 /* The highest grade and the packet that brought it, the score at its peak, which hosts and ports were probed. */
 struct replay_source {
 	struct replay_source_key key;
-	int64_t first_ms, last_ms, blocked_until_ms;
+	int64_t first_ms, last_ms, stands_until_ms;
 	uint64_t first_packet, deciding_packet; /* deciding 0: never graded above watch */
 	uint64_t probes, deciding_probes, dropped;
 	uint64_t host_count, port_count;
 	struct addr hosts[REPLAY_HOSTS_LISTED];
 	uint16_t ports[REPLAY_PORTS_LISTED];
 	uint8_t host_listed, port_listed, grade, tool;
-	bool hard;      /* the block is a ban */
+	uint8_t stands; /* enum grade: what the kernel would hold until then */
 	bool evidence;  /* something counted, ever */
 	bool count_cut; /* host_count and port_count are the least there were */
 	uint32_t incident, kinds;
-	int32_t peak_mn;
-	struct source_view peak;     /* when the score was highest, blocks apart */
-	struct event event;          /* that brought the grade; EVENT_NONE: none */
-	char exempt[EVENT_TEXT_MAX]; /* the safeguard that kept it from a block */
+	int32_t peak_mn, confirmed_mn; /* the highest; the latter also after a veil */
+	struct source_view peak;       /* when the score was highest, up to the decision */
+	struct event event;            /* that brought the grade; EVENT_NONE: none */
+	char exempt[EVENT_TEXT_MAX];   /* the safeguard that kept it from a block */
 };
 
 struct replay_sources {
@@ -237,9 +237,11 @@ bool replay_sources_init(struct replay_sources *sources, const struct hash_key *
 void replay_sources_free(struct replay_sources *sources);
 /* The record that covers an address, the longest prefix first; NULL: none. */
 struct replay_source *replay_sources_find(const struct replay_sources *sources, const struct addr *addr);
+/* The strictest grade that stands in the kernel for an address, its nets' included. */
+enum grade replay_sources_standing(const struct replay_sources *sources, const struct addr *addr, int64_t now_ms);
 /* A probe was judged; view is the engine's afterwards. */
 void replay_sources_probe(struct replay_sources *sources, const struct source_view *view,
-			  const struct replay_packet *in, const struct packet *p, enum verdict verdict);
+			  const struct replay_packet *in, const struct packet *p, bool dropped);
 void replay_sources_act(struct replay_sources *sources, const struct action *action, uint64_t packet_number,
 			int64_t now_ms);
 
@@ -251,8 +253,10 @@ struct replay_host_counts {
 	uint64_t not_ip, foreign, group, fragments;
 	uint64_t established; /* belong to a flow that both ends know */
 	uint64_t answers;     /* RST, SYN+ACK, ICMP errors and replies, DHCP: never evidence */
-	uint64_t served;      /* to a served port, from a source that is not in `seen` */
-	uint64_t customers;   /* to a served port, from a blocked source that used it before */
+	uint64_t served;      /* to a served port */
+	uint64_t customers;   /* the same, from a veiled or banned source that used it before */
+	uint64_t untouched;   /* of a veiled source: pings, and closed ports that clients try by themselves */
+	uint64_t held_up;     /* the same, from a veiled source: the repeat would pass */
 	uint64_t banned;      /* would have been dropped before anything else */
 	uint64_t queued, trap_visits, traps_evicted;
 	uint64_t rejected[PACKET_RESULT_COUNT];
@@ -266,8 +270,9 @@ struct replay_host *replay_host_new(const struct replay_options *options, const 
 void replay_host_free(struct replay_host *host);
 /* True: the packet would go to the queue, and *probe holds what the sensors would say of it. */
 bool replay_host_queues(struct replay_host *host, const struct replay_packet *in, struct probe *probe);
-/* The engine dropped the packet judged last: no handshake comes of it. */
-void replay_host_dropped(struct replay_host *host);
+/* The engine's verdict on the packet judged last, priced where its source is veiled.  True: it would have been dropped,
+ * and no handshake comes of it. */
+bool replay_host_drops(struct replay_host *host, const struct probe *probe, enum verdict verdict, int64_t now_ms);
 /* The packet judged last completed a visit to a trap: the trap's report. */
 bool replay_host_trap_visit(struct replay_host *host, const struct replay_packet *in, struct probe *report);
 /* A silent visitor's time was up before now_ms: the trap's report, and when it came.  Call until false. */
@@ -293,10 +298,10 @@ struct replay {
 	int64_t now_ms, tick_ms;
 	uint64_t dropped;                     /* verdicts: would have been dropped */
 	uint64_t backwards;                   /* packets out of order in the file */
-	struct event notes[REPLAY_NOTES_MAX]; /* events without a source: storms, distributed scans */
+	struct event notes[REPLAY_NOTES_MAX]; /* events without a source: distributed scans */
 	size_t note_count;
 	uint64_t notes_suppressed;
-	int32_t alert_mn;
+	int32_t alert_mn, veil_mn, ban_mn;
 	char damage[REPLAY_PROBLEM_MAX]; /* what ended the file before its end; "": nothing */
 };
 

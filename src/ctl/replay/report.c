@@ -18,10 +18,10 @@
 #define CELL_MAX     160
 #define LOCALS_SHOWN 8
 
-enum column { SOURCE, GRADE, KIND, TOOL, SCORE, TARGETS, FIRST_SEEN, DECIDED_AT, COLUMNS };
+enum column { SOURCE, GRADE, KIND, TOOL, SCORE, TO_VEIL, TO_BAN, TARGETS, FIRST_SEEN, DECIDED_AT, COLUMNS };
 
 static const char *const titles[COLUMNS] = {
-	"SOURCE", "GRADE", "KIND", "TOOL", "SCORE", "PORTS/HOSTS", "FIRST-SEEN", "DECIDED-AT",
+	"SOURCE", "GRADE", "KIND", "TOOL", "SCORE", "TO-VEIL", "TO-BAN", "PORTS/HOSTS", "FIRST-SEEN", "DECIDED-AT",
 };
 
 struct row {
@@ -94,7 +94,31 @@ static struct event source_event(const struct replay *replay, const struct repla
 	return event;
 }
 
+/* What was missing for a veil and for a ban; negative: passed by so much.  Only confirmed evidence counts for a ban. */
+static int32_t to_veil_mn(const struct replay *replay, const struct replay_source *source)
+{
+	int32_t peak_mn = source->peak_mn;
+
+	if (peak_mn == 0) /* a net, which sends nothing itself: what its event told */
+		peak_mn = source->event.confirmed_mn + source->event.suspected_mn;
+	return replay->veil_mn - peak_mn;
+}
+
+static int32_t to_ban_mn(const struct replay *replay, const struct replay_source *source)
+{
+	return replay->ban_mn - source->confirmed_mn;
+}
+
 /* ---- the table ---- */
+
+/* "2.3", or "-" where nothing is missing. */
+static void fill_distance(char cell[CELL_MAX], int32_t missing_mn)
+{
+	if (missing_mn > 0)
+		snprintf(cell, CELL_MAX, "%.1f", missing_mn / 1000.0);
+	else
+		snprintf(cell, CELL_MAX, "-");
+}
 
 static void fill_row(const struct replay *replay, const struct replay_source *source, struct row *row)
 {
@@ -108,6 +132,8 @@ static void fill_row(const struct replay *replay, const struct replay_source *so
 	snprintf(row->cells[GRADE], CELL_MAX, "%s", grade_name(source->grade ? source->grade : GRADE_WATCH));
 	snprintf(row->cells[TOOL], CELL_MAX, "%s", source->tool ? evidence_tool_name(source->tool) : "-");
 	snprintf(row->cells[SCORE], CELL_MAX, "%.1f", source->peak_mn / 1000.0);
+	fill_distance(row->cells[TO_VEIL], to_veil_mn(replay, source));
+	fill_distance(row->cells[TO_BAN], to_ban_mn(replay, source));
 	snprintf(row->cells[TARGETS], CELL_MAX, "%llu/%llu%s", (unsigned long long)source->port_count,
 		 (unsigned long long)source->host_count, source->count_cut ? "+" : "");
 	snprintf(row->cells[FIRST_SEEN], CELL_MAX, "%s", replay_time_format(source->first_ms, text));
@@ -191,7 +217,9 @@ static void print_counts(const struct replay *replay)
 		{ "judged by the engine", c->queued + c->trap_visits },
 		{ "would have been dropped", replay->dropped + c->banned },
 		{ "of running flows", c->established },
-		{ "to served ports", c->served + c->customers },
+		{ "to served ports", c->served + c->customers + c->held_up },
+		{ "of them held up by a veil until their repeat", c->held_up },
+		{ "that a veil leaves alone: pings, and ports that clients try by themselves", c->untouched },
 		{ "resets, errors and other answers", c->answers },
 		{ "broadcast and multicast", c->group },
 		{ "not to a local address", c->foreign },
@@ -246,7 +274,7 @@ static void print_limits(const struct replay *replay)
 		{ "flows were forgotten for want of room",
 		  replay_flows_evicted(l->flows) + replay_host_evicted(replay->host) },
 		{ "probes came from sources for which this report had no room", replay->sources.table.dropped },
-		{ "events of storms and distributed scans are not shown", replay->notes_suppressed },
+		{ "events of distributed scans are not shown", replay->notes_suppressed },
 	};
 
 	for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]); i++)
@@ -276,7 +304,7 @@ int replay_report_human(const struct replay *replay)
 		describe_event(&w, &replay->notes[i], replay->names);
 		printf("Event: %s\n", line);
 	}
-	printf("\n%llu packets in %s; %zu %s with evidence: %zu banned, %zu blocked, %zu alerted, %zu watched.\n",
+	printf("\n%llu packets in %s; %zu %s with evidence: %zu banned, %zu veiled, %zu alerted, %zu watched.\n",
 	       (unsigned long long)replay->learned->packets, duration_format(span_ms, text), count,
 	       count == 1 ? "source" : "sources", grades[GRADE_BAN], grades[GRADE_VEIL], grades[GRADE_ALERT],
 	       grades[GRADE_WATCH]);
@@ -366,13 +394,15 @@ static json_t *json_source(const struct replay *replay, const struct replay_sour
 
 	describe_reason(&w, &event, replay->names);
 	return json_pack(
-		"{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:o, s:I, s:I, s:I, s:I, s:o, s:o, s:s, s:s, s:o, s:o, "
+		"{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:o, s:I, s:I, s:I, s:I, s:o, s:o, s:s, s:s, "
+		"s:o, s:o, "
 		"s:o}",
 		"source", prefix_format(&prefix, name), "grade",
 		grade_name(source->grade ? (enum grade)source->grade : GRADE_WATCH), "kind", json_kind(&event), "tool",
 		source->tool ? json_string(evidence_tool_name((enum evidence_tool)source->tool)) : json_null(), "score",
-		json_nats(source->peak_mn), "confirmed", json_nats(peak->confirmed_mn), "suspected",
-		json_nats(peak->suspected_mn + peak->fast_mn), "ports", json_ports(source), "port_count",
+		json_nats(source->peak_mn), "confirmed", json_nats(source->confirmed_mn), "suspected",
+		json_nats(peak->suspected_mn + peak->fast_mn), "to_veil", json_nats(to_veil_mn(replay, source)),
+		"to_ban", json_nats(to_ban_mn(replay, source)), "ports", json_ports(source), "port_count",
 		(json_int_t)source->port_count, "hosts", json_hosts(source), "host_count",
 		(json_int_t)source->host_count, "probes", (json_int_t)source->probes, "dropped",
 		(json_int_t)source->dropped, "first_packet", (json_int_t)source->first_packet, "deciding_packet",

@@ -99,16 +99,13 @@ static void tick(struct replay *replay, int64_t now_ms, uint64_t packet_number)
 static void submit(struct replay *replay, const struct probe *probe, const struct replay_packet *in)
 {
 	enum verdict verdict = engine_probe(replay->engine, probe, replay->now_ms, &replay->actions);
+	bool dropped = replay_host_drops(replay->host, probe, verdict, replay->now_ms);
 	struct explain_view view;
 
 	engine_explain(replay->engine, &probe->packet.src, replay->now_ms, &view);
-	replay_sources_probe(&replay->sources, &view.source, in, &probe->packet, verdict);
+	replay_sources_probe(&replay->sources, &view.source, in, &probe->packet, dropped);
 	act(replay, in->number);
-	if (verdict == VERDICT_DROP) {
-		replay->dropped++;
-		if (probe->trap == PROBE_TRAP_NONE)
-			replay_host_dropped(replay->host);
-	}
+	replay->dropped += dropped;
 }
 
 /* Visits to traps that ended in silence before now_ms, each submitted at its own time. */
@@ -198,6 +195,8 @@ static bool prepare(struct replay *replay)
 			     &replay->actions);
 	engine_status(replay->engine, &status);
 	replay->alert_mn = status.alert_mn;
+	replay->veil_mn = status.veil_mn;
+	replay->ban_mn = status.ban_mn;
 	replay->now_ms = replay->tick_ms = replay->learned->first_ms;
 	return true;
 }
@@ -222,7 +221,7 @@ int replay_run(struct replay *replay, char problem[REPLAY_PROBLEM_MAX])
 	}
 	if (run_pass(replay, 2, replay_learned_trust_sums(replay->learned), replay->backwards > 0, play, problem) < 0)
 		return -1;
-	/* Some sources may still wait for the storm's bucket, or in a trap, when the capture ends. */
+	/* Some may still wait in a trap when the capture ends. */
 	submit_silent(replay, replay->now_ms + TRAP_LIFETIME_MS, replay->learned->packets);
 	tick(replay, replay->now_ms + TICK_MS, replay->learned->packets);
 	return 0;

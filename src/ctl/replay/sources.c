@@ -47,6 +47,24 @@ struct replay_source *replay_sources_find(const struct replay_sources *sources, 
 	return NULL;
 }
 
+enum grade replay_sources_standing(const struct replay_sources *sources, const struct addr *addr, int64_t now_ms)
+{
+	enum grade strictest = GRADE_NONE;
+
+	for (unsigned len = 128; len > 0; len--) {
+		struct replay_source_key key = { .len = (uint8_t)len };
+		const struct replay_source *source;
+
+		if (!sources->len_used[len])
+			continue;
+		key.addr = prefix_of(addr, len).addr;
+		source = replay_table_find(&sources->table, &key);
+		if (source && source->stands_until_ms > now_ms && source->stands > strictest)
+			strictest = (enum grade)source->stands;
+	}
+	return strictest;
+}
+
 /* limit: a new source is taken only below it.  Probes leave a quarter to sources that were decided on, so that a flood
  * of forged addresses cannot keep a real scanner out of the report. */
 #define LIMIT_PROBES (REPLAY_SOURCES_MAX / 4 * 3)
@@ -100,7 +118,7 @@ static void note_target(struct replay_sources *sources, struct replay_source *so
 }
 
 void replay_sources_probe(struct replay_sources *sources, const struct source_view *view,
-			  const struct replay_packet *in, const struct packet *p, enum verdict verdict)
+			  const struct replay_packet *in, const struct packet *p, bool dropped)
 {
 	struct replay_source *source;
 	int32_t score;
@@ -112,7 +130,7 @@ void replay_sources_probe(struct replay_sources *sources, const struct source_vi
 		return;
 	source->probes++;
 	source->last_ms = in->at_ms;
-	source->dropped += verdict == VERDICT_DROP;
+	source->dropped += dropped;
 	source->kinds |= view->kinds;
 	if (view->tool)
 		source->tool = view->tool;
@@ -121,8 +139,10 @@ void replay_sources_probe(struct replay_sources *sources, const struct source_vi
 	note_target(sources, source, p);
 	score = view->confirmed_mn + view->suspected_mn + view->fast_mn;
 	source->evidence |= score > 0 || view->kinds;
-	/* What a block covers would not have reached the engine: the score up to the decision counts. */
-	if (score >= source->peak_mn && source->blocked_until_ms <= in->at_ms) {
+	if (view->confirmed_mn > source->confirmed_mn)
+		source->confirmed_mn = view->confirmed_mn;
+	/* The score up to the decision counts: what comes after it tells how persistent a source is, not how plain. */
+	if (score >= source->peak_mn && (source->stands < GRADE_VEIL || source->stands_until_ms <= in->at_ms)) {
 		source->peak_mn = score;
 		source->peak = *view;
 	}
@@ -136,7 +156,7 @@ static void note_event(struct replay_sources *sources, const struct event *event
 	if (event->type != EVENT_ALERT && !event_is_beginning(event) && event->type != EVENT_EXEMPT)
 		return;
 	if (!event->source.len)
-		return; /* a storm, a distributed scan */
+		return; /* a distributed scan */
 	source = add(sources, &event->source, REPLAY_SOURCES_MAX, packet_number, now_ms);
 	if (!source)
 		return;
@@ -177,6 +197,6 @@ void replay_sources_act(struct replay_sources *sources, const struct action *act
 		source = add(sources, &action->source, REPLAY_SOURCES_MAX, packet_number, now_ms);
 	if (!source)
 		return;
-	source->blocked_until_ms = action->type == ACTION_ADD ? now_ms + action->duration_ms : 0;
-	source->hard = action->type == ACTION_ADD && action->grade != GRADE_VEIL;
+	source->stands_until_ms = action->type == ACTION_ADD ? now_ms + action->duration_ms : 0;
+	source->stands = action->type == ACTION_ADD ? (uint8_t)action->grade : GRADE_NONE;
 }
