@@ -11,12 +11,12 @@
 enum side { SIDE_SCAN, SIDE_HONEST, SIDE_OTHER };
 
 struct row {
-	char name[48], source[ADDR_TEXT_MAX];
+	char name[56], source[ADDR_TEXT_MAX];
 	enum side side;
 	unsigned sources, probes, decided_at;
 	uint8_t grade;
-	double peak, decided, confirmed; /* decided: the score when it was blocked, 0 if it never was */
-	double alert, block, ban;
+	double peak, decided, confirmed; /* decided: the score when it was veiled or banned, 0 if it never was */
+	double alert, veil, ban;
 };
 
 struct report {
@@ -80,7 +80,7 @@ bool report_take(struct report *report, const struct play *play, const char *nam
 			.decided_at = t->at_probe[GRADE_VEIL] ? t->at_probe[GRADE_VEIL] : t->at_probe[GRADE_BAN],
 			.confirmed = t->peak_confirmed,
 			.alert = play->config.alert,
-			.block = play->config.veil,
+			.veil = play->config.veil,
 			.ban = play->config.ban,
 		};
 
@@ -118,8 +118,8 @@ static void print_row(const struct row *row)
 		snprintf(many, sizeof(many), " x%u", row->sources);
 	if (row->decided_at)
 		snprintf(at, sizeof(at), "%u", row->decided_at);
-	printf("%-28s %-18s%-6s %-6s %6u %6s %7.2f  %+6.2f  %+6.2f  %+6.2f\n", row->name, row->source, many,
-	       grade_name((enum grade)row->grade), row->probes, at, score, score - row->alert, score - row->block,
+	printf("%-34s %-18s%-6s %-6s %6u %6s %7.2f  %+6.2f  %+6.2f  %+6.2f\n", row->name, row->source, many,
+	       grade_name((enum grade)row->grade), row->probes, at, score, score - row->alert, score - row->veil,
 	       row->confirmed - row->ban);
 }
 
@@ -132,8 +132,8 @@ static void print_side(const struct report *report, enum side side, const char *
 		if (report->rows[i].side == side)
 			rows[count++] = &report->rows[i];
 	}
-	printf("\n%s\n%-28s %-24s %-6s %6s %6s %7s  %6s  %6s  %6s\n", title, "scenario", "source", "grade", "probes",
-	       "block", "score", "alert", "block", "ban");
+	printf("\n%s\n%-34s %-24s %-6s %6s %6s %7s  %6s  %6s  %6s\n", title, "scenario", "source", "grade", "probes",
+	       "veil", "score", "alert", "veil", "ban");
 	if (count)
 		qsort(rows, count, sizeof(*rows), compare);
 	for (size_t i = 0; i < count; i++)
@@ -141,11 +141,36 @@ static void print_side(const struct report *report, enum side side, const char *
 	free(rows);
 }
 
+/* Nobody honest may be banned; a veil costs them a second. */
+static void print_summary(const struct report *report)
+{
+	unsigned sources = 0, veiled = 0, banned = 0;
+	const struct row *nearest = NULL;
+
+	for (size_t i = 0; i < report->count; i++) {
+		const struct row *row = &report->rows[i];
+
+		if (row->side != SIDE_HONEST)
+			continue;
+		sources += row->sources;
+		veiled += row->grade == GRADE_VEIL ? row->sources : 0;
+		banned += row->grade >= GRADE_BAN ? row->sources : 0;
+		if (!nearest || row->confirmed - row->ban > nearest->confirmed - nearest->ban)
+			nearest = row;
+	}
+	printf("\nOf %u honest senders %u were veiled and %u banned", sources, veiled, banned);
+	if (nearest)
+		printf("; nearest to a ban came %s, by %.2f", nearest->name, nearest->ban - nearest->confirmed);
+	puts(".");
+}
+
 void report_print(const struct report *report)
 {
-	printf("Score: when it was blocked, else the highest.  The last three columns: how far above (+) or below (-)\n"
+	printf("Score: when it was veiled or banned, else the highest.  The last three columns: how far above (+) or "
+	       "below (-)\n"
 	       "the threshold that is, for a ban by confirmed evidence alone.\n");
-	print_side(report, SIDE_SCAN, "SCANS, hardest to see first (those without a block are out of reach)");
-	print_side(report, SIDE_HONEST, "HONEST SENDERS, nearest to a block first");
+	print_side(report, SIDE_SCAN, "SCANS, hardest to see first (those without a veil are out of reach)");
+	print_side(report, SIDE_HONEST, "HONEST SENDERS, nearest to a veil first");
 	print_side(report, SIDE_OTHER, "FORGED ADDRESSES AND THE MACHINERY");
+	print_summary(report);
 }
