@@ -30,7 +30,7 @@ const struct config_option config_options[] = {
 	{ NULL, "run_dir", config_parse_path, ROOT(run_dir), .high = CONFIG_PATH_MAX - 16, .fallback = "/run/picket" },
 	{ NULL, "state_dir", config_parse_path, ROOT(state_dir), .high = PATH_MAX - 64, .fallback = "/var/lib/picket" },
 	{ NULL, "table", config_parse_table, ROOT(table), .fallback = "picket" },
-	{ NULL, "queue", config_parse_number, ROOT(queue), .high = 65533, .fallback = "4711" },
+	{ NULL, "queue", config_parse_number, ROOT(queue), .high = 65532, .fallback = "4711" },
 	{ NULL, "user", config_parse_user, ROOT(user), .fallback = "picket" },
 	{ NULL, "allow", config_parse_prefix, ROOT(allow), COUNT(allow_count), .list = true },
 	{ NULL, "allow_file", config_parse_path_or_none, ROOT(allow_file), .high = PATH_MAX - 64,

@@ -179,7 +179,7 @@ bool nft_queue_is_native(const struct nft *nft)
 
 int nft_read_counters(struct nft *nft, struct nft_counters *out)
 {
-	*out = (struct nft_counters){ .queued_closed = 7 };
+	*out = (struct nft_counters){ .queued_judge = 7 };
 	return nft->present ? 0 : -ENOENT;
 }
 

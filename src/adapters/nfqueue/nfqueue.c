@@ -17,6 +17,7 @@
 #include <libnetfilter_queue/libnetfilter_queue.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nfnetlink.h>
+#include <linux/netfilter/nfnetlink_conntrack.h>
 #include <linux/netfilter/nfnetlink_queue.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,7 +26,6 @@
 #include "netlink.h"
 
 #define QUEUES_MAX     8
-#define QUEUE_LEN      65535
 #define RECEIVE_BUFFER (32 * 1024 * 1024)
 #define BURST          32   /* messages of one recvmmsg() */
 #define MESSAGE_MAX    4096 /* NFQUEUE_COPY_RANGE and the attributes around it (under 300 bytes) */
@@ -102,6 +102,37 @@ static void accept_now(struct nfqueue *queue)
 	}
 }
 
+/* The attribute of that number inside a nested one, if it has that length; NULL when not. */
+static const void *nested(const struct nlattr *nest, uint16_t type, size_t len)
+{
+	const struct nlattr *attr;
+
+	if (!nest)
+		return NULL;
+	mnl_attr_for_each_nested(attr, nest)
+	{
+		if (mnl_attr_get_type(attr) == type && (!len || mnl_attr_get_payload_len(attr) == len))
+			return len ? mnl_attr_get_payload(attr) : (const void *)attr;
+	}
+	return NULL;
+}
+
+static void read_original(const struct nlattr *conntrack, struct nfqueue_packet *packet)
+{
+	const struct nlattr *tuple = nested(conntrack, CTA_TUPLE_ORIG, 0);
+	const void *v4 = nested(nested(tuple, CTA_TUPLE_IP, 0), CTA_IP_V4_DST, 4);
+	const void *v6 = nested(nested(tuple, CTA_TUPLE_IP, 0), CTA_IP_V6_DST, 16);
+	const void *port = nested(nested(tuple, CTA_TUPLE_PROTO, 0), CTA_PROTO_DST_PORT, sizeof(uint16_t));
+	uint16_t wire_port;
+
+	if ((!v4 && !v6) || !port)
+		return;
+	memcpy(&wire_port, port, sizeof(wire_port));
+	packet->original_dst = v4 ? addr_from_v4(v4) : addr_from_v6(v6);
+	packet->original_dport = ntohs(wire_port);
+	packet->has_original = true;
+}
+
 static void read_packet(struct nfqueue *queue, const struct nlmsghdr *nlh, nfqueue_judge_fn *judge, void *context)
 {
 	struct nlattr *attr[NFQA_MAX + 1] = { NULL };
@@ -132,6 +163,7 @@ static void read_packet(struct nfqueue *queue, const struct nlmsghdr *nlh, nfque
 			!(ntohl(mnl_attr_get_u32(attr[NFQA_SKB_INFO])) & (NFQA_SKB_CSUMNOTREADY | NFQA_SKB_GSO));
 	if (attr[NFQA_IFINDEX_INDEV] && mnl_attr_get_payload_len(attr[NFQA_IFINDEX_INDEV]) >= sizeof(uint32_t))
 		packet.ifindex = ntohl(mnl_attr_get_u32(attr[NFQA_IFINDEX_INDEV]));
+	read_original(attr[NFQA_CT], &packet);
 	if (!packet.data || !judge || judge(context, &packet))
 		accept_later(queue, packet.number, ntohl(header.packet_id));
 	else
@@ -219,7 +251,8 @@ static int read_datagrams(struct nfqueue *queue, unsigned max, nfqueue_judge_fn 
 
 /* Sends one acknowledged request to each queue, without waiting: netlink answers before send returns.  Packets
  * that came in the meantime are accepted. */
-static int request_all(struct nfqueue *queue, void (*fill)(struct nlmsghdr *nlh))
+static int request_all(struct nfqueue *queue, void (*fill)(struct nlmsghdr *nlh, const struct nfqueue_setting *setting),
+		       const struct nfqueue_setting *settings)
 {
 	int result = 0;
 
@@ -231,7 +264,7 @@ static int request_all(struct nfqueue *queue, void (*fill)(struct nlmsghdr *nlh)
 
 		nlh->nlmsg_flags |= NLM_F_ACK;
 		nlh->nlmsg_seq = REQUEST_SEQ + number;
-		fill(nlh);
+		fill(nlh, settings ? &settings[number] : NULL);
 		result = send_message(queue, nlh);
 	}
 	if (!result) {
@@ -248,22 +281,25 @@ static int request_all(struct nfqueue *queue, void (*fill)(struct nlmsghdr *nlh)
 }
 
 /* Bind and configure in one request: a packet that meets a bound but unconfigured queue is lost. */
-static void fill_bind(struct nlmsghdr *nlh)
+static void fill_bind(struct nlmsghdr *nlh, const struct nfqueue_setting *setting)
 {
+	const uint32_t flags = NFQA_CFG_F_FAIL_OPEN | NFQA_CFG_F_GSO | (setting->original ? NFQA_CFG_F_CONNTRACK : 0);
+
 	nfq_nlmsg_cfg_put_cmd(nlh, AF_UNSPEC, NFQNL_CFG_CMD_BIND);
 	nfq_nlmsg_cfg_put_params(nlh, NFQNL_COPY_PACKET, NFQUEUE_COPY_RANGE);
-	mnl_attr_put_u32(nlh, NFQA_CFG_FLAGS, htonl(NFQA_CFG_F_FAIL_OPEN | NFQA_CFG_F_GSO));
-	mnl_attr_put_u32(nlh, NFQA_CFG_MASK, htonl(NFQA_CFG_F_FAIL_OPEN | NFQA_CFG_F_GSO));
-	nfq_nlmsg_cfg_put_qmaxlen(nlh, QUEUE_LEN);
+	mnl_attr_put_u32(nlh, NFQA_CFG_FLAGS, htonl(flags));
+	mnl_attr_put_u32(nlh, NFQA_CFG_MASK, htonl(flags));
+	nfq_nlmsg_cfg_put_qmaxlen(nlh, setting->len);
 }
 
 /* No room and fail-open: everything passes. */
-static void fill_closed(struct nlmsghdr *nlh)
+static void fill_closed(struct nlmsghdr *nlh, const struct nfqueue_setting *setting)
 {
+	(void)setting;
 	nfq_nlmsg_cfg_put_qmaxlen(nlh, 0);
 }
 
-int nfqueue_open(uint16_t first, unsigned count, struct nfqueue **out)
+int nfqueue_open(uint16_t first, const struct nfqueue_setting *settings, unsigned count, struct nfqueue **out)
 {
 	struct nfqueue *queue;
 	int result;
@@ -277,7 +313,7 @@ int nfqueue_open(uint16_t first, unsigned count, struct nfqueue **out)
 	queue->count = count;
 	result = netlink_open(NETLINK_NETFILTER, 0, RECEIVE_BUFFER, &queue->socket);
 	if (!result) {
-		result = request_all(queue, fill_bind);
+		result = request_all(queue, fill_bind, settings);
 		/* The forced buffer proves the capability: a queue that is refused now belongs to another socket. */
 		if (result == -EPERM)
 			result = -EBUSY;
@@ -318,11 +354,11 @@ int nfqueue_accept_all(struct nfqueue *queue)
 {
 	static const uint32_t last_ids[] = { 0x7fffffff, 0xffffffff, 0x7fffffff };
 	const uint64_t errors_before = queue->stats.verdict_errors;
-	int result = request_all(queue, fill_closed);
+	int result = request_all(queue, fill_closed, NULL);
 	int got;
 
 	if (result == -ENOBUFS) /* the buffer was full of packets; it is empty now */
-		result = request_all(queue, fill_closed);
+		result = request_all(queue, fill_closed, NULL);
 	for (unsigned number = 0; number < queue->count; number++) {
 		for (size_t i = 0; i < sizeof(last_ids) / sizeof(last_ids[0]); i++) {
 			int sent = send_verdict(queue, number, NFQNL_MSG_VERDICT_BATCH, last_ids[i], NF_ACCEPT);

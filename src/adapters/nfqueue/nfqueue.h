@@ -11,16 +11,21 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "addr.h"
 #include "result.h"
 
 #define NFQUEUE_COPY_RANGE 2048
 
 struct nfqueue_packet {
-	unsigned number;     /* queue number minus the first one: 0, 1, 2 */
+	unsigned number;     /* queue number minus the first one: 0, 1, ... */
 	const uint8_t *data; /* the IP packet, `copied` bytes of it */
 	size_t copied;
 	bool checksum_ready; /* false: left to hardware, must not be verified */
 	uint32_t ifindex;    /* incoming interface */
+	/* Where its sender sent it, before destination NAT; has_original: conntrack knows, and the queue asks it. */
+	bool has_original;
+	struct addr original_dst;
+	uint16_t original_dport;
 };
 
 /* True: accept.  False: drop. */
@@ -35,10 +40,16 @@ struct nfqueue_stats {
 
 struct nfqueue;
 
-/* Opens the socket and binds queues first..first+count-1, each fail-open, with GSO and 65,535 places, behind a receive
- * buffer of 32 MiB (SO_RCVBUFFORCE).  The descriptor may be inherited by fork.  0; -EBUSY when another process is
+struct nfqueue_setting {
+	uint32_t len;  /* packets that wait; above it they pass unjudged */
+	bool original; /* ask conntrack for the original destination */
+};
+
+/* Opens the socket and binds queues first..first+count-1, each fail-open and with GSO, behind a receive buffer of 32 MiB
+ * (SO_RCVBUFFORCE).  The descriptor may be inherited by fork.  0; -EBUSY when another process is
  * bound to one of the queues; or -errno. */
-MUST_CHECK int nfqueue_open(uint16_t first, unsigned count, struct nfqueue **out);
+MUST_CHECK int nfqueue_open(uint16_t first, const struct nfqueue_setting *settings, unsigned count,
+			    struct nfqueue **out);
 void nfqueue_close(struct nfqueue *queue);
 int nfqueue_fd(const struct nfqueue *queue);
 /* Reads and judges at most max packets without blocking.  Before it returns, each has its verdict: drops are sent at

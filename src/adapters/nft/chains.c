@@ -1,97 +1,99 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The chains: which packet is dropped, trapped, queued or left alone.
+ * The chains: which packet is priced, dropped, trapped, queued or left alone.  docs/ruleset.md tells them one by one.
  *
- * Each is written to be read as the rules themselves, IPv4 and IPv6 by one loop.  Its first rules let common packets
- * leave: established connections, sources on no list.
+ * Each is written to be read as the rules themselves, IPv4 and IPv6 by one loop.  One base chain does the work:
  *
- *   hard     -300  sources that are banned: dropped before conntrack sees them
- *   customer -151  learns which sources exchange data with a service of this host
- *   answer   -151  (output) learns which sources got an answer to a datagram
- *   soft     -150  sources that are blocked on suspicion: no new connection, a running one goes on
- *   trap      -90  new connections to a trapped port without a service: to the trap; after DNAT, since a published port
- *                  is not this host's
- *   watch     -10  (input) suspicious packets: to the queue, within limits of their own for newcomers and for known
- *                  sources
- *   mute     -150  (output) no SYN+ACK to a blocked source
- *   speak     110  (postrouting) learns which hosts were asked: a late answer is no probe
+ *   pre     -90  (prerouting, after destination NAT, since a published port is not this host's)  the source's grade;
+ *                then what is served or runs passes; the rest is trapped, or watched
+ *   speak   110  (postrouting) learns which hosts were asked: a late answer is no probe
+ *   out    -150  (output and forward, while somebody is blocked) nothing goes to a blocked source
+ *
+ * An honest client's first SYN walks four rules: three look-ups of its grade, then "a service listens".
  */
 #include "rule.h"
 
+#define PRIORITY_PRE (-90)
+
 /*
- * Where a list is looked up.  Each lookup has a chain with one rule a prefix length, so that a new length is one more
- * set and one more rule, and overlapping prefixes never meet (the kernel's interval sets refuse them).
+ * Where a list is looked up.  Each lookup has one rule a prefix length, so that a new length is one more set and one
+ * more rule, and overlapping prefixes never meet (the kernel's interval sets refuse them).  The strictest grade counts,
+ * whatever its prefix length: so each grade has a chain of its own.
  */
-static const struct {
+static const struct lookup {
 	const char *chain;
 	enum nft_list list;
 	enum rule_side side;
+	enum rule_sense sense; /* of the grade */
+	enum nft_grade grade;
 	bool in_observe;
-	const char *then; /* goto; NULL: accept */
+	const char *then;       /* goto; NULL: accept */
+	const char *then_alone; /* instead, for one IPv6 address; NULL: the same */
 } lookups[] = {
-	{ "allowed", NFT_ALLOW, RULE_SOURCE, true, NULL },
-	{ "allowed_to", NFT_ALLOW, RULE_DESTINATION, false, NULL },
-	{ "hard_from", NFT_HARD, RULE_SOURCE, false, "hardly" },
-	{ "hard_to", NFT_HARD, RULE_DESTINATION, false, "mute_all" },
-	{ "soft_from", NFT_SOFT, RULE_SOURCE, false, "softly" },
-	{ "soft_to", NFT_SOFT, RULE_DESTINATION, false, "mute_new" },
-	{ "soft_skip", NFT_SOFT, RULE_SOURCE, false, NULL },
+	{ "allowed", NFT_ALLOW, RULE_SOURCE, RULE_IS, NFT_GRADE_NONE, true, NULL, NULL },
+	{ "allowed_to", NFT_ALLOW, RULE_DESTINATION, RULE_IS, NFT_GRADE_NONE, false, NULL, NULL },
+	{ "blocked_from", NFT_GRADED, RULE_SOURCE, RULE_IS, NFT_GRADE_BLOCK, false, "block", NULL },
+	{ "banned_from", NFT_GRADED, RULE_SOURCE, RULE_IS, NFT_GRADE_BAN, false, "ban", "ban_one" },
+	{ "veiled_from", NFT_GRADED, RULE_SOURCE, RULE_IS, NFT_GRADE_VEIL, false, "veil", NULL },
+	{ "any_grade", NFT_GRADED, RULE_SOURCE, RULE_IS_NOT, NFT_GRADE_NONE, false, "late_customer", NULL },
+	{ "blocked_to", NFT_GRADED, RULE_DESTINATION, RULE_IS, NFT_GRADE_BLOCK, false, "to_blocked", NULL },
 };
 
 #define LOOKUPS (sizeof(lookups) / sizeof(lookups[0]))
 
-static void write_lookup(struct rule_writer *w, size_t lookup, enum nft_family family, unsigned len)
+/* The chains on the way out exist only while somebody is blocked. */
+static bool is_wanted(const struct lookup *lookup, enum nft_mode mode, bool out)
 {
+	if (lookup->side == RULE_DESTINATION && !out)
+		return false;
+	return mode == NFT_BLOCK || (mode == NFT_OBSERVE && lookup->in_observe);
+}
+
+static void write_lookup(struct rule_writer *w, const struct lookup *lookup, enum nft_family family, unsigned len)
+{
+	const char *then = len == 128 && lookup->then_alone ? lookup->then_alone : lookup->then;
 	char set[NFT_NAME_MAX];
 
-	nft_set_name(lookups[lookup].list, family, len, set);
-	rule_begin(w, lookups[lookup].chain);
-	rule_listed(w, family, lookups[lookup].side, len, set);
-	if (lookups[lookup].then)
-		rule_goto(w, lookups[lookup].then);
+	nft_set_name(lookup->list, family, len, set);
+	rule_begin(w, lookup->chain);
+	if (lookup->list == NFT_GRADED)
+		rule_graded(w, family, lookup->side, len, set, lookup->sense, lookup->grade);
+	else
+		rule_listed(w, family, lookup->side, len, set);
+	if (then)
+		rule_goto(w, then);
 	else
 		rule_accept(w);
 }
 
-static void write_lookups(struct rule_writer *w, const struct nft_lengths *lengths, enum nft_mode mode)
+/* At the head of `pre`: whoever stands at more than an alert leaves it here. */
+static void write_entry(struct rule_writer *w, enum nft_family family, unsigned len)
 {
-	for (size_t i = 0; i < LOOKUPS; i++) {
-		if (mode == NFT_OBSERVE && !lookups[i].in_observe)
-			continue;
-		for (unsigned family = 0; family < NFT_FAMILY_COUNT; family++) {
-			for (unsigned len = 129; len-- > 0;) {
-				if (lengths->used[lookups[i].list][family][len])
-					write_lookup(w, i, family, len);
-			}
-		}
-	}
+	char set[NFT_NAME_MAX];
+
+	nft_set_name(NFT_GRADED, family, len, set);
+	rule_begin_first(w, "pre");
+	rule_graded(w, family, RULE_SOURCE, len, set, RULE_IS_NOT, NFT_GRADE_ALERT);
+	rule_jump(w, "graded");
 }
 
-/* Never dropped nor queued: without neighbour discovery, multicast listeners and leases this host loses its network. */
-void chain_essential(struct rule_writer *w, const char *chain)
+static void write_length(struct rule_writer *w, enum nft_mode mode, bool out, enum nft_list list,
+			 enum nft_family family, unsigned len)
 {
-	rule_begin(w, chain);
-	rule_protocol(w, IPPROTO_ICMPV6);
-	rule_icmp_type(w, "icmp6_lifelines");
-	rule_accept(w);
-	rule_begin(w, chain);
-	rule_protocol(w, IPPROTO_UDP);
-	rule_ports_are(w, 67, 68);
-	rule_accept(w);
-	rule_begin(w, chain);
-	rule_protocol(w, IPPROTO_UDP);
-	rule_ports_are(w, 547, 546);
-	rule_accept(w);
+	for (size_t i = 0; i < LOOKUPS; i++)
+		if (lookups[i].list == list && is_wanted(&lookups[i], mode, out))
+			write_lookup(w, &lookups[i], family, len);
+	if (list == NFT_GRADED && mode == NFT_BLOCK)
+		write_entry(w, family, len);
 }
 
-void chain_unless_allowed(struct rule_writer *w, const char *chain)
+static void write_lengths(struct rule_writer *w, const struct nft_lengths *lengths, enum nft_mode mode, bool out)
 {
-	rule_begin(w, chain);
-	rule_loopback(w, RULE_SOURCE);
-	rule_accept(w);
-	rule_begin(w, chain);
-	rule_jump(w, "allowed");
-	chain_essential(w, chain);
+	for (unsigned list = 0; list < NFT_LIST_COUNT; list++)
+		for (unsigned family = 0; family < NFT_FAMILY_COUNT; family++)
+			for (unsigned len = 129; len-- > 0;)
+				if (lengths->used[list][family][len])
+					write_length(w, mode, out, list, family, len);
 }
 
 void chain_drop(struct rule_writer *w, const char *chain, const char *counter)
@@ -101,17 +103,61 @@ void chain_drop(struct rule_writer *w, const char *chain, const char *counter)
 	rule_drop(w);
 }
 
-void chain_unless_guarded(struct rule_writer *w, const char *chain, const struct nft_rules *rules,
-			  void (*ending)(struct rule_writer *w))
+void chain_unless_guarded(struct rule_writer *w, const char *chain, const struct nft_rules *rules)
 {
-	rule_begin(w, chain);
-	rule_loopback(w, RULE_SOURCE);
-	ending(w);
 	if (!rules->interface_count)
 		return;
 	rule_begin(w, chain);
 	rule_interface_not_in(w, "guarded");
-	ending(w);
+	rule_accept(w);
+}
+
+/* Never dropped nor queued: this host itself, the allow list, and what a link needs to live (without neighbour
+ * discovery, multicast listeners and leases this host loses its network). */
+static void write_exempt(struct rule_writer *w)
+{
+	rule_chain(w, "exempt");
+	rule_begin(w, "exempt");
+	rule_loopback(w, RULE_SOURCE);
+	rule_accept(w);
+	rule_begin(w, "exempt");
+	rule_jump(w, "allowed");
+	rule_begin(w, "exempt");
+	rule_protocol(w, IPPROTO_ICMPV6);
+	rule_icmp_type(w, "icmp6_lifelines");
+	rule_accept(w);
+	rule_begin(w, "exempt");
+	rule_protocol(w, IPPROTO_UDP);
+	rule_ports_are(w, 67, 68);
+	rule_accept(w);
+	rule_begin(w, "exempt");
+	rule_protocol(w, IPPROTO_UDP);
+	rule_ports_are(w, 547, 546);
+	rule_accept(w);
+}
+
+/* The rules of the grades are put in front of these, one a prefix length. */
+static void write_pre(struct rule_writer *w)
+{
+	rule_base_chain(w, "pre", NF_INET_PRE_ROUTING, PRIORITY_PRE);
+	rule_begin(w, "pre");
+	rule_tcp_flags(w, FIN | SYN | RST | ACK | URG | PSH, SYN);
+	rule_socket_transparent(w, false);
+	rule_accept(w);
+	rule_begin(w, "pre");
+	rule_ct_state(w, CT_RELATED);
+	rule_accept(w);
+	rule_begin(w, "pre");
+	rule_ct_state(w, CT_ESTABLISHED);
+	rule_goto(w, "running");
+	rule_begin(w, "pre");
+	rule_protocol(w, IPPROTO_TCP);
+	rule_goto(w, "fresh_tcp");
+	rule_begin(w, "pre");
+	rule_protocol(w, IPPROTO_UDP);
+	rule_goto(w, "fresh_udp");
+	rule_begin(w, "pre");
+	rule_goto(w, "watch");
 }
 
 struct nft_written nft_rules_write(const struct nft *nft, struct nft_batch *batch, const struct nft_lengths *lengths,
@@ -122,20 +168,21 @@ struct nft_written nft_rules_write(const struct nft *nft, struct nft_batch *batc
 	if (rules->mode == NFT_PAUSED)
 		return w.written;
 	/* A chain must exist before a rule jumps to it. */
-	for (size_t i = 0; i < LOOKUPS; i++) {
-		if (rules->mode == NFT_BLOCK || lookups[i].in_observe)
+	for (size_t i = 0; i < LOOKUPS; i++)
+		if (is_wanted(&lookups[i], rules->mode, rules->out))
 			rule_chain(&w, lookups[i].chain);
-	}
-	chains_customers(&w, rules);
+	write_exempt(&w);
 	chains_expected(&w);
+	chains_queues(&w, rules);
 	chains_trap(&w, rules);
+	chains_customers(&w, rules);
 	chains_watch(&w, rules);
-	if (rules->mode == NFT_BLOCK) {
-		chains_hard(&w);
-		chains_soft(&w);
-		chains_mute(&w);
-	}
-	write_lookups(&w, lengths, rules->mode);
+	if (rules->mode == NFT_BLOCK)
+		chains_grades(&w, rules);
+	if (rules->mode == NFT_BLOCK && rules->out)
+		chains_out(&w);
+	write_pre(&w);
+	write_lengths(&w, lengths, rules->mode, rules->out);
 	return w.written;
 }
 
@@ -144,11 +191,8 @@ unsigned nft_rules_write_length(const struct nft *nft, struct nft_batch *batch, 
 {
 	struct rule_writer w = { .batch = batch, .table = nft->table, .native_queue = nft->queue_native };
 
-	for (size_t i = 0; i < LOOKUPS; i++) {
-		if (lookups[i].list == list &&
-		    (nft->mode == NFT_BLOCK || (nft->mode == NFT_OBSERVE && lookups[i].in_observe)))
-			write_lookup(&w, i, family, len);
-	}
+	if (nft->mode != NFT_PAUSED)
+		write_length(&w, nft->mode, nft->out, list, family, len);
 	return w.written.rules;
 }
 

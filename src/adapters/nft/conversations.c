@@ -2,139 +2,165 @@
 /*
  * The chains that learn with which hosts this one talks, and let their packets pass.
  *
- * Customers: sources that exchanged data with a service of this host keep the port that they use, even when they are
- * blocked on suspicion.
+ * Customers: a source that finished a connection with a TCP port of this host, or one published here, keeps that port
+ * for a day, data or not: health checks send none.  "Assured" (both sides have spoken) and a socket, or destination NAT,
+ * are what nobody can forge; datagrams make no customers, since three forged ones would.  What is earned at alert or
+ * above is kept apart: a ban does not spare it.  Kernel sets refuse when they are full, so new customers are metered by
+ * net: no net can keep others out.
+ *
+ * Kin: a source with a running session here, whoever opened it, may meet a few closed ports (an FTP server's data
+ * connection, the control packets of a call, a file transfer's answer); the sentry counts them.
  *
  * Expected answers: an answer may come after conntrack forgot the question and the program closed its socket, and then
  * it looks like a scan of high ports: a slow name server's datagram, the last FIN of a backend that outlived a restart.
  * So the chains learn the questions, in sets of their own: datagrams by both ports, which leaves no hole at all;
- * connections by the server's address and port, since those are many and live long.  This happens after source NAT, so
- * that what containers ask in this host's name counts as well.
+ * connections by the server's address and port, since those are many and live long; questions to a whole link by their
+ * port, since any host of it may answer.  This happens after source NAT, so that what containers ask in this host's name
+ * counts as well.
  * Limit: a server that this host connected to may send ACKs to ports above 1023 unseen for a day; the answers tell it
  * no more than that the host is there.
  */
 #include "rule.h"
 
 #include <linux/netfilter/nf_conntrack_tuple_common.h>
+#include <linux/rtnetlink.h>
 
-#define PRIORITY_CUSTOMER (-151)
-#define PRIORITY_SPEAK    110 /* after NF_IP_PRI_NAT_SRC, 100 */
-#define OWN_PORTS_BEGIN   1024
+#define PRIORITY_SPEAK       110 /* after NF_IP_PRI_NAT_SRC, 100 */
+#define OWN_PORTS_BEGIN      1024
+#define CUSTOMERS_PER_SECOND 10 /* new ones of a /24 or a /48 */
+#define CUSTOMERS_BURST      2000
+#define TRAP_ACKS_PER_SECOND 20 /* of one source: the last ACK of a handshake under SYN cookies */
+#define TRAP_ACKS_BURST      40
 
-/* ---- customers ---- */
+/* ---- customers and kin ---- */
 
-/*
- * A source that completed a connection with data, while it was under no suspicion, keeps access to that very port.
- * Data is PSH+ACK from the side that connected, where conntrack says that both sides spoke; or a datagram after an
- * answer to an earlier one.  conntrack's word is not enough for a connection to this host: data that comes in place of
- * a handshake's last ACK looks the same to it, and would let a blocked source in by the back door.
- */
-static void write_new_customer(struct rule_writer *w, const struct nft_rules *rules)
+static void accept_known(struct rule_writer *w, const char *chain, const char *set)
 {
-	rule_chain(w, "new_customer");
-	chain_unless_guarded(w, "new_customer", rules, rule_return);
 	for (EACH_FAMILY(f)) {
-		rule_begin(w, "new_customer");
-		rule_source(w, f, RULE_SOURCE, RULE_IS, "seen");
-		rule_return(w);
+		rule_begin(w, chain);
+		rule_ct_status(w, IPS_DST_NAT);
+		rule_customer(w, f, true, set);
+		rule_goto(w, "kin_add");
+		rule_begin(w, chain);
+		rule_customer(w, f, false, set);
+		rule_goto(w, "kin_add");
 	}
-	if (rules->mode == NFT_BLOCK) {
-		rule_begin(w, "new_customer");
-		rule_jump(w, "soft_skip");
-	}
-	rule_begin(w, "new_customer");
-	rule_socket_transparent(w, true); /* a trap's connection */
-	rule_return(w);
-
-	rule_begin(w, "new_customer");
-	rule_socket_is_connection(w);
-	rule_goto(w, "customer_add");
-	rule_begin(w, "new_customer");
-	rule_socket_exists(w); /* still half open */
-	rule_return(w);
-	rule_begin(w, "new_customer");
-	rule_goto(w, "customer_add"); /* forwarded: no socket of this host */
 }
 
-/*
- * A resolver's client asks from a new port each time: its conversation is one datagram and one answer, and conntrack
- * never says "established".  A source that got an answer while under no suspicion keeps that one port; the sender of
- * forged datagrams gains nothing by it.
- */
-static void write_answered(struct rule_writer *w)
+/* A listener that is bound to one address counts as a connection here; assured tells that it is one. */
+static void add_customer(struct rule_writer *w, const char *chain, const char *set)
 {
-	rule_chain(w, "new_answered");
-	rule_begin(w, "new_answered");
-	rule_loopback(w, RULE_DESTINATION);
-	rule_return(w);
 	for (EACH_FAMILY(f)) {
-		rule_begin(w, "new_answered");
-		rule_source(w, f, RULE_DESTINATION, RULE_IS, "seen");
-		rule_return(w);
-		rule_begin(w, "new_answered");
-		rule_add_service(w, f, RULE_DESTINATION, RULE_SOURCE, "answered");
-		rule_end(w);
+		rule_begin(w, chain);
+		rule_ct_status(w, IPS_DST_NAT);
+		rule_add_customer(w, f, true, set);
+		rule_goto(w, "kin_add");
 	}
+	rule_begin(w, chain);
+	rule_local(w, RULE_DESTINATION, RULE_IS_NOT);
+	rule_goto(w, "kin_add");
+	for (EACH_FAMILY(f)) {
+		rule_begin(w, chain);
+		rule_socket_is_connection(w);
+		rule_add_customer(w, f, false, set);
+		rule_goto(w, "kin_add");
+	}
+	rule_begin(w, chain);
+	rule_accept(w);
+}
 
-	rule_base_chain(w, "answer", NF_INET_LOCAL_OUT, PRIORITY_CUSTOMER);
+static void write_customer(struct rule_writer *w, const struct nft_rules *rules)
+{
+	static const unsigned net_len[NFT_FAMILY_COUNT] = { [NFT_V4] = 24, [NFT_V6] = 48 };
+
+	rule_chain(w, "kin_add");
 	for (EACH_FAMILY(f)) {
-		rule_begin(w, "answer");
-		rule_protocol(w, IPPROTO_UDP);
-		rule_ct_direction(w, IP_CT_DIR_REPLY);
-		rule_service(w, f, RULE_DESTINATION, RULE_SOURCE, RULE_IS_NOT, "answered");
-		rule_jump(w, "new_answered");
+		rule_begin(w, "kin_add");
+		rule_source(w, f, RULE_SOURCE, RULE_IS_NOT, "kin");
+		rule_add_source(w, f, "kin");
+		rule_accept(w);
 	}
+	rule_begin(w, "kin_add");
+	rule_accept(w);
+
+	rule_chain(w, "late_customer");
+	accept_known(w, "late_customer", "late");
+	add_customer(w, "late_customer", "late");
+
+	rule_chain(w, "customer");
+	chain_unless_guarded(w, "customer", rules);
+	rule_begin(w, "customer");
+	rule_socket_transparent(w, true);
+	rule_port(w, RULE_DESTINATION, RULE_IS, "trap_tcp_ports"); /* a trap's visitor is nobody's customer */
+	rule_accept(w);
+	accept_known(w, "customer", "customers");
+	if (rules->mode == NFT_BLOCK) {
+		rule_begin(w, "customer");
+		rule_jump(w, "any_grade");
+	}
+	for (EACH_FAMILY(f)) {
+		rule_begin(w, "customer");
+		rule_over_each_net(w, f, net_len[f], "newcomers", CUSTOMERS_PER_SECOND, CUSTOMERS_BURST);
+		rule_count(w, "over_customers");
+		rule_accept(w);
+	}
+	add_customer(w, "customer", "customers");
+}
+
+/* A packet of a connection that conntrack knows, of which both sides have spoken or not. */
+static void write_running(struct rule_writer *w)
+{
+	rule_chain(w, "trap_ack");
+	for (EACH_FAMILY(f)) {
+		rule_begin(w, "trap_ack");
+		rule_over_each(w, f, "ackrate", TRAP_ACKS_PER_SECOND, TRAP_ACKS_BURST);
+		rule_drop(w);
+	}
+	rule_begin(w, "trap_ack");
+	rule_goto(w, "trap");
+
+	rule_chain(w, "running");
+	rule_begin(w, "running"); /* a container's SYN+ACK proves nothing */
+	rule_ct_direction(w, IP_CT_DIR_REPLY);
+	rule_ct_status(w, IPS_DST_NAT);
+	rule_accept(w);
+	rule_begin(w, "running");
+	rule_ct_direction(w, IP_CT_DIR_REPLY);
+	rule_ct_status(w, IPS_ASSURED);
+	rule_goto(w, "kin_add");
+	rule_begin(w, "running");
+	rule_ct_direction(w, IP_CT_DIR_REPLY);
+	rule_accept(w);
+	rule_begin(w, "running"); /* under SYN cookies the last ACK finds no socket */
+	rule_tcp_flags(w, FIN | SYN | RST | ACK, ACK);
+	rule_port(w, RULE_DESTINATION, RULE_IS, "trap_tcp_ports");
+	rule_local(w, RULE_DESTINATION, RULE_IS);
+	rule_goto(w, "trap_ack");
+	rule_begin(w, "running");
+	rule_protocol(w, IPPROTO_TCP);
+	rule_ct_status(w, IPS_ASSURED);
+	rule_goto(w, "customer");
+	rule_begin(w, "running");
+	rule_protocol(w, IPPROTO_UDP);
+	rule_ct_status(w, IPS_ASSURED);
+	rule_goto(w, "kin_add");
+	rule_begin(w, "running");
+	rule_accept(w);
 }
 
 void chains_customers(struct rule_writer *w, const struct nft_rules *rules)
 {
-	static const struct {
-		uint8_t protocol, flags;
-		enum rule_sense sense;
-		bool refresh;
-	} signs[] = {
-		{ IPPROTO_TCP, PSH | ACK, RULE_IS_NOT, false },
-		{ IPPROTO_TCP, FIN | ACK, RULE_IS, true },
-		{ IPPROTO_UDP, 0, RULE_IS_NOT, false },
-	};
-
-	rule_chain(w, "customer_add");
-	for (EACH_FAMILY(f)) {
-		rule_begin(w, "customer_add");
-		rule_add_service(w, f, RULE_SOURCE, RULE_DESTINATION, "customers");
-		rule_end(w);
-	}
-	write_new_customer(w, rules);
-	write_answered(w);
-
-	rule_base_chain(w, "customer", NF_INET_PRE_ROUTING, PRIORITY_CUSTOMER);
-	for (size_t i = 0; i < sizeof(signs) / sizeof(signs[0]); i++) {
-		for (EACH_FAMILY(f)) {
-			rule_begin(w, "customer");
-			if (signs[i].flags)
-				rule_tcp_flags(w, signs[i].flags, signs[i].flags);
-			else
-				rule_protocol(w, signs[i].protocol);
-			rule_ct_direction(w, IP_CT_DIR_ORIGINAL);
-			rule_ct_state(w, CT_ESTABLISHED);
-			rule_service(w, f, RULE_SOURCE, RULE_DESTINATION, signs[i].sense, "customers");
-			if (signs[i].refresh) {
-				rule_add_service(w, f, RULE_SOURCE, RULE_DESTINATION, "customers");
-				rule_end(w);
-			} else {
-				rule_jump(w, "new_customer");
-			}
-		}
-	}
+	write_customer(w, rules);
+	write_running(w);
 }
 
 /* ---- expected answers ---- */
 
 /*
  * What a server opens towards this host because it was called: the question which user is behind the connection (RFC
- * 1413), the data of an active FTP transfer (RFC 959 3.3), or a connection to this host's port of the same service
- * (mail call-backs, servers that speak both ways).  Each is one port, or comes from one port, so that a server gains no
- * scan by having been called.
+ * 1413), or a connection to this host's port of the same service (mail call-backs, servers that speak both ways).  Each
+ * is one port, so that a server gains no scan by having been called.  An FTP server's data connections may go to any
+ * port: those are kin, and counted.
  */
 static void write_called_back(struct rule_writer *w)
 {
@@ -151,11 +177,6 @@ static void write_called_back(struct rule_writer *w)
 		rule_begin(w, "called_back");
 		rule_service(w, f, RULE_SOURCE, RULE_DESTINATION, RULE_IS, "called");
 		rule_accept(w);
-		rule_begin(w, "called_back");
-		rule_port_is(w, RULE_SOURCE, 20);
-		rule_port_from(w, RULE_DESTINATION, OWN_PORTS_BEGIN);
-		rule_service_at(w, f, RULE_SOURCE, 21, "called");
-		rule_accept(w);
 	}
 	rule_begin(w, "called_back");
 	rule_port_is(w, RULE_DESTINATION, 113);
@@ -164,6 +185,8 @@ static void write_called_back(struct rule_writer *w)
 
 void chains_expected(struct rule_writer *w)
 {
+	static const uint32_t many[] = { RTN_MULTICAST, RTN_BROADCAST };
+
 	write_called_back(w);
 	rule_chain(w, "expected");
 	for (EACH_FAMILY(f)) {
@@ -172,6 +195,10 @@ void chains_expected(struct rule_writer *w)
 		rule_conversation(w, f, RULE_SOURCE, "asked");
 		rule_accept(w);
 	}
+	rule_begin(w, "expected");
+	rule_protocol(w, IPPROTO_UDP);
+	rule_link_port(w, RULE_DESTINATION, "asked_link");
+	rule_accept(w);
 	for (EACH_FAMILY(f)) {
 		rule_begin(w, "expected");
 		rule_tcp_flags(w, SYN | RST | ACK, ACK);
@@ -190,15 +217,22 @@ void chains_expected(struct rule_writer *w)
 	rule_begin(w, "speak");
 	rule_loopback(w, RULE_DESTINATION);
 	rule_accept(w);
+	for (size_t i = 0; i < sizeof(many) / sizeof(many[0]); i++) {
+		rule_begin(w, "speak");
+		rule_protocol(w, IPPROTO_UDP);
+		rule_destination_type(w, many[i]);
+		rule_add_link_port(w, RULE_SOURCE, "asked_link");
+		rule_accept(w);
+	}
 	for (EACH_FAMILY(f)) {
 		rule_begin(w, "speak");
 		rule_protocol(w, IPPROTO_UDP);
-		rule_local(w, RULE_SOURCE);
+		rule_local(w, RULE_SOURCE, RULE_IS);
 		rule_add_conversation(w, f, RULE_DESTINATION, "asked");
 		rule_end(w);
 		rule_begin(w, "speak");
 		rule_tcp_flags(w, FIN | SYN | RST | ACK, SYN);
-		rule_local(w, RULE_SOURCE);
+		rule_local(w, RULE_SOURCE, RULE_IS);
 		rule_add_service(w, f, RULE_DESTINATION, RULE_DESTINATION, "called");
 		rule_end(w);
 	}

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Elements of sets, written and read: sources on the lists, and customers.  Each call is one transaction.
+ * Elements of sets, written and read: sources on the lists.  Each call is one transaction.
  *
  * A netlink attribute holds 64 KiB at most, so many elements become several messages of one transaction.  A key that
  * the kernel tells is copied only where its length is what the set's key must have.
@@ -24,8 +24,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LIST_BYTES_MAX  60000 /* of 65,535; an element takes under 100 */
-#define DELETE_ATTEMPTS 3     /* elements can end between the questions and the transaction */
+#define LIST_BYTES_MAX   60000 /* of 65,535; an element takes under 100 */
+#define REPLACE_ATTEMPTS 3
+#define DELETE_ATTEMPTS  3 /* elements can end between the questions and the transaction */
 
 static const size_t address_lens[NFT_FAMILY_COUNT] = { [NFT_V4] = 4, [NFT_V6] = 16 };
 
@@ -73,7 +74,7 @@ static bool open_list(struct element_writer *w)
 	return true;
 }
 
-void element_put(struct element_writer *w, const void *key, size_t len, int64_t timeout_ms, uint32_t flags)
+void element_put(struct element_writer *w, const void *key, size_t len, int64_t timeout_ms, uint32_t grade)
 {
 	if (!w->element || !open_list(w))
 		return;
@@ -82,10 +83,10 @@ void element_put(struct element_writer *w, const void *key, size_t len, int64_t 
 		nftnl_set_elem_set_u64(w->element, NFTNL_SET_ELEM_TIMEOUT, (uint64_t)timeout_ms);
 	else
 		nftnl_set_elem_unset(w->element, NFTNL_SET_ELEM_TIMEOUT);
-	if (flags)
-		nftnl_set_elem_set_u32(w->element, NFTNL_SET_ELEM_FLAGS, flags);
+	if (grade)
+		nftnl_set_elem_set(w->element, NFTNL_SET_ELEM_DATA, &grade, sizeof(grade));
 	else
-		nftnl_set_elem_unset(w->element, NFTNL_SET_ELEM_FLAGS);
+		nftnl_set_elem_unset(w->element, NFTNL_SET_ELEM_DATA);
 	nftnl_set_elem_nlmsg_build(w->nlh, w->element, ++w->count);
 	w->batch->elements++;
 }
@@ -109,14 +110,17 @@ static int read_element(struct nftnl_set_elem *element, void *data)
 {
 	const struct dump *dump = data;
 	uint8_t copy[ELEMENT_KEY_MAX];
-	const void *key;
-	uint32_t len = 0;
+	const void *key, *value;
+	uint32_t len = 0, value_len = 0, grade = 0;
 	int64_t left_ms = 0;
 
 	key = nftnl_set_elem_get(element, NFTNL_SET_ELEM_KEY, &len);
 	if (!key || !len || len > sizeof(copy))
 		return 0;
 	memcpy(copy, key, len);
+	value = nftnl_set_elem_get(element, NFTNL_SET_ELEM_DATA, &value_len);
+	if (value && value_len == sizeof(grade))
+		memcpy(&grade, value, sizeof(grade));
 	if (nftnl_set_elem_is_set(element, NFTNL_SET_ELEM_EXPIRATION)) {
 		const uint64_t left = nftnl_set_elem_get_u64(element, NFTNL_SET_ELEM_EXPIRATION);
 
@@ -124,7 +128,7 @@ static int read_element(struct nftnl_set_elem *element, void *data)
 			return 0; /* over by now */
 		left_ms = (int64_t)left;
 	}
-	return dump->fn(dump->context, copy, len, left_ms);
+	return dump->fn(dump->context, copy, len, grade, left_ms);
 }
 
 static int read_elements(void *context, const struct nlmsghdr *nlh)
@@ -159,7 +163,8 @@ struct place {
 struct entry {
 	struct place place;
 	int64_t timeout_ms;
-	size_t order; /* keeps the last of several for one source */
+	uint32_t grade, standing; /* of a map: what is wanted, and what is there */
+	size_t order;             /* keeps the last of several for one source */
 };
 
 static int compare_entries(const void *a, const void *b)
@@ -191,7 +196,8 @@ static int make_entries(const struct nft *nft, const struct nft_element *element
 		const struct prefix *source = &elements[i].source;
 		struct entry *entry = &entries[i];
 
-		if (elements[i].list >= NFT_LIST_COUNT || !prefix_is_valid(source)) {
+		if (elements[i].list >= NFT_LIST_COUNT || !prefix_is_valid(source) ||
+		    elements[i].grade >= NFT_GRADE_COUNT) {
 			free(entries);
 			return -EINVAL;
 		}
@@ -203,6 +209,8 @@ static int make_entries(const struct nft *nft, const struct nft_element *element
 		else
 			memcpy(entry->place.key, source->addr.b, 16);
 		entry->timeout_ms = elements[i].timeout_ms;
+		entry->grade = elements[i].list == NFT_GRADED ? elements[i].grade : 0;
+		entry->standing = entry->grade;
 		entry->order = i;
 	}
 	qsort(entries, count, sizeof(*entries), compare_entries);
@@ -213,6 +221,14 @@ static int make_entries(const struct nft *nft, const struct nft_element *element
 	*out = entries;
 	*out_count = kept;
 	return 0;
+}
+
+/* A deletion names the key alone; an addition that must find what is there names the value that is there. */
+static uint32_t value_of(const struct entry *entry, enum element_change change)
+{
+	if (change == ELEMENT_DELETE)
+		return 0;
+	return change == ELEMENT_ENSURE ? entry->standing : entry->grade;
 }
 
 static void write_entries(const struct nft *nft, struct nft_batch *batch, const struct nft_lengths *lengths,
@@ -231,7 +247,8 @@ static void write_entries(const struct nft *nft, struct nft_batch *batch, const 
 		for (; i < count && same_set(&entries[i].place, first); i++) {
 			if (exists) /* else nothing can be in it */
 				element_put(&w, entries[i].place.key, address_lens[first->family],
-					    change == ELEMENT_DELETE ? 0 : entries[i].timeout_ms, 0);
+					    change == ELEMENT_DELETE ? 0 : entries[i].timeout_ms,
+					    value_of(&entries[i], change));
 		}
 		element_end(&w);
 	}
@@ -257,6 +274,44 @@ static unsigned write_new_lengths(const struct nft *nft, struct nft_batch *batch
 	return rules;
 }
 
+/* What each entry's source stands at now, where it stands in a map. */
+static int read_standing(struct nft *nft, struct entry *entries, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		const struct place *place = &entries[i].place;
+		uint32_t standing = 0;
+		char name[NFT_NAME_MAX];
+		int result;
+
+		if (place->list != NFT_GRADED)
+			continue;
+		nft_set_name(place->list, place->family, place->len, name);
+		result = nft_ask_element(nft, name, place->key, address_lens[place->family], &standing);
+		if (result && result != -ENOENT)
+			return result;
+		entries[i].standing = standing ? standing : entries[i].grade;
+	}
+	return 0;
+}
+
+/* One transaction: the entries as they are believed to stand are added if they miss, all are deleted, and added anew. */
+static int replace(struct nft *nft, struct entry *entries, size_t count, struct nft_batch *batch,
+		   struct nft_lengths *lengths, unsigned *sets, unsigned *rules)
+{
+	int result = read_standing(nft, entries, count);
+
+	if (result)
+		return result;
+	*lengths = nft->lengths;
+	*sets = 0;
+	nft_batch_free(batch);
+	*rules = write_new_lengths(nft, batch, lengths, sets, entries, count);
+	write_entries(nft, batch, lengths, ELEMENT_ENSURE, entries, count);
+	write_entries(nft, batch, lengths, ELEMENT_DELETE, entries, count);
+	write_entries(nft, batch, lengths, ELEMENT_NEW, entries, count);
+	return nft_batch_run(nft, batch);
+}
+
 static int add(struct nft *nft, enum element_change change, const struct nft_element *elements, size_t count)
 {
 	struct nft_lengths lengths = nft->lengths;
@@ -273,15 +328,11 @@ static int add(struct nft *nft, enum element_change change, const struct nft_ele
 	rules = write_new_lengths(nft, &batch, &lengths, &sets, entries, n);
 	write_entries(nft, &batch, &lengths, change, entries, n);
 	result = nft_batch_run(nft, &batch);
-	if (result == -EEXIST) { /* some are there */
-		lengths = nft->lengths;
-		sets = 0;
-		nft_batch_free(&batch);
-		rules = write_new_lengths(nft, &batch, &lengths, &sets, entries, n);
-		write_entries(nft, &batch, &lengths, ELEMENT_ENSURE, entries, n);
-		write_entries(nft, &batch, &lengths, ELEMENT_DELETE, entries, n);
-		write_entries(nft, &batch, &lengths, ELEMENT_NEW, entries, n);
-		result = nft_batch_run(nft, &batch);
+	/* Some are there.  An element that ends, or another's change, between the question and the transaction fails it. */
+	for (int i = 0; i < REPLACE_ATTEMPTS && (result == -EEXIST || result == -ENOENT || result == -EBUSY); i++) {
+		if (nft_ask(nft, NFT_MSG_GETTABLE, NULL, NULL) == -ENOENT)
+			break;
+		result = replace(nft, entries, n, &batch, &lengths, &sets, &rules);
 	}
 	if (!result) {
 		nft->lengths = lengths;
@@ -322,11 +373,12 @@ static int keep_standing(struct nft *nft, struct entry *entries, size_t *count)
 
 	for (size_t i = 0; i < *count; i++) {
 		const struct place *place = &entries[i].place;
+		uint32_t standing;
 		char name[NFT_NAME_MAX];
 		int result;
 
 		nft_set_name(place->list, place->family, place->len, name);
-		result = nft_ask_element(nft, name, place->key, address_lens[place->family]);
+		result = nft_ask_element(nft, name, place->key, address_lens[place->family], &standing);
 		if (!result)
 			entries[kept++] = entries[i];
 		else if (result != -ENOENT)
@@ -385,111 +437,6 @@ int nft_flush(struct nft *nft, enum nft_list list)
 			mnl_attr_put_strz(nlh, NFTA_SET_ELEM_LIST_SET, name);
 			nft_batch_close(&batch, nlh);
 		}
-	}
-	result = nft_batch_run(nft, &batch);
-	nft_batch_free(&batch);
-	return result;
-}
-
-/* ---- customers: a key is source, protocol and port, each filled up to four bytes ---- */
-
-static const struct customer_set {
-	const char *pair;
-	enum nft_family family;
-	uint8_t protocol; /* of the customers in it */
-} customer_sets[] = {
-	{ "customers", NFT_V6, IPPROTO_TCP },
-	{ "customers", NFT_V4, IPPROTO_TCP },
-	{ "answered", NFT_V6, IPPROTO_UDP },
-	{ "answered", NFT_V4, IPPROTO_UDP },
-};
-
-#define CUSTOMER_SETS (sizeof(customer_sets) / sizeof(customer_sets[0]))
-
-struct reading {
-	enum nft_family family;
-	struct nft_customer *out;
-	size_t count, max;
-};
-
-static int read_customer(void *context, const uint8_t *key, size_t len, int64_t left_ms)
-{
-	struct reading *reading = context;
-	size_t address_len = address_lens[reading->family];
-	uint16_t port;
-
-	if (len != address_len + 8 || reading->count == reading->max)
-		return 0;
-	memcpy(&port, key + address_len + 4, sizeof(port));
-	reading->out[reading->count++] = (struct nft_customer){
-		.addr = address_len == 4 ? addr_from_v4(key) : addr_from_v6(key),
-		.protocol = key[address_len],
-		.port = ntohs(port),
-		.left_ms = left_ms,
-	};
-	return 0;
-}
-
-static int read_customers(struct nft *nft, size_t set_count, struct nft_customer *out, size_t max)
-{
-	struct reading reading = { .out = out, .max = max < INT32_MAX ? max : INT32_MAX };
-
-	for (size_t i = 0; i < set_count && reading.count < reading.max; i++) {
-		char name[NFT_NAME_MAX];
-		int result;
-
-		reading.family = customer_sets[i].family;
-		nft_pair_name(customer_sets[i].pair, reading.family, name);
-		result = element_dump(nft, name, read_customer, &reading);
-		if (result && result != -EINTR) /* changed in the meantime: what came is true all the same */
-			return result;
-	}
-	return (int)reading.count;
-}
-
-int nft_read_customers(struct nft *nft, struct nft_customer *out, size_t max)
-{
-	return read_customers(nft, CUSTOMER_SETS, out, max);
-}
-
-int nft_read_customers_v6(struct nft *nft, struct nft_customer *out, size_t max)
-{
-	return read_customers(nft, 1, out, max);
-}
-
-static void put_customer(struct element_writer *w, enum nft_family family, const struct nft_customer *customer)
-{
-	const uint16_t port = htons(customer->port);
-	const size_t address_len = address_lens[family];
-	uint8_t key[ELEMENT_KEY_MAX] = { 0 };
-
-	memcpy(key, family == NFT_V4 ? addr_v4_bytes(&customer->addr) : customer->addr.b,
-	       family == NFT_V4 ? address_len : NFT_SOURCE_LEN_V6 / 8);
-	key[address_len] = customer->protocol;
-	memcpy(key + address_len + 4, &port, sizeof(port));
-	element_put(w, key, address_len + 8, customer->left_ms, 0);
-}
-
-int nft_add_customers(struct nft *nft, const struct nft_customer *customers, size_t count)
-{
-	struct nft_batch batch;
-	int result;
-
-	if (!nft->loaded)
-		return -ENOENT;
-	nft_batch_init(&batch);
-	for (size_t i = 0; i < CUSTOMER_SETS; i++) {
-		const enum nft_family family = customer_sets[i].family;
-		struct element_writer w;
-		char name[NFT_NAME_MAX];
-
-		nft_pair_name(customer_sets[i].pair, family, name);
-		element_begin(&w, &batch, nft->table, name, ELEMENT_ENSURE);
-		for (size_t n = 0; n < count; n++)
-			if (customers[n].left_ms > 0 && customers[n].protocol == customer_sets[i].protocol &&
-			    addr_is_v4(&customers[n].addr) == (family == NFT_V4))
-				put_customer(&w, family, &customers[n]);
-		element_end(&w);
 	}
 	result = nft_batch_run(nft, &batch);
 	nft_batch_free(&batch);

@@ -35,6 +35,7 @@ struct nft {
 	bool queue_probed, queue_native;
 	bool loaded;
 	enum nft_mode mode;
+	bool out; /* the chains on the way out stand */
 	struct nft_lengths lengths;
 	unsigned chains, rules, sets; /* as loaded, for nft_check() */
 };
@@ -69,8 +70,9 @@ typedef int nft_dump_fn(void *context, const struct nlmsghdr *nlh);
 MUST_CHECK int nft_dump(struct nft *nft, uint16_t type, const char *set, nft_dump_fn *fn, void *context);
 /* Asks for one object: NFT_MSG_GETTABLE (ours), NFT_MSG_GETGEN.  fn NULL: only whether it is there. */
 MUST_CHECK int nft_ask(struct nft *nft, uint16_t type, nft_dump_fn *fn, void *context);
-/* Does this element stand in that set?  0 or -ENOENT, which a set or a table that is gone says as well; or -errno. */
-MUST_CHECK int nft_ask_element(struct nft *nft, const char *set, const void *key, size_t len);
+/* Does this element stand in that set, and in a map at which grade (else 0)?  0 or -ENOENT, which a set or a table that
+ * is gone says as well; or -errno. */
+MUST_CHECK int nft_ask_element(struct nft *nft, const char *set, const void *key, size_t len, uint32_t *grade);
 /* The next datagram from the kernel, without waiting: its length; 0 when there is none; -EMSGSIZE, -ENOBUFS or another
  * -errno. */
 ssize_t nft_receive(struct mnl_socket *socket, void *buf, size_t size);
@@ -82,13 +84,13 @@ bool nft_is_ours(const struct nft *nft, const struct nlmsghdr *nlh);
 
 /* ---- sets.c: the definitions of sets and counters ---- */
 
-/* The name of the set for that list and prefix length: soft4 (/32), soft6 (/128), soft64, soft56, soft48;
- * soft4_24, soft6_32 for others. */
+/* The name of the set for that list and prefix length: graded4 (/32), graded6 (/128), graded64; graded4_24, graded6_48
+ * for others. */
 void nft_set_name(enum nft_list list, enum nft_family family, unsigned len, char out[NFT_NAME_MAX]);
 /* The name of one of a pair: "seen" makes seen4 and seen6. */
 void nft_pair_name(const char *pair, enum nft_family family, char out[NFT_NAME_MAX]);
-/* How long an element of a pair stays; 0: there is no such pair. */
-uint64_t nft_pair_timeout_ms(const char *pair);
+/* How long an element of a set, or of a pair of them, stays; 0: there is no such set, or its elements stay. */
+uint64_t nft_set_timeout_ms(const char *name);
 /* The lengths that always have a set. */
 void nft_lengths_fixed(struct nft_lengths *lengths);
 /* Writes counters and all sets, if they are missing; those that are made from the configuration must be missing, and
@@ -129,11 +131,12 @@ enum element_change {
 
 void element_begin(struct element_writer *w, struct nft_batch *batch, const char *table, const char *set,
 		   enum element_change change);
-void element_put(struct element_writer *w, const void *key, size_t len, int64_t timeout_ms, uint32_t flags);
+/* grade: a map's value; 0 for a set. */
+void element_put(struct element_writer *w, const void *key, size_t len, int64_t timeout_ms, uint32_t grade);
 void element_end(struct element_writer *w);
 
-/* One element of a dump.  left_ms 0: no timeout. */
-typedef int element_fn(void *context, const uint8_t *key, size_t len, int64_t left_ms);
+/* One element of a dump.  grade: a map's value, else 0; left_ms 0: no timeout. */
+typedef int element_fn(void *context, const uint8_t *key, size_t len, uint32_t grade, int64_t left_ms);
 /* -EINTR as nft_dump(). */
 MUST_CHECK int element_dump(struct nft *nft, const char *set, element_fn *fn, void *context);
 

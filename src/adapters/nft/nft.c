@@ -146,6 +146,7 @@ static int write_and_run(struct nft *nft, struct nft_batch *batch, const struct 
 		return result;
 	nft->lengths = *lengths;
 	nft->mode = rules->mode;
+	nft->out = rules->out;
 	nft->sets = sets;
 	nft->chains = written.chains;
 	nft->rules = written.rules;
@@ -155,14 +156,14 @@ static int write_and_run(struct nft *nft, struct nft_batch *batch, const struct 
 
 static bool rules_are_valid(const struct nft_rules *rules)
 {
-	return rules->mode <= NFT_BLOCK && rules->queue <= 65533 && rules->interface_count <= NFT_INTERFACES_MAX &&
-	       rules->trap_tcp_count <= NFT_PORTS_MAX && rules->trap_udp_count <= NFT_PORTS_MAX &&
-	       rules->public_count <= NFT_PORTS_MAX;
+	return rules->mode <= NFT_BLOCK && rules->queue <= 65536 - NFT_QUEUES &&
+	       rules->interface_count <= NFT_INTERFACES_MAX && rules->trap_tcp_count <= NFT_PORTS_MAX &&
+	       rules->trap_udp_count <= NFT_PORTS_MAX && rules->public_count <= NFT_PORTS_MAX;
 }
 
 int nft_load(struct nft *nft, const struct nft_rules *rules, nft_element_fn *tell, void *context)
 {
-	static const bool kept[NFT_LIST_COUNT] = { [NFT_SOFT] = true, [NFT_HARD] = true };
+	static const bool kept[NFT_LIST_COUNT] = { [NFT_GRADED] = true, [NFT_EXEMPT] = true };
 	struct nft_saved *saved = NULL;
 	struct nft_lengths lengths;
 	struct nft_batch batch;
@@ -222,7 +223,7 @@ int nft_take_over(struct nft *nft, nft_element_fn *tell, void *context)
 /* One reading, as in a take-over. */
 int nft_read_blocks(struct nft *nft, nft_element_fn *tell, void *context)
 {
-	static const bool wanted[NFT_LIST_COUNT] = { [NFT_SOFT] = true, [NFT_HARD] = true };
+	static const bool wanted[NFT_LIST_COUNT] = { [NFT_GRADED] = true, [NFT_EXEMPT] = true };
 	struct nft_lengths lengths = { 0 };
 	struct nft_saved *saved = NULL;
 	int result = nft_saved_read(nft, wanted, 1, &lengths, &saved);

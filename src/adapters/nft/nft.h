@@ -23,9 +23,22 @@
 
 /*
  * The lists of sources.  Each is a group of kernel sets, one for each address family and prefix length: IPv4 /32, IPv6
- * /128, /64, /56 and /48 always exist, any other length gets its set with its first element.  Prefixes may overlap.
+ * /128 and /64 always exist, any other length gets its set with its first element.  Prefixes may overlap.
+ *
+ * GRADED: a map from a source to its grade; where several prefixes hold an address, the strictest grade counts.
+ * ALLOW: never judged.  EXEMPT: addresses whose net's veil is not theirs.
  */
-enum nft_list { NFT_SOFT, NFT_HARD, NFT_ALLOW, NFT_LIST_COUNT };
+enum nft_list { NFT_GRADED, NFT_ALLOW, NFT_EXEMPT, NFT_LIST_COUNT };
+
+/* The values of the map. */
+enum nft_grade {
+	NFT_GRADE_NONE,  /* of the other lists */
+	NFT_GRADE_ALERT, /* what it earns from now on a ban does not spare */
+	NFT_GRADE_VEIL,  /* its new connections are priced */
+	NFT_GRADE_BAN,   /* nothing new of it is let in */
+	NFT_GRADE_BLOCK, /* nothing passes, in or out */
+	NFT_GRADE_COUNT
+};
 
 /* What is hooked into the kernel. */
 enum nft_mode {
@@ -34,11 +47,20 @@ enum nft_mode {
 	NFT_BLOCK
 };
 
+/* The queues, by their number behind the first. */
+enum nft_queue {
+	NFT_QUEUE_JUDGE, /* closed ports, impossible flags, odd packets; those of veiled sources too */
+	NFT_QUEUE_VEIL,  /* a veiled source's SYN to what is served, here or behind */
+	NFT_QUEUE_TRAP,  /* a SYN on its way to a trap: evidence, its verdict is to accept */
+	NFT_QUEUE_KIN,   /* as JUDGE, of a source that has a running session with this host */
+	NFT_QUEUES
+};
+
 struct nft_rules {
 	enum nft_mode mode;
-	/* The first of three queue numbers: +0 closed ports and the rest, +1 served ports (a source in `seen`), +2
-	 * trapped ports. */
-	uint16_t queue;
+	uint16_t queue;                          /* the first of NFT_QUEUES numbers */
+	bool cut_running;                        /* a ban ends what runs, too */
+	bool out;                                /* somebody is blocked: the chains on the way out are needed */
 	bool reverse_path;                       /* a packet whose source is routed elsewhere is no evidence */
 	char interfaces[NFT_INTERFACES_MAX][16]; /* guarded; none: all but loopback */
 	size_t interface_count;
@@ -50,15 +72,19 @@ struct nft_rules {
 
 struct nft_element {
 	enum nft_list list;
+	enum nft_grade grade; /* of NFT_GRADED */
 	struct prefix source;
 	int64_t timeout_ms; /* 0: no timeout.  Adding again sets a new one. */
 };
 
 /* Packets. */
 struct nft_counters {
-	uint64_t queued_closed, queued_served, queued_trapped;
-	uint64_t over_newcomers, over_known; /* passed above the fair limits */
-	uint64_t dropped_hard, dropped_soft, muted, trapped_tcp, trapped_udp;
+	uint64_t queued_judge, queued_veil, queued_trap, queued_kin;
+	uint64_t over_newcomers, over_known;      /* above the fair limits: passed, of a veiled source dropped */
+	uint64_t over_veil;                       /* dropped: more than 50,000 SYNs of veiled sources a second */
+	uint64_t over_customers;                  /* not made customers: too many of one net at a time */
+	uint64_t dropped_ban, dropped_block, cut; /* cut: on the way out to a blocked source */
+	uint64_t trapped_tcp, trapped_udp;
 	uint64_t way_back; /* passed: the source is routed elsewhere */
 };
 
@@ -69,8 +95,8 @@ MUST_CHECK int nft_open(const char *table, struct nft **out);
 /* Closes the sockets; the table stays. */
 void nft_close(struct nft *nft);
 
-/* An element that stands in the table.  left_ms 0: without a timeout. */
-typedef void nft_element_fn(void *context, enum nft_list list, const struct prefix *source, int64_t left_ms);
+/* An element that stands in the table; its timeout is what is left of it. */
+typedef void nft_element_fn(void *context, const struct nft_element *element);
 
 /*
  * Takes the standing table over as it is, if it is of this version's format: 1.  Its sets, elements and counters stay,
@@ -79,10 +105,10 @@ typedef void nft_element_fn(void *context, enum nft_list list, const struct pref
  * 0: there is no table, or it has another format.  -EBUSY as below, or -errno.
  */
 MUST_CHECK int nft_take_over(struct nft *nft, nft_element_fn *tell, void *context);
-/* Tells the soft and hard elements of the loaded table.  This takes seconds for 100,000 elements. */
+/* Tells the graded elements of the loaded table.  This takes seconds for 100,000 elements. */
 MUST_CHECK int nft_read_blocks(struct nft *nft, nft_element_fn *tell, void *context);
 /*
- * Replaces any standing table by a fresh one with these rules, in one transaction that keeps the live soft and hard
+ * Replaces any standing table by a fresh one with these rules, in one transaction that keeps the live graded
  * elements; tells each of them (tell may be NULL).  On failure the old table stands.
  * -EBUSY: another process owns the table (NFT_TABLE_F_OWNER).
  */
@@ -105,19 +131,28 @@ MUST_CHECK int nft_delete(struct nft *nft, const struct nft_element *elements, s
 MUST_CHECK int nft_flush(struct nft *nft, enum nft_list list);
 MUST_CHECK int nft_read_counters(struct nft *nft, struct nft_counters *out);
 
-/* A source that exchanged data with a port of this host within 24 h and keeps that port when it is blocked softly. */
+/* A source that finished a connection with a TCP port of this host, or one published here, within 24 h: it keeps that
+ * port under a veil and, unless it earned it at alert or above, under a ban. */
 struct nft_customer {
 	struct addr addr; /* an IPv6 customer is its /64 */
 	int64_t left_ms;
 	uint16_t port;
-	uint8_t protocol; /* TCP or UDP */
+	uint8_t late; /* 1: earned at alert or above */
 };
-/* Reads at most max customers, those of TCP first.  Returns how many, or -errno.  This takes seconds for some 100,000
+/* Reads at most max customers.  Returns how many, or -errno.  This takes seconds for some 100,000
  * customers. */
 MUST_CHECK int nft_read_customers(struct nft *nft, struct nft_customer *out, size_t max);
-/* The same for those of TCP over IPv6 alone. */
-MUST_CHECK int nft_read_customers_v6(struct nft *nft, struct nft_customer *out, size_t max);
 MUST_CHECK int nft_add_customers(struct nft *nft, const struct nft_customer *customers, size_t count);
+
+/* Replaces the ports (of TCP or UDP) that were served lately: they are neither trapped nor evidence. */
+MUST_CHECK int nft_set_lately(struct nft *nft, uint8_t protocol, const struct port_range *ports, size_t count);
+/* A port that is, or within 24 h was, published by destination NAT. */
+struct nft_published {
+	uint16_t port; /* as its clients name it */
+	uint8_t protocol;
+};
+/* Returns how many, at most max, or -errno. */
+MUST_CHECK int nft_read_published(struct nft *nft, struct nft_published *out, size_t max);
 
 /* Notifications (NFNLGRP_NFTABLES) come by a second socket: the caller polls it for reading. */
 int nft_watch_fd(const struct nft *nft);

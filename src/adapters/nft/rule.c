@@ -11,6 +11,7 @@
 #include <libnftnl/chain.h>
 #include <libnftnl/expr.h>
 #include <libnftnl/rule.h>
+#include <linux/netfilter/nf_conntrack_tuple_common.h>
 #include <linux/netfilter/xt_NFQUEUE.h>
 #include <linux/rtnetlink.h>
 #include <stdlib.h>
@@ -77,6 +78,13 @@ void rule_begin(struct rule_writer *w, const char *chain)
 	if (!w->rule || nftnl_rule_set_str(w->rule, NFTNL_RULE_TABLE, w->table) < 0 ||
 	    nftnl_rule_set_str(w->rule, NFTNL_RULE_CHAIN, chain) < 0)
 		fail(w, -ENOMEM);
+	w->first = false;
+}
+
+void rule_begin_first(struct rule_writer *w, const char *chain)
+{
+	rule_begin(w, chain);
+	w->first = true;
 }
 
 /* ---- expressions that load register 1 ---- */
@@ -194,6 +202,41 @@ static void load_service(struct rule_writer *w, enum nft_family family, enum rul
 	load_port(w, port, WORD(words + 1));
 }
 
+/* Of the first packet's direction: what the source named before destination NAT. */
+static void load_ct_original(struct rule_writer *w, uint32_t key, uint32_t reg)
+{
+	struct nftnl_expr *expr = APPEND(w, "ct", { NFTNL_EXPR_CT_KEY, key }, { NFTNL_EXPR_CT_DREG, reg });
+
+	if (expr)
+		nftnl_expr_set_u8(expr, NFTNL_EXPR_CT_DIR, IP_CT_DIR_ORIGINAL);
+}
+
+static void load_transport(struct rule_writer *w, bool original)
+{
+	load_meta(w, NFT_META_L4PROTO, WORD(0));
+	if (original)
+		load_ct_original(w, NFT_CT_PROTO_DST, WORD(1));
+	else
+		load_port(w, RULE_DESTINATION, WORD(1));
+}
+
+static void load_link_port(struct rule_writer *w, enum rule_side side)
+{
+	load_port(w, side, WORD(0));
+	load_meta(w, side == RULE_DESTINATION ? NFT_META_IIF : NFT_META_OIF, WORD(1));
+}
+
+static void load_customer(struct rule_writer *w, enum nft_family family, bool original)
+{
+	const uint32_t words = families[family].len / 4;
+
+	load_source(w, family, RULE_SOURCE);
+	if (original)
+		load_ct_original(w, NFT_CT_PROTO_DST, WORD(words));
+	else
+		load_port(w, RULE_DESTINATION, WORD(words));
+}
+
 static void load_conversation(struct rule_writer *w, enum nft_family family, enum rule_side side)
 {
 	const uint32_t words = families[family].len / 4;
@@ -237,6 +280,14 @@ static void look_up(struct rule_writer *w, enum rule_sense sense, const char *na
 		nftnl_expr_set_u32(expr, NFTNL_EXPR_LOOKUP_FLAGS, NFT_LOOKUP_F_INV);
 }
 
+static void look_up_value(struct rule_writer *w, const char *name)
+{
+	struct nftnl_expr *expr =
+		APPEND(w, "lookup", { NFTNL_EXPR_LOOKUP_SREG, NFT_REG_1 }, { NFTNL_EXPR_LOOKUP_DREG, NFT_REG_1 });
+
+	set_text(w, expr, NFTNL_EXPR_LOOKUP_SET, name);
+}
+
 static void look_up_pair(struct rule_writer *w, enum rule_sense sense, const char *set, enum nft_family family)
 {
 	char name[NFT_NAME_MAX];
@@ -245,22 +296,28 @@ static void look_up_pair(struct rule_writer *w, enum rule_sense sense, const cha
 	look_up(w, sense, name);
 }
 
-/* Into the set of the family; NULL on failure. */
-static struct nftnl_expr *add_to_pair(struct rule_writer *w, const char *set, enum nft_family family)
+/* NULL on failure. */
+static struct nftnl_expr *add_to(struct rule_writer *w, const char *name, uint64_t timeout_ms)
 {
-	const uint64_t timeout_ms = nft_pair_timeout_ms(set);
 	struct nftnl_expr *expr = APPEND(w, "dynset", { NFTNL_EXPR_DYNSET_SREG_KEY, NFT_REG_1 },
 					 { NFTNL_EXPR_DYNSET_OP, NFT_DYNSET_OP_UPDATE });
-	char name[NFT_NAME_MAX];
 
 	if (!timeout_ms)
 		fail(w, -EINVAL); /* sets.c has no such set, or it would fill up */
 	if (!expr)
 		return NULL;
-	nft_pair_name(set, family, name);
 	set_text(w, expr, NFTNL_EXPR_DYNSET_SET_NAME, name);
 	nftnl_expr_set_u64(expr, NFTNL_EXPR_DYNSET_TIMEOUT, timeout_ms);
 	return expr;
+}
+
+/* Into the set of the family. */
+static struct nftnl_expr *add_to_pair(struct rule_writer *w, const char *set, enum nft_family family)
+{
+	char name[NFT_NAME_MAX];
+
+	nft_pair_name(set, family, name);
+	return add_to(w, name, nft_set_timeout_ms(set));
 }
 
 /* ---- matches ---- */
@@ -301,6 +358,14 @@ void rule_listed(struct rule_writer *w, enum nft_family family, enum rule_side s
 	look_up(w, RULE_IS, name);
 }
 
+void rule_graded(struct rule_writer *w, enum nft_family family, enum rule_side side, unsigned len, const char *name,
+		 enum rule_sense sense, enum nft_grade grade)
+{
+	load_address(w, family, side, len);
+	look_up_value(w, name);
+	compare_u32(w, sense == RULE_IS ? NFT_CMP_EQ : NFT_CMP_NEQ, grade);
+}
+
 void rule_source(struct rule_writer *w, enum nft_family family, enum rule_side side, enum rule_sense sense,
 		 const char *set)
 {
@@ -333,10 +398,34 @@ void rule_conversation(struct rule_writer *w, enum nft_family family, enum rule_
 	look_up_pair(w, RULE_IS, set, family);
 }
 
-void rule_port(struct rule_writer *w, enum rule_side side, const char *set)
+void rule_customer(struct rule_writer *w, enum nft_family family, bool original, const char *set)
+{
+	load_customer(w, family, original);
+	look_up_pair(w, RULE_IS, set, family);
+}
+
+void rule_published(struct rule_writer *w, enum rule_sense sense, const char *set)
+{
+	load_transport(w, true);
+	look_up(w, sense, set);
+}
+
+void rule_transport(struct rule_writer *w, const char *set)
+{
+	load_transport(w, false);
+	look_up(w, RULE_IS, set);
+}
+
+void rule_link_port(struct rule_writer *w, enum rule_side side, const char *set)
+{
+	load_link_port(w, side);
+	look_up(w, RULE_IS, set);
+}
+
+void rule_port(struct rule_writer *w, enum rule_side side, enum rule_sense sense, const char *set)
 {
 	load_port(w, side, NFT_REG_1);
-	look_up(w, RULE_IS, set);
+	look_up(w, sense, set);
 }
 
 /* Compared as bytes, the highest first. */
@@ -385,6 +474,25 @@ void rule_tcp_flags_in(struct rule_writer *w, uint8_t mask, enum rule_sense sens
 	look_up(w, sense, set);
 }
 
+void rule_tcp_option_missing(struct rule_writer *w, uint8_t kind)
+{
+	struct nftnl_expr *expr;
+
+	rule_protocol(w, IPPROTO_TCP);
+	expr = APPEND(w, "exthdr", { NFTNL_EXPR_EXTHDR_DREG, NFT_REG_1 }, { NFTNL_EXPR_EXTHDR_OFFSET, 0 },
+		      { NFTNL_EXPR_EXTHDR_LEN, 1 }, { NFTNL_EXPR_EXTHDR_FLAGS, NFT_EXTHDR_F_PRESENT },
+		      { NFTNL_EXPR_EXTHDR_OP, NFT_EXTHDR_OP_TCPOPT });
+	if (expr)
+		nftnl_expr_set_u8(expr, NFTNL_EXPR_EXTHDR_TYPE, kind);
+	compare_u8(w, NFT_CMP_EQ, 0);
+}
+
+void rule_icmp_type_is(struct rule_writer *w, uint8_t type)
+{
+	load_payload(w, NFT_PAYLOAD_TRANSPORT_HEADER, 0, 1, NFT_REG_1);
+	compare_u8(w, NFT_CMP_EQ, type);
+}
+
 void rule_icmp_type(struct rule_writer *w, const char *set)
 {
 	load_payload(w, NFT_PAYLOAD_TRANSPORT_HEADER, 0, 1, NFT_REG_1);
@@ -430,10 +538,16 @@ void rule_socket_is_connection(struct rule_writer *w)
 	compare_u8(w, NFT_CMP_EQ, 0);
 }
 
-void rule_local(struct rule_writer *w, enum rule_side side)
+void rule_local(struct rule_writer *w, enum rule_side side, enum rule_sense sense)
 {
 	load_fib(w, NFT_FIB_RESULT_ADDRTYPE, side == RULE_SOURCE ? NFTA_FIB_F_SADDR : NFTA_FIB_F_DADDR);
-	compare_u32(w, NFT_CMP_EQ, RTN_LOCAL);
+	compare_u32(w, sense == RULE_IS ? NFT_CMP_EQ : NFT_CMP_NEQ, RTN_LOCAL);
+}
+
+void rule_destination_type(struct rule_writer *w, uint32_t type)
+{
+	load_fib(w, NFT_FIB_RESULT_ADDRTYPE, NFTA_FIB_F_DADDR);
+	compare_u32(w, NFT_CMP_EQ, type);
 }
 
 void rule_no_reverse_path(struct rule_writer *w)
@@ -462,9 +576,15 @@ void rule_over(struct rule_writer *w, uint64_t per_second, uint32_t burst)
 
 void rule_over_each(struct rule_writer *w, enum nft_family family, const char *set, uint64_t per_second, uint32_t burst)
 {
+	rule_over_each_net(w, family, families[family].source_len, set, per_second, burst);
+}
+
+void rule_over_each_net(struct rule_writer *w, enum nft_family family, unsigned len, const char *set,
+			uint64_t per_second, uint32_t burst)
+{
 	struct nftnl_expr *each, *limit;
 
-	load_source(w, family, RULE_SOURCE);
+	load_address(w, family, RULE_SOURCE, len);
 	each = add_to_pair(w, set, family);
 	limit = each ? nftnl_expr_alloc("limit") : NULL;
 	set_limit(w, limit, per_second, burst);
@@ -494,6 +614,24 @@ void rule_add_service(struct rule_writer *w, enum nft_family family, enum rule_s
 	add_to_pair(w, set, family);
 }
 
+void rule_add_customer(struct rule_writer *w, enum nft_family family, bool original, const char *set)
+{
+	load_customer(w, family, original);
+	add_to_pair(w, set, family);
+}
+
+void rule_add_published(struct rule_writer *w, const char *set)
+{
+	load_transport(w, true);
+	add_to(w, set, nft_set_timeout_ms(set));
+}
+
+void rule_add_link_port(struct rule_writer *w, enum rule_side side, const char *set)
+{
+	load_link_port(w, side);
+	add_to(w, set, nft_set_timeout_ms(set));
+}
+
 void rule_add_conversation(struct rule_writer *w, enum nft_family family, enum rule_side side, const char *set)
 {
 	load_conversation(w, family, side);
@@ -516,7 +654,8 @@ void rule_tproxy(struct rule_writer *w, enum nft_family family, uint16_t port)
 
 void rule_end(struct rule_writer *w)
 {
-	struct nlmsghdr *nlh = w->rule ? nft_batch_open(w->batch, NFT_MSG_NEWRULE, NLM_F_CREATE | NLM_F_APPEND) : NULL;
+	const uint16_t flags = (uint16_t)(NLM_F_CREATE | (w->first ? 0 : NLM_F_APPEND));
+	struct nlmsghdr *nlh = w->rule ? nft_batch_open(w->batch, NFT_MSG_NEWRULE, flags) : NULL;
 
 	if (nlh) {
 		nftnl_rule_nlmsg_build_payload(nlh, w->rule);

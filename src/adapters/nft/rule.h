@@ -37,11 +37,14 @@ struct rule_writer {
 	const char *table;
 	bool native_queue;
 	struct nftnl_rule *rule;
+	bool first; /* the rule goes to the head of its chain */
 	struct nft_written written;
 };
 
 enum rule_side { RULE_SOURCE, RULE_DESTINATION };
 enum rule_sense { RULE_IS, RULE_IS_NOT };
+
+enum { TCP_OPTION_MAXSEG = 2, TCP_OPTION_WINDOW = 3, TCP_OPTION_SACK_PERM = 4, TCP_OPTION_TIMESTAMP = 8 };
 
 /* ---- chains ---- */
 
@@ -51,6 +54,8 @@ void rule_base_chain(struct rule_writer *w, const char *name, uint32_t hook, int
 /* ---- matches ---- */
 
 void rule_begin(struct rule_writer *w, const char *chain);
+/* The same, and the rule will stand at the chain's head. */
+void rule_begin_first(struct rule_writer *w, const char *chain);
 void rule_family(struct rule_writer *w, enum nft_family family);
 void rule_protocol(struct rule_writer *w, uint8_t protocol);
 void rule_loopback(struct rule_writer *w, enum rule_side side); /* interface: in (source) or out (destination) */
@@ -58,6 +63,9 @@ void rule_interface_not_in(struct rule_writer *w, const char *set);
 void rule_pkttype_is_not(struct rule_writer *w, uint8_t pkttype);
 /* The address, masked to that length, is in a list's set of that name. */
 void rule_listed(struct rule_writer *w, enum nft_family family, enum rule_side side, unsigned len, const char *name);
+/* The same in a map, whose value is, or is not, that grade.  An address that is not in it does not match. */
+void rule_graded(struct rule_writer *w, enum nft_family family, enum rule_side side, unsigned len, const char *name,
+		 enum rule_sense sense, enum nft_grade grade);
 /* The source (an IPv4 address, an IPv6 /64) of that side. */
 void rule_source(struct rule_writer *w, enum nft_family family, enum rule_side side, enum rule_sense sense,
 		 const char *set);
@@ -66,27 +74,40 @@ void rule_service(struct rule_writer *w, enum nft_family family, enum rule_side 
 		  enum rule_sense sense, const char *set);
 void rule_service_at(struct rule_writer *w, enum nft_family family, enum rule_side source, uint16_t port,
 		     const char *set);
+/* source . destination port; original: the port before destination NAT, of TCP (after rule_protocol()). */
+void rule_customer(struct rule_writer *w, enum nft_family family, bool original, const char *set);
+/* protocol . port before destination NAT. */
+void rule_published(struct rule_writer *w, enum rule_sense sense, const char *set);
+/* protocol . destination port */
+void rule_transport(struct rule_writer *w, const char *set);
+/* port of that side . interface */
+void rule_link_port(struct rule_writer *w, enum rule_side side, const char *set);
 /* address . port of that side . port of the other side. */
 void rule_conversation(struct rule_writer *w, enum nft_family family, enum rule_side side, const char *set);
-void rule_port(struct rule_writer *w, enum rule_side side, const char *set);
+void rule_port(struct rule_writer *w, enum rule_side side, enum rule_sense sense, const char *set);
 void rule_port_is(struct rule_writer *w, enum rule_side side, uint16_t port);
 void rule_port_from(struct rule_writer *w, enum rule_side side, uint16_t first); /* that port or a higher one */
 void rule_ports_are(struct rule_writer *w, uint16_t source, uint16_t destination);
 void rule_tcp_flags(struct rule_writer *w, uint8_t mask, uint8_t value); /* flags & mask == value */
 void rule_tcp_flags_in(struct rule_writer *w, uint8_t mask, enum rule_sense sense, const char *set);
+void rule_tcp_option_missing(struct rule_writer *w, uint8_t kind);
 void rule_icmp_type(struct rule_writer *w, const char *set); /* after the protocol */
+void rule_icmp_type_is(struct rule_writer *w, uint8_t type);
 void rule_ct_state(struct rule_writer *w, uint32_t states);  /* any of them */
 void rule_ct_status(struct rule_writer *w, uint32_t status); /* any of them */
 void rule_ct_direction(struct rule_writer *w, uint8_t direction);
 void rule_socket_transparent(struct rule_writer *w, bool transparent);
 void rule_socket_exists(struct rule_writer *w);
 void rule_socket_is_connection(struct rule_writer *w); /* not half open, no TIME_WAIT, no listener on any address */
-void rule_local(struct rule_writer *w, enum rule_side side); /* the address is this host's */
+void rule_local(struct rule_writer *w, enum rule_side side, enum rule_sense sense); /* the address is this host's */
+void rule_destination_type(struct rule_writer *w, uint32_t type);                   /* RTN_MULTICAST, RTN_BROADCAST */
 void rule_no_reverse_path(struct rule_writer *w);
 void rule_over(struct rule_writer *w, uint64_t per_second, uint32_t burst);
-/* As rule_over(), for each source by itself. */
+/* As rule_over(), for each source by itself, or for each prefix of that length. */
 void rule_over_each(struct rule_writer *w, enum nft_family family, const char *set, uint64_t per_second,
 		    uint32_t burst);
+void rule_over_each_net(struct rule_writer *w, enum nft_family family, unsigned len, const char *set,
+			uint64_t per_second, uint32_t burst);
 
 /* ---- statements ---- */
 
@@ -95,6 +116,9 @@ void rule_count(struct rule_writer *w, const char *counter);
 void rule_add_source(struct rule_writer *w, enum nft_family family, const char *set);
 void rule_add_service(struct rule_writer *w, enum nft_family family, enum rule_side source, enum rule_side port,
 		      const char *set);
+void rule_add_customer(struct rule_writer *w, enum nft_family family, bool original, const char *set);
+void rule_add_published(struct rule_writer *w, const char *set);
+void rule_add_link_port(struct rule_writer *w, enum rule_side side, const char *set);
 void rule_add_conversation(struct rule_writer *w, enum nft_family family, enum rule_side side, const char *set);
 void rule_tproxy(struct rule_writer *w, enum nft_family family, uint16_t port); /* to 127.0.0.1 or ::1 */
 
@@ -110,23 +134,20 @@ void rule_queue(struct rule_writer *w, uint16_t number); /* passes when no progr
 
 /* ---- what several chains begin or end with (chains.c) ---- */
 
-void chain_essential(struct rule_writer *w, const char *chain);
-void chain_unless_allowed(struct rule_writer *w, const char *chain);
 void chain_drop(struct rule_writer *w, const char *chain, const char *counter);
-/* From an interface that is not guarded: `ending` (accept, or return). */
-void chain_unless_guarded(struct rule_writer *w, const char *chain, const struct nft_rules *rules,
-			  void (*ending)(struct rule_writer *w));
+/* From an interface that is not guarded: accept. */
+void chain_unless_guarded(struct rule_writer *w, const char *chain, const struct nft_rules *rules);
 
 /* ---- the chains ---- */
 
-/* block.c */
-void chains_hard(struct rule_writer *w);
-void chains_soft(struct rule_writer *w);
-void chains_mute(struct rule_writer *w);
+/* grades.c */
+void chains_grades(struct rule_writer *w, const struct nft_rules *rules);
+void chains_out(struct rule_writer *w);
 /* conversations.c */
 void chains_customers(struct rule_writer *w, const struct nft_rules *rules);
 void chains_expected(struct rule_writer *w);
 /* sense.c */
+void chains_queues(struct rule_writer *w, const struct nft_rules *rules);
 void chains_trap(struct rule_writer *w, const struct nft_rules *rules);
 void chains_watch(struct rule_writer *w, const struct nft_rules *rules);
 

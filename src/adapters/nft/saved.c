@@ -26,6 +26,7 @@ struct saved_set {
 struct saved_element {
 	uint32_t set; /* its place in `sets` */
 	uint8_t key[ELEMENT_KEY_MAX];
+	uint32_t grade;
 	int64_t left_ms;
 };
 
@@ -88,7 +89,7 @@ static int read_set(void *context, const struct nlmsghdr *nlh)
 	return 0;
 }
 
-static int read_element(void *context, const uint8_t *key, size_t len, int64_t left_ms)
+static int read_element(void *context, const uint8_t *key, size_t len, uint32_t grade, int64_t left_ms)
 {
 	struct nft_saved *saved = context;
 	struct saved_element *element;
@@ -111,6 +112,7 @@ static int read_element(void *context, const uint8_t *key, size_t len, int64_t l
 	memset(element, 0, sizeof(*element));
 	element->set = saved->reading;
 	memcpy(element->key, key, len);
+	element->grade = grade;
 	element->left_ms = left_ms;
 	saved->told++;
 	return 0;
@@ -200,7 +202,7 @@ void nft_saved_restore(const struct nft *nft, const struct nft_saved *saved, str
 		element_begin(&w, batch, nft->table, saved->sets[set].name, ELEMENT_ENSURE);
 		for (; i < saved->count && saved->elements[i].set == set; i++)
 			element_put(&w, saved->elements[i].key, saved->sets[set].key_len, saved->elements[i].left_ms,
-				    0);
+				    saved->elements[i].grade);
 		element_end(&w);
 	}
 }
@@ -210,11 +212,14 @@ void nft_saved_tell(const struct nft_saved *saved, nft_element_fn *tell, void *c
 	for (size_t i = 0; i < saved->count; i++) {
 		const struct saved_element *element = &saved->elements[i];
 		const struct saved_set *set = &saved->sets[element->set];
-		struct prefix source;
+		struct nft_element told = { .list = set->list, .timeout_ms = element->left_ms };
 		struct addr addr;
 
+		if (element->grade >= NFT_GRADE_COUNT)
+			continue;
+		told.grade = (enum nft_grade)element->grade;
 		addr = set->family == NFT_V4 ? addr_from_v4(element->key) : addr_from_v6(element->key);
-		source = prefix_of(&addr, set->family == NFT_V4 ? 96 + set->len : set->len);
-		tell(context, set->list, &source, element->left_ms);
+		told.source = prefix_of(&addr, set->family == NFT_V4 ? 96 + set->len : set->len);
+		tell(context, &told);
 	}
 }

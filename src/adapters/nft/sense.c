@@ -1,94 +1,21 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The chains that sense: traps for ports without a service, and the queue for suspicious packets, within limits that
+ * The chains that sense: traps for ports without a service, and the queues for suspicious packets, within limits that
  * neither a flood of newcomers nor one loud source can use up for the others.
  */
 #include "rule.h"
 
 #include <linux/if_packet.h>
 
-#define PRIORITY_TRAP  (-90)
-#define PRIORITY_WATCH (-10)
-
 #define NEWCOMERS_PER_SECOND 40000 /* with 3 s in `seen` never more than its 262,144 places */
 #define KNOWN_PER_SECOND     1000  /* of one source */
 #define KNOWN_BURST          2000
+#define KIN_PORTS_BEGIN      1024
 
-static void write_trapping(struct rule_writer *w, const char *chain, const char *counter, uint16_t port_v4,
-			   uint16_t port_v6)
-{
-	const uint16_t ports[NFT_FAMILY_COUNT] = { [NFT_V4] = port_v4, [NFT_V6] = port_v6 };
-
-	rule_chain(w, chain);
-	rule_begin(w, chain);
-	rule_jump(w, "trappable");
-	for (EACH_FAMILY(f)) {
-		if (!ports[f])
-			continue;
-		rule_begin(w, chain);
-		rule_family(w, f);
-		rule_count(w, counter);
-		rule_tproxy(w, f, ports[f]);
-		rule_accept(w);
-	}
-}
-
-void chains_trap(struct rule_writer *w, const struct nft_rules *rules)
-{
-	const bool tcp = rules->trap_tcp_count && (rules->trap_port_v4 || rules->trap_port_v6);
-	const bool udp = rules->trap_udp_count && (rules->trap_udp_v4 || rules->trap_udp_v6);
-
-	if (!tcp && !udp)
-		return;
-	/* A packet that must not be trapped is accepted, which ends `trap` for it. */
-	rule_chain(w, "trappable");
-	chain_unless_guarded(w, "trappable", rules, rule_accept);
-	rule_begin(w, "trappable");
-	rule_pkttype_is_not(w, PACKET_HOST);
-	rule_accept(w);
-	rule_begin(w, "trappable");
-	rule_jump(w, "allowed");
-	rule_begin(w, "trappable");
-	rule_jump(w, "expected");
-	rule_begin(w, "trappable");
-	rule_ct_status(w, IPS_DST_NAT); /* a published port or a redirect, not this host's */
-	rule_accept(w);
-	rule_begin(w, "trappable");
-	rule_socket_exists(w); /* a real service, or a connection of the trap */
-	rule_accept(w);
-	rule_begin(w, "trappable");
-	rule_local(w, RULE_DESTINATION);
-	rule_return(w);
-	rule_begin(w, "trappable");
-	rule_accept(w);
-
-	rule_base_chain(w, "trap", NF_INET_PRE_ROUTING, PRIORITY_TRAP);
-	if (tcp) {
-		write_trapping(w, "trap_tcp", "trapped_tcp", rules->trap_port_v4, rules->trap_port_v6);
-		rule_begin(w, "trap");
-		rule_tcp_flags(w, FIN | SYN | RST | ACK, SYN);
-		rule_ct_state(w, CT_NEW | NF_CT_STATE_UNTRACKED_BIT);
-		rule_port(w, RULE_DESTINATION, "trap_tcp_ports");
-		rule_goto(w, "trap_tcp");
-		/* Under SYN cookies the last ACK of a handshake finds no socket either; conntrack calls it
-		 * established. */
-		rule_begin(w, "trap");
-		rule_tcp_flags(w, FIN | SYN | RST | ACK, ACK);
-		rule_port(w, RULE_DESTINATION, "trap_tcp_ports");
-		rule_goto(w, "trap_tcp");
-	}
-	if (udp) {
-		write_trapping(w, "trap_udp", "trapped_udp", rules->trap_udp_v4, rules->trap_udp_v6);
-		rule_begin(w, "trap");
-		rule_protocol(w, IPPROTO_UDP);
-		rule_ct_state(w, CT_NEW | NF_CT_STATE_UNTRACKED_BIT);
-		rule_port(w, RULE_DESTINATION, "trap_udp_ports");
-		rule_goto(w, "trap_udp");
-	}
-}
+/* ---- the queues ---- */
 
 /* Fair limits: a flood of newcomers and each loud source have a limit of their own, above which a packet passes and is
- * counted. */
+ * counted; of a veiled source it is dropped. */
 static void write_limits(struct rule_writer *w)
 {
 	rule_chain(w, "known");
@@ -119,52 +46,202 @@ static void write_limits(struct rule_writer *w)
 	}
 }
 
-static void write_queues(struct rule_writer *w, const struct nft_rules *rules)
+static void write_queue(struct rule_writer *w, const char *chain, const char *counter, uint16_t number)
+{
+	rule_begin(w, chain);
+	rule_count(w, counter);
+	rule_queue(w, number);
+}
+
+void chains_queues(struct rule_writer *w, const struct nft_rules *rules)
 {
 	static const struct {
-		const char *chain, *limits, *counter;
-		uint16_t class;
-	} queues[] = {
-		{ "closed", "fair", "queued_closed", 0 },
-		{ "served_seen", "known", "queued_served", 1 },
-		{ "trapped", "fair", "queued_trapped", 2 },
+		const char *chain, *counter;
+		enum nft_queue queue;
+	} fair[] = {
+		{ "judge", "queued_judge", NFT_QUEUE_JUDGE },
+		{ "trap_queue", "queued_trap", NFT_QUEUE_TRAP },
+		{ "kin", "queued_kin", NFT_QUEUE_KIN },
 	};
 
-	for (size_t i = 0; i < sizeof(queues) / sizeof(queues[0]); i++) {
-		rule_chain(w, queues[i].chain);
-		rule_begin(w, queues[i].chain);
-		rule_jump(w, queues[i].limits);
-		rule_begin(w, queues[i].chain);
-		rule_count(w, queues[i].counter);
-		rule_queue(w, rules->queue + queues[i].class);
+	write_limits(w);
+	for (size_t i = 0; i < sizeof(fair) / sizeof(fair[0]); i++) {
+		rule_chain(w, fair[i].chain);
+		rule_begin(w, fair[i].chain);
+		rule_jump(w, "fair");
+		write_queue(w, fair[i].chain, fair[i].counter, (uint16_t)(rules->queue + fair[i].queue));
 	}
-	rule_chain(w, "served");
-	/* A packet of a source that is blocked on suspicion is here because `soft` let it through to a port that the
-	 * source uses, so it must not be judged again.  A packet that slipped through while the element was being added
-	 * gets no SYN+ACK from `mute`. */
-	if (rules->mode == NFT_BLOCK) {
-		rule_begin(w, "served");
-		rule_jump(w, "soft_skip");
-	}
+	rule_chain(w, "veil_judge");
 	for (EACH_FAMILY(f)) {
-		rule_begin(w, "served");
-		rule_source(w, f, RULE_SOURCE, RULE_IS, "seen");
-		rule_goto(w, "served_seen");
+		rule_begin(w, "veil_judge");
+		rule_over_each(w, f, "meter", KNOWN_PER_SECOND, KNOWN_BURST);
+		rule_count(w, "over_known");
+		rule_drop(w);
 	}
+	write_queue(w, "veil_judge", "queued_judge", (uint16_t)(rules->queue + NFT_QUEUE_JUDGE));
+}
+
+/* ---- traps ---- */
+
+static void write_trapping(struct rule_writer *w, const char *chain, uint8_t protocol, const char *counter,
+			   const uint16_t ports[NFT_FAMILY_COUNT])
+{
+	for (EACH_FAMILY(f)) {
+		if (!ports[f])
+			continue;
+		rule_begin(w, chain);
+		rule_family(w, f);
+		rule_protocol(w, protocol);
+		rule_count(w, counter);
+		rule_tproxy(w, f, ports[f]);
+		rule_end(w);
+	}
+}
+
+/* What is neither trapped nor evidence: ports that were served, or published, within a day.  A trap that answered in
+ * place of a service that was stopped would tell its monitor that all is well. */
+static void write_rested(struct rule_writer *w)
+{
+	static const struct {
+		uint8_t protocol;
+		const char *set;
+	} lately[] = { { IPPROTO_TCP, "lately_tcp" }, { IPPROTO_UDP, "lately_udp" } };
+
+	rule_chain(w, "rested");
+	for (size_t i = 0; i < sizeof(lately) / sizeof(lately[0]); i++) {
+		rule_begin(w, "rested");
+		rule_protocol(w, lately[i].protocol);
+		rule_port(w, RULE_DESTINATION, RULE_IS, lately[i].set);
+		rule_accept(w);
+		rule_begin(w, "rested");
+		rule_protocol(w, lately[i].protocol);
+		rule_transport(w, "published");
+		rule_accept(w);
+	}
+}
+
+void chains_trap(struct rule_writer *w, const struct nft_rules *rules)
+{
+	const uint16_t tcp[] = { [NFT_V4] = rules->trap_port_v4, [NFT_V6] = rules->trap_port_v6 };
+	const uint16_t udp[] = { [NFT_V4] = rules->trap_udp_v4, [NFT_V6] = rules->trap_udp_v6 };
+
+	write_rested(w);
+	rule_chain(w, "trap");
+	chain_unless_guarded(w, "trap", rules);
+	rule_begin(w, "trap");
+	rule_pkttype_is_not(w, PACKET_HOST);
+	rule_accept(w);
+	rule_begin(w, "trap");
+	rule_socket_exists(w); /* a service, whoever's, or a visit under way */
+	rule_accept(w);
+	if (rules->trap_tcp_count)
+		write_trapping(w, "trap", IPPROTO_TCP, "trapped_tcp", tcp);
+	if (rules->trap_udp_count)
+		write_trapping(w, "trap", IPPROTO_UDP, "trapped_udp", udp);
+	rule_begin(w, "trap");
+	rule_tcp_flags(w, FIN | SYN | RST | ACK, ACK);
+	rule_accept(w);
+	rule_begin(w, "trap");
+	rule_goto(w, "trap_queue");
+}
+
+/* ---- packets of no connection ---- */
+
+/* The listeners of the traps are bound to the loopback address: nobody but the traps' rules may reach them. */
+static void drop_to_listener(struct rule_writer *w, const char *chain, uint8_t protocol,
+			     const uint16_t ports[NFT_FAMILY_COUNT])
+{
+	for (EACH_FAMILY(f)) {
+		if (!ports[f])
+			continue;
+		rule_begin(w, chain);
+		rule_loopback(w, RULE_SOURCE);
+		rule_family(w, f);
+		rule_protocol(w, protocol);
+		rule_port_is(w, RULE_DESTINATION, ports[f]);
+		rule_drop(w);
+	}
+}
+
+/* Where a port is published, its packets go on to the container; that it is published is remembered. */
+static void accept_published(struct rule_writer *w, const char *chain)
+{
+	rule_begin(w, chain);
+	rule_ct_status(w, IPS_DST_NAT);
+	rule_goto(w, "publish");
+}
+
+static void write_fresh(struct rule_writer *w, const struct nft_rules *rules)
+{
+	const uint16_t tcp[] = { [NFT_V4] = rules->trap_port_v4, [NFT_V6] = rules->trap_port_v6 };
+	const uint16_t udp[] = { [NFT_V4] = rules->trap_udp_v4, [NFT_V6] = rules->trap_udp_v6 };
+
+	rule_chain(w, "publish");
+	rule_begin(w, "publish");
+	rule_published(w, RULE_IS_NOT, "published");
+	rule_add_published(w, "published");
+	rule_end(w);
+	rule_begin(w, "publish");
+	rule_accept(w);
+
+	rule_chain(w, "fresh_tcp");
+	drop_to_listener(w, "fresh_tcp", IPPROTO_TCP, tcp);
+	accept_published(w, "fresh_tcp");
+	rule_begin(w, "fresh_tcp");
+	rule_local(w, RULE_DESTINATION, RULE_IS_NOT);
+	rule_accept(w);
+	rule_begin(w, "fresh_tcp");
+	rule_jump(w, "exempt");
+	rule_begin(w, "fresh_tcp");
+	rule_jump(w, "expected");
+	rule_begin(w, "fresh_tcp");
+	rule_jump(w, "rested");
+	for (size_t i = 0; i < 2; i++) {
+		/* Under SYN cookies the last ACK of a handshake finds no socket either. */
+		rule_begin(w, "fresh_tcp");
+		rule_tcp_flags(w, FIN | SYN | RST | ACK, i == 0 ? SYN : ACK);
+		rule_port(w, RULE_DESTINATION, RULE_IS, "trap_tcp_ports");
+		rule_goto(w, "trap");
+	}
+	rule_begin(w, "fresh_tcp");
+	rule_goto(w, "watch");
+
+	rule_chain(w, "fresh_udp");
+	drop_to_listener(w, "fresh_udp", IPPROTO_UDP, udp);
+	accept_published(w, "fresh_udp");
+	rule_begin(w, "fresh_udp");
+	rule_socket_transparent(w, false);
+	rule_accept(w);
+	rule_begin(w, "fresh_udp");
+	rule_local(w, RULE_DESTINATION, RULE_IS_NOT);
+	rule_accept(w);
+	rule_begin(w, "fresh_udp");
+	rule_jump(w, "exempt");
+	rule_begin(w, "fresh_udp");
+	rule_jump(w, "expected");
+	rule_begin(w, "fresh_udp");
+	rule_jump(w, "rested");
+	rule_begin(w, "fresh_udp");
+	rule_port(w, RULE_DESTINATION, RULE_IS, "trap_udp_ports");
+	rule_goto(w, "trap");
+	rule_begin(w, "fresh_udp");
+	rule_goto(w, "watch");
 }
 
 /* Packets that are no evidence, however often they come. */
 static void write_innocent(struct rule_writer *w, const struct nft_rules *rules)
 {
+	rule_begin(w, "watch"); /* forwarded, or a broadcast, also one that came in a frame for us alone */
+	rule_local(w, RULE_DESTINATION, RULE_IS_NOT);
+	rule_accept(w);
 	rule_begin(w, "watch");
 	rule_pkttype_is_not(w, PACKET_HOST);
 	rule_accept(w);
-	chain_unless_guarded(w, "watch", rules, rule_accept);
+	chain_unless_guarded(w, "watch", rules);
 	rule_begin(w, "watch");
-	rule_jump(w, "allowed");
+	rule_jump(w, "exempt");
 	rule_begin(w, "watch");
 	rule_jump(w, "expected");
-	chain_essential(w, "watch");
 	rule_begin(w, "watch");
 	rule_family(w, NFT_V4);
 	rule_protocol(w, IPPROTO_ICMP);
@@ -185,24 +262,54 @@ static void write_innocent(struct rule_writer *w, const struct nft_rules *rules)
 	}
 }
 
+/* Traps know their own sockets by two properties: another program may be a transparent proxy, on ports of its own. */
+static void accept_served(struct rule_writer *w)
+{
+	static const struct {
+		uint8_t protocol;
+		const char *traps;
+	} ours[] = { { IPPROTO_TCP, "trap_tcp_ports" }, { IPPROTO_UDP, "trap_udp_ports" } };
+
+	rule_begin(w, "watch");
+	rule_socket_transparent(w, false);
+	rule_accept(w);
+	for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++) {
+		rule_begin(w, "watch");
+		rule_protocol(w, ours[i].protocol);
+		rule_socket_transparent(w, true);
+		rule_port(w, RULE_DESTINATION, RULE_IS_NOT, ours[i].traps);
+		rule_accept(w);
+	}
+}
+
+static void write_kin(struct rule_writer *w)
+{
+	for (EACH_FAMILY(f)) {
+		rule_begin(w, "watch");
+		rule_tcp_flags(w, FIN | SYN | RST | ACK, SYN);
+		rule_port_from(w, RULE_DESTINATION, KIN_PORTS_BEGIN);
+		rule_source(w, f, RULE_SOURCE, RULE_IS, "kin");
+		rule_goto(w, "kin");
+		rule_begin(w, "watch");
+		rule_protocol(w, IPPROTO_UDP);
+		rule_port_from(w, RULE_DESTINATION, KIN_PORTS_BEGIN);
+		rule_source(w, f, RULE_SOURCE, RULE_IS, "kin");
+		rule_goto(w, "kin");
+	}
+}
+
 void chains_watch(struct rule_writer *w, const struct nft_rules *rules)
 {
-	write_limits(w);
-	write_queues(w, rules);
-	rule_base_chain(w, "watch", NF_INET_LOCAL_IN, PRIORITY_WATCH);
-	rule_begin(w, "watch");
-	rule_ct_state(w, CT_ESTABLISHED | CT_RELATED);
-	rule_accept(w);
+	rule_chain(w, "watch");
 	write_innocent(w, rules);
 	rule_begin(w, "watch");
 	rule_tcp_flags_in(w, FIN | SYN | RST | ACK | URG, RULE_IS_NOT, "possible_flags");
-	rule_goto(w, "closed");
+	rule_goto(w, "judge");
+	accept_served(w);
 	rule_begin(w, "watch");
-	rule_socket_transparent(w, false);
-	rule_goto(w, "served");
+	rule_jump(w, "rested");
+	write_kin(w);
 	rule_begin(w, "watch");
-	rule_socket_transparent(w, true);
-	rule_goto(w, "trapped");
-	rule_begin(w, "watch");
-	rule_goto(w, "closed");
+	rule_goto(w, "judge");
+	write_fresh(w, rules);
 }

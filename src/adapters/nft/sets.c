@@ -17,7 +17,7 @@
 #include <string.h>
 
 /* A counter that no rule counts with: a table that has it holds sets as this version makes and keys them. */
-#define FORMAT_MARK "format_2"
+#define FORMAT_MARK "format_3"
 
 /* Data types by nft's numbers: they make `nft list` readable and have no other use. */
 #define TYPE_IPV4       7
@@ -26,11 +26,26 @@
 #define TYPE_PORT       13
 #define TYPE_ICMP       14
 #define TYPE_FLAGS      15
+#define TYPE_MARK       19 /* of a map's values: a number in the host's order */
+#define TYPE_IFINDEX    20
 #define TYPE_ICMPV6     29
 #define TYPE_IFNAME     41
+#define PAIR(a, b)      ((a) << 6 | (b))
 #define CONCAT(a, b, c) ((a) << 12 | (b) << 6 | (c))
 
-enum key { KEY_ADDRESS, KEY_SERVICE, KEY_CONVERSATION, KEY_PORT, KEY_INTERFACE, KEY_ICMP4, KEY_ICMP6, KEY_TCP_FLAGS };
+enum key {
+	KEY_ADDRESS,
+	KEY_CUSTOMER,
+	KEY_SERVICE,
+	KEY_CONVERSATION,
+	KEY_PORT,
+	KEY_TRANSPORT,
+	KEY_LINK_PORT,
+	KEY_INTERFACE,
+	KEY_ICMP4,
+	KEY_ICMP6,
+	KEY_TCP_FLAGS
+};
 
 /* Type and length; a key with an IPv6 form makes a pair of sets, "seen4" and "seen6".  Each part of a concatenation is
  * filled up to four bytes. */
@@ -38,11 +53,14 @@ static const struct {
 	uint32_t type[NFT_FAMILY_COUNT], len[NFT_FAMILY_COUNT];
 } keys[] = {
 	[KEY_ADDRESS] = { { TYPE_IPV4, TYPE_IPV6 }, { 4, 16 } },
+	[KEY_CUSTOMER] = { { PAIR(TYPE_IPV4, TYPE_PORT), PAIR(TYPE_IPV6, TYPE_PORT) }, { 8, 20 } },
 	[KEY_SERVICE] = { { CONCAT(TYPE_IPV4, TYPE_PROTOCOL, TYPE_PORT), CONCAT(TYPE_IPV6, TYPE_PROTOCOL, TYPE_PORT) },
 			  { 12, 24 } },
 	[KEY_CONVERSATION] = { { CONCAT(TYPE_IPV4, TYPE_PORT, TYPE_PORT), CONCAT(TYPE_IPV6, TYPE_PORT, TYPE_PORT) },
 			       { 12, 24 } },
 	[KEY_PORT] = { { TYPE_PORT }, { 2 } },
+	[KEY_TRANSPORT] = { { PAIR(TYPE_PROTOCOL, TYPE_PORT) }, { 8 } },
+	[KEY_LINK_PORT] = { { PAIR(TYPE_PORT, TYPE_IFINDEX) }, { 8 } },
 	[KEY_INTERFACE] = { { TYPE_IFNAME }, { 16 } },
 	[KEY_ICMP4] = { { TYPE_ICMP }, { 1 } },
 	[KEY_ICMP6] = { { TYPE_ICMPV6 }, { 1 } },
@@ -57,28 +75,21 @@ static void fail(struct nft_batch *batch)
 
 /* ---- what is filled from the configuration ---- */
 
-/* An interval is its first value and, marked, the one after its last; ranges that touch or overlap must be one. */
+/* Each port by itself: the kernel then keeps a bitmap, which is looked up faster than intervals. */
 static void put_ports(struct element_writer *w, const struct port_range *ranges, size_t count)
 {
-	struct port_range *sorted = calloc(count ? count : 1, sizeof(*sorted));
+	uint8_t done[65536 / 8] = { 0 };
 
-	if (!sorted) {
-		fail(w->batch);
-		return;
-	}
-	memcpy(sorted, ranges, count * sizeof(*sorted));
-	count = ports_merge(sorted, count);
 	for (size_t i = 0; i < count; i++) {
-		const uint16_t first = htons(sorted[i].first);
-		uint16_t after;
+		for (uint32_t port = ranges[i].first; port <= ranges[i].last; port++) {
+			const uint16_t wire_port = htons((uint16_t)port);
 
-		element_put(w, &first, sizeof(first), 0, 0);
-		if (sorted[i].last == 65535) /* open to the end */
-			continue;
-		after = htons(sorted[i].last + 1);
-		element_put(w, &after, sizeof(after), 0, NFT_SET_ELEM_INTERVAL_END);
+			if (done[port / 8] & (1u << port % 8))
+				continue;
+			done[port / 8] |= (uint8_t)(1u << port % 8);
+			element_put(w, &wire_port, sizeof(wire_port), 0, 0);
+		}
 	}
-	free(sorted);
 }
 
 static void fill_trap_tcp(struct element_writer *w, const struct nft_rules *rules)
@@ -94,6 +105,14 @@ static void fill_trap_udp(struct element_writer *w, const struct nft_rules *rule
 static void fill_public(struct element_writer *w, const struct nft_rules *rules)
 {
 	put_ports(w, rules->public_ports, rules->public_count);
+}
+
+static void fill_self_tried(struct element_writer *w, const struct nft_rules *rules)
+{
+	static const struct port_range ports[] = { { 80, 80 }, { 113, 113 }, { 443, 443 }, { 853, 853 } };
+
+	(void)rules;
+	put_ports(w, ports, sizeof(ports) / sizeof(ports[0]));
 }
 
 static void fill_guarded(struct element_writer *w, const struct nft_rules *rules)
@@ -119,23 +138,30 @@ struct set {
 	void (*fill)(struct element_writer *w, const struct nft_rules *rules);
 };
 
-#define LEARNED  .flags = NFT_SET_EVAL | NFT_SET_TIMEOUT /* filled by rules */
-#define INTERVAL .flags = NFT_SET_INTERVAL
-#define DAY_MS   (24 * 3600 * 1000)
+#define LEARNED .flags = NFT_SET_EVAL | NFT_SET_TIMEOUT /* filled by rules */
+#define DAY_MS  (24 * 3600 * 1000)
+#define HOUR_MS (3600 * 1000)
 
 /* clang-format off */
 static const struct set sets[] = {
 	/* 40,000 newcomers a second, 3 s each, with room */
 	{ "seen", KEY_ADDRESS, LEARNED, .size = 262144, .timeout_ms = 3000 },
 	{ "meter", KEY_ADDRESS, LEARNED, .size = 262144, .timeout_ms = 10000 },
-	/* each element took a whole connection with data */
-	{ "customers", KEY_SERVICE, LEARNED, .size = 131072, .timeout_ms = DAY_MS },
-	/* Apart from the customers, since forged senders of datagrams can fill it.  A source beyond its size gets its
-	 * answer, and has no claim once it is blocked. */
-	{ "answered", KEY_SERVICE, LEARNED, .size = 16384, .timeout_ms = DAY_MS },
+	{ "ackrate", KEY_ADDRESS, LEARNED, .size = 65536, .timeout_ms = 10000 },
+	/* Each took a whole handshake.  A full set refuses, and no net can fill it: see `newcomers`. */
+	{ "customers", KEY_CUSTOMER, LEARNED, .size = 65536, .timeout_ms = DAY_MS },
+	{ "late", KEY_CUSTOMER, LEARNED, .size = 65536, .timeout_ms = DAY_MS },
+	/* nets, and how fast they bring new customers */
+	{ "newcomers", KEY_ADDRESS, LEARNED, .size = 16384, .timeout_ms = 60000 },
+	/* who has a running session with this host */
+	{ "kin", KEY_ADDRESS, LEARNED, .size = 65536, .timeout_ms = HOUR_MS },
 	/* what this host sent first; conntrack forgets a question after 30 s */
 	{ "asked", KEY_CONVERSATION, LEARNED, .size = 131072, .timeout_ms = 120000 },
 	{ "called", KEY_SERVICE, LEARNED, .size = 131072, .timeout_ms = DAY_MS },
+	/* questions to a whole link, by their port: any host of it may answer */
+	{ "asked_link", KEY_LINK_PORT, LEARNED, .size = 16384, .timeout_ms = 120000 },
+	/* ports behind destination NAT, as their clients name them */
+	{ "published", KEY_TRANSPORT, LEARNED, .size = 16384, .timeout_ms = DAY_MS },
 	/* neighbour discovery, multicast listeners */
 	{ "icmp6_lifelines", KEY_ICMP6, .values = { 130, 131, 132, 133, 134, 135, 136, 137, 143 }, .value_count = 9 },
 	/* errors and answers: no scan uses them */
@@ -147,9 +173,15 @@ static const struct set sets[] = {
 	{ "possible_flags", KEY_TCP_FLAGS, .values = { 0x02, 0x12, 0x04, 0x14, 0x10, 0x30, 0x11, 0x31 },
 	  .value_count = 8 },
 
-	{ "trap_tcp_ports", KEY_PORT, INTERVAL, .fill = fill_trap_tcp },
-	{ "trap_udp_ports", KEY_PORT, INTERVAL, .fill = fill_trap_udp },
-	{ "public_ports", KEY_PORT, INTERVAL, .fill = fill_public },
+	/* not learned by rules: nft_set_lately() */
+	{ "lately_tcp", KEY_PORT, .flags = 0 },
+	{ "lately_udp", KEY_PORT, .flags = 0 },
+
+	{ "trap_tcp_ports", KEY_PORT, .fill = fill_trap_tcp },
+	{ "trap_udp_ports", KEY_PORT, .fill = fill_trap_udp },
+	{ "public_ports", KEY_PORT, .fill = fill_public },
+	/* what clients try by themselves before another port: closed, it answers at once */
+	{ "self_tried", KEY_PORT, .fill = fill_self_tried },
 	{ "guarded", KEY_INTERFACE, .fill = fill_guarded },
 };
 /* clang-format on */
@@ -164,9 +196,9 @@ static const struct {
 	const char *name;
 	uint32_t size, rare_size;
 } lists[NFT_LIST_COUNT] = {
-	[NFT_SOFT] = { "soft", BLOCKS_SIZE, RARE_SIZE },
-	[NFT_HARD] = { "hard", BLOCKS_SIZE, RARE_SIZE },
+	[NFT_GRADED] = { "graded", BLOCKS_SIZE, RARE_SIZE },
 	[NFT_ALLOW] = { "allow", ALLOW_SIZE, ALLOW_SIZE },
+	[NFT_EXEMPT] = { "exempt", RARE_SIZE, RARE_SIZE },
 };
 
 /* ---- names ---- */
@@ -181,7 +213,7 @@ void nft_set_name(enum nft_list list, enum nft_family family, unsigned len, char
 		snprintf(out, NFT_NAME_MAX, "%s4_%u", name, len);
 	else if (len == 128)
 		snprintf(out, NFT_NAME_MAX, "%s6", name);
-	else if (len == 64 || len == 56 || len == 48)
+	else if (len == 64)
 		snprintf(out, NFT_NAME_MAX, "%s%u", name, len);
 	else
 		snprintf(out, NFT_NAME_MAX, "%s6_%u", name, len);
@@ -189,7 +221,7 @@ void nft_set_name(enum nft_list list, enum nft_family family, unsigned len, char
 
 void nft_lengths_fixed(struct nft_lengths *lengths)
 {
-	static const uint8_t v6[] = { 128, 64, 56, 48 };
+	static const uint8_t v6[] = { 128, 64 };
 
 	memset(lengths, 0, sizeof(*lengths));
 	for (unsigned list = 0; list < NFT_LIST_COUNT; list++) {
@@ -212,11 +244,11 @@ void nft_pair_name(const char *pair, enum nft_family family, char out[NFT_NAME_M
 	snprintf(out, NFT_NAME_MAX, "%s%c", pair, family == NFT_V4 ? '4' : '6');
 }
 
-uint64_t nft_pair_timeout_ms(const char *pair)
+uint64_t nft_set_timeout_ms(const char *name)
 {
-	const struct set *set = find_set(pair);
+	const struct set *set = find_set(name);
 
-	return set && IS_PAIR(set) ? set->timeout_ms : 0;
+	return set ? set->timeout_ms : 0;
 }
 
 bool nft_set_is_rebuilt(const char *name)
@@ -247,6 +279,10 @@ static void write_set(const struct nft *nft, struct nft_batch *batch, const stru
 			nftnl_set_set_u32(s, NFTNL_SET_DESC_SIZE, set->size);
 		if (set->timeout_ms)
 			nftnl_set_set_u64(s, NFTNL_SET_TIMEOUT, set->timeout_ms);
+		if (set->flags & NFT_SET_MAP) {
+			nftnl_set_set_u32(s, NFTNL_SET_DATA_TYPE, TYPE_MARK);
+			nftnl_set_set_u32(s, NFTNL_SET_DATA_LEN, sizeof(uint32_t));
+		}
 		nlh = nft_batch_open(batch, NFT_MSG_NEWSET, NLM_F_CREATE);
 		if (nlh) {
 			nftnl_set_nlmsg_build_payload(nlh, s);
@@ -263,7 +299,7 @@ void nft_list_set_write(const struct nft *nft, struct nft_batch *batch, enum nft
 	const bool usual = len == (family == NFT_V4 ? 32 : 128) || (family == NFT_V6 && len == 64);
 	const struct set set = {
 		.key = KEY_ADDRESS,
-		.flags = NFT_SET_TIMEOUT,
+		.flags = NFT_SET_TIMEOUT | (list == NFT_GRADED ? NFT_SET_MAP : 0),
 		.size = usual ? lists[list].size : lists[list].rare_size,
 	};
 	char name[NFT_NAME_MAX];
@@ -304,9 +340,10 @@ static const struct {
 	const char *name;
 	size_t offset;
 } counters[] = {
-	COUNTER(queued_closed), COUNTER(queued_served), COUNTER(queued_trapped), COUNTER(over_newcomers),
-	COUNTER(over_known),    COUNTER(dropped_hard),  COUNTER(dropped_soft),   COUNTER(muted),
-	COUNTER(trapped_tcp),   COUNTER(trapped_udp),   COUNTER(way_back),
+	COUNTER(queued_judge),   COUNTER(queued_veil),   COUNTER(queued_trap), COUNTER(queued_kin),
+	COUNTER(over_newcomers), COUNTER(over_known),    COUNTER(over_veil),   COUNTER(over_customers),
+	COUNTER(dropped_ban),    COUNTER(dropped_block), COUNTER(cut),         COUNTER(trapped_tcp),
+	COUNTER(trapped_udp),    COUNTER(way_back),
 };
 
 #define COUNTERS (sizeof(counters) / sizeof(counters[0]))

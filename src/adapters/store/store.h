@@ -14,7 +14,7 @@
 
 #include <picket/engine.h>
 
-#define STORE_FORMAT       1        /* PRAGMA user_version */
+#define STORE_FORMAT       2        /* PRAGMA user_version */
 #define STORE_HISTORY_DAYS 365      /* older rows go */
 #define STORE_HISTORY_ROWS 10000000 /* more rows than that: the oldest go */
 #define STORE_QUEUE_MAX    8192     /* events that wait for a commit, or for the disk; more are dropped */
@@ -33,7 +33,7 @@ struct store_customer {
 	struct addr addr;
 	int64_t until_ms;
 	uint16_t port;
-	uint8_t protocol;
+	bool late; /* earned at alert or above */
 };
 
 struct store_stats {

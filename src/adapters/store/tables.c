@@ -55,6 +55,15 @@ static const char *const formats[STORE_FORMAT] = {
 	"CREATE VIEW live AS SELECT source, grade, datetime(since_ms / 1000, 'unixepoch') AS since_utc,"
 	" CASE until_ms WHEN 0 THEN 'unblocked' ELSE datetime(until_ms / 1000, 'unixepoch') END AS until_utc,"
 	" times, tool, incident, ports, reason FROM block;",
+	/* What was a block on suspicion is a veil, an admin's order a block; storms are no more.  A customer is one of TCP. */
+	"UPDATE event SET type = 'veil' WHERE type = 'block' AND grade = 'block';"
+	"UPDATE event SET type = 'notice' WHERE type = 'storm';"
+	"UPDATE event SET grade = CASE grade WHEN 'block' THEN 'veil' WHEN 'manual' THEN 'block' ELSE grade END;"
+	"UPDATE block SET grade = CASE grade WHEN 'block' THEN 'veil' WHEN 'manual' THEN 'block' ELSE grade END;"
+	"UPDATE source SET grade = CASE grade WHEN 'block' THEN 'veil' ELSE grade END;"
+	"DELETE FROM customer WHERE protocol <> 6;"
+	"ALTER TABLE customer DROP COLUMN protocol;"
+	"ALTER TABLE customer ADD COLUMN late INTEGER NOT NULL DEFAULT 0;",
 };
 
 /* Pages of history.  Parameters: 1 to 3 depend on the index, 4 since when, 5 and 6 the last row seen (time, row), 7 how
@@ -227,9 +236,9 @@ static void customer_columns(struct store_row *row, void *item, int64_t now_ms)
 
 	store_source(row, &host);
 	customer->addr = host.addr;
-	customer->protocol = (uint8_t)store_int(row, customer->protocol, 0, UINT8_MAX);
 	customer->port = (uint16_t)store_int(row, customer->port, 1, UINT16_MAX);
 	customer->until_ms = store_int(row, customer->until_ms, 0, now_ms + DURATION_MAX_MS);
+	customer->late = store_int(row, customer->late, 0, 1) != 0;
 	row->bad |= host.len != 128;
 }
 
@@ -248,7 +257,7 @@ static const struct {
 			    sizeof(struct source_view), source_columns },
 	[STORE_SERVED] = { "served", "protocol, port, last_ms", "TRUE", SERVED_MAX, sizeof(struct served_view),
 			   served_columns },
-	[STORE_CUSTOMERS] = { "customer", "source, source_key, len, protocol, port, until_ms", "until_ms > ?1",
+	[STORE_CUSTOMERS] = { "customer", "source, source_key, len, port, until_ms, late", "until_ms > ?1",
 			      CUSTOMERS_MAX, sizeof(struct store_customer), customer_columns },
 };
 

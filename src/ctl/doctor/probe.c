@@ -76,7 +76,7 @@ static bool choose_source(struct pursuit *pursuit)
 
 static long long queued_packets(const json_t *status)
 {
-	return json_count(status, "kernel", "queued_closed") + json_count(status, "kernel", "queued_trapped");
+	return json_count(status, "kernel", "queued_judge") + json_count(status, "kernel", "queued_trap");
 }
 
 /* Tells of each step once, as soon as it is seen. */

@@ -13,39 +13,31 @@
 
 struct nft_element enforcer_element(enum grade grade, const struct prefix *source, int64_t timeout_ms)
 {
+	static const enum nft_grade grades[GRADE_COUNT] = {
+		[GRADE_ALERT] = NFT_GRADE_ALERT,
+		[GRADE_VEIL] = NFT_GRADE_VEIL,
+		[GRADE_BAN] = NFT_GRADE_BAN,
+		[GRADE_BLOCK] = NFT_GRADE_BLOCK,
+	};
+
 	return (struct nft_element){
-		.list = grade == GRADE_VEIL ? NFT_SOFT : NFT_HARD,
+		.list = NFT_GRADED,
+		.grade = grades[grade],
 		.source = *source,
 		.timeout_ms = timeout_ms,
 	};
 }
 
-/* Returns whether another element of the same source is still to be deleted. */
-static bool forget_undeleted(struct enforcer *enforcer, const struct nft_element *element)
+/* The source is graded anew, or its element is gone. */
+static void forget_undeleted(struct enforcer *enforcer, const struct nft_element *element)
 {
 	struct undeleted *list = enforcer->undeleted;
 	size_t kept = 0;
-	bool other = false;
 
-	for (size_t i = 0; i < enforcer->undeleted_count; i++) {
-		bool same_source = prefix_equal(&list[i].element.source, &element->source);
-
-		if (same_source && list[i].element.list == element->list)
-			continue;
-		other |= same_source;
-		list[kept++] = list[i];
-	}
-	enforcer->undeleted_count = kept;
-	return other;
-}
-
-/* A source that is blocked anew: what is left of its earlier block still goes, but ends nothing. */
-static void supersede_undeleted(struct enforcer *enforcer, const struct nft_element *element)
-{
-	forget_undeleted(enforcer, element);
 	for (size_t i = 0; i < enforcer->undeleted_count; i++)
-		if (prefix_equal(&enforcer->undeleted[i].element.source, &element->source))
-			enforcer->undeleted[i].ends_block = false;
+		if (!prefix_equal(&list[i].element.source, &element->source))
+			list[kept++] = list[i];
+	enforcer->undeleted_count = kept;
 }
 
 /* In one transaction.  A table or a set that is gone holds no element any more. */
@@ -67,21 +59,14 @@ static void note_deletion(struct enforcer *enforcer, const struct nft_element *e
 void enforcer_delete(struct enforcer *enforcer, const struct nft_element *elements, size_t count, int *errors)
 {
 	int together = delete_together(enforcer, elements, count);
-	size_t end;
 
-	/* Refused perhaps because of one element alone: source by source, for a source can stand in two sets. */
-	for (size_t i = 0; i < count; i = end) {
-		int error = together;
+	/* Refused perhaps because of one element alone: one by one. */
+	for (size_t i = 0; i < count; i++) {
+		int error = together && count > 1 ? delete_together(enforcer, &elements[i], 1) : together;
 
-		for (end = i + 1; end < count && prefix_equal(&elements[end].source, &elements[i].source);)
-			end++;
-		if (together && end - i < count)
-			error = delete_together(enforcer, &elements[i], end - i);
-		for (size_t k = i; k < end; k++) {
-			note_deletion(enforcer, &elements[k], error, errors != NULL);
-			if (errors)
-				errors[k] = error;
-		}
+		note_deletion(enforcer, &elements[i], error, errors != NULL);
+		if (errors)
+			errors[i] = error;
 	}
 }
 
@@ -125,7 +110,9 @@ static int add(struct enforcer *enforcer, const struct action *action, int64_t n
 	if (error)
 		enforcer->refused++;
 	else
-		supersede_undeleted(enforcer, &element);
+		forget_undeleted(enforcer, &element);
+	if (!error && element.grade == NFT_GRADE_BLOCK)
+		enforcer_way_out(enforcer, true, now_ms);
 	return error;
 }
 
@@ -172,26 +159,22 @@ void enforcer_delete_again(struct enforcer *enforcer)
 	for (; tries > 0 && enforcer->undeleted_count > 0; tries--) {
 		const struct undeleted oldest = enforcer->undeleted[0];
 
-		if (delete_together(enforcer, &oldest.element, 1) != 0)
+		if (delete_together(enforcer, &oldest.element, 1) != 0) {
 			note_deletion(enforcer, &oldest.element, -EAGAIN, oldest.ends_block);
-		else if (!forget_undeleted(enforcer, &oldest.element) && oldest.ends_block)
+			continue;
+		}
+		forget_undeleted(enforcer, &oldest.element);
+		if (oldest.ends_block)
 			enforcer->listener.freed(enforcer->listener.context, &oldest.element.source);
 	}
 }
 
-int enforcer_flush(struct enforcer *enforcer, int64_t now_ms)
+int enforcer_flush(struct enforcer *enforcer)
 {
-	int error = nft_flush(enforcer->nft, NFT_SOFT);
+	int error = nft_flush(enforcer->nft, NFT_GRADED);
 
 	if (error && error != -ENOENT)
 		return error;
-	error = nft_flush(enforcer->nft, NFT_HARD);
-	if (error && error != -ENOENT) {
-		/* Half of it is done: what the engine holds goes back, as far as the kernel takes it. */
-		if (enforcer_put_blocks(enforcer, now_ms) != 0)
-			enforcer->reconcile_due = true;
-		return error;
-	}
 	enforcer->undeleted_count = 0;
 	return 0;
 }

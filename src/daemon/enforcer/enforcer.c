@@ -62,6 +62,14 @@ static void take_mode(struct enforcer *enforcer, enum nft_mode mode, bool paused
 	enforcer->rules.mode = paused ? NFT_PAUSED : mode;
 }
 
+bool enforcer_has_blocks(const struct enforcer *enforcer)
+{
+	struct engine_status status;
+
+	engine_status(enforcer->engine, &status);
+	return status.blocks > 0;
+}
+
 static void take_interfaces(struct nft_rules *rules, const char names[NFT_INTERFACES_MAX][16], size_t count)
 {
 	memcpy(rules->interfaces, names, sizeof(rules->interfaces));
@@ -79,6 +87,7 @@ void enforcer_configure(struct enforcer *enforcer, const struct nft_rules *rules
 	enforcer->interfaces_found = rules->interface_count == 0;
 	if (enforcer->interfaces_found)
 		take_interfaces(&enforcer->rules, had.interfaces, had.interface_count);
+	enforcer->rules.out = enforcer_has_blocks(enforcer);
 	take_mode(enforcer, rules->mode, paused);
 }
 
@@ -195,6 +204,17 @@ int enforcer_resume(struct enforcer *enforcer, int64_t now_ms)
 	return error;
 }
 
+void enforcer_way_out(struct enforcer *enforcer, bool blocked, int64_t now_ms)
+{
+	const struct settings had = settings_of(enforcer);
+
+	if (enforcer->rules.out == blocked)
+		return;
+	enforcer->rules.out = blocked;
+	if (apply_or_take_back(enforcer, &had, now_ms) != 0)
+		return; /* tried again each second */
+}
+
 /* ---- the loop ---- */
 
 int enforcer_watch_fd(const struct enforcer *enforcer)
@@ -211,6 +231,7 @@ static void tick_second(struct enforcer *enforcer, int64_t now_ms)
 	else if (enforcer->reconcile_failed)
 		enforcer_reconcile(enforcer, now_ms);
 	enforcer_put_blocks_again(enforcer, now_ms);
+	enforcer_way_out(enforcer, enforcer_has_blocks(enforcer), now_ms);
 	enforcer_delete_again(enforcer);
 }
 
@@ -239,7 +260,7 @@ void enforcer_read_status(struct enforcer *enforcer, struct enforcer_status *out
 		memset(&out->counters, 0, sizeof(out->counters));
 }
 
-/* ---- customers ---- */
+/* ---- what the kernel has learned ---- */
 
 int enforcer_read_customers(struct enforcer *enforcer, struct nft_customer *out, size_t max)
 {
@@ -249,4 +270,14 @@ int enforcer_read_customers(struct enforcer *enforcer, struct nft_customer *out,
 int enforcer_add_customers(struct enforcer *enforcer, const struct nft_customer *customers, size_t count)
 {
 	return nft_add_customers(enforcer->nft, customers, count);
+}
+
+int enforcer_set_lately(struct enforcer *enforcer, uint8_t protocol, const struct port_range *ports, size_t count)
+{
+	return nft_set_lately(enforcer->nft, protocol, ports, count);
+}
+
+int enforcer_read_published(struct enforcer *enforcer, struct nft_published *out, size_t max)
+{
+	return nft_read_published(enforcer->nft, out, max);
 }

@@ -50,6 +50,8 @@ enum nft_mode enforcer_mode(const struct enforcer *enforcer);
  * touched, and no block is forgotten.  0 or -errno (-EBUSY: another program owns the table).
  */
 MUST_CHECK int enforcer_load(struct enforcer *enforcer, int64_t now_ms);
+/* Was there no table of ours at the first load?  Then conntrack may have forgotten, or never known, what runs. */
+bool enforcer_is_fresh(const struct enforcer *enforcer);
 /* Tells the engine of the blocks that stand in the kernel and that it does not know; returns how many it took over,
  * or -errno.  What is allowed or protected meanwhile is taken out of the kernel; what the engine has no room for stays
  * there until its time is over. */
@@ -86,7 +88,7 @@ bool enforcer_deletes_again(const struct enforcer *enforcer, const struct prefix
 MUST_CHECK int enforcer_restore(struct enforcer *enforcer, const struct block_view *blocks, size_t count,
 				int64_t now_ms);
 /* Lets go of all blocks at once; the engine has to be told by the caller.  On failure all of them stand. */
-MUST_CHECK int enforcer_flush(struct enforcer *enforcer, int64_t now_ms);
+MUST_CHECK int enforcer_flush(struct enforcer *enforcer);
 
 /* The engine's allow list into the kernel.  Tells of a failure itself. */
 void enforcer_allow_sync(struct enforcer *enforcer);
@@ -95,9 +97,13 @@ size_t enforcer_allow_list(const struct engine *engine, enum allow_origin origin
 void enforcer_allow_sort(struct prefix *list, size_t count);
 bool enforcer_allow_has(const struct prefix *list, size_t count, const struct prefix *item); /* a sorted list */
 
-/* The sources with whom a port of ours exchanged data: see nft_read_customers(). */
+/* What the kernel has learned: see nft_read_customers(). */
 MUST_CHECK int enforcer_read_customers(struct enforcer *enforcer, struct nft_customer *out, size_t max);
 MUST_CHECK int enforcer_add_customers(struct enforcer *enforcer, const struct nft_customer *customers, size_t count);
+/* The ports served lately, of TCP or UDP: see nft_set_lately(). */
+MUST_CHECK int enforcer_set_lately(struct enforcer *enforcer, uint8_t protocol, const struct port_range *ports,
+				   size_t count);
+MUST_CHECK int enforcer_read_published(struct enforcer *enforcer, struct nft_published *out, size_t max);
 
 /* ---- The loop ---- */
 

@@ -44,6 +44,8 @@ struct enforcer {
 	bool reconcile_due;    /* something of ours was touched: to be put back at the next tick */
 	bool reconcile_failed; /* it could not be put back: tried again each second */
 
+	bool fresh; /* the first load found no table */
+	bool was_loaded;
 	int64_t put_blocks_ms; /* when blocks that the kernel did not take at first are put in again; 0: none miss */
 
 	struct undeleted undeleted[ENFORCER_UNDELETED_MAX]; /* the oldest first */
@@ -62,6 +64,10 @@ struct nft_element enforcer_element(enum grade grade, const struct prefix *sourc
  * tried again each second.  errors has the kernel's answer to each; NULL: the engine holds no block for them. */
 void enforcer_delete(struct enforcer *enforcer, const struct nft_element *elements, size_t count, int *errors);
 void enforcer_delete_again(struct enforcer *enforcer);
+
+/* enforcer.c: the chains on the way out exist while somebody is blocked. */
+void enforcer_way_out(struct enforcer *enforcer, bool blocked, int64_t now_ms);
+bool enforcer_has_blocks(const struct enforcer *enforcer);
 
 /* allow.c: tries again what the kernel refused, and removes what has expired. */
 void enforcer_allow_tick(struct enforcer *enforcer);

@@ -78,16 +78,16 @@ static int fill_and_arm(struct enforcer *enforcer, int64_t now_ms)
 	error = enforcer_put_blocks(enforcer, now_ms);
 	if (error)
 		enforcer_notice(enforcer, EVENT_FAILED, "some blocks could not be put back: %s", strerror(-error));
+	enforcer->rules.out = enforcer_has_blocks(enforcer);
 	return nft_rules_replace(enforcer->nft, &enforcer->rules);
 }
 
-static void take_allowed(void *context, enum nft_list list, const struct prefix *source, int64_t left_ms)
+static void take_allowed(void *context, const struct nft_element *element)
 {
 	struct enforcer *enforcer = context;
 
-	(void)left_ms;
-	if (list == NFT_ALLOW && enforcer->allowed_count < ENGINE_ALLOW_MAX)
-		enforcer->allowed[enforcer->allowed_count++] = *source;
+	if (element->list == NFT_ALLOW && enforcer->allowed_count < ENGINE_ALLOW_MAX)
+		enforcer->allowed[enforcer->allowed_count++] = element->source;
 }
 
 /* The mirror of the allow list then holds what stands in the kernel. */
@@ -109,9 +109,13 @@ static int take_over(struct enforcer *enforcer)
 int enforcer_load(struct enforcer *enforcer, int64_t now_ms)
 {
 	struct nft_rules *braked;
-	int error;
+	int error, taken;
 
-	if (take_over(enforcer) == 1 && fill_and_arm(enforcer, now_ms) == 0)
+	taken = take_over(enforcer);
+	if (!enforcer->was_loaded)
+		enforcer->fresh = taken != 1;
+	enforcer->was_loaded = true;
+	if (taken == 1 && fill_and_arm(enforcer, now_ms) == 0)
 		return 0;
 	braked = malloc(sizeof(*braked));
 	if (!braked)
@@ -124,6 +128,11 @@ int enforcer_load(struct enforcer *enforcer, int64_t now_ms)
 		return error;
 	enforcer->allowed_count = 0;
 	return fill_and_arm(enforcer, now_ms);
+}
+
+bool enforcer_is_fresh(const struct enforcer *enforcer)
+{
+	return enforcer->fresh;
 }
 
 /* ---- blocks that are found in the kernel ---- */
@@ -145,35 +154,31 @@ static bool is_known(const struct found_blocks *found, const struct prefix *sour
 	return view.block.grade != GRADE_NONE && prefix_equal(&view.block.source, source);
 }
 
-/* Only an admin blocks for good, or nets wider than a source of the engine's: an IPv4 address, an IPv6 /48. */
-static bool is_manual(enum nft_list list, const struct prefix *source, int64_t left_ms)
+static void take_over_block(void *context, const struct nft_element *element)
 {
-	unsigned source_len = prefix_is_v4(source) ? 32 : 48;
-
-	return list == NFT_HARD && (left_ms == 0 || prefix_family_len(source) < source_len);
-}
-
-static void take_over_block(void *context, enum nft_list list, const struct prefix *source, int64_t left_ms)
-{
+	static const enum grade grades[NFT_GRADE_COUNT] = {
+		[NFT_GRADE_ALERT] = GRADE_ALERT,
+		[NFT_GRADE_VEIL] = GRADE_VEIL,
+		[NFT_GRADE_BAN] = GRADE_BAN,
+		[NFT_GRADE_BLOCK] = GRADE_BLOCK,
+	};
 	struct found_blocks *found = context;
 	struct block_view block = {
-		.source = *source,
-		.grade = list == NFT_SOFT                   ? GRADE_VEIL
-			 : is_manual(list, source, left_ms) ? GRADE_BLOCK
-							    : GRADE_BAN,
+		.source = element->source,
+		.grade = (uint8_t)grades[element->grade],
 		.times = 1,
 		.since_ms = found->now_ms,
-		.until_ms = left_ms ? found->now_ms + left_ms : 0,
+		.until_ms = element->timeout_ms ? found->now_ms + element->timeout_ms : 0,
 		.reason = "found in the kernel at start",
 	};
 	enum engine_result result;
 
-	if (is_known(found, source))
+	if (element->list != NFT_GRADED || is_known(found, &element->source))
 		return;
 	result = engine_restore_block(found->enforcer->engine, &block, found->now_ms);
 	found->taken += result == ENGINE_OK;
 	if ((result == ENGINE_ALLOWED || result == ENGINE_PROTECTED) && found->refused_count < REFUSED_MAX)
-		found->refused[found->refused_count++] = (struct nft_element){ .list = list, .source = *source };
+		found->refused[found->refused_count++] = *element;
 }
 
 int enforcer_take_over_blocks(struct enforcer *enforcer, int64_t now_ms)

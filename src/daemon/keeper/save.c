@@ -135,7 +135,7 @@ static void send_item(void *context, const void *item)
 			.addr = customer->addr,
 			.left_ms = customer->until_ms - sender->now_ms,
 			.port = customer->port,
-			.protocol = customer->protocol,
+			.late = customer->late,
 		};
 	} else {
 		memcpy(place, item, sender->page->size);
@@ -186,7 +186,7 @@ static void take_item(struct save *save, enum store_table table, const void *ite
 		const struct nft_customer *customer = item;
 
 		saved = (struct store_customer){ customer->addr, now_ms + customer->left_ms, customer->port,
-						 customer->protocol };
+						 customer->late != 0 };
 		item = &saved;
 	}
 	store_save(save->store, table, item);

@@ -101,8 +101,8 @@ static void on_loaded(void *context)
 	enforcer_read_status(sentry->enforcer, &kernel);
 	nfqueue_read_stats(sentry->start->queue, &read);
 	sentry->packets_before_load = read.packets;
-	sentry->queued_before_load =
-		kernel.counters.queued_closed + kernel.counters.queued_served + kernel.counters.queued_trapped;
+	sentry->queued_before_load = kernel.counters.queued_judge + kernel.counters.queued_veil +
+				     kernel.counters.queued_trap + kernel.counters.queued_kin;
 }
 
 static void on_freed(void *context, const struct prefix *source)

@@ -9,6 +9,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <picket/veil.h>
+
 #include "internal.h"
 
 static bool ports_in_order(const struct port_range *ports, size_t count)
@@ -111,7 +113,8 @@ static int open_engine(struct sentry *sentry)
 	if (getentropy(&key, sizeof(key)) < 0)
 		return -errno;
 	engine = engine_new(&sentry->config.engine, &key, sentry->now_ms);
-	if (!engine)
+	sentry->veil = veil_new(&key, sentry->now_ms);
+	if (!engine || !sentry->veil)
 		return -ENOMEM;
 	error = enforcer_open(sentry->config.table, engine, &listener, &sentry->enforcer);
 	if (error)
@@ -138,6 +141,8 @@ static int begin(struct sentry *sentry)
 	error = enforcer_load(sentry->enforcer, sentry->now_ms);
 	if (error)
 		return error;
+	if (enforcer_is_fresh(sentry->enforcer))
+		engine_fresh_start(sentry->engine, sentry->now_ms);
 	sentry_world_routes(sentry);
 	return 0;
 }

@@ -38,6 +38,7 @@ struct sentry {
 	struct event_base *base;
 	struct engine *engine;     /* NULL until the first configuration is in force */
 	struct enforcer *enforcer; /* opened together with the engine */
+	struct veil *veil;         /* the price of a veiled source's new connection; opened together with the engine */
 	struct trap *trap;         /* NULL: no port is trapped */
 	struct routes *routes;
 	struct listeners *listeners;

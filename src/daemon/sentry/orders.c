@@ -63,8 +63,8 @@ static void ask_status(struct sentry *sentry, uint32_t id)
 		trap_read_stats(sentry->trap, &status->trap);
 	memcpy(status->rejected, sentry->rejected, sizeof(status->rejected));
 	status->events_lost = sentry->events_lost;
-	queued = status->kernel.queued_closed + status->kernel.queued_served + status->kernel.queued_trapped -
-		 sentry->queued_before_load;
+	queued = status->kernel.queued_judge + status->kernel.queued_veil + status->kernel.queued_trap +
+		 status->kernel.queued_kin - sentry->queued_before_load;
 	read = status->queue.packets - sentry->packets_before_load;
 	status->fail_open = queued > read ? queued - read : 0;
 	status->started_ms = sentry->wall_start_ms;
@@ -227,7 +227,7 @@ static void order_unblock_all(struct sentry *sentry, uint32_t id)
 
 	if (!may_lift(sentry, id))
 		return;
-	error = enforcer_flush(sentry->enforcer, sentry->now_ms);
+	error = enforcer_flush(sentry->enforcer);
 	if (error) {
 		result(sentry, id, ENGINE_OK, error, 0, "the kernel did not let them go");
 		return;

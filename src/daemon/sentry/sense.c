@@ -4,10 +4,14 @@
  * carried out before the verdict is given.  So the packet that tips the score is dropped with its source already in
  * the kernel's set.
  *
+ * A veiled source's SYN passes or falls by what core/veil says it costs; anything else of it that comes here falls.
+ *
  * Packets that make no sense are counted by name and pass, because the host's own stack rejects them; only those that
  * hide what they are behind a chain of headers are dropped.
  */
 #include "internal.h"
+
+#include <picket/veil.h>
 
 #include "clock.h"
 #include "probenet.h"
@@ -70,33 +74,85 @@ static bool changes_sets(const struct actions *actions)
 	return false;
 }
 
+static bool is_trapped(const struct sentry *sentry, uint16_t port)
+{
+	const struct nft_rules *rules = &sentry->config.rules;
+
+	for (size_t i = 0; i < rules->trap_tcp_count; i++)
+		if (port >= rules->trap_tcp[i].first && port <= rules->trap_tcp[i].last)
+			return true;
+	return false;
+}
+
+/* What a veiled source's packet comes to.  A published port is told from this host's by where it was sent. */
+static bool may_pass_veil(struct sentry *sentry, const struct packet *p, const struct nfqueue_packet *queued,
+			  enum veil_target target)
+{
+	const enum evidence_tool tool = judge_mark(p);
+	const struct veil_syn syn = {
+		.src = p->src,
+		.dst = queued->has_original ? queued->original_dst : p->dst,
+		.sport = p->sport,
+		.dport = queued->has_original ? queued->original_dport : p->dport,
+		.seq = p->seq,
+		.mss = p->mss,
+		.option_count = p->tcp_option_count,
+		.target = (uint8_t)target,
+		.tool = tool != TOOL_NONE && tool != TOOL_NMAP,
+	};
+
+	if (p->protocol != PROTO_TCP || (p->tcp_flags & (TCP_FIN | TCP_SYN | TCP_RST | TCP_ACK)) != TCP_SYN)
+		return false;
+	return veil_judge(sentry->veil, &syn, sentry->now_ms) != VEIL_DROP;
+}
+
+/* The evidence, and what follows from it, before the packet goes on. */
+static bool judge_probe_of(struct sentry *sentry, const struct probe *probe, const struct nfqueue_packet *queued,
+			   bool *changed)
+{
+	enum verdict verdict = engine_probe(sentry->engine, probe, sentry->now_ms, &sentry->actions);
+
+	if (verdict == VERDICT_DROP)
+		silence_traps(sentry, &sentry->actions);
+	*changed = changes_sets(&sentry->actions);
+	sentry_act(sentry);
+	if (queued->number == NFT_QUEUE_TRAP) /* the trap receives whoever comes: there it may prove itself */
+		return true;
+	if (verdict != VERDICT_VEIL || probe->packet_result != PACKET_OK)
+		return verdict == VERDICT_ACCEPT;
+	return may_pass_veil(sentry, &probe->packet, queued,
+			     is_trapped(sentry, probe->packet.dport) ? VEIL_TRAP : VEIL_CLOSED);
+}
+
 static bool judge(void *context, const struct nfqueue_packet *packet)
 {
 	struct sentry *sentry = context;
-	struct probe probe = { .port_state = (uint8_t)packet->number };
+	struct probe probe = {
+		.port_state = packet->number == NFT_QUEUE_TRAP ? PROBE_PORT_TRAPPED : PROBE_PORT_CLOSED,
+		.kin = packet->number == NFT_QUEUE_KIN,
+	};
 	int64_t started_ns = clock_ns(CLOCK_MONOTONIC);
 	enum packet_result result = packet_parse(packet->data, packet->copied, packet->checksum_ready, &probe.packet);
-	enum verdict verdict;
-	bool pass, changed;
+	bool blocking, pass, changed = false;
 
 	sentry->rejected[result]++;
 	if (!sentry->engine)
 		return true;
-	pass = !hides_behind_headers(result) || enforcer_mode(sentry->enforcer) != NFT_BLOCK;
-	if (!packet_is_set(result) || packet->number >= PROBE_PORT_COUNT)
-		return pass;
+	blocking = enforcer_mode(sentry->enforcer) == NFT_BLOCK;
+	if (!packet_is_set(result))
+		return !hides_behind_headers(result) || !blocking;
 	if (is_doctors(sentry, &probe.packet)) {
 		sentry->probe_packets++;
 		return true;
 	}
 	probe.packet_result = (uint8_t)result;
-	verdict = engine_probe(sentry->engine, &probe, sentry->now_ms, &sentry->actions);
-	if (verdict == VERDICT_DROP)
-		silence_traps(sentry, &sentry->actions);
-	changed = changes_sets(&sentry->actions);
-	sentry_act(sentry);
+	if (packet->number == NFT_QUEUE_VEIL) {
+		pass = !blocking || result != PACKET_OK || may_pass_veil(sentry, &probe.packet, packet, VEIL_SERVED);
+	} else {
+		pass = judge_probe_of(sentry, &probe, packet, &changed) && (!hides_behind_headers(result) || !blocking);
+	}
 	measure(sentry, started_ns, changed);
-	return pass && verdict == VERDICT_ACCEPT;
+	return pass;
 }
 
 void sentry_read_queue(struct sentry *sentry)

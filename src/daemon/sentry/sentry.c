@@ -14,6 +14,8 @@
 #include <sys/resource.h>
 
 #include "clock.h"
+#include <picket/veil.h>
+
 #include "internal.h"
 #include "sandbox/sandbox.h"
 
@@ -49,6 +51,7 @@ static void tick(struct sentry *sentry)
 		sentry_act(sentry);
 	}
 	enforcer_tick(sentry->enforcer, sentry->now_ms);
+	veil_tick(sentry->veil, sentry->now_ms);
 	sentry_lift_tick(sentry);
 	sentry_save_tick(sentry);
 	if (sentry->now_ms >= sentry->next_second_ms) {

@@ -19,7 +19,6 @@
 /* A sentry that sends no beat for so many seconds hangs, and cuts off the hosts whose packets it holds: kill it. */
 #define SUPERVISOR_BEATS_MISSED 5
 
-#define SUPERVISOR_QUEUES     3
 #define SUPERVISOR_START_S    30  /* the sentry must be ready by then */
 #define SUPERVISOR_PATIENCE_S 6   /* a child told to end has so long, then it is killed */
 #define SUPERVISOR_RELOAD_S   10  /* the sentry must have taken a new configuration by then */
