@@ -102,6 +102,8 @@ void engine_configure(struct engine *engine, const struct engine_config *config)
  * covers it; in observe mode it is always ACCEPT.  After a trap's report the verdict says whether the trap must close the
  * connection without an answer. */
 enum verdict engine_probe(struct engine *engine, const struct probe *probe, int64_t now_ms, struct actions *actions);
+/* The verdict on a packet of that sender that is no probe. */
+enum verdict engine_verdict(const struct engine *engine, const struct addr *sender);
 /* Must be called every 100 to 1000 ms: ends veils, bans and blocks, ages sources.  When it returns
  * ENGINE_ACTIONS_MAX actions there may be more to do: call it again. */
 void engine_tick(struct engine *engine, int64_t now_ms, struct actions *actions);

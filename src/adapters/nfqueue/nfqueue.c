@@ -283,13 +283,20 @@ static int request_all(struct nfqueue *queue, void (*fill)(struct nlmsghdr *nlh,
 /* Bind and configure in one request: a packet that meets a bound but unconfigured queue is lost. */
 static void fill_bind(struct nlmsghdr *nlh, const struct nfqueue_setting *setting)
 {
-	const uint32_t flags = NFQA_CFG_F_FAIL_OPEN | NFQA_CFG_F_GSO | (setting->original ? NFQA_CFG_F_CONNTRACK : 0);
+	const uint32_t flags = NFQA_CFG_F_FAIL_OPEN | NFQA_CFG_F_GSO;
 
 	nfq_nlmsg_cfg_put_cmd(nlh, AF_UNSPEC, NFQNL_CFG_CMD_BIND);
 	nfq_nlmsg_cfg_put_params(nlh, NFQNL_COPY_PACKET, NFQUEUE_COPY_RANGE);
 	mnl_attr_put_u32(nlh, NFQA_CFG_FLAGS, htonl(flags));
 	mnl_attr_put_u32(nlh, NFQA_CFG_MASK, htonl(flags));
 	nfq_nlmsg_cfg_put_qmaxlen(nlh, setting->len);
+}
+
+/* By itself: a kernel without ctnetlink refuses it, and then the destination that the packet shows must do. */
+static void fill_original(struct nlmsghdr *nlh, const struct nfqueue_setting *setting)
+{
+	mnl_attr_put_u32(nlh, NFQA_CFG_FLAGS, htonl(setting->original ? NFQA_CFG_F_CONNTRACK : 0));
+	mnl_attr_put_u32(nlh, NFQA_CFG_MASK, htonl(NFQA_CFG_F_CONNTRACK));
 }
 
 /* No room and fail-open: everything passes. */
@@ -317,6 +324,10 @@ int nfqueue_open(uint16_t first, const struct nfqueue_setting *settings, unsigne
 		/* The forced buffer proves the capability: a queue that is refused now belongs to another socket. */
 		if (result == -EPERM)
 			result = -EBUSY;
+		if (!result)
+			result = request_all(queue, fill_original, settings);
+		if (result == -EOPNOTSUPP)
+			result = 0;
 	}
 	if (result) {
 		nfqueue_close(queue);

@@ -9,7 +9,8 @@
  *   speak   110  (postrouting) learns which hosts were asked: a late answer is no probe
  *   out    -150  (output and forward, while somebody is blocked) nothing goes to a blocked source
  *
- * An honest client's first SYN walks four rules: three look-ups of its grade, then "a service listens".
+ * An honest client's first SYN over IPv4 walks four rules: three look-ups of its grade, then "not seen of late, and a
+ * service listens".
  */
 #include "rule.h"
 
@@ -140,10 +141,13 @@ static void write_exempt(struct rule_writer *w)
 static void write_pre(struct rule_writer *w)
 {
 	rule_base_chain(w, "pre", NF_INET_PRE_ROUTING, PRIORITY_PRE);
-	rule_begin(w, "pre");
-	rule_tcp_flags(w, FIN | SYN | RST | ACK | URG | PSH, SYN);
-	rule_socket_transparent(w, false);
-	rule_accept(w);
+	for (EACH_FAMILY(f)) {
+		rule_begin(w, "pre");
+		rule_tcp_flags(w, FIN | SYN | RST | ACK | URG | PSH, SYN);
+		rule_source(w, f, RULE_SOURCE, RULE_IS_NOT, "seen");
+		rule_socket_transparent(w, false);
+		rule_accept(w);
+	}
 	rule_begin(w, "pre");
 	rule_ct_state(w, CT_RELATED);
 	rule_accept(w);

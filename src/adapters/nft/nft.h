@@ -50,7 +50,7 @@ enum nft_mode {
 /* The queues, by their number behind the first. */
 enum nft_queue {
 	NFT_QUEUE_JUDGE, /* closed ports, impossible flags, odd packets; those of veiled sources too */
-	NFT_QUEUE_VEIL,  /* a veiled source's SYN to what is served, here or behind */
+	NFT_QUEUE_VEIL,  /* a SYN to what is served, here or behind, of a source that is veiled or under watch */
 	NFT_QUEUE_TRAP,  /* a SYN on its way to a trap: evidence, its verdict is to accept */
 	NFT_QUEUE_KIN,   /* as JUDGE, of a source that has a running session with this host */
 	NFT_QUEUES

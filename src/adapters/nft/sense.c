@@ -71,6 +71,15 @@ void chains_queues(struct rule_writer *w, const struct nft_rules *rules)
 		rule_jump(w, "fair");
 		write_queue(w, fair[i].chain, fair[i].counter, (uint16_t)(rules->queue + fair[i].queue));
 	}
+	/* A SYN to what is served, of a source that probed within seconds: behind those probes in the queue, since one of
+	 * them may veil it. */
+	rule_chain(w, "enter");
+	rule_begin(w, "enter");
+	rule_jump(w, "exempt");
+	rule_begin(w, "enter");
+	rule_jump(w, "known");
+	write_queue(w, "enter", "queued_veil", (uint16_t)(rules->queue + NFT_QUEUE_VEIL));
+
 	rule_chain(w, "veil_judge");
 	for (EACH_FAMILY(f)) {
 		rule_begin(w, "veil_judge");
@@ -171,6 +180,22 @@ static void accept_published(struct rule_writer *w, const char *chain)
 	rule_goto(w, "publish");
 }
 
+static void enter_if_seen(struct rule_writer *w, const char *chain)
+{
+	for (EACH_FAMILY(f)) {
+		rule_begin(w, chain);
+		rule_tcp_flags(w, FIN | SYN | RST | ACK, SYN);
+		rule_source(w, f, RULE_SOURCE, RULE_IS, "seen");
+		rule_ct_status(w, IPS_DST_NAT);
+		rule_goto(w, "enter");
+		rule_begin(w, chain);
+		rule_tcp_flags(w, FIN | SYN | RST | ACK, SYN);
+		rule_source(w, f, RULE_SOURCE, RULE_IS, "seen");
+		rule_socket_transparent(w, false);
+		rule_goto(w, "enter");
+	}
+}
+
 static void write_fresh(struct rule_writer *w, const struct nft_rules *rules)
 {
 	const uint16_t tcp[] = { [NFT_V4] = rules->trap_port_v4, [NFT_V6] = rules->trap_port_v6 };
@@ -186,6 +211,7 @@ static void write_fresh(struct rule_writer *w, const struct nft_rules *rules)
 
 	rule_chain(w, "fresh_tcp");
 	drop_to_listener(w, "fresh_tcp", IPPROTO_TCP, tcp);
+	enter_if_seen(w, "fresh_tcp");
 	accept_published(w, "fresh_tcp");
 	rule_begin(w, "fresh_tcp");
 	rule_local(w, RULE_DESTINATION, RULE_IS_NOT);

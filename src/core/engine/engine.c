@@ -105,6 +105,13 @@ static enum verdict verdict_on(const struct engine *engine, const struct prefix 
 	return blocks_at(engine->blocks, slot)->grade == GRADE_VEIL ? VERDICT_VEIL : VERDICT_DROP;
 }
 
+enum verdict engine_verdict(const struct engine *engine, const struct addr *sender)
+{
+	struct prefix host = prefix_host(sender);
+
+	return safeguard_allowed(engine->safeguard, &host) ? VERDICT_ACCEPT : verdict_on(engine, &host);
+}
+
 enum verdict engine_probe(struct engine *engine, const struct probe *probe, int64_t now_ms, struct actions *actions)
 {
 	struct prefix sender = prefix_host(&probe->packet.src), key;

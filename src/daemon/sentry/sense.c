@@ -106,6 +106,16 @@ static bool may_pass_veil(struct sentry *sentry, const struct packet *p, const s
 	return veil_judge(sentry->veil, &syn, sentry->now_ms) != VEIL_DROP;
 }
 
+/* To what is served: of a veiled source, or of one that was under watch when the packet came and may be graded since. */
+static bool may_enter(struct sentry *sentry, const struct packet *p, const struct nfqueue_packet *queued)
+{
+	switch (engine_verdict(sentry->engine, &p->src)) {
+	case VERDICT_VEIL: return may_pass_veil(sentry, p, queued, VEIL_SERVED);
+	case VERDICT_DROP: return false;
+	default: return true;
+	}
+}
+
 /* The evidence, and what follows from it, before the packet goes on. */
 static bool judge_probe_of(struct sentry *sentry, const struct probe *probe, const struct nfqueue_packet *queued,
 			   bool *changed)
@@ -116,8 +126,6 @@ static bool judge_probe_of(struct sentry *sentry, const struct probe *probe, con
 		silence_traps(sentry, &sentry->actions);
 	*changed = changes_sets(&sentry->actions);
 	sentry_act(sentry);
-	if (queued->number == NFT_QUEUE_TRAP) /* the trap receives whoever comes: there it may prove itself */
-		return true;
 	if (verdict != VERDICT_VEIL || probe->packet_result != PACKET_OK)
 		return verdict == VERDICT_ACCEPT;
 	return may_pass_veil(sentry, &probe->packet, queued,
@@ -147,7 +155,7 @@ static bool judge(void *context, const struct nfqueue_packet *packet)
 	}
 	probe.packet_result = (uint8_t)result;
 	if (packet->number == NFT_QUEUE_VEIL) {
-		pass = !blocking || result != PACKET_OK || may_pass_veil(sentry, &probe.packet, packet, VEIL_SERVED);
+		pass = !blocking || result != PACKET_OK || may_enter(sentry, &probe.packet, packet);
 	} else {
 		pass = judge_probe_of(sentry, &probe, packet, &changed) && (!hides_behind_headers(result) || !blocking);
 	}
