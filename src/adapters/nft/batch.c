@@ -265,9 +265,12 @@ static int read_value(struct nftnl_set_elem *element, void *data)
 {
 	uint32_t len = 0;
 	const void *value = nftnl_set_elem_get(element, NFTNL_SET_ELEM_DATA, &len);
+	uint32_t grade;
 
-	if (value && len == sizeof(uint32_t))
-		memcpy(data, value, len);
+	if (!value || len != sizeof(grade))
+		return 0;
+	memcpy(&grade, value, len);
+	*(uint32_t *)data = ntohl(grade);
 	return 0;
 }
 

@@ -76,6 +76,8 @@ static bool open_list(struct element_writer *w)
 
 void element_put(struct element_writer *w, const void *key, size_t len, int64_t timeout_ms, uint32_t grade)
 {
+	const uint32_t value = htonl(grade); /* as nft shows it */
+
 	if (!w->element || !open_list(w))
 		return;
 	nftnl_set_elem_set(w->element, NFTNL_SET_ELEM_KEY, key, (uint32_t)len);
@@ -84,7 +86,7 @@ void element_put(struct element_writer *w, const void *key, size_t len, int64_t 
 	else
 		nftnl_set_elem_unset(w->element, NFTNL_SET_ELEM_TIMEOUT);
 	if (grade)
-		nftnl_set_elem_set(w->element, NFTNL_SET_ELEM_DATA, &grade, sizeof(grade));
+		nftnl_set_elem_set(w->element, NFTNL_SET_ELEM_DATA, &value, sizeof(value));
 	else
 		nftnl_set_elem_unset(w->element, NFTNL_SET_ELEM_DATA);
 	nftnl_set_elem_nlmsg_build(w->nlh, w->element, ++w->count);
@@ -121,6 +123,7 @@ static int read_element(struct nftnl_set_elem *element, void *data)
 	value = nftnl_set_elem_get(element, NFTNL_SET_ELEM_DATA, &value_len);
 	if (value && value_len == sizeof(grade))
 		memcpy(&grade, value, sizeof(grade));
+	grade = ntohl(grade);
 	if (nftnl_set_elem_is_set(element, NFTNL_SET_ELEM_EXPIRATION)) {
 		const uint64_t left = nftnl_set_elem_get_u64(element, NFTNL_SET_ELEM_EXPIRATION);
 

@@ -363,7 +363,7 @@ void rule_graded(struct rule_writer *w, enum nft_family family, enum rule_side s
 {
 	load_address(w, family, side, len);
 	look_up_value(w, name);
-	compare_u32(w, sense == RULE_IS ? NFT_CMP_EQ : NFT_CMP_NEQ, grade);
+	compare_u32(w, sense == RULE_IS ? NFT_CMP_EQ : NFT_CMP_NEQ, htonl(grade));
 }
 
 void rule_source(struct rule_writer *w, enum nft_family family, enum rule_side side, enum rule_sense sense,

@@ -26,7 +26,7 @@
 #define TYPE_PORT       13
 #define TYPE_ICMP       14
 #define TYPE_FLAGS      15
-#define TYPE_MARK       19 /* of a map's values: a number in the host's order */
+#define TYPE_MARK       19 /* of a map's values: a number, the highest byte first */
 #define TYPE_IFINDEX    20
 #define TYPE_ICMPV6     29
 #define TYPE_IFNAME     41
