@@ -23,7 +23,7 @@ struct nft {
 	struct nft_element elements[ELEMENTS_MAX];
 	size_t count;
 	/* what it refuses, as -errno; 0: nothing */
-	int add_error, delete_error, hard_flush_error, rules_error, load_error, unload_error;
+	int add_error, delete_error, flush_error, rules_error, load_error, unload_error;
 	struct prefix stuck; /* a transaction that deletes it is refused; len 0: none */
 	enum nft_change change;
 	int check;
@@ -109,8 +109,8 @@ int nft_flush(struct nft *nft, enum nft_list list)
 {
 	if (!nft->present)
 		return -ENOENT;
-	if (list == NFT_HARD && nft->hard_flush_error)
-		return nft->hard_flush_error;
+	if (list == NFT_GRADED && nft->flush_error)
+		return nft->flush_error;
 	for (size_t i = nft->count; i-- > 0;)
 		if (nft->elements[i].list == list)
 			nft->elements[i] = nft->elements[--nft->count];
@@ -121,7 +121,7 @@ static void tell_elements(struct nft *nft, bool allow, nft_element_fn *tell, voi
 {
 	for (size_t i = 0; i < nft->count; i++)
 		if ((nft->elements[i].list == NFT_ALLOW) == allow)
-			tell(context, nft->elements[i].list, &nft->elements[i].source, nft->elements[i].timeout_ms);
+			tell(context, &nft->elements[i]);
 }
 
 int nft_take_over(struct nft *nft, nft_element_fn *tell, void *context)
@@ -189,15 +189,21 @@ int nft_read_customers(struct nft *nft, struct nft_customer *out, size_t max)
 	return 0;
 }
 
-int nft_read_customers_v6(struct nft *nft, struct nft_customer *out, size_t max)
-{
-	(void)nft, (void)out, (void)max;
-	return 0;
-}
-
 int nft_add_customers(struct nft *nft, const struct nft_customer *customers, size_t count)
 {
 	(void)nft, (void)customers, (void)count;
+	return 0;
+}
+
+int nft_set_lately(struct nft *nft, uint8_t protocol, const struct port_range *ports, size_t count)
+{
+	(void)nft, (void)protocol, (void)ports, (void)count;
+	return 0;
+}
+
+int nft_read_published(struct nft *nft, struct nft_published *out, size_t max)
+{
+	(void)nft, (void)out, (void)max;
 	return 0;
 }
 

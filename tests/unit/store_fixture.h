@@ -224,7 +224,7 @@ static inline void save(struct store *store, size_t sources, bool to_the_end)
 		.addr = prefix("203.0.113.5").addr,
 		.until_ms = NOW_MS + 1000,
 		.port = 443,
-		.protocol = 6,
+		.late = true,
 	};
 	struct source_view source = some_source("198.51.100.7");
 

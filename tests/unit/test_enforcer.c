@@ -26,7 +26,7 @@ static void a_refused_addition_is_told_to_its_event(void **state)
 	block(guard, "198.51.100.7", 60000);
 	assert_int_equal(guard->errors[0], 0);
 	assert_int_equal(guard->errors[1], 0);
-	assert_int_equal(element(guard, NFT_HARD, "198.51.100.7")->timeout_ms, 60000);
+	assert_int_equal(element(guard, NFT_GRADED, "198.51.100.7")->timeout_ms, 60000);
 	guard_free(guard);
 }
 
@@ -52,7 +52,7 @@ static void one_refused_deletion_does_not_spoil_the_others(void **state)
 	}
 	assert_int_equal(refused, 2); /* the deletion and its event */
 	assert_int_equal(guard->kernel.count, 1);
-	assert_non_null(element(guard, NFT_HARD, "198.51.100.3"));
+	assert_non_null(element(guard, NFT_GRADED, "198.51.100.3"));
 	assert_int_equal(undeleted_of(guard), 1);
 	guard_free(guard);
 }
@@ -79,7 +79,7 @@ static void a_refused_deletion_is_tried_again_each_second(void **state)
 	tick(guard, 1000);
 	assert_int_equal(guard->freed_count, 1);
 	assert_true(prefix_equal(&guard->freed, &source));
-	assert_null(element(guard, NFT_HARD, "198.51.100.7"));
+	assert_null(element(guard, NFT_GRADED, "198.51.100.7"));
 	assert_int_equal(undeleted_of(guard), 0);
 	tick(guard, 1000);
 	assert_int_equal(guard->freed_count, 1);
@@ -87,28 +87,45 @@ static void a_refused_deletion_is_tried_again_each_second(void **state)
 	guard_free(guard);
 }
 
-/* A source may stand in the soft set and in the hard one: it is free when both have let go. */
-static void both_elements_of_a_source_share_one_fate(void **state)
+/* A block takes the veil's place in the map: there is one element to let go of. */
+static void a_stricter_grade_takes_the_place(void **state)
 {
 	struct guard *guard = guard_loaded();
 
 	(void)state;
 	core_scan(&guard->core, "198.51.100.7");
 	act(guard);
-	assert_non_null(element(guard, NFT_SOFT, "198.51.100.7"));
+	assert_int_equal(element(guard, NFT_GRADED, "198.51.100.7")->grade, NFT_GRADE_VEIL);
 	block(guard, "198.51.100.7", 0);
-	assert_non_null(element(guard, NFT_HARD, "198.51.100.7"));
-	block(guard, "198.51.100.8", 0);
+	assert_int_equal(element(guard, NFT_GRADED, "198.51.100.7")->grade, NFT_GRADE_BLOCK);
+	assert_int_equal(guard->kernel.count, 1);
 	guard->kernel.stuck = core_prefix("198.51.100.7");
 	unblock(guard, "198.51.100.7");
-	assert_int_equal(guard->core.actions->count, 3);
-	for (int i = 0; i < 3; i++)
+	assert_int_equal(guard->core.actions->count, 2);
+	for (int i = 0; i < 2; i++)
 		assert_int_equal(guard->errors[i], -EBUSY);
-	assert_int_equal(undeleted_of(guard), 2);
+	assert_int_equal(undeleted_of(guard), 1);
 	guard->kernel.stuck.len = 0;
 	tick(guard, 1000);
 	assert_int_equal(guard->freed_count, 1);
-	assert_int_equal(guard->kernel.count, 1);
+	assert_int_equal(guard->kernel.count, 0);
+	guard_free(guard);
+}
+
+/* The chains on the way out exist while somebody is blocked, and no longer. */
+static void the_way_out_stands_while_somebody_is_blocked(void **state)
+{
+	struct guard *guard = guard_loaded();
+
+	(void)state;
+	core_scan(&guard->core, "198.51.100.7");
+	act(guard);
+	assert_false(guard->kernel.rules.out);
+	block(guard, "198.51.100.8", 0);
+	assert_true(guard->kernel.rules.out);
+	unblock(guard, "198.51.100.8");
+	tick(guard, 1000);
+	assert_false(guard->kernel.rules.out);
 	guard_free(guard);
 }
 
@@ -122,13 +139,11 @@ static void what_is_blocked_anew_is_not_deleted(void **state)
 	block(guard, "198.51.100.7", 0);
 	guard->kernel.delete_error = -ENOMEM;
 	unblock(guard, "198.51.100.7");
-	assert_int_equal(undeleted_of(guard), 2);
+	assert_int_equal(undeleted_of(guard), 1);
 	guard->kernel.delete_error = 0;
 	block(guard, "198.51.100.7", 60000);
 	tick(guard, 5000);
-	assert_non_null(element(guard, NFT_HARD, "198.51.100.7"));
-	/* The soft element of the earlier block goes, which ends nothing. */
-	assert_null(element(guard, NFT_SOFT, "198.51.100.7"));
+	assert_non_null(element(guard, NFT_GRADED, "198.51.100.7"));
 	assert_int_equal(undeleted_of(guard), 0);
 	assert_int_equal(guard->freed_count, 0);
 	guard_free(guard);
@@ -142,15 +157,15 @@ static void a_flush_is_whole_or_nothing(void **state)
 	core_scan(&guard->core, "198.51.100.7");
 	act(guard);
 	block(guard, "198.51.100.8", 0);
-	guard->kernel.hard_flush_error = -EPERM;
-	assert_int_equal(enforcer_flush(guard->enforcer, guard->core.now_ms), -EPERM);
-	assert_non_null(element(guard, NFT_SOFT, "198.51.100.7"));
-	assert_non_null(element(guard, NFT_HARD, "198.51.100.8"));
-	guard->kernel.hard_flush_error = 0;
-	assert_int_equal(enforcer_flush(guard->enforcer, guard->core.now_ms), 0);
+	guard->kernel.flush_error = -EPERM;
+	assert_int_equal(enforcer_flush(guard->enforcer), -EPERM);
+	assert_non_null(element(guard, NFT_GRADED, "198.51.100.7"));
+	assert_non_null(element(guard, NFT_GRADED, "198.51.100.8"));
+	guard->kernel.flush_error = 0;
+	assert_int_equal(enforcer_flush(guard->enforcer), 0);
 	assert_int_equal(guard->kernel.count, 0);
 	guard->kernel.present = false;
-	assert_int_equal(enforcer_flush(guard->enforcer, guard->core.now_ms), 0);
+	assert_int_equal(enforcer_flush(guard->enforcer), 0);
 	guard_free(guard);
 }
 
@@ -175,7 +190,7 @@ static void more_refused_deletions_than_are_kept_are_given_up(void **state)
 		tick(guard, 1000);
 	assert_int_equal(undeleted_of(guard), 0);
 	assert_int_equal(guard->kernel.count, 1);
-	assert_non_null(element(guard, NFT_HARD, source));
+	assert_non_null(element(guard, NFT_GRADED, source));
 	guard_free(guard);
 }
 
@@ -195,8 +210,8 @@ static void a_table_that_went_in_the_middle_is_put_back_first(void **state)
 	assert_true(guard->kernel.present);
 	assert_int_equal(guard->kernel.loads, 2);
 	assert_int_equal(guard->kernel.rules.mode, NFT_BLOCK);
-	assert_int_equal(element(guard, NFT_HARD, "198.51.100.7")->timeout_ms, 50000);
-	assert_non_null(element(guard, NFT_HARD, "198.51.100.8"));
+	assert_int_equal(element(guard, NFT_GRADED, "198.51.100.7")->timeout_ms, 50000);
+	assert_non_null(element(guard, NFT_GRADED, "198.51.100.8"));
 	assert_true(was_told(guard, "changed by somebody else: put back, with all blocks"));
 	/* A deletion has nothing to do there, and does not fail. */
 	guard->kernel.present = false;
@@ -219,7 +234,7 @@ static void a_third_removal_within_a_minute_is_respected(void **state)
 		assert_false(guard->kernel.present); /* many notifications are one change: not before the next tick */
 		tick(guard, 100);
 		assert_true(guard->kernel.present);
-		assert_non_null(element(guard, NFT_HARD, "198.51.100.7"));
+		assert_non_null(element(guard, NFT_GRADED, "198.51.100.7"));
 	}
 	remove_table(guard);
 	tick(guard, 100);
@@ -232,7 +247,7 @@ static void a_third_removal_within_a_minute_is_respected(void **state)
 	tick(guard, 1000);
 	assert_true(guard->kernel.present);
 	assert_int_equal(guard->kernel.rules.mode, NFT_BLOCK);
-	assert_non_null(element(guard, NFT_HARD, "198.51.100.7"));
+	assert_non_null(element(guard, NFT_GRADED, "198.51.100.7"));
 	assert_true(was_told(guard, "resumed: picket is on guard again"));
 	guard_free(guard);
 }
@@ -260,7 +275,7 @@ static void orders_while_staying_out_wait_for_the_table(void **state)
 	assert_int_equal(guard->failures, 0);
 	assert_false(guard->kernel.present);
 	assert_int_equal(enforcer_resume(guard->enforcer, guard->core.now_ms), 0);
-	assert_non_null(element(guard, NFT_HARD, "198.51.100.7"));
+	assert_non_null(element(guard, NFT_GRADED, "198.51.100.7"));
 	assert_non_null(element(guard, NFT_ALLOW, "203.0.113.5"));
 	guard_free(guard);
 }
@@ -334,7 +349,8 @@ int main(void)
 		cmocka_unit_test(a_refused_addition_is_told_to_its_event),
 		cmocka_unit_test(one_refused_deletion_does_not_spoil_the_others),
 		cmocka_unit_test(a_refused_deletion_is_tried_again_each_second),
-		cmocka_unit_test(both_elements_of_a_source_share_one_fate),
+		cmocka_unit_test(a_stricter_grade_takes_the_place),
+		cmocka_unit_test(the_way_out_stands_while_somebody_is_blocked),
 		cmocka_unit_test(what_is_blocked_anew_is_not_deleted),
 		cmocka_unit_test(a_flush_is_whole_or_nothing),
 		cmocka_unit_test(more_refused_deletions_than_are_kept_are_given_up),

@@ -89,9 +89,9 @@ static struct nft *open_loaded(enum nft_mode mode)
 	return nft;
 }
 
-static struct nft_element element(enum nft_list list, const char *source, int64_t timeout_ms)
+static struct nft_element element(enum nft_grade grade, const char *source, int64_t timeout_ms)
 {
-	struct nft_element e = { .list = list, .timeout_ms = timeout_ms };
+	struct nft_element e = { .list = grade ? NFT_GRADED : NFT_ALLOW, .grade = grade, .timeout_ms = timeout_ms };
 	const char *error = NULL;
 
 	CHECK(prefix_parse(source, &e.source, &error));
@@ -103,15 +103,15 @@ struct told {
 	struct nft_element last;
 };
 
-static void tell(void *context, enum nft_list list, const struct prefix *source, int64_t left_ms)
+static void tell(void *context, const struct nft_element *element)
 {
 	struct told *told = context;
 
 	told->count++;
-	told->last = (struct nft_element){ list, *source, left_ms };
+	told->last = *element;
 }
 
-/* What stands in the soft and hard sets, by the way a restart finds it. */
+/* What stands in the maps of grades, by the way a restart finds it. */
 static struct told standing(void)
 {
 	struct nft_rules *rules = rules_of(NFT_BLOCK);
@@ -210,6 +210,10 @@ static void listen_on(uint16_t port)
 #define RST 0x04
 #define ACK 0x10
 
+static const struct nfqueue_setting settings[NFT_QUEUES] = {
+	{ 65535, false }, { 16384, true }, { 65535, false }, { 65535, false }
+};
+
 struct seen {
 	size_t count;
 	unsigned classes[8];
@@ -241,7 +245,7 @@ static void modes(void)
 {
 	struct nft *nft = open_loaded(NFT_BLOCK);
 	struct nft_rules *rules = rules_of(NFT_OBSERVE);
-	struct nft_element e = element(NFT_SOFT, "203.0.113.0/28", 60000);
+	struct nft_element e = element(NFT_GRADE_VEIL, "203.0.113.0/28", 60000);
 
 	CHECK(nft_check(nft) == 1);
 	CHECK(nft_rules_replace(nft, rules) == 0 && nft_check(nft) == 1);
@@ -263,10 +267,11 @@ static void modes(void)
 static void lists(void)
 {
 	struct nft *nft = open_loaded(NFT_BLOCK);
-	struct nft_element two[] = { element(NFT_HARD, "198.51.100.7", 60000),
-				     element(NFT_HARD, "198.51.100.7", 9000) };
-	struct nft_element wide = element(NFT_ALLOW, "10.0.0.0/8", 0), narrow = element(NFT_ALLOW, "10.1.0.0/16", 0);
-	struct nft_element gone = element(NFT_SOFT, "203.0.113.9", 0);
+	struct nft_element two[] = { element(NFT_GRADE_BAN, "198.51.100.7", 60000),
+				     element(NFT_GRADE_BAN, "198.51.100.7", 9000) };
+	struct nft_element wide = element(NFT_GRADE_NONE, "10.0.0.0/8", 0),
+			   narrow = element(NFT_GRADE_NONE, "10.1.0.0/16", 0);
+	struct nft_element gone = element(NFT_GRADE_VEIL, "203.0.113.9", 0);
 	struct told told;
 
 	CHECK(nft_add(nft, two, 1) == 0);
@@ -284,7 +289,7 @@ static void lists(void)
 }
 
 /* One address after the other. */
-static struct nft_element *soft_addresses(size_t count)
+static struct nft_element *veiled_addresses(size_t count)
 {
 	struct nft_element *many = calloc(count, sizeof(*many));
 
@@ -293,7 +298,7 @@ static struct nft_element *soft_addresses(size_t count)
 		const uint8_t v4[4] = { 11, (uint8_t)(i >> 16), (uint8_t)(i >> 8), (uint8_t)i };
 		const struct addr addr = addr_from_v4(v4);
 
-		many[i] = (struct nft_element){ NFT_SOFT, prefix_host(&addr), 600000 };
+		many[i] = (struct nft_element){ NFT_GRADED, NFT_GRADE_VEIL, prefix_host(&addr), 600000 };
 	}
 	return many;
 }
@@ -302,7 +307,7 @@ static void full(void)
 {
 	const size_t count = 140000, fits = 20000;
 	struct nft *nft = open_loaded(NFT_BLOCK);
-	struct nft_element *many = soft_addresses(count);
+	struct nft_element *many = veiled_addresses(count);
 
 	CHECK(nft_add(nft, many, count) == -ENFILE);
 	CHECK(standing().count == 0);
@@ -315,25 +320,66 @@ static void full(void)
 	nft_close(nft);
 }
 
-/* A full set does not hold back the deletion of what stands in another one, nor of its own elements. */
+/* A full map does not hold back the deletion of its own elements, nor a change of their grade. */
 static void delete_while_full(void)
 {
 	const size_t size = 132096, some = 20000;
 	struct nft *nft = open_loaded(NFT_BLOCK);
-	struct nft_element *many = soft_addresses(size);
-	struct nft_element missing = element(NFT_SOFT, "203.0.113.9", 0);
-	struct nft_element hard[] = { missing, element(NFT_HARD, "203.0.113.9", 0) };
-	struct nft_element both[] = { missing, many[some] };
+	struct nft_element *many = veiled_addresses(size);
+	struct nft_element missing = element(NFT_GRADE_VEIL, "203.0.113.9", 0);
+	struct nft_element both[] = { missing, many[some] }, banned = many[some];
 
-	CHECK(nft_add(nft, many, size) == 0 && nft_add(nft, &hard[1], 1) == 0);
+	banned.grade = NFT_GRADE_BAN;
+	CHECK(nft_add(nft, many, size) == 0);
+	CHECK(nft_watch_read(nft) != NFT_CHANGE_LOST);
 	CHECK(nft_add(nft, &missing, 1) == -ENFILE);
-	CHECK(nft_delete(nft, hard, 2) == 0 && standing().count == size);
-	CHECK(nft_add(nft, &hard[1], 1) == 0 && nft_delete(nft, both, 2) == 0);
+	CHECK(nft_add(nft, &banned, 1) == 0 && standing().count == size);
+	CHECK(nft_delete(nft, &missing, 1) == 0 && standing().count == size);
+	CHECK(nft_delete(nft, both, 2) == 0);
 	CHECK(nft_add(nft, &missing, 1) == 0 && nft_add(nft, &many[some], 1) == -ENFILE); /* full again */
-	CHECK(nft_delete(nft, many, some + 1) == 0 && standing().count == size - some + 1);
-	CHECK(nft_check(nft) == 1 && nft_watch_read(nft) != NFT_CHANGE_LOST);
+	CHECK(nft_delete(nft, many, some + 1) == 0 && standing().count == size - some);
+	CHECK(nft_check(nft) == 1);
 	CHECK(nft_unload(nft) == 0 && nft_delete(nft, both, 2) == -ENOENT);
 	free(many);
+	nft_close(nft);
+}
+
+/* Each change of grade is one element's, whatever stood before. */
+static void grades(void)
+{
+	struct nft *nft = open_loaded(NFT_BLOCK);
+
+	for (int i = 0; i < 2; i++) {
+		for (enum nft_grade grade = NFT_GRADE_ALERT; grade < NFT_GRADE_COUNT; grade++) {
+			struct nft_element e = element(grade, "198.51.100.7", 60000);
+			struct told told;
+
+			CHECK((i == 0 ? nft_add : nft_ensure)(nft, &e, 1) == 0);
+			told = standing();
+			CHECK(told.count == 1 && told.last.grade == grade && told.last.timeout_ms > 50000);
+		}
+	}
+	nft_close(nft);
+}
+
+static void learned(void)
+{
+	struct nft *nft = open_loaded(NFT_BLOCK);
+	struct nft_customer customers[] = {
+		{ .left_ms = 60000, .port = 22 },
+		{ .left_ms = 50000, .port = 443, .late = 1 },
+	};
+	const struct port_range ports[] = { { 25, 25 }, { 8000, 8003 } };
+	struct nft_customer read[4];
+
+	customers[0].addr = element(NFT_GRADE_NONE, "198.51.100.7", 0).source.addr;
+	customers[1].addr = element(NFT_GRADE_NONE, "2001:db8:1:2::7", 0).source.addr;
+	CHECK(nft_add_customers(nft, customers, 2) == 0 && nft_read_customers(nft, read, 4) == 2);
+	CHECK(read[0].port == 22 && !read[0].late && addr_equal(&read[0].addr, &customers[0].addr));
+	CHECK(read[1].port == 443 && read[1].late && read[1].left_ms > 40000);
+	CHECK(nft_set_lately(nft, IPPROTO_TCP, ports, 2) == 0 && nft_set_lately(nft, IPPROTO_TCP, ports, 1) == 0);
+	CHECK(nft_set_lately(nft, IPPROTO_UDP, NULL, 0) == 0);
+	CHECK(nft_check(nft) == 1);
 	nft_close(nft);
 }
 
@@ -341,7 +387,7 @@ static void foreigners(void)
 {
 	struct nft *nft = open_loaded(NFT_BLOCK), *other = NULL, *same = NULL;
 	struct nft_rules *rules = rules_of(NFT_BLOCK);
-	struct nft_element e = element(NFT_SOFT, "203.0.113.9", 60000);
+	struct nft_element e = element(NFT_GRADE_VEIL, "203.0.113.9", 60000);
 
 	CHECK(nft_add(nft, &e, 1) == 0);
 	CHECK(nft_watch_read(nft) == NFT_CHANGE_NONE);
@@ -358,7 +404,8 @@ static void foreigners(void)
 
 static void packets(void)
 {
-	struct nft_element soft = element(NFT_SOFT, "192.0.2.9", 60000), hard = element(NFT_HARD, "192.0.2.10", 60000);
+	struct nft_element veiled = element(NFT_GRADE_VEIL, "192.0.2.9", 60000);
+	struct nft_element banned = element(NFT_GRADE_BAN, "192.0.2.10", 60000);
 	struct seen seen = { .drop_port = 99 };
 	struct nft_counters counters;
 	struct nfqueue *queue = NULL, *second = NULL;
@@ -368,8 +415,8 @@ static void packets(void)
 	listen_on(80);
 	send_tcp(tun, 7, 81, SYN); /* nobody reads the queue: passes */
 	CHECK(answer(tun, 2000) == (RST | ACK));
-	CHECK(nfqueue_open(QUEUE, 3, &queue) == 0);
-	CHECK(nfqueue_open(QUEUE + 2, 1, &second) == -EBUSY);
+	CHECK(nfqueue_open(QUEUE, settings, NFT_QUEUES, &queue) == 0);
+	CHECK(nfqueue_open(QUEUE + 2, settings, 1, &second) == -EBUSY);
 	send_tcp(tun, 8, 80, SYN); /* served, and not in `seen`: never queued */
 	CHECK(answer(tun, 2000) == (SYN | ACK));
 	send_tcp(tun, 9, 98, SYN);
@@ -379,15 +426,15 @@ static void packets(void)
 	read_queue(queue, &seen, 3);
 	CHECK(seen.count == 3 && seen.classes[0] == 0 && seen.classes[1] == 0 && seen.classes[2] == 0);
 	CHECK(answer(tun, 500) == (RST | ACK) && answer(tun, 200) == -1); /* 98 alone was answered */
-	CHECK(nft_add(nft, &soft, 1) == 0 && nft_add(nft, &hard, 1) == 0);
+	CHECK(nft_add(nft, &veiled, 1) == 0 && nft_add(nft, &banned, 1) == 0);
 	send_tcp(tun, 9, 81, SYN);
 	send_tcp(tun, 10, 81, SYN);
 	CHECK(answer(tun, 300) == -1);
-	CHECK(nft_delete(nft, &hard, 1) == 0);
+	CHECK(nft_delete(nft, &banned, 1) == 0);
 	send_tcp(tun, 10, 80, SYN); /* free again */
 	CHECK(answer(tun, 2000) == (SYN | ACK));
 	CHECK(nft_read_counters(nft, &counters) == 0);
-	CHECK(counters.dropped_soft >= 1 && counters.dropped_hard == 1 && counters.queued_closed == 4);
+	CHECK(counters.dropped_ban == 1 && counters.queued_judge == 5);
 	nfqueue_close(queue);
 	nft_close(nft);
 }
@@ -411,7 +458,7 @@ static void reader_killed(void)
 	unsigned *held = mmap(NULL, sizeof(*held), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	pid_t reader;
 
-	CHECK(held != MAP_FAILED && nfqueue_open(QUEUE, 3, &queue) == 0);
+	CHECK(held != MAP_FAILED && nfqueue_open(QUEUE, settings, NFT_QUEUES, &queue) == 0);
 	for (int i = 0; i < 20; i++)
 		send_tcp(tun, 9, (uint16_t)(1000 + i), SYN);
 	reader = fork();
@@ -445,6 +492,8 @@ LIVE(modes)
 LIVE(lists)
 LIVE(full)
 LIVE(delete_while_full)
+LIVE(grades)
+LIVE(learned)
 LIVE(foreigners)
 LIVE(packets)
 LIVE(reader_killed)
@@ -454,6 +503,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_modes),         cmocka_unit_test(test_lists),
 		cmocka_unit_test(test_full),          cmocka_unit_test(test_delete_while_full),
+		cmocka_unit_test(test_grades),        cmocka_unit_test(test_learned),
 		cmocka_unit_test(test_foreigners),    cmocka_unit_test(test_packets),
 		cmocka_unit_test(test_reader_killed),
 	};

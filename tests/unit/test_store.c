@@ -97,7 +97,7 @@ static void test_columns_are_for_people(void **state)
 {
 	static const char *const wanted[][2] = {
 		{ "SELECT type || ' ' || source || ' ' || grade || ' ' || duration_ms || ' ' || tool FROM event",
-		  "block 198.51.100.7 block 600000 nmap" },
+		  "veil 198.51.100.7 veil 600000 nmap" },
 		{ "SELECT hex(source_key) || '/' || len FROM event", "00000000000000000000FFFFC6336407/128" },
 		{ "SELECT ports FROM event", "22,23" },
 		{ "SELECT at_utc FROM history", "2027-01-15 08:00:00" },

@@ -211,6 +211,8 @@ void enforcer_way_out(struct enforcer *enforcer, bool blocked, int64_t now_ms)
 	if (enforcer->rules.out == blocked)
 		return;
 	enforcer->rules.out = blocked;
+	if (enforcer->rules.mode == NFT_PAUSED)
+		return; /* no chains now: they come with the rules */
 	if (apply_or_take_back(enforcer, &had, now_ms) != 0)
 		return; /* tried again each second */
 }
