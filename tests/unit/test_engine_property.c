@@ -7,6 +7,7 @@
 #include <math.h>
 
 #include "core.h"
+#include "prefixset.h"
 
 static struct probe random_probe(struct seed *seed)
 {
@@ -137,6 +138,109 @@ static void whatever_is_sent(void **state)
 	core_free(&core);
 }
 
+/* What the kernel would hold after the orders so far, by prefix. */
+#define KERNEL_MAX 4096
+struct kernel {
+	struct prefixset *sources;
+	struct {
+		uint8_t grade;
+		int64_t until_ms; /* 0: for good */
+	} elements[KERNEL_MAX];
+};
+
+static void carry_out(struct kernel *kernel, const struct core *core)
+{
+	for (size_t i = 0; i < core->actions->count; i++) {
+		const struct action *action = &core->actions->items[i];
+		uint32_t slot = action->type == ACTION_EVENT ? 0 : prefixset_add(kernel->sources, &action->source);
+
+		assert_int_not_equal(slot, PREFIXSET_NONE);
+		if (action->type == ACTION_ADD) {
+			assert_in_range(action->grade, GRADE_ALERT, GRADE_BLOCK);
+			kernel->elements[slot].grade = (uint8_t)action->grade;
+			kernel->elements[slot].until_ms = action->duration_ms ? core->now_ms + action->duration_ms : 0;
+		} else if (action->type == ACTION_DELETE) {
+			assert_int_equal(kernel->elements[slot].grade, action->grade);
+			prefixset_remove(kernel->sources, slot);
+		}
+	}
+}
+
+static bool stands(const struct kernel *kernel, uint32_t slot, int64_t now_ms)
+{
+	return kernel->elements[slot].until_ms == 0 || kernel->elements[slot].until_ms > now_ms;
+}
+
+static void compare_with_kernel(struct kernel *kernel, const struct core *core)
+{
+	uint32_t cursor = 0, blocks = 0, elements = 0, slot;
+	struct block_view view;
+	size_t count;
+
+	do {
+		cursor = engine_blocks(core->engine, cursor, &view, 1, &count);
+		if (!count)
+			continue;
+		slot = prefixset_find(kernel->sources, &view.source);
+		assert_int_not_equal(slot, PREFIXSET_NONE);
+		assert_int_equal(kernel->elements[slot].grade, view.grade);
+		assert_true(stands(kernel, slot, core->now_ms));
+		blocks++;
+	} while (cursor);
+	for (slot = prefixset_next(kernel->sources, 0, NULL); slot != PREFIXSET_NONE;
+	     slot = prefixset_next(kernel->sources, slot + 1, NULL))
+		elements += stands(kernel, slot, core->now_ms);
+	assert_int_equal(elements, blocks);
+}
+
+/* As the daemon does: nothing is judged before what is over has ended. */
+static void pass_time(struct kernel *kernel, struct core *core, int64_t ms)
+{
+	for (int64_t end_ms = core->now_ms + ms; core->now_ms < end_ms;) {
+		core->now_ms += end_ms - core->now_ms < 30000 ? end_ms - core->now_ms : 30000;
+		do {
+			engine_tick(core->engine, core->now_ms, core->actions);
+			carry_out(kernel, core);
+		} while (core->actions->count == ENGINE_ACTIONS_MAX);
+	}
+}
+
+/* Orders to the kernel and the engine's own table never part: nothing is left standing that nobody would ever lift. */
+static void the_kernel_holds_what_the_engine_says(void **state)
+{
+	struct seed seed = seed_new("the_kernel_holds_what_the_engine_says");
+	struct core core = core_new(NULL);
+	struct kernel *kernel = calloc(1, sizeof(*kernel));
+
+	(void)state;
+	assert_non_null(kernel);
+	kernel->sources = prefixset_new(KERNEL_MAX, &core_key);
+	for (int i = 0; i < 60000; i++) {
+		struct probe probe = random_probe(&seed);
+
+		pass_time(kernel, &core,
+			  seed_below(&seed, 100) == 0 ? seed_below(&seed, 3000000) : seed_below(&seed, 50));
+		engine_probe(core.engine, &probe, core.now_ms, core.actions);
+		carry_out(kernel, &core);
+		if (i % 50 == 0) {
+			struct prefix what = prefix_host(&probe.packet.src);
+
+			if (seed_below(&seed, 2))
+				engine_unblock(core.engine, &what, core.now_ms, core.actions);
+			else
+				engine_block(core.engine, &what, seed_below(&seed, 100000), false, "r", core.now_ms,
+					     core.actions);
+			carry_out(kernel, &core);
+		}
+		if (i % 500 == 0)
+			compare_with_kernel(kernel, &core);
+	}
+	compare_with_kernel(kernel, &core);
+	prefixset_free(kernel->sources);
+	free(kernel);
+	core_free(&core);
+}
+
 static int compare_int(const void *a, const void *b)
 {
 	return *(const int *)a - *(const int *)b;
@@ -151,7 +255,7 @@ static void random_ports_are_caught_in_time(void **state)
 	(void)state;
 	struct core core = core_new(NULL);
 	for (int run = 0; run < 400; run++) {
-		const uint8_t b[4] = { 198, 51, (uint8_t)(run / 200), (uint8_t)(run % 200 + 1) };
+		const uint8_t b[4] = { 100, (uint8_t)(run / 200), (uint8_t)(run % 200), 7 }; /* a net each */
 		struct addr addr = addr_from_v4(b);
 		uint16_t used[64];
 		int n = 0;
@@ -200,8 +304,11 @@ static void a_forged_flood_does_not_flush_out_a_confirmed_source(void **state)
 		engine_probe(core.engine, &probe, core.now_ms, core.actions);
 	}
 	assert_int_equal(core_explain(&core, "203.0.113.9").source.piece_count, 1);
-	trap = core_trap(&scanner, 5900);
-	assert_int_equal(engine_probe(core.engine, &trap, core.now_ms, core.actions), VERDICT_DROP);
+	static const uint16_t others[] = { 7, 79, 111, 513 };
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+		trap = core_trap(&scanner, others[i]);
+		engine_probe(core.engine, &trap, core.now_ms, core.actions);
+	}
 	assert_int_equal(core_explain(&core, "203.0.113.9").block.grade, GRADE_BAN);
 	core_free(&core);
 }
@@ -210,6 +317,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(whatever_is_sent),
+		cmocka_unit_test(the_kernel_holds_what_the_engine_says),
 		cmocka_unit_test(random_ports_are_caught_in_time),
 		cmocka_unit_test(a_forged_flood_does_not_flush_out_a_confirmed_source),
 	};
