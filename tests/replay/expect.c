@@ -109,7 +109,8 @@ static enum grade standing(const struct play *play, const struct track *track, c
 	return GRADE_NONE;
 }
 
-/* Sayings without a relation: veiled, banned, blocked, free, verdict drop, tool nmap, kind syn, duration 10m, key 2001:db8::/64. */
+/* Sayings without a relation: veiled, banned, blocked, free, verdict drop, tool nmap, kind syn, duration 10m,
+ * key 2001:db8::/64. */
 static bool expect_word(struct play *play, const struct track *track, const char *name, char **words, size_t count,
 			unsigned line)
 {
