@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The kernel's rules over a capture, in their order, the veil's price among them.  Each address of ours is a host of its
- * own with a picket on it: what one of them sends to another is judged like any other packet.  The allow list is left
- * to the engine, which holds it, too.  Not played: the fair limits (no flood is too fast for a file), the reverse path
- * check (a capture has no routes), reassembly.
+ * The kernel's rules over a capture, in their order, the veil's price among them.  Each address of ours is a host of
+ * its own with a picket on it: what one of them sends to another is judged like any other packet.  The allow list is
+ * left to the engine, which holds it, too.  Not played: the fair limits (no flood is too fast for a file), the reverse
+ * path check (a capture has no routes), reassembly.
  */
 #include "internal.h"
 
