@@ -13,7 +13,7 @@
 #include <picket/payload.h>
 
 #define CUSTOMER_MS (24 * 3600 * 1000LL)
-#define SESSION_MS  (5 * 60 * 1000LL) /* as long without a packet it counts as running */
+#define SESSION_MS  (3600 * 1000LL) /* as in the kernel's set `kin` */
 
 /* Whoever finished a handshake with a served port; IPv6 by its /64.  Port 0: any running session, of this address. */
 struct replay_customer {
