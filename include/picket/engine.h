@@ -187,8 +187,9 @@ struct source_view {
 	uint32_t incident;
 	uint32_t kinds;
 	uint32_t probes;
-	int64_t first_ms, last_ms;                /* of its evidence */
-	int64_t at_ms;                            /* the time that the scores and the older ones below are decayed to */
+	int64_t first_ms, last_ms; /* of its evidence */
+	int64_t at_ms;             /* the time that the scores and the older ones below are decayed to */
+	struct trap_families visited;
 	struct evidence pieces[EVENT_PIECES_MAX]; /* newest first */
 	/* evidence too old to stand among the pieces, summed by kind and decayed to at_ms like the scores */
 	struct {

@@ -10,13 +10,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define EVIDENCE_NAT 20 /* weight units in one nat: 1.40 nats = 28 */
+#define EVIDENCE_FLAG_BITS 0x3f /* of a host_tag: where impossible flags are told apart, they take these bits */
+#define EVIDENCE_NAT       20   /* weight units in one nat: 1.40 nats = 28 */
 
 /* The order is part of messages and saved state: append only. */
 enum evidence_kind {
 	EVIDENCE_NONE,
-	EVIDENCE_TRAP,      /* completed handshake with a trap: confirmed */
-	EVIDENCE_TRAP_WEAK, /* trap handshake that can be induced or forged */
+	EVIDENCE_TRAP,      /* silent visit to a trap that proves something: confirmed */
+	EVIDENCE_TRAP_WEAK, /* any other visit to a trap: suspected */
 	EVIDENCE_SYN,       /* SYN to a closed or trapped port */
 	EVIDENCE_FIN,       /* FIN alone */
 	EVIDENCE_NULL,      /* no flags */
@@ -56,11 +57,19 @@ struct evidence {
 } __attribute__((packed));
 _Static_assert(sizeof(struct evidence) == 10, "a piece of evidence is 10 bytes");
 
+/* Which families of traps a source has visited, once counted each: a bit for each, of the last one or two days. */
+struct trap_families {
+	uint32_t now, before;
+	uint32_t since_s; /* when the window of `now` began */
+};
+
 enum evidence_class evidence_class(enum evidence_kind kind);
 /* The protocol (PROTO_TCP, ...) that the port of a piece belongs to; 0 where the port says nothing. */
 uint8_t evidence_protocol(enum evidence_kind kind);
 /* Whether that port was closed or trapped; false also where it may have been any. */
 bool evidence_is_closed_port(enum evidence_kind kind);
+/* Are they about one address of ours?  As far as their tags tell. */
+bool evidence_same_host(const struct evidence *a, const struct evidence *b);
 const char *evidence_name(enum evidence_kind kind);      /* "syn", "xmas", ...: JSON and metrics */
 const char *evidence_scan_name(enum evidence_kind kind); /* "SYN scan", "Xmas scan", ...: log lines */
 const char *evidence_tool_name(enum evidence_tool tool); /* "nmap", "masscan", "ZMap", "Mirai"; "" for none */

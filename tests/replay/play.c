@@ -156,12 +156,11 @@ static void check_sum(struct play *play, const struct explain_view *view, unsign
 		double half_lives = (double)(s->at_ms / 1000 - piece->at_s) * 1000 / (double)view->slow_half_life_ms;
 
 		if (class != EVIDENCE_FAST)
-			sum += piece->weight / (double)EVIDENCE_NAT *
-			       exp2(class == EVIDENCE_CONFIRMED ? -half_lives / 3 : -half_lives);
+			sum += piece->weight / (double)EVIDENCE_NAT * exp2(-half_lives);
 	}
 	for (int i = 0; i < 4; i++)
 		sum += evidence_class(s->older[i].kind) == EVIDENCE_FAST ? 0 : s->older[i].weight_mn / 1000.0;
-	if (fabs(sum - score) > 0.01)
+	if (fabs(sum - score) > 0.01 + 1e-4 * score)
 		play_fail(play, line, "explain does not add up: pieces %.3f, score %.3f", sum, score);
 }
 

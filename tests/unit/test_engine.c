@@ -316,7 +316,7 @@ static void state_survives_a_restart(void **state)
 		before.now_ms += 5000;
 		engine_probe(before.engine, &probe, before.now_ms, before.actions);
 	}
-	struct probe trap = core_trap(&addr, 5900);
+	struct probe trap = core_trap(&addr, 513);
 	engine_probe(before.engine, &trap, before.now_ms, before.actions);
 	engine_blocks(before.engine, 0, blocks, 4, &count);
 	assert_int_equal(count, 1);

@@ -57,7 +57,7 @@ static void check_view(const struct source_view *view, int64_t half_life_ms)
 		if (evidence_class(piece->kind) == EVIDENCE_FAST)
 			continue;
 		sum += piece->weight / (double)EVIDENCE_NAT *
-		       exp2(evidence_class(piece->kind) == EVIDENCE_CONFIRMED ? -lives / 3 : -lives);
+		       exp2(-lives);
 	}
 	for (int i = 0; i < 4; i++)
 		sum += view->older[i].weight_mn / 1000.0;
@@ -292,8 +292,13 @@ static void a_forged_flood_does_not_flush_out_a_confirmed_source(void **state)
 	engine_config_defaults(&config);
 	config.max_sources = 4096;
 	struct core core = core_new(&config);
-	struct probe trap = core_trap(&scanner, 23);
-	engine_probe(core.engine, &trap, core.now_ms, core.actions);
+	static const uint16_t families[] = { 23, 79, 111, 179 };
+	struct probe trap;
+
+	for (int i = 0; i < 4; i++) {
+		trap = core_trap(&scanner, families[i]);
+		engine_probe(core.engine, &trap, core.now_ms, core.actions);
+	}
 	for (int i = 0; i < 100000; i++) {
 		uint32_t v4 = (uint32_t)seed_next(&seed);
 		const uint8_t b[4] = { 100, (uint8_t)(v4 >> 16), (uint8_t)(v4 >> 8), (uint8_t)v4 };
@@ -303,12 +308,9 @@ static void a_forged_flood_does_not_flush_out_a_confirmed_source(void **state)
 		core.now_ms += i % 40 == 0;
 		engine_probe(core.engine, &probe, core.now_ms, core.actions);
 	}
-	assert_int_equal(core_explain(&core, "203.0.113.9").source.piece_count, 1);
-	static const uint16_t others[] = { 7, 79, 111, 513 };
-	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
-		trap = core_trap(&scanner, others[i]);
-		engine_probe(core.engine, &trap, core.now_ms, core.actions);
-	}
+	assert_int_equal(core_explain(&core, "203.0.113.9").source.piece_count, 4);
+	trap = core_trap(&scanner, 513);
+	assert_int_equal(engine_probe(core.engine, &trap, core.now_ms, core.actions), VERDICT_DROP);
 	assert_int_equal(core_explain(&core, "203.0.113.9").block.grade, GRADE_BAN);
 	core_free(&core);
 }

@@ -63,6 +63,7 @@ static void ftp_data_connections_confirm_nothing(void **state)
 	struct probe probe = tcp(0);
 
 	(void)state;
+	probe.packet.dport = 23;
 	probe.trap = PROBE_TRAP_SILENT;
 	assert_int_equal(judge_probe(&probe).kind, EVIDENCE_TRAP);
 	probe.packet.sport = 20;

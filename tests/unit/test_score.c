@@ -20,8 +20,7 @@ static double faded(const struct entry *entry, int64_t now_s)
 {
 	double lives = (double)(now_s - entry->piece.at_s) * 1000.0 / HALF_LIFE_MS;
 
-	return entry->piece.weight / (double)EVIDENCE_NAT *
-	       exp2(evidence_class(entry->piece.kind) == EVIDENCE_CONFIRMED ? -lives / 3 : -lives);
+	return entry->piece.weight / (double)EVIDENCE_NAT * exp2(-lives);
 }
 
 static double account(const struct entry *entries, size_t count, enum evidence_class class, int64_t now_s)
@@ -129,7 +128,7 @@ static void halves_are_halves(void **state)
 	score_add(&source, &trap, CORE_EPOCH_MS, HALF_LIFE_MS);
 	score = score_at(&source, CORE_EPOCH_MS + HALF_LIFE_MS, HALF_LIFE_MS);
 	assert_near(score.suspected, 0.7, "suspected");
-	score = score_at(&source, CORE_EPOCH_MS + 3 * HALF_LIFE_MS, HALF_LIFE_MS);
+	score = score_at(&source, CORE_EPOCH_MS + HALF_LIFE_MS, HALF_LIFE_MS);
 	assert_near(score.confirmed, 2.35, "confirmed");
 	score_reweigh(&source, 1, 14, CORE_EPOCH_MS, HALF_LIFE_MS);
 	assert_near(score_at(&source, CORE_EPOCH_MS, HALF_LIFE_MS).suspected, 0.7, "reweighed");

@@ -15,7 +15,7 @@
 
 /* A row of an older format is read by its own number; a newer one is passed over. */
 #define EVENT_FORMAT  1
-#define SOURCE_FORMAT 1
+#define SOURCE_FORMAT 2 /* 1 had no families */
 
 #define PIECE_LEN 10
 #define OLDER_MAX (sizeof(((struct source_view *)0)->older) / sizeof(((struct source_view *)0)->older[0]))
@@ -120,7 +120,10 @@ static void walk_event(struct codec *codec, struct event *event)
 
 static void walk_source(struct codec *codec, struct source_view *source)
 {
-	format(codec, SOURCE_FORMAT);
+	uint8_t number = u8(codec, SOURCE_FORMAT);
+
+	if (number == 0 || number > SOURCE_FORMAT)
+		codec->in.failed = true;
 	source->grade = u8(codec, source->grade);
 	source->tool = u8(codec, source->tool);
 	source->times = u8(codec, source->times);
@@ -138,6 +141,11 @@ static void walk_source(struct codec *codec, struct source_view *source)
 		source->older[i].count = u8(codec, source->older[i].count);
 		source->older[i].weight_mn = score(codec, source->older[i].weight_mn);
 	}
+	if (number < 2)
+		return;
+	source->visited.now = be32(codec, source->visited.now);
+	source->visited.before = be32(codec, source->visited.before);
+	source->visited.since_s = be32(codec, source->visited.since_s);
 }
 
 static bool score_is_sane(int32_t mn)

@@ -122,7 +122,7 @@ static unsigned swept_hosts(const struct event *event)
 
 		for (size_t k = 0; k < i && !seen; k++)
 			seen = event->pieces[k].kind == EVIDENCE_ICMP_ECHO &&
-			       event->pieces[k].host_tag == event->pieces[i].host_tag;
+			       evidence_same_host(&event->pieces[k], &event->pieces[i]);
 		count += !seen;
 	}
 	return count;

@@ -162,13 +162,15 @@ static void write_down(struct engine *engine, struct source *source, const struc
 		       const struct finding *finding, const struct weighing *w, enum evidence_tool mark)
 {
 	struct decoy_sharers sharers = { .count = 1 };
-	uint16_t host_tag = tag_of(&probe->packet.dst);
+	uint16_t host_tag = weigh_tag(finding, tag_of(&probe->packet.dst));
 
 	if (w->replaces >= 0)
 		drop_replaced(engine, source, w->replaces);
 	if (probe->trap == PROBE_TRAP_NONE)
 		sharers = decoys_see(engine->decoys, &probe->packet, &source->key, engine->now_ms);
 	write_piece(engine, source, finding->kind, finding->port, host_tag, w->weight);
+	if (probe->trap != PROBE_TRAP_NONE)
+		trap_family_note(&source->visited, trap_family(finding->port), engine->now_ms);
 	if (mark != TOOL_NONE && source->tool == TOOL_NONE && w->weight > 0) {
 		source->tool = (uint8_t)mark;
 		write_piece(engine, source, EVIDENCE_MARK, 0, 0, WEIGHT_MARK);
@@ -186,14 +188,12 @@ void engine_count(struct engine *engine, const struct probe *probe, const struct
 	enum evidence_tool mark = probe->trap == PROBE_TRAP_NONE ? judge_mark(&probe->packet) : TOOL_NONE;
 	struct source *source;
 	struct weighing w;
-	double confirmed;
 
 	if (finding.kind == EVIDENCE_NONE || proves_nothing(engine, probe, &finding))
 		return;
 	source = sources_find(engine->sources, key);
-	confirmed = source ? engine_score(engine, source).confirmed : 0;
-	w = weigh(source, &finding, tag_of(&probe->packet.dst),
-		  mark != TOOL_NONE || (source && source->tool != TOOL_NONE), confirmed, engine->now_ms);
+	w = weigh(source, &finding, weigh_tag(&finding, tag_of(&probe->packet.dst)),
+		  mark != TOOL_NONE || (source && source->tool != TOOL_NONE), engine->now_ms);
 	if (w.duplicate) {
 		engine->counts.duplicates++;
 		return;

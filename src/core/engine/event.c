@@ -86,7 +86,7 @@ static void add_piece(struct event *event, const struct evidence *piece)
 
 		if (evidence_protocol(other->kind) && other->port == piece->port)
 			new_port = false;
-		if (other->kind != EVIDENCE_MARK && other->host_tag == piece->host_tag)
+		if (other->kind != EVIDENCE_MARK && evidence_same_host(other, piece))
 			new_host = false;
 	}
 	event->ports += new_port;

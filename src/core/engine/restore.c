@@ -13,9 +13,10 @@
 #include "duration.h"
 #include "writer.h"
 
-#define OLDER_MN_MAX 100000000 /* 100,000 nats: every port of a host, and more */
-#define LOOK_SOON_MS 60000     /* an alert or a veil that is restored is looked at then */
-#define KINDS_MASK   ((1u << EVIDENCE_KIND_COUNT) - 2)
+#define WEIGHT_MAX_EVER 94        /* of a visit, once; today's are lighter */
+#define OLDER_MN_MAX    100000000 /* 100,000 nats: every port of a host, and more */
+#define LOOK_SOON_MS    60000     /* an alert or a veil that is restored is looked at then */
+#define KINDS_MASK      ((1u << EVIDENCE_KIND_COUNT) - 2)
 
 static int64_t not_after(int64_t at_ms, int64_t now_ms)
 {
@@ -108,7 +109,7 @@ static bool source_is_valid(const struct source_view *view)
 		const struct evidence *piece = &view->pieces[i];
 
 		if (piece->kind == EVIDENCE_NONE || piece->kind >= EVIDENCE_KIND_COUNT ||
-		    piece->weight > WEIGHT_TRAP_FIRST)
+		    piece->weight > WEIGHT_MAX_EVER)
 			return false;
 	}
 	for (int i = 0; i < SOURCE_OLDER; i++) {
@@ -127,6 +128,7 @@ static void fill_source(struct engine *engine, struct source *source, const stru
 	int slots = 0;
 
 	source->tool = view->tool;
+	source->visited = view->visited;
 	source->incident = view->incident;
 	source->kinds = view->kinds;
 	source->first_s = (uint32_t)(not_after(view->first_ms, engine->now_ms) / 1000);
@@ -140,6 +142,8 @@ static void fill_source(struct engine *engine, struct source *source, const stru
 	for (int i = 0; i < view->piece_count; i++) {
 		source->pieces[i] = view->pieces[i];
 		source->pieces[i].at_s = (uint32_t)not_after(view->pieces[i].at_s, engine->now_ms / 1000);
+		if (source->pieces[i].kind == EVIDENCE_TRAP && source->pieces[i].weight > WEIGHT_TRAP)
+			source->pieces[i].weight = WEIGHT_TRAP;
 		source->kinds |= 1u << view->pieces[i].kind;
 	}
 	for (int i = 0; i < SOURCE_OLDER; i++) {

@@ -67,6 +67,7 @@ static void view_of(const struct engine *engine, const struct source *source, in
 		.first_ms = source->first_s * 1000LL,
 		.last_ms = source->updated_ms,
 		.at_ms = now_ms,
+		.visited = source->visited,
 	};
 	for (int i = 0; i < SOURCE_PIECES && source->pieces[i].kind != EVIDENCE_NONE; i++)
 		out->pieces[out->piece_count++] = source->pieces[i];

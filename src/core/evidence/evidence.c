@@ -85,3 +85,8 @@ const char *evidence_tool_name(enum evidence_tool tool)
 {
 	return tools[(size_t)tool < TOOL_COUNT ? tool : TOOL_NONE];
 }
+
+bool evidence_same_host(const struct evidence *a, const struct evidence *b)
+{
+	return (a->host_tag & ~EVIDENCE_FLAG_BITS) == (b->host_tag & ~EVIDENCE_FLAG_BITS);
+}

@@ -22,15 +22,17 @@
 
 /* Weights in 1/EVIDENCE_NAT nats. */
 enum {
-	WEIGHT_TRAP_FIRST = 94,
-	WEIGHT_TRAP_FURTHER = 92,
-	WEIGHT_TRAP_WEAK = 20,
-	WEIGHT_TRAP_SAME_PORT = 10,
+	WEIGHT_TRAP = 45,         /* five are a ban, four are not */
+	WEIGHT_TRAP_WEAK = 46,    /* any other visit */
+	WEIGHT_TRAP_INDUCED = 20, /* that a third party can have caused */
+	WEIGHT_SAME_PORT =
+		10, /* a port at a further address of ours, tried as a program tries the addresses of a name */
 	WEIGHT_SYN_LOW = 28,
 	WEIGHT_SYN_MIDDLE = 20,
 	WEIGHT_SYN_HIGH = 10,
 	WEIGHT_FLAGS_FIRST = 50,
 	WEIGHT_FLAGS_FURTHER = 28,
+	WEIGHT_FLAGS_SAME_PORT = 14,
 	WEIGHT_ACK = 14,
 	WEIGHT_CHECKSUM = 6,
 	WEIGHT_UDP = 14,
@@ -51,6 +53,8 @@ struct finding {
 	uint8_t weight;          /* the most it can weigh */
 	uint16_t port;           /* as struct evidence has it */
 	bool service;            /* weighs nothing where the port is, or lately was, served */
+	uint8_t flags;           /* of GROUP_FLAGS: the TCP flags */
+	bool stack;              /* a SYN with the options of a real stack */
 	bool plausible;          /* of a shape that honest hosts send, too: the first dozen weigh nothing */
 };
 
@@ -90,12 +94,54 @@ struct weighing {
 	bool grace_over; /* ports that were forgiven as a family's are so no longer */
 };
 
-/* source NULL: one without a past.  marked: it bears, or bore, a scanner's mark.  confirmed: that sum as it stands now.
- */
+/* source NULL: one without a past.  marked: it bears, or bore, a scanner's mark. */
 struct weighing weigh(const struct source *source, const struct finding *finding, uint16_t host_tag, bool marked,
-		      double confirmed, int64_t now_ms);
+		      int64_t now_ms);
+/* What a piece of this finding bears as its host_tag: that of the address; for impossible flags their lowest bits are
+ * the flags, since each combination counts by itself. */
+uint16_t weigh_tag(const struct finding *finding, uint16_t host_tag);
 /* The weight that a forgiven piece has when grace is over; its own weight for any other. */
 uint8_t weigh_without_grace(const struct evidence *piece);
+
+/* ---- families.c ---- */
+
+enum trap_family {
+	TRAPS_NONE, /* no port of the default list */
+	TRAPS_SMALL,
+	TRAPS_TELNET,
+	TRAPS_NAMES,
+	TRAPS_RJE,
+	TRAPS_FINGER,
+	TRAPS_TERMINAL,
+	TRAPS_OSI,
+	TRAPS_POP2,
+	TRAPS_RPC,
+	TRAPS_SFTP,
+	TRAPS_UUCP,
+	TRAPS_NEWS,
+	TRAPS_SNMP,
+	TRAPS_BGP,
+	TRAPS_APPLE,
+	TRAPS_REMOTE,
+	TRAPS_TEMPO,
+	TRAPS_COURIER,
+	TRAPS_RTSP,
+	TRAPS_RFS,
+	TRAPS_H323,
+	TRAPS_VPN,
+	TRAPS_SCANNER,
+	TRAPS_IRC,
+	TRAPS_BACKUP,
+	TRAPS_COUNT
+};
+_Static_assert(TRAPS_COUNT <= 32, "a bit for each in struct trap_families");
+
+enum trap_family trap_family(uint16_t port);
+/* Can a silent visit to this port be proof? */
+bool trap_proves(uint16_t port);
+/* Was a visit to this family counted within 24 h? */
+bool trap_family_seen(const struct trap_families *seen, enum trap_family family, int64_t now_ms);
+void trap_family_note(struct trap_families *seen, enum trap_family family, int64_t now_ms);
 
 /* ---- served.c ---- */
 

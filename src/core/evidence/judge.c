@@ -73,10 +73,16 @@ static struct finding judge_tcp(const struct packet *p)
 	uint8_t flags = p->tcp_flags & FLAGS_ALL;
 	struct finding f;
 
-	if (!possible_flags(flags))
-		return finding(impossible_flags(flags), WEIGHT_FLAGS_FIRST, p->dport);
-	if (flags == TCP_SYN)
-		return service_finding(EVIDENCE_SYN, judge_syn_weight(p->dport), p->dport);
+	if (!possible_flags(flags)) {
+		f = finding(impossible_flags(flags), WEIGHT_FLAGS_FIRST, p->dport);
+		f.flags = flags;
+		return f;
+	}
+	if (flags == TCP_SYN) {
+		f = service_finding(EVIDENCE_SYN, judge_syn_weight(p->dport), p->dport);
+		f.stack = p->mss > 0 && p->tcp_option_count > 1;
+		return f;
+	}
 	if (flags & (TCP_SYN | TCP_RST))
 		return nothing; /* backscatter: what the victims of a forged flood send to us */
 	f = service_finding(flags & TCP_FIN ? EVIDENCE_MAIMON : EVIDENCE_ACK, WEIGHT_ACK, p->dport);
@@ -169,13 +175,18 @@ static struct finding judge_malformed(const struct packet *p)
 	return finding(EVIDENCE_TRUNCATED, WEIGHT_TRUNCATED, p->dport);
 }
 
-/* An FTP server connects wherever its client says, from port 20 (RFC 2577): a bounce is no deed of its own. */
+/*
+ * A silent visit is its visitor's own deed: a program that a third party sends here speaks, and an FTP server connects
+ * wherever its client says, from port 20 (RFC 2577).
+ */
 static struct finding judge_trap(const struct probe *probe)
 {
 	const struct packet *p = &probe->packet;
 
-	if ((probe->trap == PROBE_TRAP_SILENT || probe->trap == PROBE_TRAP_SPOKE) && p->sport != FTP_DATA_PORT)
-		return service_finding(EVIDENCE_TRAP, WEIGHT_TRAP_FIRST, p->dport);
+	if (p->sport == FTP_DATA_PORT || probe->trap == PROBE_TRAP_INDUCED)
+		return service_finding(EVIDENCE_TRAP_WEAK, WEIGHT_TRAP_INDUCED, p->dport);
+	if (probe->trap == PROBE_TRAP_SILENT && trap_proves(p->dport))
+		return service_finding(EVIDENCE_TRAP, WEIGHT_TRAP, p->dport);
 	return service_finding(EVIDENCE_TRAP_WEAK, WEIGHT_TRAP_WEAK, p->dport);
 }
 

@@ -7,7 +7,7 @@
  * Families: an honest program tries the ports of one service, perhaps of two (mail, then the web server that says where
  * mail is).  A source that stays within two families on a host, bears no scanner's mark and shows nothing else is
  * forgiven all but the first port of each.  Once it leaves them, the forgiven ports weigh what they always would have.
- * A trap that was forgiven stays forgiven, so that guessing the port of a service never leads to a ban.
+ * Traps have families of their own (families.c): guessing the port of a service never leads to a ban.
  */
 #include "evidence.h"
 
@@ -73,6 +73,14 @@ static int next_piece(const struct past *past, int at)
 			return at;
 	}
 	return -1;
+}
+
+uint16_t weigh_tag(const struct finding *finding, uint16_t host_tag)
+{
+	const uint16_t bits = EVIDENCE_FLAG_BITS;
+
+	return judge_group(finding->kind) == GROUP_FLAGS ? (uint16_t)((host_tag & ~bits) | (finding->flags & bits))
+							 : host_tag;
 }
 
 static int find_same(const struct source *source, const struct finding *finding, uint16_t host_tag)
@@ -156,15 +164,26 @@ static bool in_grace(const struct past *past, enum family family)
 	return others == 0 && __builtin_popcount(families & ~(1u << FAMILY_NONE)) <= FAMILIES_GRACE;
 }
 
-/* Was a trap at this very port of another address of ours visited?  A name with several addresses makes an honest
- * program try each, one after the other. */
-static bool trapped_elsewhere(const struct past *past, uint16_t port)
+/* Was this very port tried at another address of ours?  visited: by a visit of its trap.  A name with several addresses
+ * makes an honest program try each, one after the other. */
+static bool tried_elsewhere(const struct past *past, uint16_t port, bool visited)
 {
 	for (int i = next_piece(past, 0); i >= 0; i = next_piece(past, i + 1)) {
 		const struct evidence *piece = &past->source->pieces[i];
 
-		if ((piece->kind == EVIDENCE_TRAP || piece->kind == EVIDENCE_TRAP_WEAK) && piece->port == port &&
-		    piece->host_tag != past->host_tag)
+		if (judge_group(piece->kind) == GROUP_CONNECT && (!visited || piece->kind != EVIDENCE_SYN) &&
+		    piece->port == port && piece->host_tag != past->host_tag)
+			return true;
+	}
+	return false;
+}
+
+static bool flags_seen_at(const struct past *past, uint16_t port)
+{
+	for (int i = next_piece(past, 0); i >= 0; i = next_piece(past, i + 1)) {
+		const struct evidence *piece = &past->source->pieces[i];
+
+		if (judge_group(piece->kind) == GROUP_FLAGS && piece->port == port)
 			return true;
 	}
 	return false;
@@ -178,28 +197,40 @@ static uint8_t least(uint8_t a, uint8_t b)
 static uint8_t weigh_syn(const struct past *past, const struct finding *finding, bool *grace_over)
 {
 	enum family family = family_of_tcp(finding->port);
+	bool web = family == FAMILY_WEB && finding->stack;
 
-	if (!past->marked && trapped_elsewhere(past, finding->port))
-		return least(finding->weight, WEIGHT_TRAP_SAME_PORT);
+	if (!past->marked && tried_elsewhere(past, finding->port, !web))
+		return least(finding->weight, WEIGHT_SAME_PORT);
 	*grace_over = !in_grace(past, family);
 	return !*grace_over && family_seen(past, family, false) ? 0 : finding->weight;
 }
 
-static uint8_t weigh_trap(const struct past *past, const struct finding *finding, double confirmed)
+/* A visit counts once a family, whatever it showed; one that turns out to be silent takes the place of its own port's. */
+static uint8_t weigh_trap(const struct past *past, const struct finding *finding, int64_t now_ms)
 {
+	const struct evidence *same = past->skip >= 0 ? &past->source->pieces[past->skip] : NULL;
 	enum family family = family_of_tcp(finding->port);
+	bool again = same && same->kind == EVIDENCE_TRAP_WEAK && same->weight > 0;
 
-	if (!past->marked && family != FAMILY_NONE && family_seen(past, family, true))
+	if (past->source && !again && trap_family_seen(&past->source->visited, trap_family(finding->port), now_ms))
 		return 0;
-	if (!past->marked && trapped_elsewhere(past, finding->port))
-		return least(finding->weight, WEIGHT_TRAP_SAME_PORT);
-	if (finding->kind == EVIDENCE_TRAP && confirmed > 0.1)
-		return WEIGHT_TRAP_FURTHER;
+	if (!past->marked && family != FAMILY_NONE && finding->kind != EVIDENCE_TRAP && !again &&
+	    family_seen(past, family, true))
+		return 0;
+	if (!past->marked && tried_elsewhere(past, finding->port, true))
+		return least(finding->weight, WEIGHT_SAME_PORT);
 	return finding->weight;
 }
 
+static uint8_t weigh_flags(const struct past *past, const struct finding *finding)
+{
+	if (flags_seen_at(past, finding->port))
+		return WEIGHT_FLAGS_SAME_PORT;
+	return past->source && showed_flags(past->source->kinds) ? WEIGHT_FLAGS_FURTHER : finding->weight;
+}
+
 struct weighing weigh(const struct source *source, const struct finding *finding, uint16_t host_tag, bool marked,
-		      double confirmed, int64_t now_ms)
+		      int64_t now_ms)
 {
 	struct past past = { source, find_same(source, finding, host_tag), host_tag, now_ms / 1000, marked };
 	struct weighing w = { .replaces = past.skip, .weight = finding->weight };
@@ -216,12 +247,11 @@ struct weighing weigh(const struct source *source, const struct finding *finding
 		if (finding->kind == EVIDENCE_SYN)
 			w.weight = weigh_syn(&past, finding, &w.grace_over);
 		else
-			w.weight = weigh_trap(&past, finding, confirmed);
+			w.weight = weigh_trap(&past, finding, now_ms);
 		break;
 	case GROUP_FLAGS:
 		w.grace_over = true;
-		if (source && showed_flags(source->kinds))
-			w.weight = WEIGHT_FLAGS_FURTHER;
+		w.weight = weigh_flags(&past, finding);
 		break;
 	case GROUP_ACK:
 		if (count_group(&past, GROUP_ACK, ACK_WINDOW_S) <

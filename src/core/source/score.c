@@ -13,11 +13,9 @@ struct rest {
 
 static double faded(enum evidence_class class, int64_t from_s, int64_t to_s, int64_t half_life_ms)
 {
-	int64_t lives = class == EVIDENCE_CONFIRMED ? SCORE_CONFIRMED_LIVES : 1;
-
 	if (to_s <= from_s || class == EVIDENCE_FAST)
 		return 1.0;
-	return exp2(-(double)(to_s - from_s) * 1000.0 / ((double)half_life_ms * (double)lives));
+	return exp2(-(double)(to_s - from_s) * 1000.0 / (double)half_life_ms);
 }
 
 double score_total(const struct score *score)

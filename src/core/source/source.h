@@ -16,7 +16,7 @@
 /* ---- sources.c ---- */
 
 /*
- * The table of sources: their evidence and their scores.  Bounded, keyed, touched at start, 192 bytes for each source.
+ * The table of sources: their evidence and their scores.  Bounded, keyed, touched at start, 208 bytes for each source.
  *
  * When the table is full a new source evicts another, in constant time and in this order: a confirmed one, while
  * these hold more than a quarter of the table; the newcomer with the least score, while newcomers hold more than a
@@ -44,13 +44,14 @@ struct source {
 	float confirmed, suspected, fast;
 	uint32_t first_s;
 	uint32_t kinds;
-	uint16_t probes;                       /* that counted; saturates */
-	uint16_t last_ban_day;                 /* days since the epoch */
+	uint16_t probes;       /* that counted; saturates */
+	uint16_t last_ban_day; /* days since the epoch */
+	struct trap_families visited;
 	struct evidence pieces[SOURCE_PIECES]; /* newest first */
 	struct older older[SOURCE_OLDER];
 };
 
-static_assert(sizeof(struct source) == 192, "a source is 192 bytes");
+static_assert(sizeof(struct source) == 208, "a source is 208 bytes");
 
 struct sources;
 
@@ -89,9 +90,8 @@ uint64_t sources_evicted(const struct sources *table);
  * Slow decay is counted in whole seconds, like the times of the pieces, so that both agree.
  */
 
-#define SCORE_LEAK_PER_S      0.28
-#define SCORE_CONFIRMED_LIVES 3     /* confirmation's half-life, in suspicion's */
-#define SCORE_MEMORY_S        86400 /* a piece counts once in this time */
+#define SCORE_LEAK_PER_S 0.28
+#define SCORE_MEMORY_S   86400 /* a piece counts once in this time */
 
 struct score {
 	double confirmed, suspected, fast;

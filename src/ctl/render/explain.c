@@ -136,7 +136,7 @@ static void show_thresholds(FILE *out, const json_t *object)
 			fprintf(out, "%.2f missing%s\n", distance, ban ? " (confirmed evidence alone counts)" : "");
 	}
 	fprintf(out, "  Suspicion halves every %s, confirmation every %s; what is called fast leaks 0.28 a second.\n",
-		duration_format(life_ms, half_life), duration_format(3 * life_ms, confirmed));
+		duration_format(life_ms, half_life), duration_format(life_ms, confirmed));
 }
 
 static void show_safeguards(FILE *out, const json_t *object)
