@@ -29,21 +29,19 @@ struct mistake {
 /* In the order in which files were read, and of lines. */
 struct config_mistakes {
 	struct mistake items[MISTAKES_MAX];
-	size_t count;
+	size_t count, warnings; /* of them */
 	bool more;
 };
 
-void config_mistake(struct config_reader *reader, const char *file, int line, const char *format, ...)
+/* False: it was told before, or there is no room. */
+static bool add_line(struct config_reader *reader, const char *file, int line, const char *format, va_list args)
 {
 	struct config_mistakes *mistakes = reader->mistakes;
 	struct mistake new = { .file = file, .line = line };
 	size_t at = mistakes->count;
 	bool known = false;
-	va_list args;
 
-	va_start(args, format);
 	vsnprintf(new.text, sizeof(new.text), format, args);
-	va_end(args);
 	/* It repeats words of the file, and goes to a terminal. */
 	for (char *c = new.text; *c; c++)
 		if (*c < ' ' || *c > '~')
@@ -54,17 +52,37 @@ void config_mistake(struct config_reader *reader, const char *file, int line, co
 		if (old->file != file)
 			continue;
 		if (old->line == line && strcmp(old->text, new.text) == 0)
-			return;
+			return false;
 		if (old->line <= line || !known)
 			at = old->line <= line ? i + 1 : i;
 		known = true;
 	}
 	if (mistakes->count == MISTAKES_MAX) {
 		mistakes->more = true;
-		return;
+		return false;
 	}
 	memmove(&mistakes->items[at + 1], &mistakes->items[at], (mistakes->count++ - at) * sizeof(new));
 	mistakes->items[at] = new;
+	return true;
+}
+
+void config_mistake(struct config_reader *reader, const char *file, int line, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	add_line(reader, file, line, format, args);
+	va_end(args);
+}
+
+void config_warning(struct config_reader *reader, const char *file, int line, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	if (add_line(reader, file, line, format, args))
+		reader->mistakes->warnings++;
+	va_end(args);
 }
 
 static void tell_mistakes(const struct config_mistakes *mistakes, config_error_fn *error, void *context)
@@ -251,7 +269,7 @@ struct config *config_reread(const struct config *before, const char *path, bool
 	finish(reader);
 	tell_mistakes(mistakes, error, context);
 failed:
-	if (!reader || mistakes->count > 0) {
+	if (!reader || mistakes->count > mistakes->warnings) {
 		config_free(config);
 		config = NULL;
 	}

@@ -28,6 +28,8 @@
 #define CONFIG_HOOK_NAME_MAX  32
 #define CONFIG_HOOK_ARGS_MAX  32
 #define CONFIG_HOOK_ARG_MAX   512
+#define CONFIG_GROUPS_MAX     16
+#define CONFIG_GROUP_MAX      33
 
 struct config_ports {
 	struct port_range ranges[CONFIG_PORTS_MAX]; /* sorted, none touches another; "all" is {1, 65535} */
@@ -52,12 +54,15 @@ struct config {
 	char allow_file[PATH_MAX];  /* "" none */
 	char user[CONFIG_USER_MAX]; /* of sentry and keeper */
 	char table[CONFIG_TABLE_MAX];
-	uint16_t queue;    /* first of three numbers */
+	uint16_t queue;    /* first of four numbers */
 	bool reverse_path; /* strict: a packet whose answer would leave by another interface is no evidence */
+	bool cut_running;  /* a ban ends what runs, too */
 	bool keep_on_stop; /* leave the table (blocks) in the kernel on a clean stop */
 	bool sandbox;      /* seccomp and Landlock; off for debugging alone */
 	char interfaces[CONFIG_INTERFACES_MAX][16]; /* guarded; none: all but loopback */
 	size_t interface_count;
+	char admin_groups[CONFIG_GROUPS_MAX][CONFIG_GROUP_MAX]; /* whose logged-in members are protected */
+	size_t admin_group_count;
 	struct config_ports public_ports, trap_tcp, trap_udp;
 	char banner[CONFIG_BANNER_MAX]; /* the TCP trap's greeting */
 	struct prefix *allow;           /* allow = {...} and allow_file, without duplicates */
@@ -67,11 +72,12 @@ struct config {
 	bool file_was_there, allow_file_was_there; /* when they were read: config_reread() */
 };
 
-/* Called for each mistake: "FILE:LINE: what is wrong, expected what". */
+/* Called for each mistake: "FILE:LINE: what is wrong, expected what"; and for an option of an older picket, which is
+ * read as what it means now: "FILE:LINE: warning: ...". */
 typedef void config_error_fn(void *context, const char *text);
 
 /* Reads path, then conf.d/NAME.conf beside it in order of names.  A missing default file is an empty one; a missing
- * named file is an error.  Returns a new configuration, or NULL after telling every mistake. */
+ * named file is an error.  Returns a new configuration, or NULL after telling every mistake; a warning is none. */
 struct config *config_read(const char *path, bool named, config_error_fn *error, void *context);
 /* The same while `before` is in force.  A file that was there then and has gone is a mistake, not an empty one: what it
  * allowed must not be lost in silence. */

@@ -56,9 +56,19 @@ void config_clear_list(struct config *config, struct config_hook *hook, const st
 config_parse_fn config_parse_mode, config_parse_bool, config_parse_reverse_path, config_parse_number,
 	config_parse_alpha, config_parse_duration, config_parse_path, config_parse_path_or_none, config_parse_table,
 	config_parse_user, config_parse_banner, config_parse_prefix, config_parse_port, config_parse_interface,
-	config_parse_event, config_parse_command;
+	config_parse_group, config_parse_event, config_parse_command;
 /* Adds to the allow list; false when it is full or memory is out. */
 bool config_allow_add(struct config *config, const struct prefix *entry);
+
+/* An option of an older picket that is gone. */
+struct config_gone {
+	const char *section, *name;
+	const char *now_section, *now_name; /* what it is read as; NULL: it is ignored */
+	const char *why;                    /* for the warning */
+};
+const struct config_gone *config_find_gone(const char *section, const char *name);
+/* Has some option that is gone, but none of today's, this section? */
+bool config_is_gone_section(const char *name);
 
 /* ---- reading ---- */
 
@@ -82,6 +92,9 @@ struct config_reader {
 
 /* line 0: the file as a whole. */
 void config_mistake(struct config_reader *reader, const char *file, int line, const char *format, ...)
+	__attribute__((format(printf, 4, 5)));
+/* About what is read all the same. */
+void config_warning(struct config_reader *reader, const char *file, int line, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));
 /* Blanks a UTF-8 byte order mark at the start of a file's text: some editors put one there (config.c). */
 void config_blank_mark(char *text);

@@ -36,6 +36,8 @@ const struct config_option config_options[] = {
 	{ NULL, "allow_file", config_parse_path_or_none, ROOT(allow_file), .high = PATH_MAX - 64,
 	  .fallback = CONFIG_DEFAULT_ALLOW },
 	{ NULL, "protect_auto", config_parse_bool, ROOT(engine.protect_auto), .fallback = "true" },
+	{ NULL, "admin_groups", config_parse_group, ROOT(admin_groups), COUNT(admin_group_count), .list = true,
+	  .fallback = "root sudo wheel picket-admin" },
 	{ NULL, "public_ports", config_parse_port, PORTS(public_ports), .list = true },
 	{ NULL, "interfaces", config_parse_interface, ROOT(interfaces), COUNT(interface_count), .list = true },
 	{ NULL, "reverse_path", config_parse_reverse_path, ROOT(reverse_path), .fallback = "strict",
@@ -61,6 +63,7 @@ const struct config_option config_options[] = {
 	  .fallback = "1h" },
 	{ "ban", "first", config_parse_duration, ROOT(engine.ban_first_ms), .low = SECOND, .high = 365 * DAY,
 	  .fallback = "1h" },
+	{ "ban", "cut_running", config_parse_bool, ROOT(cut_running), .fallback = "false" },
 	{ "ban", "max", config_parse_duration, ROOT(engine.ban_max_ms), .low = SECOND, .high = 365 * DAY,
 	  .fallback = "7d" },
 
@@ -74,6 +77,28 @@ const struct config_option config_options[] = {
 };
 const size_t config_option_count = sizeof(config_options) / sizeof(config_options[0]);
 _Static_assert(sizeof(config_options) / sizeof(config_options[0]) <= CONFIG_OPTIONS_MAX, "a row each in config_reader");
+
+/* What a veil is has no ration and no escalation. */
+static const struct config_gone gone[] = {
+	{ "score", "block", "score", "veil", "suspicion veils now" },
+	{ "block", "max", "veil", "max", "suspicion veils now" },
+	{ "block", "first", NULL, NULL, "a veil lasts as long as its evidence, an hour after the last" },
+	{ "block", "storm_rate", NULL, NULL, "veils need no limit" },
+	{ "block", "storm_live", NULL, NULL, "veils need no limit" },
+};
+
+const struct config_gone *config_find_gone(const char *section, const char *name)
+{
+	for (size_t i = 0; section && i < sizeof(gone) / sizeof(gone[0]); i++)
+		if (strcmp(gone[i].section, section) == 0 && strcmp(gone[i].name, name) == 0)
+			return &gone[i];
+	return NULL;
+}
+
+bool config_is_gone_section(const char *name)
+{
+	return strcmp(name, "block") == 0;
+}
 
 /* NULL stands for what is outside of any section. */
 static bool is_in(const struct config_option *option, const char *section)

@@ -177,7 +177,7 @@ static void check_hook(struct config_reader *reader, int line, struct config_hoo
 			       "hook '%s' has no command, expected command = { \"/path\", ... }", hook->name);
 	if (hook->on == 0 && !is_set(reader, "on"))
 		config_mistake(reader, reader->file, line,
-			       "hook '%s' says not when to run, expected on = { \"block\", ... }", hook->name);
+			       "hook '%s' says not when to run, expected on = { \"ban\", ... }", hook->name);
 	if (!user) {
 		config_mistake(reader, reader->file, line,
 			       "hook '%s' runs as user '%s', whom this host does not know, expected user = "
@@ -187,6 +187,26 @@ static void check_hook(struct config_reader *reader, int line, struct config_hoo
 	}
 	hook->uid = user->pw_uid;
 	hook->gid = user->pw_gid;
+}
+
+/* An option of an older picket: read as what it means now, or ignored, with a warning.  False: it is none. */
+static bool assign_gone(struct config_reader *reader, const char *section, const char *name,
+			struct config_statement *statement)
+{
+	const struct config_gone *gone = config_find_gone(section, name);
+
+	if (!gone)
+		return false;
+	if (gone->now_name)
+		config_warning(reader, reader->file, statement->name.line,
+			       "warning: %s { %s } is now %s { %s }: %s; read as that", section, name,
+			       gone->now_section, gone->now_name, gone->why);
+	else
+		config_warning(reader, reader->file, statement->name.line, "warning: %s { %s } is ignored: %s", section,
+			       name, gone->why);
+	if (gone->now_name && !statement->told)
+		assign(reader, NULL, config_find_option(gone->now_section, gone->now_name), name, statement);
+	return true;
 }
 
 /* ---- statements ---- */
@@ -246,7 +266,10 @@ static void parse_section(struct config_reader *reader, struct config_scan *scan
 			if (!statement.told)
 				assign(reader, hook, row, name, &statement);
 			reader->broken |= statement.told;
-		} else if (statement.form == FORM_SECTION && !section && config_is_section(name) && is_hook == titled) {
+		} else if (statement.form == FORM_ASSIGNMENT && assign_gone(reader, section, name, &statement)) {
+			reader->broken |= statement.told;
+		} else if (statement.form == FORM_SECTION && !section &&
+			   (config_is_section(name) || config_is_gone_section(name)) && is_hook == titled) {
 			struct config_hook *inner = is_hook ? open_hook(reader, &statement.title) : NULL;
 
 			config_scan_enter(scan);

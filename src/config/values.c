@@ -265,6 +265,21 @@ bool config_parse_interface(const struct config_value *v)
 	return true;
 }
 
+bool config_parse_group(const struct config_value *v)
+{
+	struct config *config = v->config;
+	size_t len = strlen(v->text);
+
+	if (len == 0 || len >= sizeof(config->admin_groups[0]) || !is_printable(v->text) || strpbrk(v->text, " :,"))
+		return refuse(v, "the name of a group, at most 32 characters");
+	if (config->admin_group_count >= CONFIG_GROUPS_MAX) {
+		writer_format(v->problem, "too many groups, expected at most %d", CONFIG_GROUPS_MAX);
+		return false;
+	}
+	memcpy(config->admin_groups[config->admin_group_count++], v->text, len + 1);
+	return true;
+}
+
 bool config_parse_event(const struct config_value *v)
 {
 	static const struct {

@@ -31,6 +31,9 @@ static void empty_file_is_good(void **state)
 	assert_true(config->reverse_path);
 	assert_true(config->sandbox);
 	assert_false(config->keep_on_stop);
+	assert_false(config->cut_running);
+	assert_int_equal(config->admin_group_count, 4);
+	assert_string_equal(config->admin_groups[3], "picket-admin");
 	assert_int_equal(config->engine.protect_auto, 1);
 	assert_int_equal(config->engine.ipv6_prefix, 64);
 	assert_int_equal(config->engine.max_sources, 65536);
@@ -127,10 +130,11 @@ static void every_option(void **state)
 		 "keep_on_stop = yes\n"
 		 "sandbox = off\n"
 		 "trap { tcp = all udp = { 53, \"5900-5910\" } banner = \"220 hello\\r\\n\" }\n"
-		 "score { alert = 0.1 block = 1e-4 ban = 1e-5 slow_half_life = 1d12h "
+		 "score { alert = 0.1 veil = 1e-4 ban = 1e-5 slow_half_life = 1d12h "
 		 "max_sources = 1024 ipv6_prefix = 56 }\n"
-		 "block { first = 3s max = 5m storm_rate = 7 storm_live = 8 }\n"
-		 "ban { first = 2h max = 2d }\n"
+		 "admin_groups = { wheel, staff }\n"
+		 "veil { max = 5m }\n"
+		 "ban { first = 2h max = 2d cut_running = yes }\n"
 		 "hook tell { on = { block, ban, expire }\n"
 		 " command = { /bin/echo, \"%%{source}\", \"--why=%%{reason}\" }\n"
 		 " user = nobody timeout = 500ms }\n",
@@ -148,6 +152,10 @@ static void every_option(void **state)
 	assert_string_equal(config->interfaces[1], "wan.10");
 	assert_false(config->reverse_path);
 	assert_true(config->keep_on_stop);
+	assert_true(config->cut_running && rules_of(config)->cut_running);
+	assert_int_equal(config->admin_group_count, 2);
+	assert_string_equal(config->admin_groups[1], "staff");
+	assert_int_equal(config->engine.veil_max_ms, 300000);
 	assert_false(config->sandbox);
 	assert_int_equal(config->engine.protect_auto, 0);
 	assert_int_equal(config->trap_udp.count, 2);
@@ -182,6 +190,26 @@ static void lists(void **state)
 	config_free(config);
 }
 
+/* What an older picket's configuration said goes on as what it means now, and is no mistake. */
+static void options_that_are_gone_are_read_with_a_warning(void **state)
+{
+	struct place *place = *state;
+	struct config *config =
+		read_text(place, "score {\n block = 1e-4\n ban = 1e-5\n}\nblock {\n first = 3s\n max = 5m\n"
+				 " storm_rate = 7\n storm_live = 8\n}\n");
+
+	assert_non_null(config);
+	assert_true(fabs(config->engine.veil - log(9900)) < 1e-9);
+	assert_int_equal(config->engine.veil_max_ms, 300000);
+	assert_non_null(strstr(place->told, ":2: warning: score { block } is now score { veil }"));
+	assert_non_null(strstr(place->told, ":6: warning: block { first } is ignored"));
+	assert_non_null(strstr(place->told, ":7: warning: block { max } is now veil { max }"));
+	assert_non_null(strstr(place->told, ":9: warning: block { storm_live } is ignored"));
+	config_free(config);
+	/* A mistake in one is a mistake. */
+	assert_null(read_text(place, "block { max = soon }\n"));
+}
+
 static void hooks(void **state)
 {
 	struct place *place = *state;
@@ -195,7 +223,7 @@ static void hooks(void **state)
 	assert_string_equal(config->hooks[0].name, "a");
 	assert_int_equal(config->hooks[0].arg_count, 2);
 	assert_string_equal(config->hooks[0].args[1], "%{ports}");
-	assert_int_equal(config->hooks[0].on, 1u << EVENT_VEIL);
+	assert_int_equal(config->hooks[0].on, 1u << EVENT_BLOCK);
 	assert_int_equal(config->hooks[0].timeout_ms, 10000);
 	assert_int_equal(config->hooks[0].uid, 65534);
 	assert_int_equal(config->hooks[1].on, 1u << EVENT_ALERT | 1u << EVENT_UNBLOCK);
@@ -367,6 +395,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(missing_files, arrange, clear),
 		cmocka_unit_test_setup_teardown(every_option, arrange, clear),
 		cmocka_unit_test_setup_teardown(lists, arrange, clear),
+		cmocka_unit_test_setup_teardown(options_that_are_gone_are_read_with_a_warning, arrange, clear),
 		cmocka_unit_test_setup_teardown(hooks, arrange, clear),
 		cmocka_unit_test_setup_teardown(old_names_are_read_the_same, arrange, clear),
 		cmocka_unit_test_setup_teardown(conf_d_comes_later, arrange, clear),

@@ -137,7 +137,7 @@ static void values_are_safe(void **state)
 static void values_of_an_event(void **state)
 {
 	struct event event = {
-		.type = EVENT_VEIL, .grade = GRADE_VEIL, .duration_ms = 600000, .incident = 42, .piece_count = 1
+		.type = EVENT_BLOCK, .grade = GRADE_BLOCK, .duration_ms = 600000, .incident = 42, .piece_count = 1
 	};
 	const uint8_t v4[4] = { 198, 51, 100, 7 };
 	struct hook_values got;

@@ -44,6 +44,7 @@ void supervisor_rules_of(const struct config *config, struct nft_rules *out)
 	out->mode = config->engine.observe ? NFT_OBSERVE : NFT_BLOCK;
 	out->queue = config->queue;
 	out->reverse_path = config->reverse_path;
+	out->cut_running = config->cut_running;
 	out->interface_count = config->interface_count;
 	memcpy(out->interfaces, config->interfaces, sizeof(out->interfaces));
 	translate_ports(&config->trap_tcp, out->trap_tcp, &out->trap_tcp_count);
