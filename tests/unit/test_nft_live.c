@@ -350,7 +350,7 @@ static void grades(void)
 	struct nft *nft = open_loaded(NFT_BLOCK);
 
 	for (int i = 0; i < 2; i++) {
-		for (enum nft_grade grade = NFT_GRADE_ALERT; grade < NFT_GRADE_COUNT; grade++) {
+		for (enum nft_grade grade = NFT_GRADE_VEIL; grade < NFT_GRADE_COUNT; grade++) {
 			struct nft_element e = element(grade, "198.51.100.7", 60000);
 			struct told told;
 

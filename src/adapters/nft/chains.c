@@ -37,6 +37,7 @@ static const struct lookup {
 	{ "banned_from", NFT_GRADED, RULE_SOURCE, RULE_IS, NFT_GRADE_BAN, false, "ban", "ban_one" },
 	{ "veiled_from", NFT_GRADED, RULE_SOURCE, RULE_IS, NFT_GRADE_VEIL, false, "veil", NULL },
 	{ "any_grade", NFT_GRADED, RULE_SOURCE, RULE_IS_NOT, NFT_GRADE_NONE, false, "late_customer", NULL },
+	{ "alerted_from", NFT_ALERTED, RULE_SOURCE, RULE_IS, NFT_GRADE_NONE, false, "late_customer", NULL },
 	{ "blocked_to", NFT_GRADED, RULE_DESTINATION, RULE_IS, NFT_GRADE_BLOCK, false, "to_blocked", NULL },
 };
 
@@ -67,14 +68,14 @@ static void write_lookup(struct rule_writer *w, const struct lookup *lookup, enu
 		rule_accept(w);
 }
 
-/* At the head of `pre`: whoever stands at more than an alert leaves it here. */
+/* At the head of `pre`: whoever is graded leaves it here. */
 static void write_entry(struct rule_writer *w, enum nft_family family, unsigned len)
 {
 	char set[NFT_NAME_MAX];
 
 	nft_set_name(NFT_GRADED, family, len, set);
 	rule_begin_first(w, "pre");
-	rule_graded(w, family, RULE_SOURCE, len, set, RULE_IS_NOT, NFT_GRADE_ALERT);
+	rule_graded(w, family, RULE_SOURCE, len, set, RULE_IS_NOT, NFT_GRADE_NONE);
 	rule_jump(w, "graded");
 }
 

@@ -97,6 +97,8 @@ static void write_customer(struct rule_writer *w, const struct nft_rules *rules)
 	if (rules->mode == NFT_BLOCK) {
 		rule_begin(w, "customer");
 		rule_jump(w, "any_grade");
+		rule_begin(w, "customer");
+		rule_jump(w, "alerted_from");
 	}
 	for (EACH_FAMILY(f)) {
 		rule_begin(w, "customer");

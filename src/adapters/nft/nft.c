@@ -163,7 +163,7 @@ static bool rules_are_valid(const struct nft_rules *rules)
 
 int nft_load(struct nft *nft, const struct nft_rules *rules, nft_element_fn *tell, void *context)
 {
-	static const bool kept[NFT_LIST_COUNT] = { [NFT_GRADED] = true, [NFT_EXEMPT] = true };
+	static const bool kept[NFT_LIST_COUNT] = { [NFT_GRADED] = true, [NFT_ALERTED] = true, [NFT_EXEMPT] = true };
 	struct nft_saved *saved = NULL;
 	struct nft_lengths lengths;
 	struct nft_batch batch;
@@ -223,7 +223,7 @@ int nft_take_over(struct nft *nft, nft_element_fn *tell, void *context)
 /* One reading, as in a take-over. */
 int nft_read_blocks(struct nft *nft, nft_element_fn *tell, void *context)
 {
-	static const bool wanted[NFT_LIST_COUNT] = { [NFT_GRADED] = true, [NFT_EXEMPT] = true };
+	static const bool wanted[NFT_LIST_COUNT] = { [NFT_GRADED] = true, [NFT_ALERTED] = true, [NFT_EXEMPT] = true };
 	struct nft_lengths lengths = { 0 };
 	struct nft_saved *saved = NULL;
 	int result = nft_saved_read(nft, wanted, 1, &lengths, &saved);

@@ -197,6 +197,7 @@ static const struct {
 	uint32_t size, rare_size;
 } lists[NFT_LIST_COUNT] = {
 	[NFT_GRADED] = { "graded", BLOCKS_SIZE, RARE_SIZE },
+	[NFT_ALERTED] = { "alerted", BLOCKS_SIZE, RARE_SIZE },
 	[NFT_ALLOW] = { "allow", ALLOW_SIZE, ALLOW_SIZE },
 	[NFT_EXEMPT] = { "exempt", RARE_SIZE, RARE_SIZE },
 };

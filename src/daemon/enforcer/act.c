@@ -14,14 +14,13 @@
 struct nft_element enforcer_element(enum grade grade, const struct prefix *source, int64_t timeout_ms)
 {
 	static const enum nft_grade grades[GRADE_COUNT] = {
-		[GRADE_ALERT] = NFT_GRADE_ALERT,
 		[GRADE_VEIL] = NFT_GRADE_VEIL,
 		[GRADE_BAN] = NFT_GRADE_BAN,
 		[GRADE_BLOCK] = NFT_GRADE_BLOCK,
 	};
 
 	return (struct nft_element){
-		.list = NFT_GRADED,
+		.list = grade == GRADE_ALERT ? NFT_ALERTED : NFT_GRADED,
 		.grade = grades[grade],
 		.source = *source,
 		.timeout_ms = timeout_ms,
@@ -171,10 +170,14 @@ void enforcer_delete_again(struct enforcer *enforcer)
 
 int enforcer_flush(struct enforcer *enforcer)
 {
-	int error = nft_flush(enforcer->nft, NFT_GRADED);
+	static const enum nft_list lists[] = { NFT_GRADED, NFT_ALERTED };
 
-	if (error && error != -ENOENT)
-		return error;
+	for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {
+		int error = nft_flush(enforcer->nft, lists[i]);
+
+		if (error && error != -ENOENT)
+			return error;
+	}
 	enforcer->undeleted_count = 0;
 	return 0;
 }

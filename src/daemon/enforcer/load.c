@@ -157,7 +157,6 @@ static bool is_known(const struct found_blocks *found, const struct prefix *sour
 static void take_over_block(void *context, const struct nft_element *element)
 {
 	static const enum grade grades[NFT_GRADE_COUNT] = {
-		[NFT_GRADE_ALERT] = GRADE_ALERT,
 		[NFT_GRADE_VEIL] = GRADE_VEIL,
 		[NFT_GRADE_BAN] = GRADE_BAN,
 		[NFT_GRADE_BLOCK] = GRADE_BLOCK,
@@ -165,7 +164,7 @@ static void take_over_block(void *context, const struct nft_element *element)
 	struct found_blocks *found = context;
 	struct block_view block = {
 		.source = element->source,
-		.grade = (uint8_t)grades[element->grade],
+		.grade = (uint8_t)(element->list == NFT_ALERTED ? GRADE_ALERT : grades[element->grade]),
 		.times = 1,
 		.since_ms = found->now_ms,
 		.until_ms = element->timeout_ms ? found->now_ms + element->timeout_ms : 0,
@@ -173,7 +172,7 @@ static void take_over_block(void *context, const struct nft_element *element)
 	};
 	enum engine_result result;
 
-	if (element->list != NFT_GRADED || is_known(found, &element->source))
+	if ((element->list != NFT_GRADED && element->list != NFT_ALERTED) || is_known(found, &element->source))
 		return;
 	result = engine_restore_block(found->enforcer->engine, &block, found->now_ms);
 	found->taken += result == ENGINE_OK;
