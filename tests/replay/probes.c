@@ -36,6 +36,7 @@ static const struct kind_word kinds[] = {
 	{ "rst", PROTO_TCP, TCP_RST, 0, 0, 0, true },
 	{ "rstack", PROTO_TCP, TCP_RST | TCP_ACK, 0, 0, 0, true },
 	{ "completed", PROTO_TCP, 0, 0, PROBE_TRAP_SILENT, 0, true },
+	{ "spoke", PROTO_TCP, 0, 0, PROBE_TRAP_SPOKE, 0, true },
 	{ "induced", PROTO_TCP, 0, 0, PROBE_TRAP_INDUCED, 0, true },
 	{ "unsaved", PROTO_TCP, 0, 0, PROBE_TRAP_UNSAVED, 0, true },
 	{ "udp", PROTO_UDP, 0, 0, 0, 0, true },
@@ -75,6 +76,7 @@ struct manner {
 	int64_t gap_ms;
 	const char *mark;
 	unsigned ttl, sport, seq, port_state, repeat;
+	unsigned flags; /* in place of the kind's */
 	const char *shape;
 	int64_t repeats_ms[REPEATS_MAX]; /* of an unanswered SYN, 0-ended */
 	bool has_seq, bad_checksum, retransmit, published, kin;
@@ -219,10 +221,8 @@ static bool read_value(struct script *script, const char *name, const char *valu
 		const char *name;
 		unsigned *number;
 	} numbers[] = {
-		{ "ttl", &manner->ttl },
-		{ "sport", &manner->sport },
-		{ "repeat", &manner->repeat },
-		{ "seq", &manner->seq },
+		{ "ttl", &manner->ttl }, { "sport", &manner->sport }, { "repeat", &manner->repeat },
+		{ "seq", &manner->seq }, { "flags", &manner->flags },
 	};
 
 	manner->has_seq |= strcmp(name, "seq") == 0;
@@ -330,7 +330,7 @@ static struct probe make_probe(struct script *script, const struct manner *manne
 		.sport = (uint16_t)(manner->sport ? manner->sport : 32768 + script_random(script) % 28000),
 		.dport = port,
 		.checksum = manner->bad_checksum ? PACKET_CHECKSUM_BAD : PACKET_CHECKSUM_GOOD,
-		.tcp_flags = kind->flags,
+		.tcp_flags = manner->flags ? (uint8_t)manner->flags : kind->flags,
 		.seq = manner->has_seq ? manner->seq : script_random(script),
 		.window = 64240,
 		.payload_len = kind->flags ? 0 : 56,
