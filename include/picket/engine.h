@@ -145,11 +145,24 @@ void engine_protect_clear(struct engine *engine, enum protect_why why);
 enum engine_result engine_protect(struct engine *engine, const struct prefix *what, enum protect_why why,
 				  int64_t now_ms, struct actions *actions); /* frees a block on it */
 
-/* A local service listens on the port: probes of it weigh nothing for 30 days from now on. */
+/* A socket of this host that clients reach.  Services of the system stand for themselves: SERVED_SYSTEM, said of root's
+ * and of system users' outside of the range of ephemeral ports; every other with its user. */
+#define SERVED_SYSTEM UINT32_MAX
+struct served_socket {
+	uint32_t uid;
+	uint16_t port;
+	uint8_t protocol;
+};
+/* All that listens now.  Ports that were served for long enough, within a day, are no evidence and are not trapped. */
+void engine_listening(struct engine *engine, const struct served_socket *sockets, size_t count, int64_t now_ms);
+/* The port is served, or was published by destination NAT: what no user of this host can cause. */
 void engine_served(struct engine *engine, uint8_t protocol, uint16_t port, int64_t now_ms);
-/* The ports on which a service was ever seen, read by pages like the views below. */
+/* The ports that were served lately: a bit for each. */
+void engine_lately(const struct engine *engine, uint8_t protocol, int64_t now_ms, uint8_t bits[65536 / 8]);
+/* The same to be saved, read by pages like the views below. */
 struct served_view {
 	int64_t last_ms; /* when a service was last seen on the port */
+	uint32_t uid;    /* SERVED_SYSTEM, or whose */
 	uint16_t port;
 	uint8_t protocol;
 	uint8_t reserved;
@@ -235,6 +248,7 @@ struct engine_status {
 	uint64_t evicted;  /* sources that gave way in a full table */
 	uint64_t dropped;  /* probes of new sources that found no room */
 	uint64_t allow_full, protect_full, blocks_full;
+	uint64_t served_refused;           /* ports of users that found no place among those served lately */
 	uint64_t duplicates;               /* probes that added no evidence: seen before within 24 h */
 	int32_t alert_mn, veil_mn, ban_mn; /* the thresholds in force */
 };

@@ -96,15 +96,44 @@ static bool order_protect(struct play *play, char **words)
 	return false;
 }
 
+static uint8_t protocol_word(const char *word)
+{
+	if (strcmp(word, "udp") == 0)
+		return PROTO_UDP;
+	return strcmp(word, "sctp") == 0 ? PROTO_SCTP : PROTO_TCP;
+}
+
 static bool order_served(struct play *play, char **words)
 {
-	uint8_t protocol = PROTO_TCP;
+	engine_served(play->engine, protocol_word(words[1]), (uint16_t)strtoul(words[2], NULL, 10), now(play));
+	return true;
+}
 
-	if (strcmp(words[1], "udp") == 0)
-		protocol = PROTO_UDP;
-	else if (strcmp(words[1], "sctp") == 0)
-		protocol = PROTO_SCTP;
-	engine_served(play->engine, protocol, (uint16_t)strtoul(words[2], NULL, 10), now(play));
+/* "listening tcp 8000-8099 1000 2h": what a user's (or the system's) sockets are seen to be, every ten seconds from now
+ * on.  The scenario waits as long before it goes on. */
+static bool order_listening(struct play *play, char **words)
+{
+	struct served_socket *sockets = calloc(65536, sizeof(*sockets));
+	unsigned first = 0, last = 0, uid = 0;
+	int64_t ms = 0;
+	size_t count = 0;
+	int fields = sscanf(words[2], "%u-%u", &first, &last);
+	bool system = strcmp(words[3], "system") == 0;
+
+	if (fields == 1)
+		last = first;
+	if (!sockets || fields < 1 || first == 0 || last > 65535 || first > last || !script_time(words[4], &ms) ||
+	    (!system && sscanf(words[3], "%u", &uid) != 1)) {
+		free(sockets);
+		return false;
+	}
+	for (unsigned port = first; port <= last; port++)
+		sockets[count++] = (struct served_socket){ .uid = system ? SERVED_SYSTEM : uid,
+							   .port = (uint16_t)port,
+							   .protocol = protocol_word(words[1]) };
+	for (int64_t at = 0; at <= ms; at += 10000)
+		engine_listening(play->engine, sockets, count, now(play) + at);
+	free(sockets);
 	return true;
 }
 
@@ -215,9 +244,9 @@ bool order_run(struct play *play, char **words, size_t count, unsigned line)
 		bool (*run)(struct play *play, char **words);
 	} orders[] = {
 		{ "set", 3, order_set },         { "allow", 2, order_allow },     { "disallow", 2, order_disallow },
-		{ "protect", 3, order_protect }, { "served", 3, order_served },   { "block", 3, order_block },
-		{ "unblock", 2, order_unblock }, { "seed", 2, order_nothing },    { "local", 2, order_nothing },
-		{ "wait", 2, order_nothing },    { "restart", 2, order_restart },
+		{ "protect", 3, order_protect }, { "served", 3, order_served },   { "listening", 5, order_listening },
+		{ "block", 3, order_block },     { "unblock", 2, order_unblock }, { "seed", 2, order_nothing },
+		{ "local", 2, order_nothing },   { "wait", 2, order_nothing },    { "restart", 2, order_restart },
 	};
 
 	(void)line;

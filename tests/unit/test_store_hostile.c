@@ -80,7 +80,7 @@ static void test_hostile_rows_are_passed_over(void **state)
 			fail_msg("taken: %s", bad_sources[i]);
 		assert_int_equal(stats_of(store).dropped, ++dropped);
 	}
-	by_hand(f->path, "INSERT INTO served VALUES(256, 1, 1), (6, 65536, 1), (6, 1, -1)");
+	by_hand(f->path, "INSERT INTO served VALUES(256, 1, 1, 0), (6, 65536, 1, 0), (6, 1, -1, 0), (6, 1, 1, -1)");
 	assert_int_equal(store_restore(store, STORE_SERVED, NOW_MS, count_item, &count), 1);
 	by_hand(f->path, "INSERT INTO customer SELECT source, source_key, 127, 6, 1, until_ms FROM customer UNION ALL"
 			 " SELECT source, source_key, 128, 6, 0, until_ms FROM customer");

@@ -63,7 +63,8 @@ static const char *const formats[STORE_FORMAT] = {
 	"UPDATE source SET grade = CASE grade WHEN 'block' THEN 'veil' ELSE grade END;"
 	"DELETE FROM customer WHERE protocol <> 6;"
 	"ALTER TABLE customer DROP COLUMN protocol;"
-	"ALTER TABLE customer ADD COLUMN late INTEGER NOT NULL DEFAULT 0;",
+	"ALTER TABLE customer ADD COLUMN late INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE served ADD COLUMN uid INTEGER NOT NULL DEFAULT 4294967295;",
 };
 
 /* Pages of history.  Parameters: 1 to 3 depend on the index, 4 since when, 5 and 6 the last row seen (time, row), 7 how
@@ -227,6 +228,7 @@ static void served_columns(struct store_row *row, void *item, int64_t now_ms)
 	served->protocol = (uint8_t)store_int(row, served->protocol, 0, UINT8_MAX);
 	served->port = (uint16_t)store_int(row, served->port, 0, UINT16_MAX);
 	served->last_ms = store_int(row, served->last_ms, 0, TIME_MAX_MS);
+	served->uid = (uint32_t)store_int(row, served->uid, 0, UINT32_MAX);
 }
 
 static void customer_columns(struct store_row *row, void *item, int64_t now_ms)
@@ -255,7 +257,7 @@ static const struct {
 			   sizeof(struct block_view), store_block_columns },
 	[STORE_SOURCES] = { "source", "source, source_key, len, grade, view", "TRUE", SOURCES_MAX,
 			    sizeof(struct source_view), source_columns },
-	[STORE_SERVED] = { "served", "protocol, port, last_ms", "TRUE", SERVED_MAX, sizeof(struct served_view),
+	[STORE_SERVED] = { "served", "protocol, port, last_ms, uid", "TRUE", SERVED_MAX, sizeof(struct served_view),
 			   served_columns },
 	[STORE_CUSTOMERS] = { "customer", "source, source_key, len, port, until_ms, late", "until_ms > ?1",
 			      CUSTOMERS_MAX, sizeof(struct store_customer), customer_columns },

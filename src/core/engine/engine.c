@@ -85,16 +85,6 @@ static bool is_sender(const struct engine *engine, const struct prefix *sender)
 	       !safeguard_is_own(engine->safeguard, &sender->addr);
 }
 
-/* A service of ours answers there.  Not learned from datagrams to high ports: those are our own questions' sockets. */
-static void learn_served(struct engine *engine, const struct probe *probe)
-{
-	const struct packet *p = &probe->packet;
-	bool request = p->protocol == PROTO_TCP ? (p->tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN : p->dport < 32768;
-
-	if (probe->port_state == PROBE_PORT_SERVED && probe->packet_result == PACKET_OK && request)
-		served_note(engine->served, p->protocol, p->dport, engine->now_ms);
-}
-
 static enum verdict verdict_on(const struct engine *engine, const struct prefix *sender)
 {
 	uint32_t slot = engine->config.observe ? BLOCKS_NONE : blocks_strictest(engine->blocks, sender);
@@ -121,7 +111,6 @@ enum verdict engine_probe(struct engine *engine, const struct probe *probe, int6
 	engine->counts.probes++;
 	if (!is_sender(engine, &sender))
 		return VERDICT_ACCEPT;
-	learn_served(engine, probe);
 	if (safeguard_allowed(engine->safeguard, &sender)) {
 		engine->counts.exempt_allowed++;
 		return VERDICT_ACCEPT;

@@ -248,8 +248,12 @@ enum engine_result engine_protect(struct engine *engine, const struct prefix *wh
 	return result;
 }
 
+void engine_listening(struct engine *engine, const struct served_socket *sockets, size_t count, int64_t now_ms)
+{
+	served_look(engine->served, sockets, count, engine_time(engine, now_ms));
+}
+
 void engine_served(struct engine *engine, uint8_t protocol, uint16_t port, int64_t now_ms)
 {
-	engine_time(engine, now_ms);
-	served_note(engine->served, protocol, port, engine->now_ms);
+	served_note(engine->served, protocol, port, engine_time(engine, now_ms));
 }

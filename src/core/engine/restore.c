@@ -184,7 +184,7 @@ enum engine_result engine_restore_served(struct engine *engine, const struct ser
 	engine_time(engine, now_ms);
 	if (served->last_ms <= 0)
 		return ENGINE_INVALID;
-	if (!served_is(engine->served, served->protocol, served->port, engine->now_ms))
-		served_note(engine->served, served->protocol, served->port, not_after(served->last_ms, engine->now_ms));
+	served_restore(engine->served, served->protocol, served->port, served->uid,
+		       not_after(served->last_ms, engine->now_ms), engine->now_ms);
 	return ENGINE_OK;
 }

@@ -14,6 +14,7 @@ void engine_status(const struct engine *engine, struct engine_status *out)
 	out->sources_max = sources_max(engine->sources);
 	out->confirmed_sources = sources_confirmed(engine->sources);
 	out->evicted = sources_evicted(engine->sources);
+	out->served_refused = served_refused(engine->served);
 	out->alerted = blocks_count(engine->blocks, GRADE_ALERT);
 	out->veils = blocks_count(engine->blocks, GRADE_VEIL);
 	out->bans = blocks_count(engine->blocks, GRADE_BAN);
@@ -157,13 +158,16 @@ void engine_explain(const struct engine *engine, const struct addr *addr, int64_
 uint32_t engine_services(const struct engine *engine, uint32_t cursor, struct served_view *out, size_t max,
 			 size_t *count)
 {
-	*count = 0;
-	while (*count < max) {
-		struct served_view view = { 0 };
-
-		if (!served_next(engine->served, &cursor, &view.protocol, &view.port, &view.last_ms))
+	for (*count = 0; *count < max; (*count)++)
+		if (!served_next(engine->served, &cursor, &out[*count]))
 			return 0;
-		out[(*count)++] = view;
-	}
 	return cursor;
+}
+
+void engine_lately(const struct engine *engine, uint8_t protocol, int64_t now_ms, uint8_t bits[65536 / 8])
+{
+	memset(bits, 0, 65536 / 8);
+	for (unsigned port = 1; port < 65536; port++)
+		if (served_is(engine->served, protocol, (uint16_t)port, now_ms))
+			bits[port / 8] |= (uint8_t)(1u << port % 8);
 }

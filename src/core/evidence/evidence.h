@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include <picket/engine.h>
 #include <picket/evidence.h>
 #include <picket/probe.h>
 #include "hash.h"
@@ -146,20 +147,27 @@ void trap_family_note(struct trap_families *seen, enum trap_family family, int64
 /* ---- served.c ---- */
 
 /*
- * Which ports a local service answered on within 30 days.  Clients keep coming after a service has gone: what they
- * send to its port is no evidence.
+ * Which ports were served lately: see the file.
  */
 
-#define SERVED_MEMORY_S (30 * 86400)
+#define SERVED_MEMORY_S 86400
+#define SERVED_USER_MAX 64 /* ports of one user of this host */
 
 struct served;
 
 struct served *served_new(void);
 void served_free(struct served *served);
+/* What listens now, as one look at the host's sockets found it; the more often, the better: at least every 30 s. */
+void served_look(struct served *served, const struct served_socket *sockets, size_t count, int64_t now_ms);
+/* It is served, as something says that no user can cause. */
 void served_note(struct served *served, uint8_t protocol, uint16_t port, int64_t now_ms);
-/* The next port that was ever noted, from *cursor on; moves it past that.  False: no more. */
-bool served_next(const struct served *served, uint32_t *cursor, uint8_t *protocol, uint16_t *port, int64_t *last_ms);
+void served_restore(struct served *served, uint8_t protocol, uint16_t port, uint32_t uid, int64_t last_ms,
+		    int64_t now_ms);
 bool served_is(const struct served *served, uint8_t protocol, uint16_t port, int64_t now_ms);
+/* The next port that counts, or did, from *cursor on; moves it past that.  False: no more. */
+bool served_next(const struct served *served, uint32_t *cursor, struct served_view *out);
+/* Ports of users that found no place. */
+uint64_t served_refused(const struct served *served);
 
 /* ---- decoys.c ---- */
 

@@ -1,7 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Ports that were served: the second of the last sighting for each port of TCP, UDP and SCTP.  Fixed size; nothing
- * that a sender does can put an entry here, only a socket of our own.
+ * Ports that were served lately.  Clients keep coming after a service has stopped: what they send to its port is no
+ * evidence, and no trap answers in its place.
+ *
+ * Nothing that a sender does can put a port here, and hardly anything that a local user does: a service of the system
+ * counts once it has stood for ten minutes (or was there before picket), anybody else's port after an hour, and no user
+ * has more than SERVED_USER_MAX of them.  So whoever opens thousands of ports, or has an FTP server open them, gains
+ * nothing.  Fixed size.
  */
 #include "evidence.h"
 
@@ -9,10 +14,32 @@
 
 #include <picket/packet.h>
 
+#define LOOKS_MIN   3
+#define MISSED_S    30 /* seen less recently, it has been closed meanwhile */
+#define SYSTEM_S    600
+#define USER_S      3600
+#define USER_PLACES 1024 /* ports of users, of all together */
+
 enum { SERVED_TCP, SERVED_UDP, SERVED_SCTP, SERVED_PROTOCOLS };
 
+struct port {
+	uint32_t first_s, last_s; /* of the present run of looks */
+	uint32_t served_s;        /* when it was last known to be served; 0: it does not count */
+	uint8_t looks;            /* of the run; saturates */
+};
+
+/* A port of a user's that counts. */
+struct user_port {
+	uint32_t uid;
+	uint16_t port;
+	uint8_t row, used;
+};
+
 struct served {
-	uint32_t last_s[SERVED_PROTOCOLS][65536];
+	struct port ports[SERVED_PROTOCOLS][65536];
+	struct user_port users[USER_PLACES];
+	bool looked; /* there was a first look, at what was there before picket */
+	uint64_t refused;
 };
 
 struct served *served_new(void)
@@ -35,22 +62,109 @@ static int row_of(uint8_t protocol)
 	return -1;
 }
 
+static bool is_lately(const struct port *port, int64_t now_s)
+{
+	return port->served_s > 0 && now_s - port->served_s < SERVED_MEMORY_S;
+}
+
 void served_note(struct served *served, uint8_t protocol, uint16_t port, int64_t now_ms)
 {
 	int row = row_of(protocol);
 
 	if (row >= 0)
-		served->last_s[row][port] = (uint32_t)(now_ms / 1000);
+		served->ports[row][port].served_s = (uint32_t)(now_ms / 1000);
+}
+
+/* A place among the user's ports; places of ports that count no longer are free. */
+static bool take_place(struct served *served, uint32_t uid, int row, uint16_t port, int64_t now_s)
+{
+	struct user_port *free_place = NULL;
+	unsigned count = 0;
+
+	for (unsigned i = 0; i < USER_PLACES; i++) {
+		struct user_port *place = &served->users[i];
+
+		if (place->used && !is_lately(&served->ports[place->row][place->port], now_s))
+			place->used = 0;
+		if (!place->used)
+			free_place = place;
+		else
+			count += place->uid == uid;
+	}
+	if (!free_place || count >= SERVED_USER_MAX) {
+		served->refused++;
+		return false;
+	}
+	*free_place = (struct user_port){ .uid = uid, .port = port, .row = (uint8_t)row, .used = 1 };
+	return true;
+}
+
+void served_restore(struct served *served, uint8_t protocol, uint16_t port, uint32_t uid, int64_t last_ms,
+		    int64_t now_ms)
+{
+	int row = row_of(protocol);
+	struct port *p;
+
+	if (row < 0 || now_ms - last_ms >= SERVED_MEMORY_S * 1000LL)
+		return;
+	p = &served->ports[row][port];
+	if (is_lately(p, now_ms / 1000))
+		return;
+	if (uid != SERVED_SYSTEM && !take_place(served, uid, row, port, now_ms / 1000))
+		return;
+	p->served_s = (uint32_t)(last_ms / 1000);
+}
+
+static void look_at(struct served *served, const struct served_socket *socket, int64_t now_s)
+{
+	int row = row_of(socket->protocol);
+	bool system = socket->uid == SERVED_SYSTEM;
+	struct port *port;
+
+	if (row < 0)
+		return;
+	port = &served->ports[row][socket->port];
+	if (port->looks == 0 || now_s - port->last_s > MISSED_S) {
+		port->first_s = (uint32_t)now_s;
+		port->looks = 0;
+	}
+	port->last_s = (uint32_t)now_s;
+	port->looks += port->looks < UINT8_MAX;
+	if (is_lately(port, now_s)) {
+		port->served_s = (uint32_t)now_s;
+		return;
+	}
+	if (system && !served->looked)
+		port->served_s = (uint32_t)now_s;
+	else if (port->looks < LOOKS_MIN || now_s - port->first_s < (system ? SYSTEM_S : USER_S))
+		return;
+	else if (system || take_place(served, socket->uid, row, socket->port, now_s))
+		port->served_s = (uint32_t)now_s;
+}
+
+void served_look(struct served *served, const struct served_socket *sockets, size_t count, int64_t now_ms)
+{
+	for (size_t i = 0; i < count; i++)
+		look_at(served, &sockets[i], now_ms / 1000);
+	served->looked = true;
 }
 
 bool served_is(const struct served *served, uint8_t protocol, uint16_t port, int64_t now_ms)
 {
 	int row = row_of(protocol);
 
-	return row >= 0 && served->last_s[row][port] > 0 && now_ms / 1000 - served->last_s[row][port] < SERVED_MEMORY_S;
+	return row >= 0 && is_lately(&served->ports[row][port], now_ms / 1000);
 }
 
-bool served_next(const struct served *served, uint32_t *cursor, uint8_t *protocol, uint16_t *port, int64_t *last_ms)
+static uint32_t owner_of(const struct served *served, int row, uint16_t port)
+{
+	for (unsigned i = 0; i < USER_PLACES; i++)
+		if (served->users[i].used && served->users[i].row == row && served->users[i].port == port)
+			return served->users[i].uid;
+	return SERVED_SYSTEM;
+}
+
+bool served_next(const struct served *served, uint32_t *cursor, struct served_view *out)
 {
 	static const uint8_t protocols[SERVED_PROTOCOLS] = {
 		[SERVED_TCP] = PROTO_TCP,
@@ -59,15 +173,24 @@ bool served_next(const struct served *served, uint32_t *cursor, uint8_t *protoco
 	};
 
 	for (; *cursor < SERVED_PROTOCOLS * 65536; (*cursor)++) {
-		uint32_t last_s = served->last_s[*cursor >> 16][*cursor & 0xffff];
+		int row = (int)(*cursor >> 16);
+		uint16_t port = (uint16_t)*cursor;
 
-		if (last_s == 0)
+		if (served->ports[row][port].served_s == 0)
 			continue;
-		*protocol = protocols[*cursor >> 16];
-		*port = (uint16_t)*cursor;
-		*last_ms = (int64_t)last_s * 1000;
+		*out = (struct served_view){
+			.protocol = protocols[row],
+			.port = port,
+			.last_ms = (int64_t)served->ports[row][port].served_s * 1000,
+			.uid = owner_of(served, row, port),
+		};
 		(*cursor)++;
 		return true;
 	}
 	return false;
+}
+
+uint64_t served_refused(const struct served *served)
+{
+	return served->refused;
 }

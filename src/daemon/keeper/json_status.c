@@ -234,6 +234,7 @@ static const struct row rows[] = {
 	NUMBER("totals", "allow_full", sentry.engine.allow_full),
 	NUMBER("totals", "protect_full", sentry.engine.protect_full),
 	NUMBER("totals", "blocks_full", sentry.engine.blocks_full),
+	NUMBER("totals", "served_refused", sentry.engine.served_refused),
 
 	ROW(NULL, "evidence_by_kind", by_kind, sentry.engine.evidence),
 

@@ -98,6 +98,7 @@ static void on_loaded(void *context)
 	struct enforcer_status kernel;
 	struct nfqueue_stats read;
 
+	sentry->lately_told = false; /* its set is empty, or unknown */
 	enforcer_read_status(sentry->enforcer, &kernel);
 	nfqueue_read_stats(sentry->start->queue, &read);
 	sentry->packets_before_load = read.packets;

@@ -144,6 +144,7 @@ static int begin(struct sentry *sentry)
 	if (enforcer_is_fresh(sentry->enforcer))
 		engine_fresh_start(sentry->engine, sentry->now_ms);
 	sentry_world_routes(sentry);
+	sentry_world_lately(sentry);
 	return 0;
 }
 

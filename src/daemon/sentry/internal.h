@@ -23,7 +23,8 @@
 
 #define SENTRY_TICK_MS    100
 #define SENTRY_RESTORE_MS 5000 /* for the keeper to send what is to be restored; then on guard without it */
-#define SENTRY_LIFTS_MAX  8    /* orders to unblock that take more than one turn, at a time */
+#define SENTRY_LATELY     2
+#define SENTRY_LIFTS_MAX  8 /* orders to unblock that take more than one turn, at a time */
 
 /* Blocks that are being lifted, a slice in each turn. */
 struct sentry_lift {
@@ -65,9 +66,11 @@ struct sentry {
 	uint64_t packets_before_load,
 		queued_before_load; /* read, and queued by the kernel, when the table was loaded */
 
-	uint8_t udp_seen[65536 / 8]; /* UDP ports of the last look: an ephemeral one does not last for two */
+	uint16_t ephemeral_first, ephemeral_last; /* ip_local_port_range */
+	uint8_t lately[SENTRY_LATELY][65536 / 8]; /* of TCP and UDP: the ports served lately, as the kernel was told */
+	bool lately_told;
 	bool routes_stale;
-	int64_t next_second_ms, next_listeners_ms;
+	int64_t next_second_ms, next_listeners_ms, next_lately_ms;
 
 	int64_t ready_by_ms;  /* 0: on guard, and said so */
 	uint32_t restored;    /* blocks of an earlier run */
@@ -110,6 +113,7 @@ int sentry_set_mode(struct sentry *sentry, enum nft_mode mode); /* of engine and
 /* world.c: each replaces what its last look said */
 void sentry_world_routes(struct sentry *sentry);
 void sentry_world_listeners(struct sentry *sentry);
+void sentry_world_lately(struct sentry *sentry);
 
 /* save.c */
 void sentry_restore(struct sentry *sentry, const struct wire_message *message);

@@ -9,11 +9,13 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 
 #include "clock.h"
+#include "file.h"
 #include <picket/veil.h>
 
 #include "internal.h"
@@ -36,6 +38,10 @@ static void tick_second(struct sentry *sentry)
 	if (sentry->now_ms >= sentry->next_listeners_ms) {
 		sentry->next_listeners_ms = sentry->now_ms + 5000;
 		sentry_world_listeners(sentry);
+	}
+	if (sentry->now_ms >= sentry->next_lately_ms || !sentry->lately_told) {
+		sentry->next_lately_ms = sentry->now_ms + 30000;
+		sentry_world_lately(sentry);
 	}
 }
 
@@ -144,11 +150,28 @@ static void on_supervisor(evutil_socket_t fd, short what, void *context)
 		event_base_loopbreak(sentry->base);
 }
 
+/* Before the file system is gone.  It rarely changes, and a restart follows. */
+static void read_ephemeral(struct sentry *sentry)
+{
+	char text[64] = "";
+	unsigned first = 32768, last = 60999;
+
+	if (file_read("/proc/sys/net/ipv4/ip_local_port_range", text, sizeof(text) - 1) > 0 &&
+	    (sscanf(text, "%u %u", &first, &last) != 2 || first > last || last > 65535)) {
+		first = 32768;
+		last = 60999;
+	}
+	sentry->ephemeral_first = (uint16_t)first;
+	sentry->ephemeral_last = (uint16_t)last;
+}
+
 static int open_senses(struct sentry *sentry)
 {
 	const struct rlimit descriptors = { .rlim_cur = 4096, .rlim_max = 4096 }; /* each visit to a trap is one */
 	const struct timeval every = { .tv_usec = SENTRY_TICK_MS * 1000 };
 	int error = setrlimit(RLIMIT_NOFILE, &descriptors) < 0 ? -errno : 0;
+
+	read_ephemeral(sentry);
 
 	if (!error)
 		error = routes_open(&sentry->routes);
