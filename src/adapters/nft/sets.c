@@ -75,7 +75,13 @@ static void fail(struct nft_batch *batch)
 
 /* ---- what is filled from the configuration ---- */
 
-/* Each port by itself: the kernel then keeps a bitmap, which is looked up faster than intervals. */
+#define BITMAP_MAX 2048 /* ports */
+
+/*
+ * Each port by itself: the kernel then keeps a bitmap, which is looked up faster than intervals.  It walks all that is
+ * in it for each that is added (65,535 of them take it minutes), so many of them go into a hash table: what a set is
+ * whose elements may have a time-out.
+ */
 static void put_ports(struct element_writer *w, const struct port_range *ranges, size_t count)
 {
 	uint8_t done[65536 / 8] = { 0 };
@@ -90,6 +96,15 @@ static void put_ports(struct element_writer *w, const struct port_range *ranges,
 			element_put(w, &wire_port, sizeof(wire_port), 0, 0);
 		}
 	}
+}
+
+static uint32_t ports_in(const struct port_range *ranges, size_t count)
+{
+	uint32_t ports = 0;
+
+	for (size_t i = 0; i < count; i++)
+		ports += ranges[i].last - ranges[i].first + 1u;
+	return ports;
 }
 
 static void fill_trap_tcp(struct element_writer *w, const struct nft_rules *rules)
@@ -449,10 +464,19 @@ unsigned nft_sets_write(const struct nft *nft, struct nft_batch *batch, const st
 			const struct nft_rules *rules)
 {
 	unsigned count = nft_sets_write_lasting(nft, batch, lengths);
+	const bool many = ports_in(rules->trap_tcp, rules->trap_tcp_count) > BITMAP_MAX ||
+			  ports_in(rules->trap_udp, rules->trap_udp_count) > BITMAP_MAX ||
+			  ports_in(rules->public_ports, rules->public_count) > BITMAP_MAX;
 
-	for (size_t i = 0; i < SETS; i++)
-		if (sets[i].fill)
-			count += write_row(nft, batch, &sets[i]);
+	for (size_t i = 0; i < SETS; i++) {
+		struct set set = sets[i];
+
+		if (!set.fill)
+			continue;
+		if (set.key == KEY_PORT && many)
+			set.flags |= NFT_SET_TIMEOUT;
+		count += write_row(nft, batch, &set);
+	}
 	for (size_t i = 0; i < SETS; i++) {
 		struct element_writer w;
 
