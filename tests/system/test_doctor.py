@@ -29,7 +29,7 @@ table inet other {
     chain helper { udp dport 5353 notrack; }
     chain raw { type filter hook prerouting priority -300; jump helper; }
     chain proxy { type filter hook prerouting priority -150; tcp dport 8888 tproxy ip to 127.0.0.1:9999; }
-    chain early { type filter hook input priority -50; tcp dport 4444 drop; }
+    chain early { type filter hook prerouting priority -120; tcp dport 4444 drop; }
 }
 """
 

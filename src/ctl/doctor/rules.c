@@ -14,9 +14,8 @@
 #include "file.h"
 #include "writer.h"
 
-#define PRIORITY_TRAP  (-90)
-#define PRIORITY_WATCH (-10)
-#define SAVED_MAX      (1024 * 1024)
+#define PRIORITY_PRE (-90)
+#define SAVED_MAX    (1024 * 1024)
 
 static bool sees_ip(const struct hostnft_chain *chain)
 {
@@ -45,39 +44,27 @@ static bool look_without_root(struct doctor *d)
 
 void doctor_table(struct doctor *d)
 {
-	static const char *const chains[] = { "watch", "hard", "soft" };
-	size_t missing = 0, wanted = doctor_mode_is(d, "paused") ? 0 : doctor_mode_is(d, "block") ? 3 : 1;
+	bool found = doctor_mode_is(d, "paused");
 
 	if (json_flag(json_object_get(d->status, "sensors"), "healing"))
 		doctor_problem(d, "somebody removed picket's rules, and the kernel does not take them again",
 			       "journalctl -u picket -n 50", "the table is not complete");
 	if (look_without_root(d))
 		return;
-	for (size_t i = 0; i < wanted; i++) {
-		bool found = false;
-
-		for (size_t j = 0; j < d->host->count; j++)
-			found |= is_ours(d, &d->host->chains[j]) && d->host->chains[j].base &&
-				 strcmp(d->host->chains[j].name, chains[i]) == 0;
-		missing += !found;
-		if (!found)
-			doctor_problem(d,
-				       "it is put back within a second of its removal, unless it was removed three "
-				       "times within a minute, or you look from another network namespace",
-				       "picketctl resume", "chain %s of table inet %s is not there", chains[i],
-				       doctor_word(d, "sensors", "table"));
-	}
-	if (missing == 0)
+	for (size_t i = 0; i < d->host->count; i++)
+		found |= is_ours(d, &d->host->chains[i]) && d->host->chains[i].base &&
+			 strcmp(d->host->chains[i].name, "pre") == 0;
+	if (found)
 		doctor_ok(d, "table inet %s is in place", doctor_word(d, "sensors", "table"));
+	else
+		doctor_problem(d,
+			       "it is put back within a second of its removal, unless it was removed three times "
+			       "within a minute, or you look from another network namespace",
+			       "picketctl resume", "chain pre of table inet %s is not there",
+			       doctor_word(d, "sensors", "table"));
 }
 
 /* ---- those of others ---- */
-
-static bool is_before_watch(const struct hostnft_chain *chain)
-{
-	return chain->hook == NF_INET_PRE_ROUTING ||
-	       (chain->hook == NF_INET_LOCAL_IN && chain->priority < PRIORITY_WATCH);
-}
 
 static void look_at(struct doctor *d, const struct hostnft_chain *chain)
 {
@@ -91,23 +78,23 @@ static void look_at(struct doctor *d, const struct hostnft_chain *chain)
 			       "chain %s %s %s switches conntrack off for some packets", family, chain->table,
 			       chain->name);
 	if (chain->does & HOSTNFT_PROXIES && chain->hook == NF_INET_PRE_ROUTING)
-		doctor_find(d, chain->priority <= PRIORITY_TRAP ? SEVERITY_WARNING : SEVERITY_NOTE,
-			    chain->priority <= PRIORITY_TRAP
+		doctor_find(d, chain->priority <= PRIORITY_PRE ? SEVERITY_WARNING : SEVERITY_NOTE,
+			    chain->priority <= PRIORITY_PRE
 				    ? "it comes before picket's traps: connections it takes never reach a trap"
 				    : "picket's traps come before it: do not trap the ports that it serves",
 			    "leave its ports out of trap { tcp } in picket.conf",
 			    "chain %s %s %s (priority %d) is a transparent proxy", family, chain->table, chain->name,
 			    chain->priority);
-	if (closes(chain) && is_before_watch(chain))
+	if (closes(chain) && chain->hook == NF_INET_PRE_ROUTING && chain->priority < PRIORITY_PRE)
 		doctor_note(d,
 			    "what it drops picket never sees, so scanning those ports tells nothing about the scanner",
-			    "where that is too much, give its hook a priority above -10",
+			    "where that is too much, give its hook a priority above -90",
 			    "chain %s %s %s drops packets before picket sees them (priority %d)", family, chain->table,
 			    chain->name, chain->priority);
-	if (chain->hook == NF_INET_LOCAL_IN && chain->priority == PRIORITY_WATCH)
+	if (chain->hook == NF_INET_PRE_ROUTING && chain->priority == PRIORITY_PRE)
 		doctor_note(d, "which of the two comes first depends on which was loaded first", NULL,
 			    "chain %s %s %s has picket's own priority, %d", family, chain->table, chain->name,
-			    PRIORITY_WATCH);
+			    PRIORITY_PRE);
 	if (chain->does & HOSTNFT_QUEUES && (chain->hook == NF_INET_LOCAL_IN || chain->hook == NF_INET_PRE_ROUTING))
 		doctor_note(d, "a packet that it holds comes to picket later, or not at all", NULL,
 			    "chain %s %s %s hands packets to another program", family, chain->table, chain->name);
