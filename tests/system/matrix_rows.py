@@ -61,6 +61,7 @@ def program(name, command, *arguments, **more):
 
 
 PORTS = "-T4 -p1-1000"
+KEPT = {"keep_on_stop": True}           # started twice, so that the second start is not a fresh one
 
 KINDS = [
     *both("sT", f"-sT {PORTS}", tool=None),
@@ -68,9 +69,10 @@ KINDS = [
     *both("sF", f"-sF {PORTS}", ("FIN scan",)),
     *both("sN", f"-sN {PORTS}", ("NULL scan",)),
     *both("sX", f"-sX {PORTS}", ("Xmas scan",)),
-    *both("sA", f"-sA {PORTS}", ("ACK scan",), 16),
-    *both("sW", f"-sW {PORTS}", ("ACK scan",), 16),
-    *both("sM", f"-sM {PORTS}", ("Maimon scan",), 16),
+    *both("sA", f"-sA {PORTS}", ("ACK scan",), 16, options=KEPT),
+    *both("sA-fresh", f"-sA {PORTS}", ("ACK scan",), 36, why="twenty late packets are excused after a fresh start"),
+    *both("sW", f"-sW {PORTS}", ("ACK scan",), 16, options=KEPT),
+    *both("sM", f"-sM {PORTS}", ("Maimon scan",), 16, options=KEPT),
     *both("sU", "-sU -T4 -p1-200", ("UDP scan",), 12, tool=None),
     *both("sU-T3", "-sU -T3 -p1-200", ("UDP scan",), 12, tool=None),
     *both("sY", f"-sY {PORTS}", ("SCTP INIT scan",), tool=None),
@@ -96,8 +98,8 @@ DISCOVERY = [
     discovery("PS-closed", "-PS443", ("SYN scan",)),
     discovery("PS-closed", "-PS443", ("SYN scan",), family=6),
     discovery("PS-served", "-PS80", (), grade="none", tool=None, why="a port that is served may be asked by everybody"),
-    discovery("PA-closed", "-PA443", ("ACK scan",), hosts=18, nth_host=13, probes=16),
-    discovery("PA-closed", "-PA443", ("ACK scan",), hosts=18, nth_host=13, probes=16, family=6),
+    discovery("PA-closed", "-PA443", ("ACK scan",), hosts=18, nth_host=13, probes=16, options=KEPT),
+    discovery("PA-closed", "-PA443", ("ACK scan",), hosts=18, nth_host=13, probes=16, family=6, options=KEPT),
     discovery("PA-served", "-PA80", (), grade="none", tool=None, why="late packets of connections look like it"),
     discovery("PU", "-PU40125", ("UDP scan",), probes=12, tool=None),
     discovery("PU", "-PU40125", ("UDP scan",), probes=12, tool=None, family=6),
@@ -179,7 +181,7 @@ OTHERS = [
     program("hping-xmas", "hping3 -q -F -P -U -p ++1 -c 60 -i u20000 {target}", ("Xmas scan",)),
     program("hping-null", "hping3 -q -p ++1 -c 60 -i u20000 {target}", ("NULL scan",)),
     program("hping-synfin", "hping3 -q -S -F -p ++1 -c 60 -i u20000 {target}", ("SYN\\+FIN scan",)),
-    program("hping-ack", "hping3 -q -A -p ++1 -c 60 -i u20000 {target}", ("ACK scan",), 16),
+    program("hping-ack", "hping3 -q -A -p ++1 -c 60 -i u20000 {target}", ("ACK scan",), 16, options=KEPT),
     program("hping-udp", "hping3 -q --udp -p ++1 -c 60 -i u20000 {target}", ("UDP scan",), 12),
     program("hping-rst", "hping3 -q -R -p ++1 -c 60 -i u10000 {target}", (), grade="none",
             why="backscatter looks like it"),

@@ -175,6 +175,8 @@ def play_row(lab, picket, wire, row):
     for name in row.setup:
         getattr(matrix_setup, name)(lab)
     daemon = picket(**row.options)
+    if "keep_on_stop" in row.options:
+        daemon.settled()
     for name in row.setup:
         getattr(matrix_setup, f"{name}_later", lambda _lab: None)(lab)
     relayed = source.startswith("198.51.100.")

@@ -70,7 +70,7 @@ class Picket:
 
     def write_config(self, config):
         def value(v):
-            return str(v) if isinstance(v, (int, float)) else json.dumps(v)
+            return str(v) if isinstance(v, (int, float)) and not isinstance(v, bool) else json.dumps(v)
         lines = [f"{key} = {value(v)}" for key, v in self.options.items()]
         with open(self.conf, "w") as f:
             f.write("\n".join(lines) + "\n" + config + "\n")
@@ -96,6 +96,12 @@ class Picket:
         wait_until(ready, timeout, lambda: f"picketd answers; its log:\n{self.log_text()}", every=0.05)
         self.seen_pids += self.children()
         return self
+
+    def settled(self):
+        """Once more, with its table standing: late packets of forgotten connections are no longer excused as they are
+        after a start without one.  The option keep_on_stop is needed for it."""
+        self.stop()
+        return self.start()
 
     def stop(self):
         """A clean stop: SIGTERM.  The exit status."""

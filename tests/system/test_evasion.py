@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from lab import ATTACKER6, MAC, VICTIM6
+from lab import ATTACKER6, MAC, REAL_TCP, VICTIM6
 from senders import internet_checksum
 from test_forged import send_frames
 
@@ -38,5 +38,5 @@ def test_scan_behind_extension_headers(lab, picket, wire, headers, answered):
     if answered:
         daemon.wait_graded(ATTACKER6.rsplit(":", 1)[0] + ":/64", timeout=3, grade="veil")
     else:
-        assert seen.answers() == [], "nothing is answered"
+        assert {f.sport for f in seen.answers()} <= REAL_TCP, "nothing but what is served"
         assert daemon.ctl("sources").rows, "and it is not forgotten"

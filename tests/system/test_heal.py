@@ -30,7 +30,7 @@ def element_left(lab):
 
 @pytest.mark.core
 @pytest.mark.parametrize("command", ["delete element inet picket graded4 { %s : 4 }" % OTHER,
-                                     "flush chain inet picket graded4", "flush ruleset", "delete table inet picket"])
+                                     "flush chain inet picket graded", "flush ruleset", "delete table inet picket"])
 def test_put_back_within_a_second(lab, guarded, command):
     lab.victim.run("nft", *command.split())
     time.sleep(1.0)

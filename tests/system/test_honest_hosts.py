@@ -74,7 +74,7 @@ def test_neighbour_discovery_under_attack(own_town):
             send(tcp(ONLINK_ATTACKER6, VICTIM6[0], 40000, 1 + n, SYN, n))
             time.sleep(0.0005)
         line = town.daemon.wait_graded(ONLINK_ATTACKER6)
-        assert f"{ONLINK_ATTACKER6} " in line and "/64" not in line
+        assert f"{ONLINK_ATTACKER6}: " in line and "/64" not in line
         for source in (ONLINK_ATTACKER6, "fe80::66", "fe80::77"):
             for n in range(20):
                 target = socket.inet_pton(socket.AF_INET6, VICTIM6[0])

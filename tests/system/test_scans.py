@@ -50,10 +50,10 @@ def test_synack_is_repeated_and_tells_nothing_new(lab, picket, wire):
     lab.attacker.nft("table inet quiet {\n chain out {\n type filter hook output priority 0;\n "
                      "tcp flags rst drop\n }\n}")
     daemon = picket()
-    outcome = run_scan(lab, daemon, wire, "-sS", "-T4", "-r", "-p80,777,81-200", linger=3.5)
+    outcome = run_scan(lab, daemon, wire, "-sS", "-T4", "-r", "-p80-200", linger=3.5)
     check_outcome(outcome)
     synacks = [f.sport for f in outcome.victim if f.is_synack]
-    assert set(synacks) == {80, 777} and len(synacks) > 2, synacks
+    assert set(synacks) == {80} and len(synacks) > 1, synacks
 
 
 @pytest.mark.parametrize("option, name, ports", [

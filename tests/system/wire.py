@@ -244,11 +244,11 @@ class _Teller:
             return f.quoted is None and (f.protocol, f.icmp_type) in {(ICMP, 0), (ICMPV6, 129)}
         if f.protocol == UDP:
             return f.sport in self.udp
-        syn, age = self.syns.get(f.flow(), (None, 0.0))
-        if f.protocol != TCP or syn is None:
+        if f.protocol != TCP:
             return False
+        syn, age = self.syns.get(f.flow(), (None, 0.0))     # None: its flags were in a later fragment
         if f.is_synack:
-            return age >= QUICK_S if f.sport in self.tcp else syn.stack
+            return age >= QUICK_S if f.sport in self.tcp else syn is not None and syn.stack
         return f.sport not in self.tcp and (f.sport in TRIED_PORTS or age >= REFUSE_S)
 
     def may_leave(self, f):
