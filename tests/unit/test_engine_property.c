@@ -56,8 +56,7 @@ static void check_view(const struct source_view *view, int64_t half_life_ms)
 		assert_true(i == 0 || piece->at_s <= view->pieces[i - 1].at_s);
 		if (evidence_class(piece->kind) == EVIDENCE_FAST)
 			continue;
-		sum += piece->weight / (double)EVIDENCE_NAT *
-		       exp2(-lives);
+		sum += piece->weight / (double)EVIDENCE_NAT * exp2(-lives);
 	}
 	for (int i = 0; i < 4; i++)
 		sum += view->older[i].weight_mn / 1000.0;
