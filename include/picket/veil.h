@@ -51,6 +51,12 @@ struct veil_syn {
 	bool tool; /* bears the exact mark of a tool that is no stack (masscan, ZMap, Mirai; not nmap's pattern) */
 };
 
+bool veil_is_syn(const struct packet *packet);
+/* Where the port is closed: one that clients try by themselves before another. */
+bool veil_is_tried(uint16_t port);
+/* Of a packet that is one, as it came here. */
+struct veil_syn veil_syn_of(const struct packet *packet, enum veil_target target);
+
 struct veil_stats {
 	uint64_t syns;
 	uint64_t first_sights, early; /* dropped: seen for the first time; repeated before the price was paid */

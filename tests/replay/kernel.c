@@ -5,12 +5,6 @@
  */
 #include "play.h"
 
-/* Closed ports that clients try by themselves before another: a veiled source gets its RST there at once. */
-static bool is_self_tried(uint16_t port)
-{
-	return port == 80 || port == 113 || port == 443 || port == 853;
-}
-
 static bool is_served(const struct step *step)
 {
 	return step->published || step->probe.port_state == PROBE_PORT_SERVED;
@@ -22,40 +16,18 @@ static enum veil_target target_of(const struct step *step)
 		return VEIL_SERVED;
 	if (step->probe.port_state == PROBE_PORT_TRAPPED)
 		return VEIL_TRAP;
-	return is_self_tried(step->probe.packet.dport) ? VEIL_TRIED : VEIL_CLOSED;
+	return veil_is_tried(step->probe.packet.dport) ? VEIL_TRIED : VEIL_CLOSED;
 }
 
 static bool is_syn(const struct step *step)
 {
-	const struct packet *p = &step->probe.packet;
-
-	return p->protocol == PROTO_TCP && step->probe.trap == PROBE_TRAP_NONE &&
-	       step->probe.packet_result == PACKET_OK &&
-	       (p->tcp_flags & (TCP_FIN | TCP_SYN | TCP_RST | TCP_ACK)) == TCP_SYN;
-}
-
-/* What never was a stack is told by a mark that nothing but the tool leaves; nmap's pattern is also small devices'. */
-static bool is_tool(const struct packet *p)
-{
-	enum evidence_tool mark = judge_mark(p);
-
-	return mark == TOOL_MASSCAN || mark == TOOL_ZMAP || mark == TOOL_MIRAI;
+	return step->probe.trap == PROBE_TRAP_NONE && step->probe.packet_result == PACKET_OK &&
+	       veil_is_syn(&step->probe.packet);
 }
 
 static enum outcome price(struct play *play, const struct step *step)
 {
-	const struct packet *p = &step->probe.packet;
-	struct veil_syn syn = {
-		.src = p->src,
-		.dst = p->dst,
-		.sport = p->sport,
-		.dport = p->dport,
-		.seq = p->seq,
-		.mss = p->mss,
-		.option_count = p->tcp_option_count,
-		.target = target_of(step),
-		.tool = is_tool(p),
-	};
+	struct veil_syn syn = veil_syn_of(&step->probe.packet, target_of(step));
 
 	switch (veil_judge(play->veil, &syn, PLAY_EPOCH_MS + play->now_ms)) {
 	case VEIL_PASS: return OUTCOME_PASS;

@@ -183,31 +183,9 @@ static bool has_session(const struct replay_host *host, const struct packet *p, 
 
 /* ---- the veil ---- */
 
-static bool is_syn(const struct packet *p)
-{
-	return p->protocol == PROTO_TCP && (p->tcp_flags & (TCP_FIN | TCP_SYN | TCP_RST | TCP_ACK)) == TCP_SYN;
-}
-
-/* Closed ports that clients try by themselves before another: there a veil refuses nothing. */
-static bool is_self_tried(uint16_t port)
-{
-	return port == 80 || port == 113 || port == 443 || port == 853;
-}
-
 static bool veil_drops(struct replay_host *host, const struct packet *p, enum veil_target target, int64_t now_ms)
 {
-	enum evidence_tool mark = judge_mark(p);
-	struct veil_syn syn = {
-		.src = p->src,
-		.dst = p->dst,
-		.sport = p->sport,
-		.dport = p->dport,
-		.seq = p->seq,
-		.mss = p->mss,
-		.option_count = p->tcp_option_count,
-		.target = (uint8_t)target,
-		.tool = mark != TOOL_NONE && mark != TOOL_NMAP,
-	};
+	struct veil_syn syn = veil_syn_of(p, target);
 
 	return veil_judge(host->veil, &syn, now_ms) == VEIL_DROP;
 }
@@ -220,10 +198,10 @@ bool replay_host_drops(struct replay_host *host, const struct probe *probe, enum
 	if (probe->trap != PROBE_TRAP_NONE)
 		return false; /* a visit that has been */
 	if (verdict == VERDICT_VEIL)
-		dropped = probe->packet_result != PACKET_OK || !is_syn(p) ||
+		dropped = probe->packet_result != PACKET_OK || !veil_is_syn(p) ||
 			  veil_drops(host, p,
 				     probe->port_state == PROBE_PORT_TRAPPED ? VEIL_TRAP
-				     : is_self_tried(p->dport)               ? VEIL_TRIED
+				     : veil_is_tried(p->dport)               ? VEIL_TRIED
 									     : VEIL_CLOSED,
 				     now_ms);
 	if (dropped && host->last.flow)
@@ -272,7 +250,7 @@ static void count_dropped(struct replay_host *host, const struct packet *p, uint
 /* What is served is no probe, whatever the grade of its sender: it passes, at once or as the repeat. */
 static void pass_served(struct replay_host *host, const struct packet *p, enum grade grade, int64_t now_ms)
 {
-	if (grade < GRADE_VEIL || !is_syn(p))
+	if (grade < GRADE_VEIL || !veil_is_syn(p))
 		host->counts.served++;
 	else if (is_customer(host, p, grade, now_ms))
 		host->counts.customers++;
@@ -296,8 +274,8 @@ static bool is_banned(struct replay_host *host, const struct packet *p, enum gra
 /* Of a veiled source: closed ports that clients try by themselves, and echoes. */
 static bool passes_veil(const struct packet *p, enum probe_port_state port)
 {
-	if (is_syn(p))
-		return port == PROBE_PORT_CLOSED && is_self_tried(p->dport);
+	if (veil_is_syn(p))
+		return port == PROBE_PORT_CLOSED && veil_is_tried(p->dport);
 	return (p->protocol == PROTO_ICMP && p->icmp_type == 8) || (p->protocol == PROTO_ICMPV6 && p->icmp_type == 128);
 }
 

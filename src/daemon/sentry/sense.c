@@ -88,20 +88,13 @@ static bool is_trapped(const struct sentry *sentry, uint16_t port)
 static bool may_pass_veil(struct sentry *sentry, const struct packet *p, const struct nfqueue_packet *queued,
 			  enum veil_target target)
 {
-	const enum evidence_tool tool = judge_mark(p);
-	const struct veil_syn syn = {
-		.src = p->src,
-		.dst = queued->has_original ? queued->original_dst : p->dst,
-		.sport = p->sport,
-		.dport = queued->has_original ? queued->original_dport : p->dport,
-		.seq = p->seq,
-		.mss = p->mss,
-		.option_count = p->tcp_option_count,
-		.target = (uint8_t)target,
-		.tool = tool != TOOL_NONE && tool != TOOL_NMAP,
-	};
+	struct veil_syn syn = veil_syn_of(p, target);
 
-	if (p->protocol != PROTO_TCP || (p->tcp_flags & (TCP_FIN | TCP_SYN | TCP_RST | TCP_ACK)) != TCP_SYN)
+	if (queued->has_original) {
+		syn.dst = queued->original_dst;
+		syn.dport = queued->original_dport;
+	}
+	if (!veil_is_syn(p))
 		return false;
 	return veil_judge(sentry->veil, &syn, sentry->now_ms) != VEIL_DROP;
 }
