@@ -29,7 +29,7 @@
 #include <unistd.h>
 
 #include "nfqueue/nfqueue.h"
-#include "nft/nft.h"
+#include "nft/internal.h"
 
 #define SKIPPED 77
 #define QUEUE   4711
@@ -78,15 +78,21 @@ static struct nft_rules *rules_of(enum nft_mode mode)
 	return rules;
 }
 
-static struct nft *open_loaded(enum nft_mode mode)
+static struct nft *open_sized(enum nft_mode mode, unsigned shift)
 {
 	struct nft_rules *rules = rules_of(mode);
 	struct nft *nft = NULL;
 
 	CHECK(nft_open("picket", &nft) == 0);
+	nft->shift = shift; /* whatever memory this machine has */
 	CHECK(nft_load(nft, rules, NULL, NULL) == 0);
 	free(rules);
 	return nft;
+}
+
+static struct nft *open_loaded(enum nft_mode mode)
+{
+	return open_sized(mode, 0);
 }
 
 static struct nft_element element(enum nft_grade grade, const char *source, int64_t timeout_ms)
@@ -119,6 +125,7 @@ static struct told standing(void)
 	struct nft *other = NULL;
 
 	CHECK(nft_open("picket", &other) == 0);
+	other->shift = 0;
 	CHECK(nft_load(other, rules, tell, &told) == 0);
 	CHECK(nft_check(other) == 1);
 	nft_close(other);
@@ -320,6 +327,22 @@ static void full(void)
 	nft_close(nft);
 }
 
+/* All of it full, the table takes a twentieth of a small machine's memory, and it still works. */
+static void small_machine(void)
+{
+	const uint64_t small = 512ULL << 20;
+	const unsigned shift = nft_sets_shift(small);
+	const size_t fits = 132096 >> (shift - 1);
+	struct nft *nft = open_sized(NFT_BLOCK, shift);
+	struct nft_element *many = veiled_addresses(fits + 1);
+
+	CHECK(nft_sets_full_bytes(shift) <= small / 20 && nft_sets_shift(8ULL << 30) == 0);
+	CHECK(fits > 10000 && nft_add(nft, many, fits) == 0 && nft_add(nft, &many[fits], 1) == -ENFILE);
+	CHECK(nft_check(nft) == 1);
+	free(many);
+	nft_close(nft);
+}
+
 /* A full map does not hold back the deletion of its own elements, nor a change of their grade. */
 static void delete_while_full(void)
 {
@@ -491,6 +514,7 @@ static void reader_killed(void)
 LIVE(modes)
 LIVE(lists)
 LIVE(full)
+LIVE(small_machine)
 LIVE(delete_while_full)
 LIVE(grades)
 LIVE(learned)
@@ -501,10 +525,15 @@ LIVE(reader_killed)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_modes),         cmocka_unit_test(test_lists),
-		cmocka_unit_test(test_full),          cmocka_unit_test(test_delete_while_full),
-		cmocka_unit_test(test_grades),        cmocka_unit_test(test_learned),
-		cmocka_unit_test(test_foreigners),    cmocka_unit_test(test_packets),
+		cmocka_unit_test(test_modes),
+		cmocka_unit_test(test_lists),
+		cmocka_unit_test(test_small_machine),
+		cmocka_unit_test(test_full),
+		cmocka_unit_test(test_delete_while_full),
+		cmocka_unit_test(test_grades),
+		cmocka_unit_test(test_learned),
+		cmocka_unit_test(test_foreigners),
+		cmocka_unit_test(test_packets),
 		cmocka_unit_test(test_reader_killed),
 	};
 

@@ -168,7 +168,9 @@ static void write_pre(struct rule_writer *w)
 struct nft_written nft_rules_write(const struct nft *nft, struct nft_batch *batch, const struct nft_lengths *lengths,
 				   const struct nft_rules *rules)
 {
-	struct rule_writer w = { .batch = batch, .table = nft->table, .native_queue = nft->queue_native };
+	struct rule_writer w = {
+		.batch = batch, .table = nft->table, .native_queue = nft->queue_native, .shift = nft->shift
+	};
 
 	if (rules->mode == NFT_PAUSED)
 		return w.written;
@@ -194,7 +196,9 @@ struct nft_written nft_rules_write(const struct nft *nft, struct nft_batch *batc
 unsigned nft_rules_write_length(const struct nft *nft, struct nft_batch *batch, enum nft_list list,
 				enum nft_family family, unsigned len)
 {
-	struct rule_writer w = { .batch = batch, .table = nft->table, .native_queue = nft->queue_native };
+	struct rule_writer w = {
+		.batch = batch, .table = nft->table, .native_queue = nft->queue_native, .shift = nft->shift
+	};
 
 	if (nft->mode != NFT_PAUSED)
 		write_length(&w, nft->mode, nft->out, list, family, len);

@@ -25,9 +25,10 @@
 #include <linux/netfilter/nf_conntrack_tuple_common.h>
 #include <linux/rtnetlink.h>
 
-#define PRIORITY_SPEAK       110 /* after NF_IP_PRI_NAT_SRC, 100 */
-#define OWN_PORTS_BEGIN      1024
-#define CUSTOMERS_PER_SECOND 10 /* new ones of a /24 or a /48 */
+#define PRIORITY_SPEAK  110 /* after NF_IP_PRI_NAT_SRC, 100 */
+#define OWN_PORTS_BEGIN 1024
+/* New ones of a /24 or a /48: 3,440 a day, so that it takes 19 nets to fill the set of 65,536. */
+#define CUSTOMERS_PER_HOUR   60
 #define CUSTOMERS_BURST      2000
 #define TRAP_ACKS_PER_SECOND 20 /* of one source: the last ACK of a handshake under SYN cookies */
 #define TRAP_ACKS_BURST      40
@@ -41,7 +42,8 @@ static void accept_known(struct rule_writer *w, const char *chain, const char *s
 		rule_ct_status(w, IPS_DST_NAT);
 		rule_customer(w, f, true, set);
 		rule_goto(w, "kin_add");
-		rule_begin(w, chain);
+		rule_begin(w, chain); /* the host's own port, not a container's of that number */
+		rule_ct_status_none(w, IPS_DST_NAT);
 		rule_customer(w, f, false, set);
 		rule_goto(w, "kin_add");
 	}
@@ -72,6 +74,7 @@ static void add_customer(struct rule_writer *w, const char *chain, const char *s
 static void write_customer(struct rule_writer *w, const struct nft_rules *rules)
 {
 	static const unsigned net_len[NFT_FAMILY_COUNT] = { [NFT_V4] = 24, [NFT_V6] = 48 };
+	const unsigned per_hour = CUSTOMERS_PER_HOUR >> w->shift;
 
 	rule_chain(w, "kin_add");
 	for (EACH_FAMILY(f)) {
@@ -102,7 +105,7 @@ static void write_customer(struct rule_writer *w, const struct nft_rules *rules)
 	}
 	for (EACH_FAMILY(f)) {
 		rule_begin(w, "customer");
-		rule_over_each_net(w, f, net_len[f], "newcomers", CUSTOMERS_PER_SECOND, CUSTOMERS_BURST);
+		rule_over_each_net(w, f, net_len[f], "newcomers", per_hour ? per_hour : 1, CUSTOMERS_BURST >> w->shift);
 		rule_count(w, "over_customers");
 		rule_accept(w);
 	}
@@ -113,9 +116,15 @@ static void write_customer(struct rule_writer *w, const struct nft_rules *rules)
 static void write_running(struct rule_writer *w)
 {
 	rule_chain(w, "trap_ack");
+	rule_begin(w, "trap_ack"); /* a visit under way; or a service that listens there, whose clients have no limit */
+	rule_socket_exists(w);
+	rule_return(w);
 	for (EACH_FAMILY(f)) {
 		rule_begin(w, "trap_ack");
 		rule_over_each(w, f, "ackrate", TRAP_ACKS_PER_SECOND, TRAP_ACKS_BURST);
+		rule_drop(w);
+		rule_begin(w, "trap_ack"); /* no room for it: nobody passes unmetered */
+		rule_source(w, f, RULE_SOURCE, RULE_IS_NOT, "ackrate");
 		rule_drop(w);
 	}
 	rule_begin(w, "trap_ack");
@@ -137,7 +146,7 @@ static void write_running(struct rule_writer *w)
 	rule_tcp_flags(w, FIN | SYN | RST | ACK, ACK);
 	rule_port(w, RULE_DESTINATION, RULE_IS, "trap_tcp_ports");
 	rule_local(w, RULE_DESTINATION, RULE_IS);
-	rule_goto(w, "trap_ack");
+	rule_jump(w, "trap_ack");
 	rule_begin(w, "running");
 	rule_protocol(w, IPPROTO_TCP);
 	rule_ct_status(w, IPS_ASSURED);

@@ -171,6 +171,9 @@ static void write_veil(struct rule_writer *w, const struct nft_rules *rules)
 	accept_echo(w, "veil");
 	rule_begin(w, "veil");
 	rule_jump(w, "expected");
+	rule_begin(w, "veil");
+	rule_protocol(w, IPPROTO_UDP);
+	rule_jump(w, "rested");
 	for (size_t i = 0; i < sizeof(judged); i++) {
 		rule_begin(w, "veil");
 		rule_protocol(w, judged[i]);

@@ -32,6 +32,7 @@ struct nft {
 	int send_buffer; /* as far as it was forced up */
 	struct mnl_socket *watch;
 	enum nft_change pending; /* seen before, to be told at the next nft_watch_read() */
+	unsigned shift;          /* sizes of sets are halved so often, by the machine's memory */
 	bool queue_probed, queue_native;
 	bool loaded;
 	enum nft_mode mode;
@@ -101,6 +102,10 @@ unsigned nft_sets_write(const struct nft *nft, struct nft_batch *batch, const st
 unsigned nft_sets_write_lasting(const struct nft *nft, struct nft_batch *batch, const struct nft_lengths *lengths);
 /* Is this set made from the configuration (so that an old one must be deleted in the same transaction)? */
 bool nft_set_is_rebuilt(const char *name);
+/* How often the sizes are halved so that the sets, all of them full, take at most a twentieth of the memory. */
+unsigned nft_sets_shift(uint64_t memory);
+/* What they then take, in bytes, the allow list apart. */
+uint64_t nft_sets_full_bytes(unsigned shift);
 /* One hash set of a list. */
 void nft_list_set_write(const struct nft *nft, struct nft_batch *batch, enum nft_list list, enum nft_family family,
 			unsigned len);

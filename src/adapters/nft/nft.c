@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/sysinfo.h>
 
 #include "netlink.h"
 
@@ -36,6 +37,7 @@ static bool table_name_is_valid(const char *table)
 
 int nft_open(const char *table, struct nft **out)
 {
+	struct sysinfo machine;
 	int on = 1, result;
 	struct nft *nft;
 
@@ -46,6 +48,8 @@ int nft_open(const char *table, struct nft **out)
 		return -ENOMEM;
 	memcpy(nft->table, table, strlen(table) + 1);
 	nft->seq = 1;
+	if (sysinfo(&machine) == 0)
+		nft->shift = nft_sets_shift((uint64_t)machine.totalram * machine.mem_unit);
 	nft_lengths_fixed(&nft->lengths);
 	result = netlink_open(NETLINK_NETFILTER, 0, RECEIVE_BUFFER, &nft->socket);
 	/* NETLINK_CAP_ACK: an answer does not repeat the request, which may be 60 KiB long. */

@@ -511,6 +511,13 @@ void rule_ct_status(struct rule_writer *w, uint32_t status)
 	has_any_bit(w, status);
 }
 
+void rule_ct_status_none(struct rule_writer *w, uint32_t status)
+{
+	load_ct(w, NFT_CT_STATUS);
+	mask_with(w, &status, sizeof(status));
+	compare_u32(w, NFT_CMP_EQ, 0);
+}
+
 void rule_ct_direction(struct rule_writer *w, uint8_t direction)
 {
 	load_ct(w, NFT_CT_DIRECTION);
@@ -556,14 +563,16 @@ void rule_no_reverse_path(struct rule_writer *w)
 	compare_u32(w, NFT_CMP_EQ, 0);
 }
 
-static void set_limit(struct rule_writer *w, struct nftnl_expr *expr, uint64_t per_second, uint32_t burst)
+enum { SECOND = 1, HOUR = 3600 }; /* units of limits */
+
+static void set_limit(struct rule_writer *w, struct nftnl_expr *expr, uint64_t rate, uint64_t unit_s, uint32_t burst)
 {
 	if (!expr) {
 		fail(w, -ENOMEM);
 		return;
 	}
-	nftnl_expr_set_u64(expr, NFTNL_EXPR_LIMIT_RATE, per_second);
-	nftnl_expr_set_u64(expr, NFTNL_EXPR_LIMIT_UNIT, 1);
+	nftnl_expr_set_u64(expr, NFTNL_EXPR_LIMIT_RATE, rate);
+	nftnl_expr_set_u64(expr, NFTNL_EXPR_LIMIT_UNIT, unit_s);
 	nftnl_expr_set_u32(expr, NFTNL_EXPR_LIMIT_BURST, burst);
 	nftnl_expr_set_u32(expr, NFTNL_EXPR_LIMIT_TYPE, NFT_LIMIT_PKTS);
 	nftnl_expr_set_u32(expr, NFTNL_EXPR_LIMIT_FLAGS, NFT_LIMIT_F_INV);
@@ -571,25 +580,31 @@ static void set_limit(struct rule_writer *w, struct nftnl_expr *expr, uint64_t p
 
 void rule_over(struct rule_writer *w, uint64_t per_second, uint32_t burst)
 {
-	set_limit(w, append(w, "limit", NULL, 0), per_second, burst);
+	set_limit(w, append(w, "limit", NULL, 0), per_second, SECOND, burst);
 }
 
-void rule_over_each(struct rule_writer *w, enum nft_family family, const char *set, uint64_t per_second, uint32_t burst)
-{
-	rule_over_each_net(w, family, families[family].source_len, set, per_second, burst);
-}
-
-void rule_over_each_net(struct rule_writer *w, enum nft_family family, unsigned len, const char *set,
-			uint64_t per_second, uint32_t burst)
+static void over_each(struct rule_writer *w, enum nft_family family, unsigned len, const char *set, uint64_t rate,
+		      uint64_t unit_s, uint32_t burst)
 {
 	struct nftnl_expr *each, *limit;
 
 	load_address(w, family, RULE_SOURCE, len);
 	each = add_to_pair(w, set, family);
 	limit = each ? nftnl_expr_alloc("limit") : NULL;
-	set_limit(w, limit, per_second, burst);
+	set_limit(w, limit, rate, unit_s, burst);
 	if (limit)
 		nftnl_expr_add_expr(each, NFTNL_EXPR_DYNSET_EXPR, limit);
+}
+
+void rule_over_each(struct rule_writer *w, enum nft_family family, const char *set, uint64_t per_second, uint32_t burst)
+{
+	over_each(w, family, families[family].source_len, set, per_second, SECOND, burst);
+}
+
+void rule_over_each_net(struct rule_writer *w, enum nft_family family, unsigned len, const char *set, uint64_t per_hour,
+			uint32_t burst)
+{
+	over_each(w, family, len, set, per_hour, HOUR, burst);
 }
 
 /* ---- statements ---- */

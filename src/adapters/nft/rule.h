@@ -36,6 +36,7 @@ struct rule_writer {
 	struct nft_batch *batch;
 	const char *table;
 	bool native_queue;
+	unsigned shift; /* of sizes and of what must fit them, on a small machine */
 	struct nftnl_rule *rule;
 	bool first; /* the rule goes to the head of its chain */
 	struct nft_written written;
@@ -95,6 +96,7 @@ void rule_icmp_type(struct rule_writer *w, const char *set); /* after the protoc
 void rule_icmp_type_is(struct rule_writer *w, uint8_t type);
 void rule_ct_state(struct rule_writer *w, uint32_t states);  /* any of them */
 void rule_ct_status(struct rule_writer *w, uint32_t status); /* any of them */
+void rule_ct_status_none(struct rule_writer *w, uint32_t status);
 void rule_ct_direction(struct rule_writer *w, uint8_t direction);
 void rule_socket_transparent(struct rule_writer *w, bool transparent);
 void rule_socket_exists(struct rule_writer *w);
@@ -103,11 +105,11 @@ void rule_local(struct rule_writer *w, enum rule_side side, enum rule_sense sens
 void rule_destination_type(struct rule_writer *w, uint32_t type);                   /* RTN_MULTICAST, RTN_BROADCAST */
 void rule_no_reverse_path(struct rule_writer *w);
 void rule_over(struct rule_writer *w, uint64_t per_second, uint32_t burst);
-/* As rule_over(), for each source by itself, or for each prefix of that length. */
+/* As rule_over(), for each source by itself, or so many an hour for each prefix of that length. */
 void rule_over_each(struct rule_writer *w, enum nft_family family, const char *set, uint64_t per_second,
 		    uint32_t burst);
-void rule_over_each_net(struct rule_writer *w, enum nft_family family, unsigned len, const char *set,
-			uint64_t per_second, uint32_t burst);
+void rule_over_each_net(struct rule_writer *w, enum nft_family family, unsigned len, const char *set, uint64_t per_hour,
+			uint32_t burst);
 
 /* ---- statements ---- */
 

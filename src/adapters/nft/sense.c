@@ -28,7 +28,7 @@ static void write_limits(struct rule_writer *w)
 
 	rule_chain(w, "newcomer");
 	rule_begin(w, "newcomer");
-	rule_over(w, NEWCOMERS_PER_SECOND, NEWCOMERS_PER_SECOND);
+	rule_over(w, NEWCOMERS_PER_SECOND >> w->shift, NEWCOMERS_PER_SECOND >> w->shift);
 	rule_count(w, "over_newcomers");
 	rule_accept(w);
 
@@ -166,7 +166,10 @@ static void drop_to_listener(struct rule_writer *w, const char *chain, uint8_t p
 		rule_begin(w, chain);
 		rule_loopback(w, RULE_SOURCE);
 		rule_family(w, f);
-		rule_protocol(w, protocol);
+		if (protocol == IPPROTO_TCP) /* an answer to a client that has this number is none of ours */
+			rule_tcp_flags(w, FIN | SYN | RST | ACK, SYN);
+		else
+			rule_protocol(w, protocol);
 		rule_port_is(w, RULE_DESTINATION, ports[f]);
 		rule_drop(w);
 	}
@@ -196,21 +199,24 @@ static void enter_if_seen(struct rule_writer *w, const char *chain)
 	}
 }
 
-static void write_fresh(struct rule_writer *w, const struct nft_rules *rules)
+static void write_publish(struct rule_writer *w, const struct nft_rules *rules)
 {
-	const uint16_t tcp[] = { [NFT_V4] = rules->trap_port_v4, [NFT_V6] = rules->trap_port_v6 };
-	const uint16_t udp[] = { [NFT_V4] = rules->trap_udp_v4, [NFT_V6] = rules->trap_udp_v6 };
-
 	rule_chain(w, "publish");
+	chain_unless_guarded(w, "publish", rules); /* what containers send out may be redirected, too */
 	rule_begin(w, "publish");
 	rule_published(w, RULE_IS_NOT, "published");
 	rule_add_published(w, "published");
 	rule_end(w);
 	rule_begin(w, "publish");
 	rule_accept(w);
+}
+
+static void write_fresh_tcp(struct rule_writer *w, const struct nft_rules *rules)
+{
+	const uint16_t ports[] = { [NFT_V4] = rules->trap_port_v4, [NFT_V6] = rules->trap_port_v6 };
 
 	rule_chain(w, "fresh_tcp");
-	drop_to_listener(w, "fresh_tcp", IPPROTO_TCP, tcp);
+	drop_to_listener(w, "fresh_tcp", IPPROTO_TCP, ports);
 	enter_if_seen(w, "fresh_tcp");
 	accept_published(w, "fresh_tcp");
 	rule_begin(w, "fresh_tcp");
@@ -222,18 +228,30 @@ static void write_fresh(struct rule_writer *w, const struct nft_rules *rules)
 	rule_jump(w, "expected");
 	rule_begin(w, "fresh_tcp");
 	rule_jump(w, "rested");
-	for (size_t i = 0; i < 2; i++) {
-		/* Under SYN cookies the last ACK of a handshake finds no socket either. */
-		rule_begin(w, "fresh_tcp");
-		rule_tcp_flags(w, FIN | SYN | RST | ACK, i == 0 ? SYN : ACK);
-		rule_port(w, RULE_DESTINATION, RULE_IS, "trap_tcp_ports");
-		rule_goto(w, "trap");
-	}
+	rule_begin(w, "fresh_tcp");
+	rule_tcp_flags(w, FIN | SYN | RST | ACK, SYN);
+	rule_port(w, RULE_DESTINATION, RULE_IS, "trap_tcp_ports");
+	rule_goto(w, "trap");
+	/* Under SYN cookies the last ACK of a handshake finds no socket either.  A guessed one is right once in 2^29. */
+	rule_begin(w, "fresh_tcp");
+	rule_tcp_flags(w, FIN | SYN | RST | ACK, ACK);
+	rule_port(w, RULE_DESTINATION, RULE_IS, "trap_tcp_ports");
+	rule_socket_exists(w);
+	rule_accept(w);
+	rule_begin(w, "fresh_tcp");
+	rule_tcp_flags(w, FIN | SYN | RST | ACK, ACK);
+	rule_port(w, RULE_DESTINATION, RULE_IS, "trap_tcp_ports");
+	rule_goto(w, "trap_ack");
 	rule_begin(w, "fresh_tcp");
 	rule_goto(w, "watch");
+}
+
+static void write_fresh_udp(struct rule_writer *w, const struct nft_rules *rules)
+{
+	const uint16_t ports[] = { [NFT_V4] = rules->trap_udp_v4, [NFT_V6] = rules->trap_udp_v6 };
 
 	rule_chain(w, "fresh_udp");
-	drop_to_listener(w, "fresh_udp", IPPROTO_UDP, udp);
+	drop_to_listener(w, "fresh_udp", IPPROTO_UDP, ports);
 	accept_published(w, "fresh_udp");
 	rule_begin(w, "fresh_udp");
 	rule_socket_transparent(w, false);
@@ -337,5 +355,7 @@ void chains_watch(struct rule_writer *w, const struct nft_rules *rules)
 	write_kin(w);
 	rule_begin(w, "watch");
 	rule_goto(w, "judge");
-	write_fresh(w, rules);
+	write_publish(w, rules);
+	write_fresh_tcp(w, rules);
+	write_fresh_udp(w, rules);
 }

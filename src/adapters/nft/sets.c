@@ -4,7 +4,7 @@
  *
  * A new set is a row of `sets`, and its use in a chain.  Every list is a group of hash sets, one a prefix length: the
  * kernel's interval sets take 72 additions a second at 100,000 ranges and refuse overlaps.  Sizes bound the kernel's
- * memory, whatever an attacker makes it add.
+ * memory, whatever an attacker makes it add; a small machine has smaller sets.
  */
 #include "internal.h"
 
@@ -147,6 +147,7 @@ struct set {
 	enum key key;
 	uint32_t flags, size;
 	uint64_t timeout_ms;
+	bool metered;       /* each element has a limit of its own */
 	uint8_t values[16]; /* of a constant set of bytes */
 	size_t value_count;
 	/* made from the configuration, and made afresh with every new one */
@@ -161,13 +162,14 @@ struct set {
 static const struct set sets[] = {
 	/* 40,000 newcomers a second, 3 s each, with room */
 	{ "seen", KEY_ADDRESS, LEARNED, .size = 262144, .timeout_ms = 3000 },
-	{ "meter", KEY_ADDRESS, LEARNED, .size = 262144, .timeout_ms = 10000 },
-	{ "ackrate", KEY_ADDRESS, LEARNED, .size = 65536, .timeout_ms = 10000 },
+	/* limits: after so long a rest they begin anew as they would have been */
+	{ "meter", KEY_ADDRESS, LEARNED, .size = 131072, .timeout_ms = 3000, .metered = true },
+	{ "ackrate", KEY_ADDRESS, LEARNED, .size = 65536, .timeout_ms = 3000, .metered = true },
 	/* Each took a whole handshake.  A full set refuses, and no net can fill it: see `newcomers`. */
 	{ "customers", KEY_CUSTOMER, LEARNED, .size = 65536, .timeout_ms = DAY_MS },
 	{ "late", KEY_CUSTOMER, LEARNED, .size = 65536, .timeout_ms = DAY_MS },
 	/* nets, and how fast they bring new customers */
-	{ "newcomers", KEY_ADDRESS, LEARNED, .size = 16384, .timeout_ms = 60000 },
+	{ "newcomers", KEY_ADDRESS, LEARNED, .size = 16384, .timeout_ms = DAY_MS, .metered = true },
 	/* who has a running session with this host */
 	{ "kin", KEY_ADDRESS, LEARNED, .size = 65536, .timeout_ms = HOUR_MS },
 	/* what this host sent first; conntrack forgets a question after 30 s */
@@ -216,6 +218,59 @@ static const struct {
 	[NFT_ALLOW] = { "allow", ALLOW_SIZE, ALLOW_SIZE },
 	[NFT_EXEMPT] = { "exempt", RARE_SIZE, RARE_SIZE },
 };
+
+/* ---- sizes ---- */
+
+#define SHIFT_MAX   5
+#define MEMORY_PART 18 /* a twentieth of what is built in: the kernel has taken a tenth of that already */
+
+/* Grades give way last: they are what protects. */
+static unsigned list_shift(unsigned shift)
+{
+	return shift ? shift - 1 : 0;
+}
+
+/* Measured on Linux 6.18; and the hash table, which the kernel makes for the full size at once. */
+static uint64_t element_bytes(enum key key, enum nft_family family, bool map, bool metered)
+{
+	const uint32_t len = keys[key].len[family];
+	const uint64_t hash_table = 24;
+
+	return hash_table + (len <= 8 ? 64 : len <= 20 ? 96 : 128) + (map ? 32 : 0) + (metered ? 128 : 0);
+}
+
+/* The lengths that always have a set, and those of nets: /24, and /56, /48, /40. */
+static uint64_t lists_full_bytes(void)
+{
+	static const uint64_t usual[NFT_FAMILY_COUNT] = { 1, 2 }, nets[NFT_FAMILY_COUNT] = { 1, 3 };
+	uint64_t bytes = 0;
+
+	for (unsigned family = 0; family < NFT_FAMILY_COUNT; family++) {
+		bytes += (usual[family] * BLOCKS_SIZE + nets[family] * RARE_SIZE) *
+			 element_bytes(KEY_ADDRESS, family, true, false);
+		bytes += usual[family] * RARE_SIZE * element_bytes(KEY_ADDRESS, family, false, false);
+	}
+	return bytes;
+}
+
+uint64_t nft_sets_full_bytes(unsigned shift)
+{
+	uint64_t bytes = lists_full_bytes() >> list_shift(shift);
+
+	for (size_t i = 0; i < SETS; i++)
+		for (unsigned family = 0; family < (IS_PAIR(&sets[i]) ? NFT_FAMILY_COUNT : 1u); family++)
+			bytes += (sets[i].size * element_bytes(sets[i].key, family, false, sets[i].metered)) >> shift;
+	return bytes;
+}
+
+unsigned nft_sets_shift(uint64_t memory)
+{
+	unsigned shift = 0;
+
+	while (shift < SHIFT_MAX && nft_sets_full_bytes(shift) > memory / MEMORY_PART)
+		shift++;
+	return shift;
+}
 
 /* ---- names ---- */
 
@@ -313,10 +368,11 @@ void nft_list_set_write(const struct nft *nft, struct nft_batch *batch, enum nft
 			unsigned len)
 {
 	const bool usual = len == (family == NFT_V4 ? 32 : 128) || (family == NFT_V6 && len == 64);
+	const uint32_t size = usual ? lists[list].size : lists[list].rare_size;
 	const struct set set = {
 		.key = KEY_ADDRESS,
 		.flags = NFT_SET_TIMEOUT | (list == NFT_GRADED ? NFT_SET_MAP : 0),
-		.size = usual ? lists[list].size : lists[list].rare_size,
+		.size = list == NFT_ALLOW ? size : size >> list_shift(nft->shift),
 	};
 	char name[NFT_NAME_MAX];
 
@@ -329,16 +385,19 @@ static unsigned write_row(const struct nft *nft, struct nft_batch *batch, const 
 {
 	struct element_writer w;
 
+	struct set scaled = *set;
+
+	scaled.size >>= nft->shift;
 	if (IS_PAIR(set)) {
 		for (unsigned family = 0; family < NFT_FAMILY_COUNT; family++) {
 			char name[NFT_NAME_MAX];
 
 			nft_pair_name(set->name, family, name);
-			write_set(nft, batch, set, name, family);
+			write_set(nft, batch, &scaled, name, family);
 		}
 		return NFT_FAMILY_COUNT;
 	}
-	write_set(nft, batch, set, set->name, NFT_V4);
+	write_set(nft, batch, &scaled, set->name, NFT_V4);
 	element_begin(&w, batch, nft->table, set->name, ELEMENT_ENSURE);
 	for (size_t i = 0; i < set->value_count; i++)
 		element_put(&w, &set->values[i], 1, 0, 0);
