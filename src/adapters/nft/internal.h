@@ -106,6 +106,9 @@ bool nft_set_is_rebuilt(const char *name);
 unsigned nft_sets_shift(uint64_t memory);
 /* What they then take, in bytes, the allow list apart. */
 uint64_t nft_sets_full_bytes(unsigned shift);
+/* How many elements the sets hold. */
+uint32_t nft_list_size(const struct nft *nft, enum nft_list list, enum nft_family family, unsigned len);
+uint32_t nft_pair_size(const struct nft *nft, const char *pair);
 /* One hash set of a list. */
 void nft_list_set_write(const struct nft *nft, struct nft_batch *batch, enum nft_list list, enum nft_family family,
 			unsigned len);
@@ -157,6 +160,15 @@ MUST_CHECK int nft_saved_read(struct nft *nft, const bool wanted[NFT_LIST_COUNT]
 void nft_saved_restore(const struct nft *nft, const struct nft_saved *saved, struct nft_batch *batch);
 void nft_saved_tell(const struct nft_saved *saved, nft_element_fn *tell, void *context);
 void nft_saved_free(struct nft_saved *saved);
+
+/* ---- first.c: a table of the first edition, taken over ---- */
+
+struct nft_first;
+
+/* Reads its lists and customers, and marks the lengths that the graded map needs for them. */
+MUST_CHECK int nft_first_read(struct nft *nft, struct nft_lengths *lengths, struct nft_first **out);
+void nft_first_restore(const struct nft *nft, const struct nft_first *first, struct nft_batch *batch);
+void nft_first_free(struct nft_first *first);
 
 /* ---- chains.c: the chains and their rules ---- */
 

@@ -3,7 +3,7 @@
  * The table as a whole: opened, taken over, loaded, replaced, checked, unloaded.
  *
  * A load is one transaction that takes the old table away and puts the new one in, with every live element of the old
- * one's lists: there is no moment without blocks.
+ * one's lists, also where it is of the first edition: there is no moment without blocks.
  */
 #include "internal.h"
 
@@ -135,7 +135,8 @@ static int find_table(struct nft *nft)
 
 /* Sets, chains and rules into a table that has no chains; the handle notes what stands once it has come true. */
 static int write_and_run(struct nft *nft, struct nft_batch *batch, const struct nft_rules *rules,
-			 const struct nft_lengths *lengths, const struct nft_saved *saved)
+			 const struct nft_lengths *lengths, const struct nft_saved *saved,
+			 const struct nft_first *first)
 {
 	struct nft_written written;
 	unsigned sets;
@@ -145,6 +146,8 @@ static int write_and_run(struct nft *nft, struct nft_batch *batch, const struct 
 	written = nft_rules_write(nft, batch, lengths, rules);
 	if (saved)
 		nft_saved_restore(nft, saved, batch);
+	if (first)
+		nft_first_restore(nft, first, batch);
 	result = nft_batch_run(nft, batch);
 	if (result)
 		return result;
@@ -165,31 +168,44 @@ static bool rules_are_valid(const struct nft_rules *rules)
 	       rules->trap_udp_count <= NFT_PORTS_MAX && rules->public_count <= NFT_PORTS_MAX;
 }
 
+/* Leaves `first` alone when the table is of this version's format. */
+static int read_first(struct nft *nft, struct nft_lengths *lengths, struct nft_first **first)
+{
+	int stands = nft_format_stands(nft);
+
+	return stands == 0 ? nft_first_read(nft, lengths, first) : stands < 0 ? stands : 0;
+}
+
 int nft_load(struct nft *nft, const struct nft_rules *rules, nft_element_fn *tell, void *context)
 {
 	static const bool kept[NFT_LIST_COUNT] = { [NFT_GRADED] = true, [NFT_ALERTED] = true, [NFT_EXEMPT] = true };
 	struct nft_saved *saved = NULL;
+	struct nft_first *first = NULL;
 	struct nft_lengths lengths;
 	struct nft_batch batch;
 	int result = rules_are_valid(rules) ? find_table(nft) : -EINVAL;
+	bool stands = result == 1;
 
 	if (result < 0)
 		return result;
 	probe_queue(nft);
 	nft_lengths_fixed(&lengths);
 	nft_batch_init(&batch);
-	result = result ? nft_saved_read(nft, kept, NFT_SAVED_READINGS, &lengths, &saved) : 0;
+	result = stands ? nft_saved_read(nft, kept, NFT_SAVED_READINGS, &lengths, &saved) : 0;
+	if (!result && stands)
+		result = read_first(nft, &lengths, &first);
 	if (!result) {
 		/* made if it is not there, so that deleting never fails */
 		write_table(&batch, nft->table, NFT_MSG_NEWTABLE);
 		write_table(&batch, nft->table, NFT_MSG_DELTABLE);
 		write_table(&batch, nft->table, NFT_MSG_NEWTABLE);
-		result = write_and_run(nft, &batch, rules, &lengths, saved);
+		result = write_and_run(nft, &batch, rules, &lengths, saved, first);
 	}
 	nft_batch_free(&batch);
 	if (!result && saved && tell)
 		nft_saved_tell(saved, tell, context);
 	nft_saved_free(saved);
+	nft_first_free(first);
 	return result;
 }
 
@@ -300,7 +316,7 @@ int nft_rules_replace(struct nft *nft, const struct nft_rules *rules)
 		write_table(&batch, nft->table, NFT_MSG_NEWTABLE);
 		result = write_clearing(nft, &batch);
 		if (!result)
-			result = write_and_run(nft, &batch, rules, &lengths, NULL);
+			result = write_and_run(nft, &batch, rules, &lengths, NULL, NULL);
 		nft_batch_free(&batch);
 	}
 	return result;

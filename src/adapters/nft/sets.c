@@ -364,15 +364,28 @@ static void write_set(const struct nft *nft, struct nft_batch *batch, const stru
 		nftnl_set_free(s);
 }
 
-void nft_list_set_write(const struct nft *nft, struct nft_batch *batch, enum nft_list list, enum nft_family family,
-			unsigned len)
+uint32_t nft_list_size(const struct nft *nft, enum nft_list list, enum nft_family family, unsigned len)
 {
 	const bool usual = len == (family == NFT_V4 ? 32 : 128) || (family == NFT_V6 && len == 64);
 	const uint32_t size = usual ? lists[list].size : lists[list].rare_size;
+
+	return list == NFT_ALLOW ? size : size >> list_shift(nft->shift); /* the admin's own list is as long as ever */
+}
+
+uint32_t nft_pair_size(const struct nft *nft, const char *pair)
+{
+	const struct set *set = find_set(pair);
+
+	return set ? set->size >> nft->shift : 0;
+}
+
+void nft_list_set_write(const struct nft *nft, struct nft_batch *batch, enum nft_list list, enum nft_family family,
+			unsigned len)
+{
 	const struct set set = {
 		.key = KEY_ADDRESS,
 		.flags = NFT_SET_TIMEOUT | (list == NFT_GRADED ? NFT_SET_MAP : 0),
-		.size = list == NFT_ALLOW ? size : size >> list_shift(nft->shift),
+		.size = nft_list_size(nft, list, family, len),
 	};
 	char name[NFT_NAME_MAX];
 
