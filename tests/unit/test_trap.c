@@ -27,6 +27,7 @@ struct scene {
 	uint16_t tcp4, tcp6, udp4, udp6;
 	bool block; /* what the judge answers */
 	unsigned hits;
+	unsigned silent_from_elsewhere; /* silent visits of other nets than 127.9.9.0/24 */
 	struct probe last;
 };
 
@@ -36,6 +37,8 @@ static bool on_hit(void *context, const struct probe *probe)
 
 	scene->hits++;
 	scene->last = *probe;
+	if (probe->trap == PROBE_TRAP_SILENT && (probe->packet.src.b[13] != 9 || probe->packet.src.b[14] != 9))
+		scene->silent_from_elsewhere++;
 	return scene->block;
 }
 
@@ -103,9 +106,9 @@ static void test_outcomes(void **state)
 		int wait_ms;
 		enum probe_trap expected;
 	} cases[] = {
-		{ "USER root\r\n", 11, 50, PROBE_TRAP_SILENT },
+		{ "USER root\r\n", 11, 50, PROBE_TRAP_SPOKE },
 		{ "GET / HTTP/1.1\r\n\r\n", 18, 50, PROBE_TRAP_INDUCED },
-		{ "G", 1, 450, PROBE_TRAP_SILENT },
+		{ "G", 1, 450, PROBE_TRAP_SPOKE },
 		{ "", 0, 2100, PROBE_TRAP_SILENT },
 	};
 	struct scene scene;
@@ -207,7 +210,7 @@ static void test_datagrams_are_swallowed(void **state)
 	scene_close(&scene);
 }
 
-/* Few descriptors: the oldest visits give way, nothing is lost and nothing spins. */
+/* Few descriptors: visits give way, none is lost and nothing spins. */
 static void test_no_descriptors(void **state)
 {
 	enum { VISITORS = 60 };
@@ -232,10 +235,59 @@ static void test_no_descriptors(void **state)
 	assert_int_equal(stats.evicted, VISITORS - 10);
 	assert_int_equal(stats.open, 10);
 	assert_int_equal(scene.hits, VISITORS - 10);
-	assert_int_equal(scene.last.trap, PROBE_TRAP_INDUCED);
+	assert_int_equal(scene.last.trap, PROBE_TRAP_UNSAVED);
 	for (int i = 0; i < VISITORS; i++)
 		close(fds[i]);
 	scene_close(&scene);
+}
+
+static int visit_from(uint16_t port, uint8_t b, uint8_t c)
+{
+	struct sockaddr_in from = { .sin_family = AF_INET }, to = { .sin_family = AF_INET, .sin_port = htons(port) };
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+	assert_true(fd >= 0);
+	from.sin_addr.s_addr = htonl(127u << 24 | (uint32_t)b << 16 | (uint32_t)c << 8 | 1);
+	to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	assert_int_equal(bind(fd, (struct sockaddr *)&from, sizeof(from)), 0);
+	assert_int_equal(connect(fd, (struct sockaddr *)&to, sizeof(to)), 0);
+	return fd;
+}
+
+/* A crowd of one net displaces itself: silent visits of others are reported as what they are. */
+static void test_a_crowd_displaces_itself(void **state)
+{
+	enum { OTHERS = 40, CROWD = 3000 };
+	struct rlimit old, many;
+	struct trap_stats stats;
+	struct scene scene;
+	int others[OTHERS], *crowd = calloc(CROWD, sizeof(*crowd));
+
+	(void)state;
+	assert_non_null(crowd);
+	if (!scene_open(&scene, NULL))
+		skip();
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
+	many = (struct rlimit){ .rlim_cur = 8192, .rlim_max = old.rlim_max > 8192 ? old.rlim_max : 8192 };
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &many), 0);
+	for (int i = 0; i < CROWD; i++) {
+		crowd[i] = visit_from(scene.tcp4, 9, 9);
+		if (i % (CROWD / OTHERS) == 0)
+			others[i / (CROWD / OTHERS)] = visit_from(scene.tcp4, 2, (uint8_t)(i / (CROWD / OTHERS)));
+		if (i % 16 == 0)
+			turn(&scene, 1);
+	}
+	turn(&scene, TRAP_SILENCE_MS + 200);
+	trap_read_stats(scene.trap, &stats);
+	assert_true(stats.evicted > 1000);
+	assert_int_equal(scene.silent_from_elsewhere, OTHERS);
+	for (int i = 0; i < CROWD; i++)
+		close(crowd[i]);
+	free(crowd);
+	for (int i = 0; i < OTHERS; i++)
+		close(others[i]);
+	scene_close(&scene);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
 }
 
 int main(void)
@@ -243,7 +295,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_outcomes),           cmocka_unit_test(test_reset_before_accept),
 		cmocka_unit_test(test_blocked_is_silence), cmocka_unit_test(test_datagrams_are_swallowed),
-		cmocka_unit_test(test_no_descriptors),
+		cmocka_unit_test(test_no_descriptors),     cmocka_unit_test(test_a_crowd_displaces_itself),
 	};
 
 	return cmocka_run_group_tests_name("trap", tests, NULL, NULL);

@@ -11,7 +11,10 @@
 #include <event2/event.h>
 #include <event2/event_struct.h>
 
+#include "hash.h"
 #include "trap.h"
+
+#define VISIT_NETS 4096 /* in which visits are counted, by a keyed hash of their /24 or /48 */
 
 struct visit;
 TAILQ_HEAD(visits, visit);
@@ -20,6 +23,8 @@ struct visit_table {
 	struct visit *items;      /* TRAP_CONNECTIONS_MAX */
 	size_t touched;           /* of them; a table that is hardly used costs hardly any memory */
 	struct visits live, free; /* live: oldest first */
+	struct hash_key key;
+	uint16_t crowd[VISIT_NETS]; /* how many of the live ones are of each net */
 	struct event_base *base;
 	trap_hit_fn *hit;
 	void *context;
@@ -40,8 +45,8 @@ int visit_table_init(struct visit_table *table, const char *banner);
 void visit_table_release(struct visit_table *table);
 /* Takes the accepted descriptor over; makes room in a full table. */
 void visit_begin(struct visit_table *table, int fd, const union any_address *peer);
-/* Reports and closes the oldest visit.  False: there is none. */
-bool visit_evict_oldest(struct visit_table *table);
+/* Reports and closes the newest visit of the net that has the most.  False: there is none. */
+bool visit_make_room(struct visit_table *table);
 /* Ends silently the visits of that source that were reported. */
 void visits_silence(struct visit_table *table, const struct prefix *source);
 

@@ -16,8 +16,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define ACCEPTS_MAX 64 /* a wake-up, so that one flood does not starve the queue */
-#define BACKLOG     1024
+#define ACCEPTS_MAX 64    /* a wake-up, so that one flood does not starve the queue */
+#define BACKLOG     16384 /* the kernel takes no more than net.core.somaxconn */
 #define NO_ROOM_MS  100
 
 struct listener {
@@ -169,7 +169,7 @@ static void listener_on_connections(evutil_socket_t fd, short what, void *contex
 			if (accepted)
 				return;
 			/* room was made in vain: other files hold the descriptors */
-			if (made_room || !visit_evict_oldest(&trap->visits)) {
+			if (made_room || !visit_make_room(&trap->visits)) {
 				listener_pause(listener);
 				return;
 			}

@@ -6,8 +6,9 @@
  * silently (no FIN, no RST); every visit is gone TRAP_LIFETIME_MS after accept, and without TIME_WAIT, since a
  * connection that lingers makes a service that starts on its port fail with EADDRINUSE.
  *
- * Limits: TRAP_CONNECTIONS_MAX visits.  When the table or the descriptors run out the oldest visit gives way; it counts
- * as little as one that a third party could have induced.
+ * Limits: TRAP_CONNECTIONS_MAX visits.  When the table or the descriptors run out the newest visit of the net that has the
+ * most gives way: a crowd displaces itself and nobody else.  What it had shown counts; what it would still have shown is
+ * unknown, so silence that was cut short proves nothing.
  */
 #include "internal.h"
 
@@ -29,6 +30,7 @@ struct visit {
 	int fd;
 	bool saved; /* a SYN was saved and the handshake is complete */
 	bool reported;
+	uint16_t net;            /* its place in the table's crowd */
 	int64_t born_ms, due_ms; /* due: for a report, or the end */
 	struct probe probe;
 	size_t len;
@@ -63,6 +65,7 @@ static void visit_end(struct visit *visit, bool silently)
 	visit->fd = -1;
 	TAILQ_REMOVE(&table->live, visit, link);
 	TAILQ_INSERT_HEAD(&table->free, visit, link);
+	table->crowd[visit->net]--;
 	table->stats.open--;
 }
 
@@ -97,25 +100,40 @@ static bool visit_report(struct visit *visit, enum probe_trap outcome)
 	return true;
 }
 
-static enum probe_trap visit_outcome(const struct visit *visit)
+static enum probe_trap visit_outcome(const struct visit *visit, bool cut_short)
 {
-	if (!visit->saved)
+	if (!visit->saved || (cut_short && visit->len == 0))
 		return PROBE_TRAP_UNSAVED;
+	if (visit->len == 0)
+		return PROBE_TRAP_SILENT;
 	return payload_classify(visit->payload, visit->len, true) == PAYLOAD_INDUCED ? PROBE_TRAP_INDUCED
-										     : PROBE_TRAP_SILENT;
+										     : PROBE_TRAP_SPOKE;
 }
 
-/* The payload that would still have come is unknown, so an early end counts as one that could have been induced. */
-bool visit_evict_oldest(struct visit_table *table)
+static void visit_cut_short(struct visit *visit)
 {
-	struct visit *visit = TAILQ_FIRST(&table->live);
-
-	if (!visit)
-		return false;
-	table->stats.evicted++;
-	if (!visit_report(visit, visit->saved ? PROBE_TRAP_INDUCED : PROBE_TRAP_UNSAVED))
+	visit->table->stats.evicted++;
+	if (!visit_report(visit, visit_outcome(visit, true)))
 		visit_end(visit, false);
-	return true;
+}
+
+static struct visit *most_crowded(const struct visit_table *table)
+{
+	struct visit *visit, *found = NULL;
+
+	TAILQ_FOREACH_REVERSE(visit, &table->live, visits, link)
+	if (!found || table->crowd[visit->net] > table->crowd[found->net])
+		found = visit;
+	return found;
+}
+
+bool visit_make_room(struct visit_table *table)
+{
+	struct visit *visit = most_crowded(table);
+
+	if (visit)
+		visit_cut_short(visit);
+	return visit != NULL;
 }
 
 /* 1: bytes came.  0: nothing there.  -1: the peer closed, reset, or has said as much as we listen to. */
@@ -143,7 +161,7 @@ static void visit_on_event(evutil_socket_t fd, short what, void *context)
 	if (what & EV_TIMEOUT) {
 		if (visit->reported)
 			visit_end(visit, false);
-		else if (!visit_report(visit, visit_outcome(visit)))
+		else if (!visit_report(visit, visit_outcome(visit, false)))
 			/* a silent visit may stay for the rest of its time; half a first message has had its time */
 			visit_wait(visit, visit->len ? clock_ms(CLOCK_MONOTONIC) : visit->born_ms + TRAP_LIFETIME_MS);
 		return;
@@ -154,7 +172,7 @@ static void visit_on_event(evutil_socket_t fd, short what, void *context)
 			 payload_classify(visit->payload, visit->len, false) == PAYLOAD_UNDECIDED)) {
 		judged_ms = clock_ms(CLOCK_MONOTONIC) + PAYLOAD_WAIT_MS;
 		visit_wait(visit, got > 0 && first ? judged_ms : visit->due_ms);
-	} else if (!visit_report(visit, visit_outcome(visit))) {
+	} else if (!visit_report(visit, visit_outcome(visit, false))) {
 		visit_end(visit, false);
 	}
 }
@@ -185,7 +203,7 @@ static bool handshake_is_proven(int fd)
 	       info.tcpi_state != TCP_SYN_RECV && info.tcpi_state != TCP_SYN_SENT;
 }
 
-/* A place in the table; the oldest gives way when there is none. */
+/* A place in the table; the crowd gives way when there is none. */
 static struct visit *visit_take(struct visit_table *table)
 {
 	struct visit *visit;
@@ -195,7 +213,7 @@ static struct visit *visit_take(struct visit_table *table)
 		TAILQ_INSERT_HEAD(&table->free, visit, link);
 	}
 	if (TAILQ_EMPTY(&table->free))
-		visit_evict_oldest(table);
+		visit_make_room(table);
 	visit = TAILQ_FIRST(&table->free);
 	if (!visit)
 		return NULL;
@@ -203,6 +221,13 @@ static struct visit *visit_take(struct visit_table *table)
 	TAILQ_INSERT_TAIL(&table->live, visit, link);
 	table->stats.open++;
 	return visit;
+}
+
+static uint16_t net_of(const struct visit_table *table, const struct addr *addr)
+{
+	struct prefix net = prefix_of(addr, addr_is_v4(addr) ? 96 + 24 : 48);
+
+	return (uint16_t)(hash_bytes(&table->key, net.addr.b, sizeof(net.addr.b)) % VISIT_NETS);
 }
 
 void visit_begin(struct visit_table *table, int fd, const union any_address *peer)
@@ -231,6 +256,8 @@ void visit_begin(struct visit_table *table, int fd, const union any_address *pee
 	addr_port_from(&local, &visit->probe.packet.dst, &visit->probe.packet.dport);
 	if (table->banner_len && send(fd, table->banner, table->banner_len, MSG_NOSIGNAL) < 0)
 		errno = 0; /* the peer is gone already: the next read tells */
+	visit->net = net_of(table, &visit->probe.packet.src);
+	table->crowd[visit->net]++;
 	visit_wait(visit, visit->born_ms + TRAP_SILENCE_MS);
 }
 
@@ -242,6 +269,8 @@ int visit_table_init(struct visit_table *table, const char *banner)
 		table->banner_len = strnlen(banner, sizeof(table->banner) - 1);
 		memcpy(table->banner, banner, table->banner_len);
 	}
+	if (getentropy(&table->key, sizeof(table->key)) < 0)
+		return -errno;
 	table->items = calloc(TRAP_CONNECTIONS_MAX, sizeof(*table->items));
 	return table->items ? 0 : -ENOMEM;
 }
