@@ -69,6 +69,7 @@ int procfs_status(pid_t pid, struct procfs_status *out)
 		return -EBADMSG;
 	copy_name(status.name, name);
 	status.parent = (pid_t)strtol(parent, NULL, 10);
+	status.real_uid = (uid_t)strtoul(uid, NULL, 10);
 	uid += strcspn(uid, " \t"); /* real, then effective */
 	status.uid = (uid_t)strtoul(uid, NULL, 10);
 	if ((value = field(text, "Seccomp")))

@@ -21,7 +21,8 @@ MUST_CHECK int procfs_number(const char *path, int64_t *out);
 struct procfs_status {
 	pid_t pid, parent;
 	char name[16];
-	uid_t uid;   /* effective */
+	uid_t uid; /* effective */
+	uid_t real_uid;
 	int seccomp; /* 0 none, 2 filter; -1 not told */
 	bool no_new_privs;
 	uint64_t cap_effective;

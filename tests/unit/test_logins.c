@@ -88,7 +88,8 @@ static void write_names(int fd, size_t max)
 		[LOGINS_DHCP] = 'D',
 	};
 	struct logins_entry list[64];
-	size_t count = logins_read(list, max);
+	static const struct logins_admins admins = { 2, { { 0, "root" }, { 1000, "anna" } } };
+	size_t count = logins_read(&admins, list, max);
 
 	for (size_t i = 0; i < count; i++) {
 		char text[ADDR_TEXT_MAX];
@@ -146,10 +147,12 @@ static void test_text_files(void **state)
 		  "UID=0\nACTIVE=1\nSTATE=active\nREMOTE=1\nREMOTE_HOST=198.51.100.7\n"
 		  "SERVICE=sshd\n",
 		  "S 198.51.100.7" },
-		{ "/run/systemd/sessions/4", "STATE=closing\nREMOTE_HOST=198.51.100.7\n", "" },
-		{ "/run/systemd/sessions/5", "REMOTE_HOST=198.51.100.7\nSTATE=closing\n", "" },
-		{ "/run/systemd/sessions/6", "REMOTE_HOST=fe80::7%eth0\nSTATE=online\n", "S fe80::7" },
-		{ "/run/systemd/sessions/7", "REMOTE_HOST=host.example\nXREMOTE_HOST=192.0.2.1\n", "" },
+		{ "/run/systemd/sessions/4", "UID=0\nSTATE=closing\nREMOTE_HOST=198.51.100.7\n", "" },
+		{ "/run/systemd/sessions/5", "UID=0\nREMOTE_HOST=198.51.100.7\nSTATE=closing\n", "" },
+		{ "/run/systemd/sessions/6", "UID=1000\nREMOTE_HOST=fe80::7%eth0\nSTATE=online\n", "S fe80::7" },
+		{ "/run/systemd/sessions/8", "UID=1001\nREMOTE_HOST=198.51.100.7\nSTATE=active\n", "" },
+		{ "/run/systemd/sessions/9", "REMOTE_HOST=198.51.100.7\nSTATE=active\n", "" },
+		{ "/run/systemd/sessions/7", "UID=0\nREMOTE_HOST=host.example\nXREMOTE_HOST=192.0.2.1\n", "" },
 		{ "/etc/resolv.conf",
 		  "# nameserver 192.0.2.9\nnameserver 192.0.2.1\nnameserver\t2001:db8::53%eth0 \n"
 		  "search 192.0.2.3\nnameserver 127.0.0.53\nnameservers 192.0.2.4\n"
@@ -201,29 +204,54 @@ static void test_text_files(void **state)
 	}
 }
 
+static void put_process(const char *root, int pid, const char *name, int real_uid, int uid)
+{
+	char path[64], text[256];
+
+	snprintf(path, sizeof(path), "/proc/%d/status", pid);
+	snprintf(text, sizeof(text), "Name:\t%s\nPPid:\t1\nUid:\t%d\t%d\t%d\t%d\n", name, real_uid, uid, uid, uid);
+	put_text(root, path, text);
+}
+
+/* Without logind: an admin's record whose process is root's own sshd or login. */
 static void test_utmp(void **state)
 {
-	struct utmpx records[7];
+	static const struct {
+		const char *user, *host, *program;
+		int type, real_uid, uid;
+	} rows[] = {
+		{ "root", "", "sshd", USER_PROCESS, 0, 0 }, /* by its address, see below */
+		{ "root", "198.51.100.8", "sshd", DEAD_PROCESS, 0, 0 },
+		{ "root", "198.51.100.9", "sshd", LOGIN_PROCESS, 0, 0 }, /* at the prompt: not logged in */
+		{ "anna", "198.51.100.10", "sshd-session", USER_PROCESS, 0, 0 },
+		{ "anna", ":0", "login", USER_PROCESS, 0, 0 },
+		{ "anna", "198.51.100.11", "su", USER_PROCESS, 0, 0 },
+		{ "anna", "198.51.100.12", "sshd", USER_PROCESS, 1001, 0 }, /* a setuid program under that name */
+		{ "anna", "198.51.100.13", "sshd", USER_PROCESS, 1001, 1001 },
+		{ "mallory", "198.51.100.14", "sshd", USER_PROCESS, 0, 0 },
+		{ "anna", "198.51.100.15", NULL, USER_PROCESS, 0, 0 },   /* a process that is gone */
+		{ "anna", "198.51.100.16", "sshd", USER_PROCESS, 0, 0 }, /* cut off below: half a record */
+	};
+	enum { ROWS = sizeof(rows) / sizeof(rows[0]) };
+	struct utmpx records[ROWS];
 	char got[1024];
 
 	memset(records, 0, sizeof(records));
-	records[0].ut_type = USER_PROCESS;
-	memcpy(records[0].ut_addr_v6, (const uint8_t[]){ 198, 51, 100, 7 }, 4);
+	for (int i = 0; i < ROWS; i++) {
+		records[i].ut_type = (short)rows[i].type;
+		records[i].ut_pid = 100 + i;
+		memcpy(records[i].ut_user, rows[i].user, strlen(rows[i].user));
+		memcpy(records[i].ut_host, rows[i].host, strlen(rows[i].host));
+		if (rows[i].program)
+			put_process(*state, 100 + i, rows[i].program, rows[i].real_uid, rows[i].uid);
+	}
+	memcpy(records[0].ut_addr_v6, (const uint8_t[]){ 0x20, 0x01, 0x0d, 0xb8, [15] = 0x77 }, 16);
 	memset(records[0].ut_host, '9', sizeof(records[0].ut_host)); /* no NUL in it */
-	records[1].ut_type = DEAD_PROCESS;
-	memcpy(records[1].ut_addr_v6, (const uint8_t[]){ 198, 51, 100, 8 }, 4);
-	records[2].ut_type = LOGIN_PROCESS; /* at the prompt: not logged in */
-	memcpy(records[2].ut_addr_v6, (const uint8_t[]){ 198, 51, 100, 9 }, 4);
-	records[3].ut_type = USER_PROCESS;
-	memcpy(records[3].ut_addr_v6, (const uint8_t[]){ 0x20, 0x01, 0x0d, 0xb8, [15] = 0x77 }, 16);
-	records[4].ut_type = USER_PROCESS;
-	strcpy(records[4].ut_host, "198.51.100.10");
-	records[5].ut_type = USER_PROCESS;
-	strcpy(records[5].ut_host, ":0");
-	records[6].ut_type = USER_PROCESS; /* cut off below: half a record */
-	memcpy(records[6].ut_addr_v6, (const uint8_t[]){ 198, 51, 100, 11 }, 4);
 	put(*state, "/run/utmp", records, sizeof(records) - sizeof(records[0]) / 2);
-	assert_string_equal(names(*state, ALL, got, sizeof(got)), "S 198.51.100.7, S 2001:db8::77, S 198.51.100.10");
+	assert_string_equal(names(*state, ALL, got, sizeof(got)), "S 2001:db8::77, S 198.51.100.10");
+	/* Where logind is, its word alone counts. */
+	put_text(*state, "/run/systemd/sessions/3", "UID=1000\nSTATE=active\nREMOTE_HOST=203.0.113.5\n");
+	assert_string_equal(names(*state, ALL, got, sizeof(got)), "S 203.0.113.5");
 }
 
 static void test_nothing_there(void **state)
@@ -243,7 +271,7 @@ static void test_hostile_files(void **state)
 	char path[PATH_MAX], got[1024];
 	uint32_t x = 88172645u;
 
-	put_text(*state, "/run/systemd/sessions/1", "REMOTE_HOST=192.0.2.1\n");
+	put_text(*state, "/run/systemd/sessions/1", "UID=0\nREMOTE_HOST=192.0.2.1\n");
 	snprintf(path, sizeof(path), "%s/run/systemd/sessions/1.ref", (const char *)*state);
 	assert_int_equal(mkfifo(path, 0600), 0);
 	snprintf(path, sizeof(path), "%s/etc", (const char *)*state);
@@ -268,7 +296,9 @@ static void test_hostile_files(void **state)
 /* As the keeper does: no privilege, seccomp, and Landlock. */
 static void confine_as_keeper(void)
 {
-	const char *const readable[] = { "/etc", "/run", "/var/run", "/var/lib", NULL }, *const writable[] = { NULL };
+	const char *const readable[] = { "/etc", "/run", "/var/run", "/var/lib", "/proc", NULL }, *const writable[] = {
+		NULL
+	};
 	int abi;
 
 	if (geteuid() != 0 || sandbox_drop(65534, 65534, false) != 0)
@@ -279,16 +309,17 @@ static void confine_as_keeper(void)
 
 static void test_inside_the_sandbox(void **state)
 {
-	struct utmpx record = { .ut_type = USER_PROCESS, .ut_host = "198.51.100.10" };
+	struct utmpx record = { .ut_type = USER_PROCESS, .ut_pid = 77, .ut_user = "root", .ut_host = "198.51.100.10" };
 	char got[1024];
 
 	assert_int_equal(chmod(*state, 0755), 0);
-	put_text(*state, "/run/systemd/sessions/3", "STATE=active\nREMOTE_HOST=198.51.100.7\n");
-	put_text(*state, "/run/systemd/sessions/c4", "STATE=closing\nREMOTE_HOST=198.51.100.8\n");
 	put_text(*state, "/etc/resolv.conf", "nameserver 192.0.2.1\n");
 	put(*state, "/run/utmp", &record, sizeof(record));
-	assert_string_equal(names_in(*state, confine_as_keeper, ALL, got, sizeof(got)),
-			    "S 198.51.100.10, S 198.51.100.7, R 192.0.2.1");
+	put_process(*state, 77, "sshd", 0, 0);
+	assert_string_equal(names_in(*state, confine_as_keeper, ALL, got, sizeof(got)), "S 198.51.100.10, R 192.0.2.1");
+	put_text(*state, "/run/systemd/sessions/3", "UID=0\nSTATE=active\nREMOTE_HOST=198.51.100.7\n");
+	put_text(*state, "/run/systemd/sessions/c4", "UID=0\nSTATE=closing\nREMOTE_HOST=198.51.100.8\n");
+	assert_string_equal(names_in(*state, confine_as_keeper, ALL, got, sizeof(got)), "S 198.51.100.7, R 192.0.2.1");
 }
 
 int main(void)

@@ -4,24 +4,31 @@
  * host's own files by one table: which file, which lines, what they name.
  *
  * A name is never looked up, since a lookup can hang on the way to a block.  A mere TCP peer of sshd is in none of
- * these sources; only one that has authenticated is.
+ * these sources; only an admin who has authenticated is.  Where logind runs, its word alone counts: any user can have a
+ * record in utmp made (utempter).  Without it a record counts if it is an admin's and its process is root's own sshd or
+ * login; a setuid program under that name has its caller's real user.
  * Limits: FILE_MAX bytes of a file, FILES_MAX files of a directory and sessions, LINE_MAX_LEN bytes of a line; what is
  * longer is passed over.
  */
 #include "logins.h"
 
 #include <dirent.h>
+#include <grp.h>
 #include <limits.h>
+#include <pwd.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <systemd/sd-login.h>
+#include <unistd.h>
 #include <utmpx.h>
 
 #include "file.h"
+#include "procfs.h"
 
+#define SESSIONS     "/run/systemd/sessions"
 #define FILE_MAX     (256 * 1024)
 #define FILES_MAX    1024
 #define LINE_MAX_LEN 1024
@@ -90,6 +97,7 @@ static const struct {
 };
 
 struct gathering {
+	const struct logins_admins *admins;
 	struct logins_entry *out;
 	size_t count, max;
 	char *buffer; /* FILE_MAX + 1 */
@@ -202,16 +210,34 @@ static void gather_directory(struct gathering *g, const char *path, const char *
 	closedir(directory);
 }
 
-/* logind's sessions.  One that is closing protects no longer. */
-static void gather_sessions(struct gathering *g)
+static bool is_admin(const struct gathering *g, uint32_t uid)
+{
+	for (size_t i = 0; i < g->admins->count; i++)
+		if (g->admins->items[i].uid == uid)
+			return true;
+	return false;
+}
+
+static bool is_admins_name(const struct gathering *g, const char *name)
+{
+	for (size_t i = 0; i < g->admins->count; i++)
+		if (strcmp(g->admins->items[i].name, name) == 0)
+			return true;
+	return false;
+}
+
+/* logind's sessions of admins.  One that is closing protects no longer.  False: logind is not here. */
+static bool gather_sessions(struct gathering *g)
 {
 	char **sessions = NULL;
 	int count = sd_get_sessions(&sessions);
 
 	for (int i = 0; i < count; i++) {
 		char *state = NULL, *host = NULL;
+		uid_t uid;
 
-		if (i < FILES_MAX && (sd_session_get_state(sessions[i], &state) < 0 || strcmp(state, "closing") != 0) &&
+		if (i < FILES_MAX && sd_session_get_uid(sessions[i], &uid) >= 0 && is_admin(g, uid) &&
+		    (sd_session_get_state(sessions[i], &state) < 0 || strcmp(state, "closing") != 0) &&
 		    sd_session_get_remote_host(sessions[i], &host) >= 0)
 			gather_tokens(g, host, LOGINS_SESSION);
 		free(state);
@@ -219,43 +245,103 @@ static void gather_sessions(struct gathering *g)
 		free(sessions[i]);
 	}
 	free(sessions);
+	return access(SESSIONS, F_OK) == 0;
 }
 
-/* utmp(5): a user's login with the host that it came from, as an address (IPv4: the first word alone) or, from programs
- * that do not fill that in, as text. */
+static bool is_root_login(pid_t pid)
+{
+	static const char *const programs[] = { "sshd", "sshd-session", "login" };
+	struct procfs_status status;
+
+	if (pid <= 0 || procfs_status(pid, &status) < 0 || status.real_uid != 0 || status.uid != 0)
+		return false;
+	for (size_t i = 0; i < sizeof(programs) / sizeof(programs[0]); i++)
+		if (strcmp(status.name, programs[i]) == 0)
+			return true;
+	return false;
+}
+
+/* The host that a login came from, as an address (IPv4: the first word alone) or, from programs that do not fill that in,
+ * as text. */
+static void gather_record(struct gathering *g, const struct utmpx *record)
+{
+	char user[sizeof(record->ut_user) + 1] = "", host[sizeof(record->ut_host) + 1] = "";
+	struct addr addr;
+
+	memcpy(user, record->ut_user, sizeof(record->ut_user));
+	if (record->ut_type != USER_PROCESS || !is_admins_name(g, user) || !is_root_login(record->ut_pid))
+		return;
+	if (record->ut_addr_v6[1] == 0 && record->ut_addr_v6[2] == 0 && record->ut_addr_v6[3] == 0)
+		addr = addr_from_v4((const uint8_t *)record->ut_addr_v6);
+	else
+		addr = addr_from_v6((const uint8_t *)record->ut_addr_v6);
+	gather(g, &addr, LOGINS_SESSION);
+	memcpy(host, record->ut_host, sizeof(record->ut_host));
+	if (parse_token(host, &addr))
+		gather(g, &addr, LOGINS_SESSION);
+}
+
+/* utmp(5) */
 static void gather_utmp(struct gathering *g)
 {
 	ssize_t len = file_read("/run/utmp", g->buffer, FILE_MAX + 1);
 
 	for (ssize_t at = 0; len - at >= (ssize_t)sizeof(struct utmpx); at += (ssize_t)sizeof(struct utmpx)) {
 		struct utmpx record;
-		struct addr addr;
-		char host[sizeof(record.ut_host) + 1];
 
 		memcpy(&record, g->buffer + at, sizeof(record));
-		if (record.ut_type != USER_PROCESS)
-			continue;
-		if (record.ut_addr_v6[1] == 0 && record.ut_addr_v6[2] == 0 && record.ut_addr_v6[3] == 0)
-			addr = addr_from_v4((const uint8_t *)record.ut_addr_v6);
-		else
-			addr = addr_from_v6((const uint8_t *)record.ut_addr_v6);
-		gather(g, &addr, LOGINS_SESSION);
-		memcpy(host, record.ut_host, sizeof(record.ut_host));
-		host[sizeof(record.ut_host)] = '\0';
-		if (parse_token(host, &addr))
-			gather(g, &addr, LOGINS_SESSION);
+		gather_record(g, &record);
 	}
 }
 
-size_t logins_read(struct logins_entry *out, size_t max)
+/* False: no room. */
+static bool add_admin(struct logins_admins *admins, uint32_t uid, const char *name)
 {
-	struct gathering g = { .out = out, .max = max, .buffer = malloc(FILE_MAX + 1) };
+	for (size_t i = 0; i < admins->count; i++)
+		if (admins->items[i].uid == uid)
+			return true;
+	if (admins->count == LOGINS_ADMINS_MAX)
+		return false;
+	admins->items[admins->count].uid = uid;
+	snprintf(admins->items[admins->count++].name, LOGINS_NAME_MAX, "%s", name);
+	return true;
+}
+
+size_t logins_find_admins(const char groups[][LOGINS_NAME_MAX], size_t count, struct logins_admins *out)
+{
+	size_t refused = 0;
+
+	*out = (struct logins_admins){ .count = 0 };
+	add_admin(out, 0, "root");
+	for (size_t i = 0; i < count; i++) {
+		const struct group *group = getgrnam(groups[i]);
+		const struct passwd *user;
+		gid_t gid;
+
+		if (!group)
+			continue;
+		gid = group->gr_gid;
+		for (char **member = group->gr_mem; *member; member++)
+			if ((user = getpwnam(*member)))
+				refused += !add_admin(out, user->pw_uid, user->pw_name);
+		setpwent();
+		while ((user = getpwent()))
+			if (user->pw_gid == gid)
+				refused += !add_admin(out, user->pw_uid, user->pw_name);
+		endpwent();
+	}
+	return refused;
+}
+
+size_t logins_read(const struct logins_admins *admins, struct logins_entry *out, size_t max)
+{
+	struct gathering g = { .admins = admins, .out = out, .max = max, .buffer = malloc(FILE_MAX + 1) };
 
 	if (!g.buffer)
 		return 0;
 	/* Sessions first: they matter most where max is small. */
-	gather_utmp(&g);
-	gather_sessions(&g);
+	if (!gather_sessions(&g))
+		gather_utmp(&g);
 	for (size_t i = 0; i < sizeof(sources) / sizeof(sources[0]); i++) {
 		if (sources[i].suffix)
 			gather_directory(&g, sources[i].path, sources[i].suffix, sources[i].rules);

@@ -121,7 +121,8 @@ struct store *save_history(struct save *save);
 /* ---- protect.c ---- */
 
 /* Reads state_dir/logins.  NULL when out of memory. */
-struct protect *protect_new(const char *state_dir, struct journal *journal);
+/* admins must outlive it. */
+struct protect *protect_new(const char *state_dir, const struct logins_admins *admins, struct journal *journal);
 void protect_free(struct protect *protect);
 /* Looks again and sends the sentry what has changed, or everything. */
 void protect_refresh(struct protect *protect, int sentry_fd, int64_t now_s, bool everything);

@@ -179,8 +179,9 @@ static int confine(struct keeper *keeper)
 {
 	const struct keeper_start *start = keeper->start;
 	const char *const writable[] = { start->state_dir, NULL };
-	/* The files of logins_read() and sd-login, and the local time zone. */
-	const char *const readable[] = { "/etc", "/run", "/var/run", "/var/lib", "/usr/share/zoneinfo", NULL };
+	/* The files of logins_read() (without logind it asks /proc who a login's process is) and sd-login, and the local
+	 * time zone. */
+	const char *const readable[] = { "/etc", "/run", "/var/run", "/var/lib", "/usr/share/zoneinfo", "/proc", NULL };
 	int abi = 0, result = sandbox_drop(start->uid, start->gid, false);
 
 	if (result < 0) {
@@ -229,7 +230,7 @@ static int set_up(struct keeper *keeper)
 			    "no names of services from " SERVICES_FILE ": ports are shown as numbers");
 	keeper->history = history_new();
 	keeper->save = save_open(start->state_dir, keeper->journal, clock_ms(CLOCK_REALTIME));
-	keeper->protect = protect_new(start->state_dir, keeper->journal);
+	keeper->protect = protect_new(start->state_dir, &start->admins, keeper->journal);
 	keeper->base = options.base = event_base_new();
 	if (!keeper->history || !keeper->save || !keeper->protect || !keeper->base ||
 	    control_open(&options, &keeper->control) < 0)

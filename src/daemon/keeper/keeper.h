@@ -11,6 +11,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "host/logins.h"
+
 struct keeper_start {
 	int supervisor_fd, sentry_fd;
 	int control_fd; /* listening AF_UNIX stream socket, bound by the supervisor */
@@ -19,7 +21,8 @@ struct keeper_start {
 	bool sandbox;
 	bool to_stderr, verbose;
 	char state_dir[PATH_MAX];
-	uint32_t admin_gid; /* the group whose members may use the control socket, beside root */
+	struct logins_admins admins; /* whose logins are protected, as found at the start */
+	uint32_t admin_gid;          /* the group whose members may use the control socket, beside root */
 };
 
 /* Drops privilege, serves until told to stop.  Returns the exit status. */

@@ -2,7 +2,7 @@
 /*
  * The addresses that the sentry must never block, as far as files tell them: the sentry has no file system, so the
  * keeper reads sessions, resolvers, NTP and DHCP servers again and again and sends what has changed.
- * Owns state_dir/logins, lines of "ADDR EPOCH": the addresses from which admins were logged in within 30 days, at most
+ * Owns state_dir/admin-logins, lines of "ADDR EPOCH": the addresses from which admins were logged in within 30 days, at most
  * LOGINS_MAX of them; the oldest gives way.  A file that makes no sense costs its bad lines; one that cannot be
  * written is logged once.
  */
@@ -43,6 +43,7 @@ static const enum protect_why why_of[] = {
 #define KIND_COUNT (sizeof(why_of) / sizeof(why_of[0]))
 
 struct protect {
+	const struct logins_admins *admins;
 	struct journal *journal;
 	char file[PATH_MAX];
 	bool complained;
@@ -170,7 +171,7 @@ static bool same(const struct address_list *a, const struct address_list *b)
 
 void protect_refresh(struct protect *protect, int sentry_fd, int64_t now_s, bool everything)
 {
-	size_t found = logins_read(protect->found, LOGINS_MAX);
+	size_t found = logins_read(protect->admins, protect->found, LOGINS_MAX);
 	bool changed = false;
 
 	drop_old(protect, now_s, &changed);
@@ -189,14 +190,16 @@ void protect_refresh(struct protect *protect, int sentry_fd, int64_t now_s, bool
 	}
 }
 
-struct protect *protect_new(const char *state_dir, struct journal *journal)
+struct protect *protect_new(const char *state_dir, const struct logins_admins *admins, struct journal *journal)
 {
 	struct protect *protect = calloc(1, sizeof(*protect));
 
 	if (!protect)
 		return NULL;
 	protect->journal = journal;
-	if (snprintf(protect->file, sizeof(protect->file), "%s/logins", state_dir) >= (int)sizeof(protect->file)) {
+	protect->admins = admins;
+	if (snprintf(protect->file, sizeof(protect->file), "%s/admin-logins", state_dir) >=
+	    (int)sizeof(protect->file)) {
 		free(protect);
 		return NULL;
 	}

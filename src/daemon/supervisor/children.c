@@ -95,6 +95,7 @@ static void __attribute__((noreturn)) be_keeper(struct supervisor *s, const stru
 
 	_Static_assert(sizeof(start.state_dir) == sizeof(s->config->state_dir), "one path");
 	memcpy(start.state_dir, s->config->state_dir, sizeof(start.state_dir));
+	start.admins = s->admins;
 	become(s, "picket-keeper", kept, 3);
 	_exit(keeper_run(&start));
 }

@@ -11,6 +11,7 @@
 
 #include <picket/describe.h>
 #include "hook/hook.h"
+#include "host/logins.h"
 #include "journal/journal.h"
 #include "nfqueue/nfqueue.h"
 #include "supervisor.h"
@@ -60,6 +61,7 @@ struct supervisor {
 	bool control_bound, pid_written;
 	uid_t uid;
 	gid_t gid, admin_gid;
+	struct logins_admins admins; /* whose logins are protected */
 	struct nfqueue *queue;
 
 	struct child sentry, keeper;
