@@ -201,15 +201,22 @@ class Picket:
         return self.graded(source)
 
     def kernel_grade(self, source):
-        """What the kernel's map of that source's family and length holds: "alert", "veil", "ban", "block" or None."""
+        """What the kernel holds of that source, at its family and length: "alert", "veil", "ban", "block" or None."""
         address, _, length = source.partition("/")
         family = 6 if ":" in address else 4
-        name = "graded64" if length == "64" else f"graded{family}" + (f"_{length}" if length else "")
+        suffix = "64" if length == "64" else f"{family}" + (f"_{length}" if length else "")
         table = self.options.get("table", "picket")
-        got = self.host.run("nft", "get", "element", "inet", table, name, f"{{ {address} }}", check=False)
+
+        def get(kind):
+            return self.host.run("nft", "get", "element", "inet", table, f"{kind}{suffix}", f"{{ {address} }}",
+                                 check=False)
+
+        got = get("graded")
         found = re.search(r": 0x(\w+) }", got.stdout) if got.returncode == 0 else None
-        value = int(found[1], 16) if found else 0
-        return {0: None, 1: "alert", 2: "veil", 3: "ban", 4: "block"}[value if value < 256 else value >> 24]
+        if not found:
+            return "alert" if get("alerted").returncode == 0 else None
+        value = int(found[1], 16)
+        return {1: "veil", 2: "ban", 3: "block"}[value if value < 256 else value >> 24]
 
     def raw(self):
         """A connection to the control socket, without picketctl."""
