@@ -34,10 +34,10 @@ enum nft_list { NFT_GRADED, NFT_ALERTED, NFT_ALLOW, NFT_EXEMPT, NFT_LIST_COUNT }
 
 /* The values of the map. */
 enum nft_grade {
-	NFT_GRADE_NONE,  /* of the other lists */
-	NFT_GRADE_VEIL,  /* its new connections are priced */
-	NFT_GRADE_BAN,   /* nothing new of it is let in */
-	NFT_GRADE_BLOCK, /* nothing passes, in or out */
+	NFT_GRADE_NONE,     /* of the other lists */
+	NFT_GRADE_VEIL = 2, /* its new connections are priced; the numbers are those of enum grade, less one */
+	NFT_GRADE_BAN,      /* nothing new of it is let in */
+	NFT_GRADE_BLOCK,    /* nothing passes, in or out */
 	NFT_GRADE_COUNT
 };
 
