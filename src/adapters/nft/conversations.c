@@ -3,10 +3,10 @@
  * The chains that learn with which hosts this one talks, and let their packets pass.
  *
  * Customers: a source that finished a connection with a TCP port of this host, or one published here, keeps that port
- * for a day, data or not: health checks send none.  "Assured" (both sides have spoken) and a socket, or destination NAT,
- * are what nobody can forge; datagrams make no customers, since three forged ones would.  What is earned at alert or
- * above is kept apart: a ban does not spare it.  Kernel sets refuse when they are full, so new customers are metered by
- * net: no net can keep others out.
+ * for a day, data or not: health checks send none.  "Assured" (both sides have spoken) and a socket, or destination
+ * NAT, are what nobody can forge; datagrams make no customers, since three forged ones would.  What is earned at
+ * alert or above is kept apart: a ban does not spare it.  Kernel sets refuse when they are full, so new customers
+ * are metered by net: no net can keep others out.
  *
  * Kin: a source with a running session here, whoever opened it, may meet a few closed ports (an FTP server's data
  * connection, the control packets of a call, a file transfer's answer); the sentry counts them.
@@ -15,10 +15,9 @@
  * it looks like a scan of high ports: a slow name server's datagram, the last FIN of a backend that outlived a restart.
  * So the chains learn the questions, in sets of their own: datagrams by both ports, which leaves no hole at all;
  * connections by the server's address and port, since those are many and live long; questions to a whole link by their
- * port, since any host of it may answer.  This happens after source NAT, so that what containers ask in this host's name
- * counts as well.
- * Limit: a server that this host connected to may send ACKs to ports above 1023 unseen for a day; the answers tell it
- * no more than that the host is there.
+ * port, since any host of it may answer.  This happens after source NAT, so that what containers ask in this host's
+ * name counts as well. Limit: a server that this host connected to may send ACKs to ports above 1023 unseen for a
+ * day; the answers tell it no more than that the host is there.
  */
 #include "rule.h"
 

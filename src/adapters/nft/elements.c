@@ -297,7 +297,9 @@ static int read_standing(struct nft *nft, struct entry *entries, size_t count)
 	return 0;
 }
 
-/* One transaction: the entries as they are believed to stand are added if they miss, all are deleted, and added anew. */
+/* One transaction: the entries as they are believed to stand are added if they miss, all are deleted, and added anew.
+ * One transaction: the entries as they are believed to stand are added if they miss, all are deleted, and added
+ * anew. */
 static int replace(struct nft *nft, struct entry *entries, size_t count, struct nft_batch *batch,
 		   struct nft_lengths *lengths, unsigned *sets, unsigned *rules)
 {
@@ -331,7 +333,8 @@ static int add(struct nft *nft, enum element_change change, const struct nft_ele
 	rules = write_new_lengths(nft, &batch, &lengths, &sets, entries, n);
 	write_entries(nft, &batch, &lengths, change, entries, n);
 	result = nft_batch_run(nft, &batch);
-	/* Some are there.  An element that ends, or another's change, between the question and the transaction fails it. */
+	/* Some are there.  An element that ends, or another's change, between the question and the transaction fails
+	 * it. */
 	for (int i = 0; i < REPLACE_ATTEMPTS && (result == -EEXIST || result == -ENOENT || result == -EBUSY); i++) {
 		if (nft_ask(nft, NFT_MSG_GETTABLE, NULL, NULL) == -ENOENT)
 			break;

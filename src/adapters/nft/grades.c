@@ -4,8 +4,8 @@
  * what is served pass, and a new TCP connection is priced by the sentry.  A ban ends nothing that runs and lets in
  * nothing new, but for what its source was a customer of before it was suspected.  A block, an admin's word, cuts all.
  *
- * A pure SYN is looked at before anything asks for the state: conntrack calls a client's retransmission established, and
- * so the repeat that the veil waits for would slip through or die.
+ * A pure SYN is looked at before anything asks for the state: conntrack calls a client's retransmission established,
+ * and so the repeat that the veil waits for would slip through or die.
  *
  * conntrack's "established" is no proof: a forged SYN and a datagram of data with a made-up number look like that.
  * "assured" needs both sides.
@@ -266,8 +266,8 @@ void chains_grades(struct rule_writer *w, const struct nft_rules *rules)
 	rule_jump(w, "veiled_from");
 }
 
-/* Only while an admin's block stands: a veil and a ban mute nothing, for what was answered before tells nothing new, and
- * what is dropped on the way in has no answer. */
+/* Only while an admin's block stands: a veil and a ban mute nothing, for what was answered before tells nothing new,
+ * and what is dropped on the way in has no answer. */
 void chains_out(struct rule_writer *w)
 {
 	static const struct {

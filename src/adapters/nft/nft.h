@@ -26,8 +26,8 @@
  * /128 and /64 always exist, any other length gets its set with its first element.  Prefixes may overlap.
  *
  * GRADED: a map from a source to its grade; where several prefixes hold an address, the strictest grade counts.
- * ALERTED: what these earn from now on a ban does not spare.  A set of its own, for a map's element gets another value by
- * a deletion alone, for which the kernel waits some 15 ms: no flood of alerts may make each veil that slow.
+ * ALERTED: what these earn from now on a ban does not spare.  A set of its own, for a map's element gets another
+ * value by a deletion alone, for which the kernel waits some 15 ms: no flood of alerts may make each veil that slow.
  * ALLOW: never judged.  EXEMPT: addresses whose net's veil is not theirs.
  */
 enum nft_list { NFT_GRADED, NFT_ALERTED, NFT_ALLOW, NFT_EXEMPT, NFT_LIST_COUNT };

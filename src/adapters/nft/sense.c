@@ -232,7 +232,8 @@ static void write_fresh_tcp(struct rule_writer *w, const struct nft_rules *rules
 	rule_tcp_flags(w, FIN | SYN | RST | ACK, SYN);
 	rule_port(w, RULE_DESTINATION, RULE_IS, "trap_tcp_ports");
 	rule_goto(w, "trap");
-	/* Under SYN cookies the last ACK of a handshake finds no socket either.  A guessed one is right once in 2^29. */
+	/* Under SYN cookies the last ACK of a handshake finds no socket either.  A guessed one is right once in 2^29.
+	 * Under SYN cookies the last ACK of a handshake finds no socket either.  A guessed one is right once in 2^29. */
 	rule_begin(w, "fresh_tcp");
 	rule_tcp_flags(w, FIN | SYN | RST | ACK, ACK);
 	rule_port(w, RULE_DESTINATION, RULE_IS, "trap_tcp_ports");

@@ -164,10 +164,10 @@ static const struct set sets[] = {
 	{ "seen", KEY_ADDRESS, LEARNED, .size = 262144, .timeout_ms = 3000 },
 	/* limits: after so long a rest they begin anew as they would have been */
 	{ "meter", KEY_ADDRESS, LEARNED, .size = 131072, .timeout_ms = 3000, .metered = true },
-	{ "ackrate", KEY_ADDRESS, LEARNED, .size = 65536, .timeout_ms = 3000, .metered = true },
+	{ "ackrate", KEY_ADDRESS, LEARNED, .size = 32768, .timeout_ms = 3000, .metered = true },
 	/* Each took a whole handshake.  A full set refuses, and no net can fill it: see `newcomers`. */
 	{ "customers", KEY_CUSTOMER, LEARNED, .size = 65536, .timeout_ms = DAY_MS },
-	{ "late", KEY_CUSTOMER, LEARNED, .size = 65536, .timeout_ms = DAY_MS },
+	{ "late", KEY_CUSTOMER, LEARNED, .size = 32768, .timeout_ms = DAY_MS },
 	/* nets, and how fast they bring new customers */
 	{ "newcomers", KEY_ADDRESS, LEARNED, .size = 16384, .timeout_ms = DAY_MS, .metered = true },
 	/* who has a running session with this host */
@@ -206,6 +206,8 @@ static const struct set sets[] = {
 #define SETS        (sizeof(sets) / sizeof(sets[0]))
 #define IS_PAIR(s)  (keys[(s)->key].len[NFT_V6] != 0)
 #define BLOCKS_SIZE 132096 /* what the engine keeps (131,072) and some that the kernel has not yet cleared away */
+#define ALERTS_SIZE 65536  /* one that finds no room is an alert all the same, but its source may earn more */
+#define ALERTS_RARE 4096
 #define ALLOW_SIZE  66560
 #define RARE_SIZE   16384 /* for other lengths than an address and a /64 */
 
@@ -214,7 +216,7 @@ static const struct {
 	uint32_t size, rare_size;
 } lists[NFT_LIST_COUNT] = {
 	[NFT_GRADED] = { "graded", BLOCKS_SIZE, RARE_SIZE },
-	[NFT_ALERTED] = { "alerted", BLOCKS_SIZE, RARE_SIZE },
+	[NFT_ALERTED] = { "alerted", ALERTS_SIZE, ALERTS_RARE },
 	[NFT_ALLOW] = { "allow", ALLOW_SIZE, ALLOW_SIZE },
 	[NFT_EXEMPT] = { "exempt", RARE_SIZE, RARE_SIZE },
 };
@@ -224,10 +226,12 @@ static const struct {
 #define SHIFT_MAX   5
 #define MEMORY_PART 18 /* a twentieth of what is built in: the kernel has taken a tenth of that already */
 
-/* Grades give way last: they are what protects. */
-static unsigned list_shift(unsigned shift)
+/* Grades give way last: they are what protects.  The admin's own list is as long as ever. */
+static unsigned list_shift(enum nft_list list, unsigned shift)
 {
-	return shift ? shift - 1 : 0;
+	if (list == NFT_ALLOW)
+		return 0;
+	return list == NFT_ALERTED || !shift ? shift : shift - 1;
 }
 
 /* Measured on Linux 6.18; and the hash table, which the kernel makes for the full size at once. */
@@ -240,23 +244,24 @@ static uint64_t element_bytes(enum key key, enum nft_family family, bool map, bo
 }
 
 /* The lengths that always have a set, and those of nets: /24, and /56, /48, /40. */
-static uint64_t lists_full_bytes(void)
+static uint64_t list_full_bytes(enum nft_list list)
 {
 	static const uint64_t usual[NFT_FAMILY_COUNT] = { 1, 2 }, nets[NFT_FAMILY_COUNT] = { 1, 3 };
 	uint64_t bytes = 0;
 
-	for (unsigned family = 0; family < NFT_FAMILY_COUNT; family++) {
-		bytes += (usual[family] * BLOCKS_SIZE + nets[family] * RARE_SIZE) *
-			 element_bytes(KEY_ADDRESS, family, true, false);
-		bytes += usual[family] * RARE_SIZE * element_bytes(KEY_ADDRESS, family, false, false);
-	}
+	for (unsigned family = 0; family < NFT_FAMILY_COUNT; family++)
+		bytes += (usual[family] * lists[list].size + nets[family] * lists[list].rare_size) *
+			 element_bytes(KEY_ADDRESS, family, list == NFT_GRADED, false);
 	return bytes;
 }
 
 uint64_t nft_sets_full_bytes(unsigned shift)
 {
-	uint64_t bytes = lists_full_bytes() >> list_shift(shift);
+	uint64_t bytes = 0;
 
+	for (unsigned list = 0; list < NFT_LIST_COUNT; list++)
+		if (list != NFT_ALLOW)
+			bytes += list_full_bytes(list) >> list_shift(list, shift);
 	for (size_t i = 0; i < SETS; i++)
 		for (unsigned family = 0; family < (IS_PAIR(&sets[i]) ? NFT_FAMILY_COUNT : 1u); family++)
 			bytes += (sets[i].size * element_bytes(sets[i].key, family, false, sets[i].metered)) >> shift;
@@ -369,7 +374,7 @@ uint32_t nft_list_size(const struct nft *nft, enum nft_list list, enum nft_famil
 	const bool usual = len == (family == NFT_V4 ? 32 : 128) || (family == NFT_V6 && len == 64);
 	const uint32_t size = usual ? lists[list].size : lists[list].rare_size;
 
-	return list == NFT_ALLOW ? size : size >> list_shift(nft->shift); /* the admin's own list is as long as ever */
+	return size >> list_shift(list, nft->shift);
 }
 
 uint32_t nft_pair_size(const struct nft *nft, const char *pair)
