@@ -272,13 +272,30 @@ static void a_forger_who_takes_the_quick_port_costs_two_seconds(void **state)
 
 	(void)state;
 	assert_int_equal(at(veil, &forged, 0), VEIL_DROP);
-	assert_int_equal(at(veil, &own, 100), VEIL_DROP);
+	assert_int_equal(at(veil, &forged, 1000), VEIL_PASS);
 	assert_int_equal(at(veil, &own, 1100), VEIL_DROP);
-	assert_int_equal(at(veil, &own, 3100), VEIL_PASS);
+	assert_int_equal(at(veil, &own, 2100), VEIL_DROP);
+	assert_int_equal(at(veil, &own, 4100), VEIL_PASS);
 	/* an hour later the place is free */
 	own.seq++;
 	assert_int_equal(at(veil, &own, 3700000), VEIL_DROP);
 	assert_int_equal(at(veil, &own, 3701000), VEIL_PASS);
+	veil_free(veil);
+}
+
+/* A packet takes no place, only its repeat does. */
+static void a_forger_who_repeats_nothing_takes_no_quick_port(void **state)
+{
+	struct veil *veil = new_veil();
+	struct veil_syn forged = syn_of("198.51.100.7", 25), own = syn_of("198.51.100.7", 443);
+
+	(void)state;
+	for (int ms = 0; ms < 1100; ms += 10) {
+		forged.seq += 7919;
+		assert_int_equal(at(veil, &forged, ms), VEIL_DROP);
+	}
+	assert_int_equal(at(veil, &own, 1100), VEIL_DROP);
+	assert_int_equal(at(veil, &own, 2100), VEIL_PASS);
 	veil_free(veil);
 }
 
@@ -306,6 +323,7 @@ static void a_slash_64_is_one_source(void **state)
 
 		syn.src.b[15] = (uint8_t)i;
 		at(veil, &syn, 0);
+		assert_int_equal(at(veil, &syn, 1000), i == 0 ? VEIL_PASS : VEIL_DROP);
 	}
 	veil_stats(veil, &stats);
 	assert_int_equal(stats.quick_taken, 1);
@@ -404,6 +422,7 @@ int main(void)
 		cmocka_unit_test(a_flood_neither_hides_nor_evicts),
 		cmocka_unit_test(nobody_is_early_twice),
 		cmocka_unit_test(a_forger_who_takes_the_quick_port_costs_two_seconds),
+		cmocka_unit_test(a_forger_who_repeats_nothing_takes_no_quick_port),
 		cmocka_unit_test(a_closed_port_never_takes_the_quick_port),
 		cmocka_unit_test(a_slash_64_is_one_source),
 		cmocka_unit_test(those_who_give_up_get_in_after_two_minutes),

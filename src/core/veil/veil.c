@@ -195,16 +195,21 @@ static uint32_t seconds(const struct veil *veil)
 
 /* ---- the quick port ---- */
 
-static int64_t price(struct veil *veil, const struct veil_syn *syn)
+/* The source's place, if it is free or this port's; NULL: another port has it. */
+static struct quick *quick_place(struct veil *veil, const struct veil_syn *syn)
 {
 	struct quick *quick = &veil->quick[source_hash(veil, 2, syn, 0) % QUICK_CELLS];
-	uint32_t now_s = seconds(veil);
 
-	if (quick->until_s <= now_s) {
-		*quick = (struct quick){ .port = syn->dport, .until_s = now_s + QUICK_S };
-		veil->stats.quick_taken++;
-	}
-	return quick->port == syn->dport ? VEIL_QUICK_MS : VEIL_PRICE_MS;
+	return quick->until_s <= seconds(veil) || quick->port == syn->dport ? quick : NULL;
+}
+
+/* By a SYN that was repeated in time alone: else any forged packet took it, whatever its port. */
+static void take_quick(struct veil *veil, struct quick *quick, const struct veil_syn *syn)
+{
+	if (quick->until_s > seconds(veil))
+		return;
+	*quick = (struct quick){ .port = syn->dport, .until_s = seconds(veil) + QUICK_S };
+	veil->stats.quick_taken++;
 }
 
 /* ---- the attempts ---- */
@@ -283,14 +288,17 @@ static enum veil_verdict pass(struct veil *veil, const struct veil_syn *syn, uin
 static enum veil_verdict served(struct veil *veil, const struct veil_syn *syn)
 {
 	bool stack = has_stack_options(syn);
-	int64_t cost, age_ms;
+	struct quick *quick = stack ? quick_place(veil, syn) : NULL;
+	int64_t age_ms;
 
 	if (is_let_in(veil, syn))
 		return pass(veil, syn, &veil->stats.again);
-	cost = stack ? price(veil, syn) : VEIL_PRICE_MS;
 	age_ms = first_seen(veil, syn);
-	if (age_ms >= cost)
+	if (age_ms >= (quick ? VEIL_QUICK_MS : VEIL_PRICE_MS)) {
+		if (quick)
+			take_quick(veil, quick, syn);
 		return pass(veil, syn, &veil->stats.repeats);
+	}
 	if (age_ms >= 0) {
 		veil->stats.early++;
 		return VEIL_DROP;
