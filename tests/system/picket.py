@@ -216,7 +216,7 @@ class Picket:
         if not found:
             return "alert" if get("alerted").returncode == 0 else None
         value = int(found[1], 16)
-        return {2: "veil", 3: "ban", 4: "block"}[value if value < 256 else value >> 24]
+        return {2: "veil", 3: "ban", 4: "block"}[value]
 
     def raw(self):
         """A connection to the control socket, without picketctl."""

@@ -21,7 +21,7 @@ from scanning import Scan
 from senders import ACK, PSH, Forger, tcp, udp
 from veiled import (CLOSED, MSS, STACK, Flood, Stranger, at_once, forge_suspicion, key, veil, veiled_strangers)
 
-FIRST, FURTHER, AGAIN = 1.3, 3.4, 0.06          # seconds, the round trip apart
+FIRST, FURTHER, AGAIN = 1.3, 3.4, 0.2           # seconds, the round trip apart
 ROUND_TRIPS = pytest.mark.parametrize("lab", [20, 200], indirect=True, ids=["20ms", "200ms"])
 FAMILIES = pytest.mark.parametrize("family", [4, 6])
 SERVED = (22, 80, 777, 8080)
@@ -284,6 +284,7 @@ def test_a_net_has_one_quick_port(lab, picket):
     who = Stranger(lab)
     veil(lab, daemon, who.v6)
     net = who.v6.rpartition("::")[0]
+    lab.attacker.sysctl(net__ipv6__ip_nonlocal_bind=1)
     lab.attacker.run("ip", "-6", "route", "add", "local", f"{net}::/64", "dev", "lo")
     learned = at_once(*(lambda n=n: lab.attacker.connect(VICTIM6[0], SERVED[n % 4], 2.0, f"{net}::{n + 16:x}")
                         for n in range(100)))
