@@ -63,7 +63,7 @@ def test_a_flood_at_one_trap_suspends_no_ban(lab, picket, rate):
     lab.attacker.add_address(SCANNER)
     with Flood(lab, "100.96.0.0", 1000000, rate, "23", seconds=60):
         time.sleep(3.5)
-        visit_traps(lab, 7, 15, 79, 111, 513, source=SCANNER)
+        visit_traps(lab, 7, 79, 111, 119, 513, source=SCANNER)
         daemon.wait_graded(SCANNER, grade="ban", timeout=8)
 
 
