@@ -22,6 +22,7 @@
 #define ENGINE_VEILS_MAX     98304  /* of them alerts and veils: bans and blocks have room of their own */
 #define ENGINE_ALLOW_MAX     65536
 #define ENGINE_PROTECTED_MAX 4096
+#define ENGINE_EXEMPT_MAX    4096 /* addresses that an admin freed from their nets' veils */
 #define ENGINE_ACTIONS_MAX   64
 #define ENGINE_REASON_MAX    96
 
@@ -70,6 +71,7 @@ enum action_type {
 	ACTION_ADD,    /* `source` stands at `grade` in the kernel, for duration_ms (0: for good) */
 	ACTION_DELETE, /* take it out */
 	ACTION_EVENT,  /* report `event` to log, hooks and history */
+	ACTION_EXEMPT, /* a net's veil is not this source's, for duration_ms */
 };
 
 struct action {
@@ -202,6 +204,7 @@ struct source_view {
 	uint32_t probes;
 	int64_t first_ms, last_ms; /* of its evidence */
 	int64_t at_ms;             /* the time that the scores and the older ones below are decayed to */
+	uint8_t net;               /* 0: a source; else a net, so many levels above its members */
 	struct trap_families visited;
 	struct evidence pieces[EVENT_PIECES_MAX]; /* newest first */
 	/* evidence too old to stand among the pieces, summed by kind and decayed to at_ms like the scores */
@@ -236,6 +239,7 @@ struct explain_view {
 
 struct engine_status {
 	uint32_t sources, sources_max, confirmed_sources;
+	uint32_t nets, nets_max, exempt;
 	uint32_t alerted, veils, bans, blocks; /* that stand, by grade */
 	uint32_t blocks_max;                   /* of all together */
 	uint32_t allow, protected_count;
@@ -267,6 +271,8 @@ void engine_explain(const struct engine *engine, const struct addr *addr, int64_
  * that was ahead, become now, and a block lasts no longer than its grade may: *block says from when to when it stands.
  */
 enum engine_result engine_restore_block(struct engine *engine, struct block_view *block, int64_t now_ms);
+/* An address stands on the kernel's list of those exempt from their nets' veils. */
+void engine_restore_exempt(struct engine *engine, const struct prefix *source, int64_t until_ms, int64_t now_ms);
 enum engine_result engine_restore_source(struct engine *engine, const struct source_view *source, int64_t now_ms);
 
 #endif

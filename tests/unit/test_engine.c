@@ -295,7 +295,8 @@ static void pages_hold_everything_once(void **state)
 		cursor = engine_blocks(core.engine, cursor, blocks, 7, &count);
 		blocked += count;
 	} while (cursor);
-	assert_int_equal(sources, 40);
+	assert_int_equal(sources, core_status(&core).sources + core_status(&core).nets);
+	assert_int_equal(core_status(&core).sources, 40);
 	assert_int_equal(blocked, core_status(&core).veils);
 	core_free(&core);
 }
@@ -323,7 +324,10 @@ static void state_survives_a_restart(void **state)
 	after.now_ms = before.now_ms + 60000;
 	assert_int_equal(engine_restore_block(after.engine, &blocks[0], after.now_ms), ENGINE_OK);
 	engine_sources(before.engine, 0, before.now_ms, sources, 4, &count);
-	assert_int_equal(count, 1);
+	assert_int_equal(count, 2); /* and its net */
+	assert_int_equal(sources[1].net, 1);
+	assert_int_equal(engine_restore_source(after.engine, &sources[1], after.now_ms), ENGINE_OK);
+	assert_int_equal(core_status(&after).nets, 1);
 	assert_int_equal(engine_restore_source(after.engine, &sources[0], after.now_ms), ENGINE_OK);
 	before.now_ms = after.now_ms;
 	a = core_explain(&before, "198.51.100.7");

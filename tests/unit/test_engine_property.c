@@ -80,7 +80,7 @@ static void check_all(const struct core *core, const struct engine_config *confi
 			seen++;
 		}
 	} while (cursor);
-	assert_int_equal(seen, status.sources);
+	assert_int_equal(seen, status.sources + status.nets);
 }
 
 static void random_order(struct core *core, struct seed *seed)
@@ -151,8 +151,11 @@ static void carry_out(struct kernel *kernel, const struct core *core)
 {
 	for (size_t i = 0; i < core->actions->count; i++) {
 		const struct action *action = &core->actions->items[i];
-		uint32_t slot = action->type == ACTION_EVENT ? 0 : prefixset_add(kernel->sources, &action->source);
+		uint32_t slot;
 
+		if (action->type == ACTION_EVENT || action->type == ACTION_EXEMPT)
+			continue;
+		slot = prefixset_add(kernel->sources, &action->source);
 		assert_int_not_equal(slot, PREFIXSET_NONE);
 		if (action->type == ACTION_ADD) {
 			assert_in_range(action->grade, GRADE_ALERT, GRADE_BLOCK);

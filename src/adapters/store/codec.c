@@ -146,6 +146,7 @@ static void walk_source(struct codec *codec, struct source_view *source)
 	source->visited.now = be32(codec, source->visited.now);
 	source->visited.before = be32(codec, source->visited.before);
 	source->visited.since_s = be32(codec, source->visited.since_s);
+	source->net = u8(codec, source->net);
 }
 
 static bool score_is_sane(int32_t mn)

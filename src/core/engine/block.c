@@ -120,6 +120,8 @@ bool engine_begin_block(struct engine *engine, struct source *source, enum grade
 		source->grade = (uint8_t)grade & 7;
 	if (began)
 		engine_rank(engine, source);
+	if (began && grade == GRADE_VEIL && !source->net)
+		engine_end_exemption(engine, &source->key, actions);
 	return began;
 }
 

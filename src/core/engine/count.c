@@ -66,7 +66,7 @@ static bool is_late(const struct engine *engine, const struct source *source, co
 	       count_excused(engine, source, kinds, DAY_MS / 1000) < FRESH_ACKS;
 }
 
-static void write_piece(struct engine *engine, struct source *source, enum evidence_kind kind, uint16_t port,
+void engine_write_piece(struct engine *engine, struct source *source, enum evidence_kind kind, uint16_t port,
 			uint16_t host_tag, uint8_t weight)
 {
 	struct evidence piece = {
@@ -83,10 +83,12 @@ static void write_piece(struct engine *engine, struct source *source, enum evide
 	score_add(source, &piece, engine->now_ms, engine->config.slow_half_life_ms);
 	if (weight == 0)
 		return;
-	engine->counts.evidence[kind]++;
-	engine->counts.evidence_total++;
 	if (kind != EVIDENCE_MARK && source->probes < UINT16_MAX)
 		source->probes++;
+	if (source->net) /* counted of its member */
+		return;
+	engine->counts.evidence[kind]++;
+	engine->counts.evidence_total++;
 }
 
 static void end_grace(struct engine *engine, struct source *source)
@@ -168,12 +170,12 @@ static void write_down(struct engine *engine, struct source *source, const struc
 		drop_replaced(engine, source, w->replaces);
 	if (probe->trap == PROBE_TRAP_NONE)
 		sharers = decoys_see(engine->decoys, &probe->packet, &source->key, engine->now_ms);
-	write_piece(engine, source, finding->kind, finding->port, host_tag, w->weight);
+	engine_write_piece(engine, source, finding->kind, finding->port, host_tag, w->weight);
 	if (probe->trap != PROBE_TRAP_NONE)
 		trap_family_note(&source->visited, trap_family(finding->port), engine->now_ms);
 	if (mark != TOOL_NONE && source->tool == TOOL_NONE && w->weight > 0) {
 		source->tool = (uint8_t)mark;
-		write_piece(engine, source, EVIDENCE_MARK, 0, 0, WEIGHT_MARK);
+		engine_write_piece(engine, source, EVIDENCE_MARK, 0, 0, WEIGHT_MARK);
 	}
 	if (w->grace_over)
 		end_grace(engine, source);
@@ -213,4 +215,7 @@ void engine_count(struct engine *engine, const struct probe *probe, const struct
 	engine_rank(engine, source);
 	if (w.weight > 0 || w.grace_over)
 		engine_decide(engine, source, &probe->packet.src, actions);
+	if (w.weight > 0)
+		engine_feed_nets(engine, source, probe, &finding, weigh_tag(&finding, tag_of(&probe->packet.dst)),
+				 actions);
 }

@@ -97,18 +97,22 @@ struct engine_config policy_sane(const struct engine_config *config)
 
 struct source *engine_find_source(const struct engine *engine, const struct prefix *key)
 {
-	return sources_find(engine->sources, key);
+	struct source *source = sources_find(engine->sources, key);
+
+	return source || !engine_is_net(key) ? source : sources_find(engine->nets, key);
 }
 
 double engine_threshold(const struct engine *engine, const struct prefix *key, enum grade grade)
 {
-	(void)key;
-	return policy_threshold(&engine->config, grade);
+	const struct source *source = engine_find_source(engine, key);
+
+	return policy_threshold(&engine->config, grade) * (source ? engine_net_factor(source) : 1);
 }
 
 /* A veiled source may give way to a higher score like any other: its veil stands without it. */
 void engine_rank(struct engine *engine, struct source *source)
 {
+	struct sources *table = source->net ? engine->nets : engine->sources;
 	struct score score = engine_score(engine, source);
 	uint32_t slot = blocks_find(engine->blocks, &source->key);
 	enum sources_rank rank = SOURCES_SUSPECTED;
@@ -117,7 +121,7 @@ void engine_rank(struct engine *engine, struct source *source)
 		rank = SOURCES_BLOCKED;
 	else if (score.confirmed >= ENGINE_CONFIRMED)
 		rank = SOURCES_CONFIRMED;
-	sources_rank(engine->sources, source, rank, score_total(&score));
+	sources_rank(table, source, rank, score_total(&score));
 }
 
 /* In observe mode nothing says when a grade would have ended but its length. */
@@ -174,8 +178,7 @@ static void exempt(struct engine *engine, struct source *source, enum grade grad
 	engine_tell(actions, &event);
 }
 
-/* Observe mode: what would have been done is told, once. */
-static void observe(struct engine *engine, struct source *source, enum grade grade, struct actions *actions)
+void engine_observe(struct engine *engine, struct source *source, enum grade grade, struct actions *actions)
 {
 	struct event event;
 
@@ -207,7 +210,7 @@ static void raise_to(struct engine *engine, struct source *source, enum grade gr
 		return;
 	if (engine->config.observe) {
 		if (grade > GRADE_ALERT)
-			observe(engine, source, grade, actions);
+			engine_observe(engine, source, grade, actions);
 		return;
 	}
 	engine_begin_block(engine, source, grade, actions);

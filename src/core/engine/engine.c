@@ -24,12 +24,16 @@ struct engine *engine_new(const struct engine_config *config, const struct hash_
 	engine->key = *key;
 	engine->now_ms = now_ms > 0 ? now_ms : 0;
 	engine->sources = sources_new(engine->config.max_sources, key);
+	engine->nets = sources_new(engine->config.max_sources / 4, key);
+	engine->exempt = prefixset_new(ENGINE_EXEMPT_MAX, key);
+	engine->exempt_until_ms = calloc(ENGINE_EXEMPT_MAX, sizeof(*engine->exempt_until_ms));
 	engine->blocks = blocks_new(key);
 	engine->safeguard = safeguard_new(key, engine->config.ipv6_prefix);
 	engine->served = served_new();
 	engine->decoys = decoys_new(key);
 	engine->sweep = sweep_new(key);
-	if (engine->sources && engine->blocks && engine->safeguard && engine->served && engine->decoys && engine->sweep)
+	if (engine->sources && engine->nets && engine->exempt && engine->exempt_until_ms && engine->blocks &&
+	    engine->safeguard && engine->served && engine->decoys && engine->sweep)
 		return engine;
 	engine_free(engine);
 	return NULL;
@@ -40,12 +44,25 @@ void engine_free(struct engine *engine)
 	if (!engine)
 		return;
 	sources_free(engine->sources);
+	sources_free(engine->nets);
+	prefixset_free(engine->exempt);
+	free(engine->exempt_until_ms);
 	blocks_free(engine->blocks);
 	safeguard_free(engine->safeguard);
 	served_free(engine->served);
 	decoys_free(engine->decoys);
 	sweep_free(engine->sweep);
 	free(engine);
+}
+
+static void rebase(struct sources *table, const struct engine *engine, int64_t old_half_life_ms)
+{
+	for (uint32_t i = 0; i < sources_max(table); i++) {
+		struct source *source = sources_at(table, i);
+
+		if (source)
+			score_rebase(source, engine->now_ms, old_half_life_ms, engine->config.slow_half_life_ms);
+	}
 }
 
 void engine_configure(struct engine *engine, const struct engine_config *config)
@@ -58,12 +75,8 @@ void engine_configure(struct engine *engine, const struct engine_config *config)
 	safeguard_set_ipv6_prefix(engine->safeguard, engine->config.ipv6_prefix);
 	if (engine->config.slow_half_life_ms == old_half_life_ms)
 		return;
-	for (uint32_t i = 0; i < max_sources; i++) {
-		struct source *source = sources_at(engine->sources, i);
-
-		if (source)
-			score_rebase(source, engine->now_ms, old_half_life_ms, engine->config.slow_half_life_ms);
-	}
+	rebase(engine->sources, engine, old_half_life_ms);
+	rebase(engine->nets, engine, old_half_life_ms);
 }
 
 int64_t engine_time(struct engine *engine, int64_t now_ms)
@@ -85,12 +98,21 @@ static bool is_sender(const struct engine *engine, const struct prefix *sender)
 	       !safeguard_is_own(engine->safeguard, &sender->addr);
 }
 
+uint32_t engine_standing(const struct engine *engine, const struct prefix *host)
+{
+	uint32_t slot = blocks_strictest(engine->blocks, host);
+
+	if (slot == BLOCKS_NONE || blocks_at(engine->blocks, slot)->grade < GRADE_VEIL)
+		return BLOCKS_NONE;
+	return blocks_at(engine->blocks, slot)->grade == GRADE_VEIL && engine_is_exempt(engine, host) ? BLOCKS_NONE
+												      : slot;
+}
+
 static enum verdict verdict_on(const struct engine *engine, const struct prefix *sender)
 {
-	uint32_t slot = engine->config.observe ? BLOCKS_NONE : blocks_strictest(engine->blocks, sender);
+	uint32_t slot = engine->config.observe ? BLOCKS_NONE : engine_standing(engine, sender);
 
-	if (slot == BLOCKS_NONE || blocks_at(engine->blocks, slot)->grade < GRADE_VEIL ||
-	    safeguard_protected(engine->safeguard, sender, NULL) != PROTECT_NONE)
+	if (slot == BLOCKS_NONE || safeguard_protected(engine->safeguard, sender, NULL) != PROTECT_NONE)
 		return VERDICT_ACCEPT;
 	return blocks_at(engine->blocks, slot)->grade == GRADE_VEIL ? VERDICT_VEIL : VERDICT_DROP;
 }
@@ -136,24 +158,25 @@ static void tell_sweep(struct engine *engine, struct actions *actions)
 	engine_tell(actions, &event);
 }
 
-static void age(struct engine *engine)
+static void age(struct engine *engine, struct sources *table, uint32_t *hand)
 {
-	uint32_t max = sources_max(engine->sources), step = max < AGEING_STEP ? max : AGEING_STEP;
+	uint32_t max = sources_max(table), step = max < AGEING_STEP ? max : AGEING_STEP;
 
 	for (uint32_t i = 0; i < step; i++) {
-		struct source *source = sources_at(engine->sources, engine->ageing_hand);
+		struct source *source = sources_at(table, *hand);
 		struct score score;
 
-		engine->ageing_hand = (engine->ageing_hand + 1) % max;
-		if (!source || sources_is_blocked(engine->sources, source))
+		*hand = (*hand + 1) % max;
+		if (!source || sources_is_blocked(table, source))
 			continue;
 		score = engine_score(engine, source);
 		if (score_total(&score) < FADED && engine->now_ms - source->updated_ms > DAY_MS &&
 		    (source->times == 0 || engine->now_ms / DAY_MS - source->last_ban_day > POLICY_FORGET_DAYS))
-			sources_remove(engine->sources, source);
+			sources_remove(table, source);
 		else
-			sources_rerank(engine->sources, source,
-				       score.confirmed >= ENGINE_CONFIRMED ? SOURCES_CONFIRMED : SOURCES_SUSPECTED,
+			sources_rerank(table, source,
+				       score.confirmed >= ENGINE_CONFIRMED && !source->net ? SOURCES_CONFIRMED
+											   : SOURCES_SUSPECTED,
 				       score_total(&score));
 	}
 }
@@ -165,7 +188,8 @@ void engine_tick(struct engine *engine, int64_t now_ms, struct actions *actions)
 	safeguard_expire(engine->safeguard, engine->now_ms);
 	tell_sweep(engine, actions);
 	engine_end_blocks(engine, actions);
-	age(engine);
+	age(engine, engine->sources, &engine->ageing_hand);
+	age(engine, engine->nets, &engine->nets_hand);
 }
 
 void engine_fresh_start(struct engine *engine, int64_t now_ms)

@@ -45,6 +45,13 @@ void engine_order(struct actions *actions, enum action_type type, enum grade gra
 	action->duration_ms = duration_ms;
 }
 
+void event_text(struct event *event, const char *text)
+{
+	struct writer w = writer_over(event->text, sizeof(event->text));
+
+	writer_text(&w, text);
+}
+
 uint32_t incidents_begin(struct incidents *incidents)
 {
 	uint32_t id = ++incidents->last;
@@ -98,7 +105,7 @@ struct event engine_event(const struct engine *engine, const struct source *sour
 			  enum grade grade)
 {
 	struct score score = engine_score(engine, source);
-	double threshold = policy_threshold(&engine->config, grade);
+	double threshold = policy_threshold(&engine->config, grade) * engine_net_factor(source);
 	struct event event = {
 		.at_ms = engine->now_ms,
 		.source = source->key,

@@ -45,6 +45,9 @@ struct engine {
 	struct hash_key key;
 	int64_t now_ms;
 	struct sources *sources;
+	struct sources *nets; /* nets.c */
+	struct prefixset *exempt;
+	int64_t *exempt_until_ms; /* beside exempt */
 	struct blocks *blocks;
 	struct safeguard *safeguard;
 	struct served *served;
@@ -55,6 +58,7 @@ struct engine {
 	uint32_t former_count;       /* of all ever, so that the next goes into [former_count % ENGINE_ACTIONS_MAX] */
 	int64_t fresh_until_ms;      /* engine_fresh_start() */
 	uint32_t ageing_hand;        /* where ageing goes on */
+	uint32_t nets_hand;          /* the same in the table of nets */
 	struct engine_status counts; /* the counters of it alone */
 };
 
@@ -68,6 +72,10 @@ double engine_threshold(const struct engine *engine, const struct prefix *key, e
 
 /* count.c: what the probe proves is counted against its source. */
 void engine_count(struct engine *engine, const struct probe *probe, const struct prefix *key, struct actions *actions);
+
+/* Puts a piece of evidence into the entry. */
+void engine_write_piece(struct engine *engine, struct source *source, enum evidence_kind kind, uint16_t port,
+			uint16_t host_tag, uint8_t weight);
 
 /* decide.c: from a score to a grade, and from a grade to how long. */
 #define POLICY_FORGET_DAYS 30 /* a source that was away so long begins again at the first duration */
@@ -87,6 +95,8 @@ struct engine_config policy_sane(const struct engine_config *config);
 void engine_settle(struct engine *engine, struct source *source);
 void engine_decide(struct engine *engine, struct source *source, const struct addr *sender, struct actions *actions);
 void engine_rank(struct engine *engine, struct source *source);
+/* Observe mode: what would have been done is told, once. */
+void engine_observe(struct engine *engine, struct source *source, enum grade grade, struct actions *actions);
 
 /* block.c: a grade begins in the kernel, lives, and ends. */
 #define ENGINE_LOOKS 4096 /* alerts and veils that are looked at in one tick */
@@ -95,12 +105,28 @@ bool engine_put_block(struct engine *engine, const struct event *event, double s
 bool engine_begin_block(struct engine *engine, struct source *source, enum grade grade, struct actions *actions);
 /* Evidence came: the alert or veil in this slot lives on. */
 void engine_renew_veil(struct engine *engine, uint32_t slot, double score);
+/* The block that counts for an address: the strictest that covers it, from VEIL on; an exempt one has no veil. */
+uint32_t engine_standing(const struct engine *engine, const struct prefix *host);
 /* Ends what is over and looks at the alerts and veils that are due. */
 void engine_end_blocks(struct engine *engine, struct actions *actions);
 /* Takes the block off the table and out of the kernel, and tells why. */
 void engine_lift(struct engine *engine, uint32_t slot, const char *text, struct actions *actions);
 /* The source's entry after its block is gone. */
 void engine_after_block(struct engine *engine, const struct prefix *key);
+
+/* nets.c: what many addresses of one net show together. */
+/* What a source below an alert has shown, counted for the nets around it; their veils begin here. */
+void engine_feed_nets(struct engine *engine, const struct source *source, const struct probe *probe,
+		      const struct finding *finding, uint16_t host_tag, struct actions *actions);
+/* Can it be a net's key?  An IPv6 /64 may be one, or a source. */
+bool engine_is_net(const struct prefix *key);
+/* By how much the thresholds of a net are higher than a source's; 1 for a source. */
+double engine_net_factor(const struct source *source);
+bool engine_is_exempt(const struct engine *engine, const struct prefix *host);
+/* It is veiled by itself: its exemption would hide that in the kernel. */
+void engine_end_exemption(struct engine *engine, const struct prefix *host, struct actions *actions);
+/* Frees it from the veils of its nets for a day, if there are any. */
+bool engine_exempt_from_net(struct engine *engine, const struct prefix *host, struct actions *actions);
 
 /* event.c: incidents, events, orders to the kernel. */
 /* A new one, of one source.  Never 0. */
@@ -121,5 +147,6 @@ void engine_tell(struct actions *actions, const struct event *event);
 void engine_order(struct actions *actions, enum action_type type, enum grade grade, const struct prefix *source,
 		  int64_t duration_ms);
 int32_t engine_millinats(double nats);
+void event_text(struct event *event, const char *text);
 
 #endif

@@ -98,10 +98,10 @@ enum engine_result engine_block(struct engine *engine, const struct prefix *sour
 /* By an admin's word all is forgotten, the repeat count too. */
 static void forget(struct engine *engine, const struct prefix *key)
 {
-	struct source *source = sources_find(engine->sources, key);
+	struct source *source = engine_find_source(engine, key);
 
 	if (source)
-		sources_remove(engine->sources, source);
+		sources_remove(source->net ? engine->nets : engine->sources, source);
 }
 
 static void unblock_slot(struct engine *engine, uint32_t slot, const char *text, struct actions *actions)
@@ -150,6 +150,8 @@ enum engine_result engine_unblock(struct engine *engine, const struct prefix *so
 		unblock_slot(engine, slot, "", actions);
 		return ENGINE_OK;
 	}
+	if (engine_exempt_from_net(engine, source, actions))
+		return ENGINE_OK;
 	/* A net: what is blocked in it, as much as one call can tell. */
 	if (source->len < 128)
 		unblock_inside(engine, source, "", 0, FREED_MAX, actions);

@@ -52,7 +52,7 @@ static void restore_times(struct engine *engine, const struct block_view *view)
 {
 	struct source *source = sources_find(engine->sources, &view->source);
 
-	if (view->grade == GRADE_BLOCK)
+	if (view->grade == GRADE_BLOCK || (!source && engine_is_net(&view->source) && prefix_is_v4(&view->source)))
 		return;
 	if (!source)
 		source = sources_add_if_free(engine->sources, &view->source);
@@ -100,7 +100,8 @@ enum engine_result engine_restore_block(struct engine *engine, struct block_view
 static bool source_is_valid(const struct source_view *view)
 {
 	if (!prefix_is_valid(&view->source) || prefix_no_source(&view->source) || view->source.len < 40 ||
-	    view->tool >= TOOL_COUNT || view->piece_count > EVENT_PIECES_MAX || (view->kinds & ~KINDS_MASK))
+	    view->net > 4 || (view->net && !engine_is_net(&view->source)) || view->tool >= TOOL_COUNT ||
+	    view->piece_count > EVENT_PIECES_MAX || (view->kinds & ~KINDS_MASK))
 		return false;
 	if (view->first_ms < 0 || view->last_ms < 0 || view->at_ms < 0 || view->fast_mn < 0 ||
 	    view->fast_mn > OLDER_MN_MAX)
@@ -158,17 +159,20 @@ static void fill_source(struct engine *engine, struct source *source, const stru
 
 enum engine_result engine_restore_source(struct engine *engine, const struct source_view *view, int64_t now_ms)
 {
+	struct sources *table;
 	struct source *source;
 	struct score score;
 
 	engine_time(engine, now_ms);
 	if (!source_is_valid(view))
 		return ENGINE_INVALID;
-	source = sources_find(engine->sources, &view->source);
+	table = view->net ? engine->nets : engine->sources;
+	source = sources_find(table, &view->source);
 	if (!source)
-		source = sources_add_if_free(engine->sources, &view->source);
+		source = sources_add_if_free(table, &view->source);
 	if (!source)
 		return ENGINE_FULL;
+	source->net = view->net & 7;
 	fill_source(engine, source, view);
 	incidents_taken(&engine->incidents, view->incident);
 	if (blocks_find(engine->blocks, &view->source) == BLOCKS_NONE) {

@@ -13,6 +13,9 @@ void engine_status(const struct engine *engine, struct engine_status *out)
 	out->sources = sources_count(engine->sources);
 	out->sources_max = sources_max(engine->sources);
 	out->confirmed_sources = sources_confirmed(engine->sources);
+	out->nets = sources_count(engine->nets);
+	out->nets_max = sources_max(engine->nets);
+	out->exempt = prefixset_count(engine->exempt);
 	out->evicted = sources_evicted(engine->sources);
 	out->served_refused = served_refused(engine->served);
 	out->alerted = blocks_count(engine->blocks, GRADE_ALERT);
@@ -69,6 +72,7 @@ static void view_of(const struct engine *engine, const struct source *source, in
 		.last_ms = source->updated_ms,
 		.at_ms = now_ms,
 		.visited = source->visited,
+		.net = source->net,
 	};
 	for (int i = 0; i < SOURCE_PIECES && source->pieces[i].kind != EVIDENCE_NONE; i++)
 		out->pieces[out->piece_count++] = source->pieces[i];
@@ -82,11 +86,12 @@ static void view_of(const struct engine *engine, const struct source *source, in
 uint32_t engine_sources(const struct engine *engine, uint32_t cursor, int64_t now_ms, struct source_view *out,
 			size_t max, size_t *count)
 {
-	uint32_t end = sources_max(engine->sources);
+	uint32_t sources = sources_max(engine->sources), end = sources + sources_max(engine->nets);
 
 	now_ms = now_ms > engine->now_ms ? now_ms : engine->now_ms;
 	for (*count = 0; cursor < end; cursor++) {
-		const struct source *source = sources_at(engine->sources, cursor);
+		const struct source *source = cursor < sources ? sources_at(engine->sources, cursor)
+							       : sources_at(engine->nets, cursor - sources);
 
 		if (!source)
 			continue;
@@ -140,8 +145,8 @@ void engine_explain(const struct engine *engine, const struct addr *addr, int64_
 	source = sources_find(engine->sources, &key);
 	if (source)
 		view_of(engine, source, now_ms, &out->source);
-	slot = blocks_strictest(engine->blocks, &host);
-	if (slot != BLOCKS_NONE && blocks_at(engine->blocks, slot)->grade > GRADE_ALERT)
+	slot = engine_standing(engine, &host);
+	if (slot != BLOCKS_NONE)
 		blocks_view(engine->blocks, slot, &out->block);
 	out->alert_mn = engine_millinats(engine->config.alert);
 	out->veil_mn = engine_millinats(engine->config.veil);

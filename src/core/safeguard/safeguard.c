@@ -289,6 +289,19 @@ enum protect_why safeguard_protected_inside(const struct safeguard *safeguard, c
 	return PROTECT_NONE;
 }
 
+uint32_t safeguard_protected_next(const struct safeguard *safeguard, uint32_t slot, const struct prefix *within,
+				  struct prefix *out)
+{
+	for (slot = prefixset_next(safeguard->protect, slot, within); slot != PREFIXSET_NONE;
+	     slot = prefixset_next(safeguard->protect, slot + 1, within)) {
+		if (first_why(safeguard->whys[slot]) == PROTECT_NONE)
+			continue;
+		*out = *prefixset_at(safeguard->protect, slot);
+		return slot + 1;
+	}
+	return PREFIXSET_NONE;
+}
+
 bool safeguard_is_own(const struct safeguard *safeguard, const struct addr *addr)
 {
 	struct prefix host = prefix_host(addr);

@@ -31,6 +31,9 @@ void safeguard_protect_clear(struct safeguard *safeguard, enum protect_why why);
 enum protect_why safeguard_protected(const struct safeguard *safeguard, const struct prefix *what, struct prefix *by);
 /* One of our own addresses? */
 bool safeguard_is_own(const struct safeguard *safeguard, const struct addr *addr);
+/* The next protected prefix inside `within`, from slot on; the slot after it, or PREFIXSET_NONE. */
+uint32_t safeguard_protected_next(const struct safeguard *safeguard, uint32_t slot, const struct prefix *within,
+				  struct prefix *out);
 /* The same of some address inside `what`.  For orders and rare decisions: walks the table. */
 enum protect_why safeguard_protected_inside(const struct safeguard *safeguard, const struct prefix *what);
 

@@ -115,6 +115,16 @@ static int add(struct enforcer *enforcer, const struct action *action, int64_t n
 	return error;
 }
 
+static int exempt(struct enforcer *enforcer, const struct action *action)
+{
+	const struct nft_element element = { .list = NFT_EXEMPT,
+					     .source = action->source,
+					     .timeout_ms = action->duration_ms };
+	int error = nft_add(enforcer->nft, &element, 1);
+
+	return error == -ENOENT && enforcer->rules.mode == NFT_PAUSED ? 0 : error;
+}
+
 /* The answer to the last order before the event on its source. */
 static int error_before(const struct actions *actions, size_t event, const int errors[ENGINE_ACTIONS_MAX])
 {
@@ -137,6 +147,7 @@ void enforcer_act(struct enforcer *enforcer, const struct actions *actions, int6
 			if (i >= deleted)
 				deleted = delete_run(enforcer, actions, i, errors);
 			break;
+		case ACTION_EXEMPT: errors[i] = exempt(enforcer, &actions->items[i]); break;
 		case ACTION_EVENT: errors[i] = error_before(actions, i, errors); break;
 		}
 	}

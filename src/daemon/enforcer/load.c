@@ -172,6 +172,9 @@ static void take_over_block(void *context, const struct nft_element *element)
 	};
 	enum engine_result result;
 
+	if (element->list == NFT_EXEMPT)
+		engine_restore_exempt(found->enforcer->engine, &element->source, found->now_ms + element->timeout_ms,
+				      found->now_ms);
 	if ((element->list != NFT_GRADED && element->list != NFT_ALERTED) || is_known(found, &element->source))
 		return;
 	result = engine_restore_block(found->enforcer->engine, &block, found->now_ms);

@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Nets: what many addresses of one net show together, each too little to be suspected.  A net is a source like any
+ * other, with the same record and the same weighing, in a table of its own: nobody's net can displace a source.  It is
+ * fed by what its members show as long as they are below an alert of their own; the same port of the same address of
+ * ours counts once a day, whoever of the net tried it.
+ *
+ * A net is veiled, never banned: that its addresses are one scanner was inferred.  The wider it is, the more it takes.
+ * What is keyed by source (customers, the veil's quick port) stays each member's own.  An admin can free an address from
+ * its net's veil for a day; what is protected is free from the start.
+ */
+#include "internal.h"
+
+#define LEVELS_MAX     4
+#define LEVEL_FACTOR   1.5
+#define EXEMPT_MS      DAY_MS
+#define PROTECTED_TOLD 16 /* protected addresses in a veiled net that the kernel is told of at once */
+
+/* The nets around a source, the narrowest first.  Returns how many. */
+static int nets_around(const struct prefix *key, struct prefix nets[LEVELS_MAX])
+{
+	static const uint8_t lens[LEVELS_MAX] = { 64, 56, 48, 40 };
+	int count = 0;
+
+	if (prefix_is_v4(key)) {
+		nets[0] = prefix_of(&key->addr, 96 + 24);
+		return key->len > nets[0].len;
+	}
+	for (int i = 0; i < LEVELS_MAX; i++)
+		if (key->len > lens[i])
+			nets[count++] = prefix_of(&key->addr, lens[i]);
+	return count;
+}
+
+bool engine_is_net(const struct prefix *key)
+{
+	return prefix_is_v4(key) ? key->len == 96 + 24 : key->len >= 40 && key->len <= 64;
+}
+
+double engine_net_factor(const struct source *source)
+{
+	double factor = 1;
+
+	for (unsigned i = 0; i < source->net; i++)
+		factor *= LEVEL_FACTOR;
+	return factor;
+}
+
+static bool holds_allowed(const struct engine *engine, const struct prefix *net)
+{
+	return safeguard_allowed(engine->safeguard, net) != NULL;
+}
+
+/* Protected addresses inside stay free of the net's veil in the kernel, as they are here. */
+static void exempt_protected(struct engine *engine, const struct prefix *net, struct actions *actions)
+{
+	struct prefix host;
+	uint32_t slot = 0;
+
+	for (int i = 0; i < PROTECTED_TOLD && engine_has_room(actions, 4); i++) {
+		slot = safeguard_protected_next(engine->safeguard, slot, net, &host);
+		if (slot == PREFIXSET_NONE)
+			return;
+		if (host.len == 128)
+			engine_order(actions, ACTION_EXEMPT, GRADE_NONE, &host, EXEMPT_MS);
+	}
+}
+
+static void decide(struct engine *engine, struct source *net, struct actions *actions)
+{
+	struct score score = engine_score(engine, net);
+	uint32_t slot = blocks_find(engine->blocks, &net->key), cover;
+
+	if (score_total(&score) < engine_threshold(engine, &net->key, GRADE_VEIL) || holds_allowed(engine, &net->key) ||
+	    safeguard_protected(engine->safeguard, &net->key, NULL) != PROTECT_NONE)
+		return;
+	if (net->incident == 0)
+		net->incident = incidents_begin(&engine->incidents);
+	if (engine->config.observe) {
+		engine_observe(engine, net, GRADE_VEIL, actions);
+		return;
+	}
+	if (slot != BLOCKS_NONE && blocks_at(engine->blocks, slot)->grade >= GRADE_VEIL) {
+		if (blocks_at(engine->blocks, slot)->grade == GRADE_VEIL)
+			engine_renew_veil(engine, slot, score_total(&score));
+		return;
+	}
+	cover = blocks_strictest(engine->blocks, &net->key);
+	if (cover != BLOCKS_NONE && blocks_at(engine->blocks, cover)->grade >= GRADE_VEIL)
+		return; /* a wider net, or an admin's word, does it already */
+	exempt_protected(engine, &net->key, actions);
+	engine_begin_block(engine, net, GRADE_VEIL, actions);
+}
+
+static void feed(struct engine *engine, const struct prefix *key, uint8_t level, const struct probe *probe,
+		 const struct finding *finding, uint16_t host_tag, struct actions *actions)
+{
+	struct source *net = sources_find(engine->nets, key);
+	struct weighing w = weigh(net, finding, host_tag, false, engine->now_ms);
+	struct score score;
+
+	if (w.duplicate)
+		return;
+	if (!net)
+		net = sources_add(engine->nets, key);
+	if (!net)
+		return;
+	net->net = level & 7;
+	engine_settle(engine, net);
+	if (w.replaces >= 0)
+		score_remove(net, w.replaces, engine->now_ms, engine->config.slow_half_life_ms);
+	engine_write_piece(engine, net, finding->kind, finding->port, host_tag, w.weight);
+	if (probe->trap != PROBE_TRAP_NONE)
+		trap_family_note(&net->visited, trap_family(finding->port), engine->now_ms);
+	score = engine_score(engine, net);
+	sources_rank(engine->nets, net, SOURCES_SUSPECTED, score_total(&score));
+	if (w.weight > 0)
+		decide(engine, net, actions);
+}
+
+void engine_feed_nets(struct engine *engine, const struct source *source, const struct probe *probe,
+		      const struct finding *finding, uint16_t host_tag, struct actions *actions)
+{
+	struct score score = engine_score(engine, source);
+	struct prefix nets[LEVELS_MAX];
+	int count = nets_around(&source->key, nets);
+
+	/* Who is suspected by itself answers for itself. */
+	if (score_total(&score) >= engine->config.alert)
+		return;
+	for (int i = 0; i < count; i++)
+		feed(engine, &nets[i], (uint8_t)(i + 1), probe, finding, host_tag, actions);
+}
+
+/* ---- exemptions ---- */
+
+static void expire_exempt(struct engine *engine)
+{
+	uint32_t slot = prefixset_next(engine->exempt, 0, NULL);
+
+	for (; slot != PREFIXSET_NONE; slot = prefixset_next(engine->exempt, slot + 1, NULL))
+		if (engine->exempt_until_ms[slot] <= engine->now_ms)
+			prefixset_remove(engine->exempt, slot);
+}
+
+bool engine_is_exempt(const struct engine *engine, const struct prefix *host)
+{
+	uint32_t slot = prefixset_cover(engine->exempt, host, 128);
+
+	return slot != PREFIXSET_NONE && engine->exempt_until_ms[slot] > engine->now_ms;
+}
+
+void engine_end_exemption(struct engine *engine, const struct prefix *host, struct actions *actions)
+{
+	uint32_t slot = prefixset_find(engine->exempt, host);
+
+	if (slot == PREFIXSET_NONE)
+		return;
+	prefixset_remove(engine->exempt, slot);
+	engine_order(actions, ACTION_EXEMPT, GRADE_NONE, host, 1);
+}
+
+void engine_restore_exempt(struct engine *engine, const struct prefix *source, int64_t until_ms, int64_t now_ms)
+{
+	uint32_t slot;
+
+	engine_time(engine, now_ms);
+	if (!prefix_is_valid(source) || until_ms <= engine->now_ms)
+		return;
+	slot = prefixset_add(engine->exempt, source);
+	if (slot == PREFIXSET_NONE) {
+		expire_exempt(engine);
+		slot = prefixset_add(engine->exempt, source);
+	}
+	if (slot != PREFIXSET_NONE)
+		engine->exempt_until_ms[slot] =
+			until_ms < engine->now_ms + EXEMPT_MS ? until_ms : engine->now_ms + EXEMPT_MS;
+}
+
+bool engine_exempt_from_net(struct engine *engine, const struct prefix *host, struct actions *actions)
+{
+	struct prefix key = host->len == 128 ? safeguard_key(engine->safeguard, &host->addr) : *host;
+	struct prefix nets[LEVELS_MAX];
+	int count = nets_around(&key, nets);
+	struct event event = { .at_ms = engine->now_ms, .type = EVENT_UNBLOCK, .grade = GRADE_VEIL, .sources = 1 };
+	bool veiled = false;
+
+	for (int i = 0; i < count; i++) {
+		uint32_t slot = blocks_find(engine->blocks, &nets[i]);
+
+		veiled |= slot != BLOCKS_NONE && blocks_at(engine->blocks, slot)->grade == GRADE_VEIL;
+	}
+	if (!veiled)
+		return false;
+	engine_restore_exempt(engine, &key, engine->now_ms + EXEMPT_MS, engine->now_ms);
+	if (!engine_is_exempt(engine, &key))
+		return false;
+	engine_order(actions, ACTION_EXEMPT, GRADE_NONE, &key, EXEMPT_MS);
+	event.source = key;
+	event_text(&event, "free of its net's veil for a day");
+	engine_tell(actions, &event);
+	return true;
+}
