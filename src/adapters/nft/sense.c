@@ -71,8 +71,8 @@ void chains_queues(struct rule_writer *w, const struct nft_rules *rules)
 		rule_jump(w, "fair");
 		write_queue(w, fair[i].chain, fair[i].counter, (uint16_t)(rules->queue + fair[i].queue));
 	}
-	/* A SYN to what is served, of a source that probed within seconds: behind those probes in the queue, since one of
-	 * them may veil it. */
+	/* A SYN to what is served, of a source that probed within seconds: behind those probes in the queue, since one
+	 * of them may veil it. */
 	rule_chain(w, "enter");
 	rule_begin(w, "enter");
 	rule_jump(w, "exempt");
@@ -232,8 +232,8 @@ static void write_fresh_tcp(struct rule_writer *w, const struct nft_rules *rules
 	rule_tcp_flags(w, FIN | SYN | RST | ACK, SYN);
 	rule_port(w, RULE_DESTINATION, RULE_IS, "trap_tcp_ports");
 	rule_goto(w, "trap");
-	/* Under SYN cookies the last ACK of a handshake finds no socket either.  A guessed one is right once in 2^29.
-	 * Under SYN cookies the last ACK of a handshake finds no socket either.  A guessed one is right once in 2^29. */
+	/* Under SYN cookies the last ACK of a handshake finds no socket either.  A guessed one is right once in
+	 * 2^29. */
 	rule_begin(w, "fresh_tcp");
 	rule_tcp_flags(w, FIN | SYN | RST | ACK, ACK);
 	rule_port(w, RULE_DESTINATION, RULE_IS, "trap_tcp_ports");
