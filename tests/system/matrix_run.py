@@ -164,7 +164,8 @@ def check_explained(daemon, source):
 
 def decisions(daemon, source, events):
     history = daemon.ctl("history", source, check=False)
-    return sorted((r for r in (history.rows if history.code == 0 else []) if r["event"] in events),
+    return sorted((r for r in (history.rows if history.code == 0 else [])
+                   if r["event"] in events and r["source"] == source),
                   key=lambda r: r["at"])
 
 

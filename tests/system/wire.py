@@ -218,12 +218,15 @@ class _Teller:
 
     def __init__(self, deciding, grade, tcp, udp):
         self.deciding, self.veiled, self.tcp, self.udp = deciding, grade == "veil", tcp, udp
+        self.decided_at = float("inf")
         self.credit, self.begun, self.running, self.customer = collections.Counter(), set(), set(), set()
         self.sights = {}            # (flow, sequence number) -> when it was first seen
         self.syns = {}              # flow -> its latest SYN, and how old its first sight was by then
 
     def take_in(self, f):
         flow = f.flow()
+        if f.index == self.deciding:
+            self.decided_at = f.at
         if f.index < self.deciding:
             self.credit[flow] += 1
         if f.protocol != TCP:
@@ -255,6 +258,9 @@ class _Teller:
         flow = f.answered_flow()
         if not _is_answer(f):
             return f.index <= self.deciding or f.protocol != TCP or flow in self.running | self.begun
+        if f.protocol == TCP and 0 <= f.at - self.decided_at < 0.02 and (
+                f.flags & RST and flow not in self.syns or f.is_synack and f.sport not in self.tcp):
+            return True     # in the same burst: to an ACK, which open and closed ports answer alike; of a trap
         if f.index > self.deciding and self.credit[flow] <= 0 and flow not in self.begun and \
                 (f.src, f.sport) not in self.customer and not (self.veiled and self._priced(f)):
             return False

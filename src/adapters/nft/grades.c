@@ -276,6 +276,10 @@ void chains_out(struct rule_writer *w)
 	} ways[] = { { "out", NF_INET_LOCAL_OUT }, { "out_forward", NF_INET_FORWARD } };
 
 	rule_chain(w, "to_blocked");
+	rule_begin(w, "to_blocked"); /* a neighbour that cannot find this host cannot be blocked either */
+	rule_protocol(w, IPPROTO_ICMPV6);
+	rule_icmp_type(w, "icmp6_lifelines");
+	rule_accept(w);
 	rule_begin(w, "to_blocked");
 	rule_jump(w, "allowed_to");
 	chain_drop(w, "to_blocked", "cut");
