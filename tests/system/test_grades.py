@@ -226,7 +226,8 @@ def test_five_families_are_a_ban(lab, picket, honest, address, source):
     assert daemon.graded(grade="ban") == [], "four are no ban"
     visit_traps(lab, FIVE_FAMILIES[4], address=address)
     line = event_text(daemon.wait_graded(source, grade="ban"))
-    assert re.match(rf"ban {re.escape(source)} for 1h: confirmed 11\.\d, (silent visits to 5|handshakes with) traps ", line), line
+    assert re.match(rf"ban {re.escape(source)} for 1h: confirmed 11\.\d, (silent visits to 5|handshakes with) traps ",
+                    line), line
     assert all(f"{port} " in line for port in FIVE_FAMILIES), line
     assert daemon.kernel_grade(source) == "ban"
     assert shut_out(lab.attacker, address, 80), "nothing new"
