@@ -17,6 +17,7 @@
 #define PLAUSIBLE_FORGIVEN SOURCE_PIECES /* all that is remembered */
 #define TRACE_WINDOW_S     10            /* mtr asks each hop once a second: what comes faster is no mtr */
 #define FAMILIES_GRACE     2
+#define FORGIVEN_MAX       8 /* a mail program's seven ports, and a web server's second */
 
 /* Ports that honest programs try together: a mail program guesses all of its ports, a browser 80 and 443. */
 enum family {
@@ -139,7 +140,7 @@ static bool family_seen(const struct past *past, enum family family, bool traps)
 /* Is the source one that stays within its families, also with this one? */
 static bool in_grace(const struct past *past, enum family family)
 {
-	unsigned families = 1u << family, others = 0;
+	unsigned families = 1u << family, others = 0, forgiven = 0;
 
 	if (family == FAMILY_NONE || past->marked)
 		return false;
@@ -153,6 +154,7 @@ static bool in_grace(const struct past *past, enum family family)
 			if (family_of_tcp(piece->port) == FAMILY_NONE)
 				others++;
 			families |= 1u << family_of_tcp(piece->port);
+			forgiven += piece->kind == EVIDENCE_SYN && piece->weight == 0;
 			break;
 		case GROUP_FLAGS:
 		case GROUP_SCTP:
@@ -161,7 +163,8 @@ static bool in_grace(const struct past *past, enum family family)
 		default: break;
 		}
 	}
-	return others == 0 && __builtin_popcount(families & ~(1u << FAMILY_NONE)) <= FAMILIES_GRACE;
+	return others == 0 && forgiven < FORGIVEN_MAX &&
+	       __builtin_popcount(families & ~(1u << FAMILY_NONE)) <= FAMILIES_GRACE;
 }
 
 /* Was this very port tried at another address of ours?  visited: by a visit of its trap.  A name with several addresses

@@ -235,6 +235,7 @@ static const struct row rows[] = {
 	NUMBER("totals", "protect_full", sentry.engine.protect_full),
 	NUMBER("totals", "blocks_full", sentry.engine.blocks_full),
 	NUMBER("totals", "served_refused", sentry.engine.served_refused),
+	NUMBER("totals", "untold", sentry.untold),
 
 	ROW(NULL, "evidence_by_kind", by_kind, sentry.engine.evidence),
 

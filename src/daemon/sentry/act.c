@@ -13,6 +13,8 @@
 
 static void tell(struct sentry *sentry, const struct event *event)
 {
+	if (!ration_allows(&sentry->ration, event, sentry->now_ms))
+		return;
 	if (wire_send(sentry->start->keeper_fd, WIRE_EVENT, 0, event) < 0)
 		sentry->events_lost++;
 	/* Where nothing is blocked, a hook must not block either: alerts alone. */
@@ -99,6 +101,7 @@ static void on_loaded(void *context)
 	struct nfqueue_stats read;
 
 	sentry->lately_told = false; /* its set is empty, or unknown */
+	sentry_put_customers_back(sentry);
 	enforcer_read_status(sentry->enforcer, &kernel);
 	nfqueue_read_stats(sentry->start->queue, &read);
 	sentry->packets_before_load = read.packets;
@@ -117,4 +120,14 @@ static void on_freed(void *context, const struct prefix *source)
 struct enforcer_listener sentry_listener(struct sentry *sentry)
 {
 	return (struct enforcer_listener){ sentry, on_notice, on_loaded, on_freed };
+}
+
+void sentry_sum_up(struct sentry *sentry)
+{
+	uint64_t left_out = ration_sum_up(&sentry->ration, sentry->now_ms);
+
+	if (left_out > 0)
+		sentry_notice(sentry, EVENT_NOTICE,
+			      "%llu more alerts and veils, and ends of veils, are not told one by one",
+			      (unsigned long long)left_out);
 }

@@ -114,6 +114,7 @@ static int open_engine(struct sentry *sentry)
 		return -errno;
 	engine = engine_new(&sentry->config.engine, &key, sentry->now_ms);
 	sentry->veil = veil_new(&key, sentry->now_ms);
+	sentry->ration.key = key;
 	if (!engine || !sentry->veil)
 		return -ENOMEM;
 	error = enforcer_open(sentry->config.table, engine, &listener, &sentry->enforcer);

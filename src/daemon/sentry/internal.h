@@ -4,6 +4,7 @@
  *
  *   sentry.c  the process: start, privilege, the loop and its clock, the tick, the end
  *   sense.c   packets and trap visits in, verdicts out
+ *   ration.c  how many words a second are made about suspects
  *   act.c     the engine's actions: carried out by the enforcer, told to the keeper and to hooks
  *   config.c  the configuration: taken from the supervisor, in force as a whole
  *   world.c   what the host is: addresses, routes, interfaces, services
@@ -34,6 +35,16 @@ struct sentry_lift {
 	uint32_t cursor;  /* engine_unblock_within(): where it goes on; 0: done */
 };
 
+#define RATION_NETS 1024
+struct ration {
+	struct hash_key key;
+	int64_t second;
+	unsigned used;
+	uint8_t nets[RATION_NETS]; /* used in this second, by a keyed hash of the net */
+	uint64_t left_out, told;   /* of all ever; of them summed up */
+	int64_t told_ms;
+};
+
 struct sentry {
 	const struct sentry_start *start;
 	struct event_base *base;
@@ -58,6 +69,7 @@ struct sentry {
 	size_t lift_count;
 
 	uint64_t events_lost;
+	struct ration ration;
 	int64_t probe_until_ms;  /* the doctor's probes are counted, not judged; 0: they are judged like any */
 	struct prefix probe_net; /* where they come from; ::/0: the usual ones */
 	uint64_t probe_packets;
@@ -104,7 +116,13 @@ struct acted {
 struct acted sentry_act(struct sentry *sentry); /* carries out sentry->actions */
 void sentry_notice(struct sentry *sentry, enum event_type type, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
+void sentry_sum_up(struct sentry *sentry); /* of what was not told one by one */
 struct enforcer_listener sentry_listener(struct sentry *sentry);
+
+/* ration.c: may this event be told one by one? */
+bool ration_allows(struct ration *ration, const struct event *event, int64_t now_ms);
+/* How many were left out since the last summary, once a minute; 0: nothing to say. */
+uint64_t ration_sum_up(struct ration *ration, int64_t now_ms);
 
 /* config.c */
 void sentry_config_message(struct sentry *sentry, const struct wire_message *message);
@@ -118,6 +136,9 @@ void sentry_world_lately(struct sentry *sentry);
 /* save.c */
 void sentry_restore(struct sentry *sentry, const struct wire_message *message);
 void sentry_save_tick(struct sentry *sentry);
+/* Reads the customers now and then, so that they can be put back when the table is removed. */
+void sentry_save_customers_tick(struct sentry *sentry);
+void sentry_put_customers_back(struct sentry *sentry);
 void sentry_save_at_once(struct sentry *sentry); /* at a stop */
 
 /* orders.c */

@@ -63,6 +63,7 @@ static void ask_status(struct sentry *sentry, uint32_t id)
 		trap_read_stats(sentry->trap, &status->trap);
 	memcpy(status->rejected, sentry->rejected, sizeof(status->rejected));
 	status->events_lost = sentry->events_lost;
+	status->untold = sentry->ration.left_out;
 	queued = status->kernel.queued_judge + status->kernel.queued_veil + status->kernel.queued_trap +
 		 status->kernel.queued_kin - sentry->queued_before_load;
 	read = status->queue.packets - sentry->packets_before_load;

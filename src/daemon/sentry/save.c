@@ -9,12 +9,13 @@
 #include "clock.h"
 #include "internal.h"
 
-#define TAKE_OVER_MAX    20000 /* restored blocks, up to which those in the kernel are read as well */
-#define SAVE_EVERY_MS    600000
-#define PAGES_A_TICK     16
-#define CUSTOMERS_MAX    65536 /* that are saved */
-#define CUSTOMERS_REST   12000 /* times as long as reading them took: 50 ms every ten minutes */
-#define STOP_PATIENCE_MS 500   /* for the keeper to read on, at a stop */
+#define TAKE_OVER_MAX      20000 /* restored blocks, up to which those in the kernel are read as well */
+#define SAVE_EVERY_MS      600000
+#define PAGES_A_TICK       16
+#define CUSTOMERS_MAX      65536 /* that are saved */
+#define CUSTOMERS_REST     100   /* times as long as reading them took */
+#define CUSTOMERS_EVERY_MS 2000  /* at the least: what a table that is removed takes along is put back from here */
+#define STOP_PATIENCE_MS   500   /* for the keeper to read on, at a stop */
 
 /* ---- restore ---- */
 
@@ -94,20 +95,39 @@ void sentry_restore(struct sentry *sentry, const struct wire_message *message)
 
 /* ---- save ---- */
 
-/* The kernel's list is read once, when its turn comes, and then sent by pages. */
+/* Packets wait while it is read: a list that takes long is read seldom. */
 static void read_customers(struct sentry *sentry)
 {
-	int64_t began_ms = clock_ms(CLOCK_MONOTONIC);
+	int64_t began_ms = clock_ms(CLOCK_MONOTONIC), rest_ms;
 	int count;
 
-	/* Packets wait while it is read: a list that takes long is read seldom, and else the last reading is sent. */
-	if (sentry->now_ms < sentry->next_customer_read_ms &&
-	    !(sentry->saving_at_once && sentry->customer_read_took_ms <= 1000))
+	if (!sentry->customers)
+		sentry->customers = calloc(CUSTOMERS_MAX, sizeof(*sentry->customers));
+	if (!sentry->customers)
 		return;
 	count = enforcer_read_customers(sentry->enforcer, sentry->customers, CUSTOMERS_MAX);
-	sentry->customer_count = count > 0 ? (uint32_t)count : 0;
+	if (count >= 0)
+		sentry->customer_count = (uint32_t)count;
 	sentry->customer_read_took_ms = clock_ms(CLOCK_MONOTONIC) - began_ms;
-	sentry->next_customer_read_ms = sentry->now_ms + sentry->customer_read_took_ms * CUSTOMERS_REST;
+	rest_ms = sentry->customer_read_took_ms * CUSTOMERS_REST;
+	sentry->next_customer_read_ms = sentry->now_ms + (rest_ms > CUSTOMERS_EVERY_MS ? rest_ms : CUSTOMERS_EVERY_MS);
+}
+
+void sentry_save_customers_tick(struct sentry *sentry)
+{
+	if (!sentry->ready_by_ms && sentry->now_ms >= sentry->next_customer_read_ms)
+		read_customers(sentry);
+}
+
+void sentry_put_customers_back(struct sentry *sentry)
+{
+	for (uint32_t done = 0; done < sentry->customer_count; done += WIRE_CUSTOMER_BATCH) {
+		uint32_t left = sentry->customer_count - done;
+
+		if (enforcer_add_customers(sentry->enforcer, sentry->customers + done,
+					   left < WIRE_CUSTOMER_BATCH ? left : WIRE_CUSTOMER_BATCH) < 0)
+			return; /* they are learned anew with their next visit */
+	}
 }
 
 static uint32_t customers_page(struct sentry *sentry, uint32_t cursor)
@@ -115,12 +135,13 @@ static uint32_t customers_page(struct sentry *sentry, uint32_t cursor)
 	struct wire_customers *page = &sentry->out.body.customers;
 	uint32_t left;
 
-	if (cursor == 0)
+	if (cursor == 0 && (!sentry->customers || (sentry->saving_at_once && sentry->customer_read_took_ms <= 1000)))
 		read_customers(sentry);
-	left = sentry->customer_count - cursor;
+	left = sentry->customer_count > cursor ? sentry->customer_count - cursor : 0;
 	memset(page, 0, sizeof(*page));
 	page->count = left < WIRE_CUSTOMER_BATCH ? left : WIRE_CUSTOMER_BATCH;
-	memcpy(page->items, sentry->customers + cursor, page->count * sizeof(page->items[0]));
+	if (page->count > 0)
+		memcpy(page->items, sentry->customers + cursor, page->count * sizeof(page->items[0]));
 	return page->count < left ? cursor + page->count : 0;
 }
 
@@ -156,14 +177,10 @@ static bool save_pages(struct sentry *sentry, unsigned pages)
 	return sentry->save_part == PARTS;
 }
 
-/* From the beginning. */
-static bool begin_save(struct sentry *sentry)
+static void begin_save(struct sentry *sentry)
 {
 	sentry->save_part = 0;
 	sentry->save_cursor = 0;
-	if (!sentry->customers)
-		sentry->customers = calloc(CUSTOMERS_MAX, sizeof(*sentry->customers));
-	return sentry->customers != NULL;
 }
 
 void sentry_save_tick(struct sentry *sentry)
@@ -172,7 +189,7 @@ void sentry_save_tick(struct sentry *sentry)
 		ready(sentry);
 	if (!sentry->next_save_ms || sentry->now_ms < sentry->next_save_ms)
 		return;
-	if ((!sentry->customers && !begin_save(sentry)) || !save_pages(sentry, PAGES_A_TICK))
+	if (!save_pages(sentry, PAGES_A_TICK))
 		return;
 	begin_save(sentry);
 	sentry->next_save_ms = sentry->now_ms + SAVE_EVERY_MS;
@@ -181,8 +198,9 @@ void sentry_save_tick(struct sentry *sentry)
 void sentry_save_at_once(struct sentry *sentry)
 {
 	/* Before all is restored, what is on the disk is better. */
-	if (!sentry->next_save_ms || !begin_save(sentry))
+	if (!sentry->next_save_ms)
 		return;
+	begin_save(sentry);
 	sentry->saving_at_once = true;
 	save_pages(sentry, UINT32_MAX);
 }

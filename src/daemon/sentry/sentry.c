@@ -33,6 +33,10 @@ void sentry_begin_turn(struct sentry *sentry)
 static void tick_second(struct sentry *sentry)
 {
 	wire_send(sentry->start->supervisor_fd, WIRE_BEAT, 0, &(struct wire_empty){ 0 });
+	if (sentry->engine) {
+		sentry_sum_up(sentry);
+		sentry_save_customers_tick(sentry);
+	}
 	if (sentry->routes_stale)
 		sentry_world_routes(sentry);
 	if (sentry->now_ms >= sentry->next_listeners_ms) {

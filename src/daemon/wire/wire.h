@@ -146,6 +146,7 @@ struct wire_status {
 	struct trap_stats trap;
 	uint64_t rejected[PACKET_RESULT_COUNT];
 	uint64_t events_lost;    /* those that the keeper did not take in time */
+	uint64_t untold;         /* alerts and veils that were summed up instead of told */
 	uint64_t kernel_refused; /* elements the kernel did not take */
 	uint64_t fail_open;      /* packets that the kernel passed because we were too slow */
 	int64_t started_ms, now_ms;
