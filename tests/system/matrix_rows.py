@@ -190,8 +190,6 @@ OTHERS = [
             why="backscatter looks like it"),
     Row("destination-options", ("destination_options",), family=6),
     Row("mirai", ("mirai",), tool="Mirai"),
-    Row("fresh-address-a-probe", ("fresh_addresses",), (), grade="watch", why="each source sends one probe",
-        source="203.0.113.100"),
 ]
 
 ROWS = KINDS + FLAGS + DISCOVERY + PROGRAMS + RELAYS + TRAPS + OTHERS

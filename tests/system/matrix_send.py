@@ -89,10 +89,6 @@ def mirai(lab, row, targets):
     send(lab, syns(ATTACKER4, targets[0], (23, 2323, 81, 5555, 7547, 37215, 52869, 60001), seq=mark))
 
 
-def fresh_addresses(lab, row, targets):
-    """Ten ports, each from an address of its own."""
-    send(lab, [frame(f"203.0.113.{100 + n}", targets[0], 40000 + n, port) for n, port in enumerate(CLOSED[:10])])
-
 
 def shared(lab, sources, target, ports, every=0.002):
     """One scan shared by many: port by port in turn."""

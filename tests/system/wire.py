@@ -217,6 +217,7 @@ class _Teller:
     """
 
     def __init__(self, deciding, grade, tcp, udp):
+        self.greeted = set()        # flows that were answered
         self.deciding, self.veiled, self.tcp, self.udp = deciding, grade == "veil", tcp, udp
         self.decided_at = float("inf")
         self.credit, self.begun, self.running, self.customer = collections.Counter(), set(), set(), set()
@@ -256,6 +257,10 @@ class _Teller:
 
     def may_leave(self, f):
         flow = f.answered_flow()
+        if flow in self.greeted and not f.is_synack:
+            return True     # of a handshake that was answered: what follows tells nothing new
+        if f.is_synack:
+            self.greeted.add(flow)
         if not _is_answer(f):
             return f.index <= self.deciding or f.protocol != TCP or flow in self.running | self.begun
         if f.protocol == TCP and 0 <= f.at - self.decided_at < 0.02 and (

@@ -143,13 +143,16 @@ void chains_trap(struct rule_writer *w, const struct nft_rules *rules)
 	rule_begin(w, "trap");
 	rule_socket_exists(w); /* a service, whoever's, or a visit under way */
 	rule_accept(w);
+	if (rules->reverse_path) {
+		rule_begin(w, "trap");
+		rule_no_reverse_path(w);
+		rule_count(w, "way_back");
+		rule_accept(w);
+	}
 	if (rules->trap_tcp_count)
 		write_trapping(w, "trap", IPPROTO_TCP, "trapped_tcp", tcp);
 	if (rules->trap_udp_count)
 		write_trapping(w, "trap", IPPROTO_UDP, "trapped_udp", udp);
-	rule_begin(w, "trap");
-	rule_tcp_flags(w, FIN | SYN | RST | ACK, ACK);
-	rule_accept(w);
 	rule_begin(w, "trap");
 	rule_goto(w, "trap_queue");
 }
@@ -226,7 +229,8 @@ static void write_fresh_tcp(struct rule_writer *w, const struct nft_rules *rules
 	rule_jump(w, "exempt");
 	rule_begin(w, "fresh_tcp");
 	rule_jump(w, "expected");
-	rule_begin(w, "fresh_tcp");
+	rule_begin(w, "fresh_tcp"); /* impossible flags are evidence everywhere */
+	rule_tcp_flags_in(w, FIN | SYN | RST | ACK | URG, RULE_IS, "possible_flags");
 	rule_jump(w, "rested");
 	rule_begin(w, "fresh_tcp");
 	rule_tcp_flags(w, FIN | SYN | RST | ACK, SYN);

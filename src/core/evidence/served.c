@@ -4,8 +4,8 @@
  * evidence, and no trap answers in its place.
  *
  * Nothing that a sender does can put a port here, and hardly anything that a local user does: a service of the system
- * counts once it has stood for ten minutes (or was there before picket), anybody else's port after an hour, and no user
- * has more than SERVED_USER_MAX of them.  So whoever opens thousands of ports, or has an FTP server open them, gains
+ * counts at once, anybody else's port after an hour, and no user has more than SERVED_USER_MAX of them.  The system's is
+ * what root or a system user has open, but not among the ephemeral ports.  So whoever opens thousands of ports, or has an FTP server open them, gains
  * nothing.  Fixed size.
  */
 #include "evidence.h"
@@ -16,7 +16,6 @@
 
 #define LOOKS_MIN   3
 #define MISSED_S    30 /* seen less recently, it has been closed meanwhile */
-#define SYSTEM_S    600
 #define USER_S      3600
 #define USER_PLACES 1024 /* ports of users, of all together */
 
@@ -38,7 +37,6 @@ struct user_port {
 struct served {
 	struct port ports[SERVED_PROTOCOLS][65536];
 	struct user_port users[USER_PLACES];
-	bool looked; /* there was a first look, at what was there before picket */
 	uint64_t refused;
 };
 
@@ -134,11 +132,10 @@ static void look_at(struct served *served, const struct served_socket *socket, i
 		port->served_s = (uint32_t)now_s;
 		return;
 	}
-	if (system && !served->looked)
+	if (system)
 		port->served_s = (uint32_t)now_s;
-	else if (port->looks < LOOKS_MIN || now_s - port->first_s < (system ? SYSTEM_S : USER_S))
-		return;
-	else if (system || take_place(served, socket->uid, row, socket->port, now_s))
+	else if (port->looks >= LOOKS_MIN && now_s - port->first_s >= USER_S &&
+		 take_place(served, socket->uid, row, socket->port, now_s))
 		port->served_s = (uint32_t)now_s;
 }
 
@@ -146,7 +143,6 @@ void served_look(struct served *served, const struct served_socket *sockets, siz
 {
 	for (size_t i = 0; i < count; i++)
 		look_at(served, &sockets[i], now_ms / 1000);
-	served->looked = true;
 }
 
 bool served_is(const struct served *served, uint8_t protocol, uint16_t port, int64_t now_ms)

@@ -188,6 +188,9 @@ static bool take_sources(struct task *task, const struct wire_message *message)
 	struct source_row row;
 
 	for (uint32_t i = 0; i < page->count && i < WIRE_SOURCE_BATCH; i++) {
+		/* A net that is far from anything would be a line beside each of its members. */
+		if (page->items[i].net && page->items[i].grade < GRADE_ALERT)
+			continue;
 		source_row_of(&page->items[i], &row);
 		if (!top_add(task->top, &row))
 			return false;
