@@ -14,7 +14,7 @@ from lab import ATTACKER4, ATTACKER6, MAC, REAL_TCP, REAL_UDP, VICTIM4, VICTIM6,
 from picket import graded_line
 from scanning import key_of
 
-DECOYS = {4: "203.0.113.71,203.0.113.72,203.0.113.73", 6: "2001:db8:bad:71::1,2001:db8:bad:72::1,2001:db8:bad:73::1"}
+DECOYS = {4: "100.71.0.1,100.72.0.1,100.73.0.1", 6: "2001:db8:4171::1,2001:db8:4272::1,2001:db8:4373::1"}
 QUESTIONS = {(w.ICMP, 8), (w.ICMP, 13), (w.ICMP, 17), (w.ICMPV6, 128)}
 SFR = w.SYN | w.FIN | w.RST
 

@@ -85,7 +85,7 @@ def test_two_sources_share_a_scan(lab, picket, wire):
 @pytest.mark.parametrize("count", [10, 50])
 def test_many_sources_share_a_scan(lab, picket, wire, count, family):
     """Port by port in turn; each of them is caught by its own share, all of them at once."""
-    sources = [f"203.0.113.{100 + n}" if family == 4 else f"2001:db8:{0xb00 + 0x100 * n:x}::5" for n in range(count)]
+    sources = [f"100.{70 + n}.0.5" if family == 4 else f"2001:db8:{0xb00 + 0x100 * n:x}::5" for n in range(count)]
     target = (VICTIM4 if family == 4 else VICTIM6)[0]
     daemon, record = picket(), wire(lab.victim, *sources)
     shared(lab, sources, target, [port for port in range(81, 81 + 12 * count) if port != 777])

@@ -89,7 +89,7 @@ def test_every_family_is_there(scanned):
             if name == "picket_evidence_total"} == set(status["evidence_by_kind"])
     assert {dict(labels)["reason"] for name, labels in samples
             if name == "picket_packets_rejected_total"} == set(status["rejected"])
-    assert samples["picket_deciding_seconds_count", ()] == 1
+    assert samples["picket_deciding_seconds_count", ()] >= 1
     assert 0 < samples["picket_deciding_seconds_sum", ()] < 5
     assert samples["picket_judging_seconds_count", ()] >= samples["picket_deciding_seconds_count", ()]
 

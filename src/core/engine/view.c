@@ -45,7 +45,9 @@ uint32_t engine_blocks(const struct engine *engine, uint32_t cursor, struct bloc
 static uint8_t shown_grade(const struct engine *engine, const struct source *source, const struct score *score)
 {
 	uint32_t slot = blocks_strictest(engine->blocks, &source->key);
-	enum grade grade = policy_grade(&engine->config, score);
+	double factor = engine_net_factor(source);
+	struct score scaled = { score->confirmed / factor, score->suspected / factor, score->fast / factor };
+	enum grade grade = policy_grade(&engine->config, &scaled);
 
 	if (slot != BLOCKS_NONE && blocks_at(engine->blocks, slot)->grade > GRADE_ALERT)
 		return blocks_at(engine->blocks, slot)->grade;

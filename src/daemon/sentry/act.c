@@ -20,7 +20,7 @@ static void tell(struct sentry *sentry, const struct event *event)
 	/* Where nothing is blocked, a hook must not block either: alerts alone. */
 	if (enforcer_mode(sentry->enforcer) != NFT_BLOCK && event->type != EVENT_ALERT)
 		return;
-	if ((sentry->config.hook_events & (1u << event->type)) &&
+	if ((sentry->config.hook_events & (1u << event->type)) && ration_allows_hook(&sentry->ration, event) &&
 	    wire_send(sentry->start->supervisor_fd, WIRE_EVENT, 0, event) < 0)
 		sentry->events_lost++;
 }

@@ -39,7 +39,7 @@ struct sentry_lift {
 struct ration {
 	struct hash_key key;
 	int64_t second;
-	unsigned used;
+	unsigned used, hooks;
 	uint8_t nets[RATION_NETS]; /* used in this second, by a keyed hash of the net */
 	uint64_t left_out, told;   /* of all ever; of them summed up */
 	int64_t told_ms;
@@ -121,6 +121,8 @@ struct enforcer_listener sentry_listener(struct sentry *sentry);
 
 /* ration.c: may this event be told one by one? */
 bool ration_allows(struct ration *ration, const struct event *event, int64_t now_ms);
+/* The same for hooks, of an event that was allowed. */
+bool ration_allows_hook(struct ration *ration, const struct event *event);
 /* How many were left out since the last summary, once a minute; 0: nothing to say. */
 uint64_t ration_sum_up(struct ration *ration, int64_t now_ms);
 

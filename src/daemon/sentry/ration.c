@@ -10,21 +10,39 @@
 
 #include "hash.h"
 
-#define A_SECOND  20
-#define A_NET     5 /* in a second */
-#define SUM_UP_MS 60000
+#define A_SECOND       120
+#define A_NET          60 /* in a second */
+#define HOOKS_A_SECOND 10 /* each is a program that is started */
+#define SUM_UP_MS      60000
+
+/* What can be forged. */
+static bool is_cheap(const struct event *event)
+{
+	return event->type == EVENT_ALERT || event->type == EVENT_VEIL ||
+	       (event->type == EVENT_EXPIRE && event->grade == GRADE_VEIL);
+}
+
+bool ration_allows_hook(struct ration *ration, const struct event *event)
+{
+	if (!is_cheap(event))
+		return true;
+	if (ration->hooks >= HOOKS_A_SECOND)
+		return false;
+	ration->hooks++;
+	return true;
+}
 
 bool ration_allows(struct ration *ration, const struct event *event, int64_t now_ms)
 {
 	struct prefix net = prefix_of(&event->source.addr, prefix_is_v4(&event->source) ? 96 + 24 : 48);
 	uint8_t *of_net;
 
-	if (event->type != EVENT_ALERT && event->type != EVENT_VEIL &&
-	    !(event->type == EVENT_EXPIRE && event->grade == GRADE_VEIL))
+	if (!is_cheap(event))
 		return true;
 	if (now_ms / 1000 != ration->second) {
 		ration->second = now_ms / 1000;
 		ration->used = 0;
+		ration->hooks = 0;
 		memset(ration->nets, 0, sizeof(ration->nets));
 	}
 	of_net = &ration->nets[hash_bytes(&ration->key, net.addr.b, sizeof(net.addr.b)) % RATION_NETS];
