@@ -2,6 +2,7 @@
 """What dies, is stopped, started twice or shouted at must not cost a packet, a block or the network."""
 import contextlib
 import errno
+import glob
 import os
 import signal
 import socket
@@ -14,6 +15,7 @@ from lab import ATTACKER4, CLIENT4, VICTIM4, Scan, wait_until
 from picket import FIVE_FAMILIES, PICKETCTL, delayed, shut_out, visit_traps
 
 OTHER = "203.0.113.99"
+FAKETIME = glob.glob("/usr/lib/*/faketime/libfaketime.so.1")
 
 
 def ended(daemon, timeout=10):
@@ -272,3 +274,29 @@ def test_reload_keeps_blocks(lab, picket):
     bad = daemon.reload()
     assert bad.code == 1 and "no_such_option" in bad.out + bad.err
     assert daemon.ctl("allow", "check", CLIENT4).code == 0, "the old configuration runs on"
+
+
+@pytest.mark.skipif(not FAKETIME, reason="no libfaketime")
+@pytest.mark.parametrize("wrong", ["-2h", "+2h"])
+def test_the_clock_is_set(lab, picket, tmp_path, monkeypatch, wrong):
+    """By a time server, a while after the start: what stands stands as long as it should, over a restart too."""
+    clock = tmp_path / "clock"
+
+    def left():
+        return {row["source"]: row["expires_in_s"] for row in daemon.ctl("list").rows}
+    tmp_path.chmod(0o755)
+    clock.write_text(f"{wrong}\n")
+    with monkeypatch.context() as faked:
+        for key, value in {"LD_PRELOAD": FAKETIME[0], "FAKETIME_TIMESTAMP_FILE": str(clock), "FAKETIME_NO_CACHE": "1",
+                           "FAKETIME_DONT_FAKE_MONOTONIC": "1"}.items():
+            faked.setenv(key, value)
+        daemon = picket("", sandbox=False)
+        daemon.ctl("block", OTHER, "--for", "1h")
+        clock.write_text("+0\n")
+        daemon.wait_line("the clock was set")
+        daemon.ctl("block", ATTACKER4, "--for", "1h")
+        assert all(3580 < seconds <= 3601 for seconds in left().values()), left()
+        assert ATTACKER4 in [row["source"] for row in daemon.ctl("history", "--since", "1m").rows]
+        daemon.stop()
+    daemon.start()
+    assert left().keys() == {OTHER, ATTACKER4} and all(3560 < seconds <= 3601 for seconds in left().values()), left()

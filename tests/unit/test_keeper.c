@@ -11,6 +11,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "keeper/internal.h"
@@ -165,12 +166,59 @@ static void test_restore(void **state)
 	remove_state(dir);
 }
 
+/* The clock was set while the sentry counted on: each point in time moves, no duration, and nothing that is not there. */
+static void test_times_move(void **state)
+{
+	static struct wire_message m;
+
+	(void)state;
+	m.header.type = WIRE_SAVED_SOURCES;
+	m.body.sources.count = UINT32_MAX; /* nonsense of a sentry that was taken over */
+	m.body.sources.items[0] = (struct source_view){
+		.first_ms = 5000,
+		.last_ms = 9000000,
+		.at_ms = 0,
+		.visited = { .since_s = 9000 },
+		.pieces = { { .at_s = 9000 }, { .at_s = 100 } },
+	};
+	m.body.sources.items[WIRE_SOURCE_BATCH - 1].last_ms = 9000000;
+	wire_shift_times(&m, -7200000);
+	assert_int_equal(m.body.sources.items[0].first_ms, 1); /* before the epoch */
+	assert_int_equal(m.body.sources.items[0].last_ms, 1800000);
+	assert_int_equal(m.body.sources.items[0].at_ms, 0);
+	assert_int_equal(m.body.sources.items[0].visited.since_s, 1800);
+	assert_int_equal(m.body.sources.items[0].pieces[0].at_s, 1800);
+	assert_int_equal(m.body.sources.items[0].pieces[1].at_s, 1);
+	assert_int_equal(m.body.sources.items[0].pieces[2].at_s, 0);
+	assert_int_equal(m.body.sources.items[WIRE_SOURCE_BATCH - 1].last_ms, 1800000);
+
+	memset(&m, 0, sizeof(m));
+	m.header.type = WIRE_EVENT;
+	m.body.event =
+		(struct event){ .at_ms = 1000, .duration_ms = 3600000, .pieces = { { .at_s = UINT32_MAX - 1 } } };
+	wire_shift_times(&m, 7200000);
+	assert_int_equal(m.body.event.at_ms, 7201000);
+	assert_int_equal(m.body.event.duration_ms, 3600000);
+	assert_int_equal(m.body.event.pieces[0].at_s, UINT32_MAX);
+
+	memset(&m, 0, sizeof(m));
+	m.header.type = WIRE_BLOCKS;
+	m.body.blocks.count = 1;
+	m.body.blocks.items[0] = (struct block_view){ .since_ms = 1000, .until_ms = 0 };
+	m.body.blocks.items[1] = (struct block_view){ .since_ms = 1000, .until_ms = 2000 };
+	wire_shift_times(&m, 7200000);
+	assert_int_equal(m.body.blocks.items[0].since_ms, 7201000);
+	assert_int_equal(m.body.blocks.items[0].until_ms, 0); /* until unblocked */
+	assert_int_equal(m.body.blocks.items[1].until_ms, 2000);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_history),
 		cmocka_unit_test(test_explanation_adds_up),
 		cmocka_unit_test(test_restore),
+		cmocka_unit_test(test_times_move),
 	};
 
 	return cmocka_run_group_tests_name("keeper", tests, NULL, NULL);

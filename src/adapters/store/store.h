@@ -72,6 +72,8 @@ void store_save_end(struct store *store);
  * set aside while running.  Then: store_save_blocks_begin(), every block of the engine, store_save_end().  Events that
  * come in meanwhile wait and are applied after it, in order. */
 bool store_wants_blocks(const struct store *store);
+/* Their times on the disk are no longer true: it will want them. */
+void store_doubt_blocks(struct store *store);
 void store_save_blocks_begin(struct store *store);
 
 struct store_query {

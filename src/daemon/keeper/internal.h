@@ -111,6 +111,8 @@ void save_close(struct save *save);
 void save_event(struct save *save, const struct event *event);
 /* Once a second. */
 void save_tick(struct save *save, int64_t now_ms);
+/* The clock was set: what the disk says of times is no longer true. */
+void save_clock_set(struct save *save);
 /* Sends everything that was saved to a sentry that has just started; waits for it to read, within a limit. */
 void save_restore(struct save *save, int sentry_fd, int64_t now_ms);
 /* A message of the sentry with a part of what is to be saved. */
@@ -124,6 +126,8 @@ struct store *save_history(struct save *save);
 /* admins must outlive it. */
 struct protect *protect_new(const char *state_dir, const struct logins_admins *admins, struct journal *journal);
 void protect_free(struct protect *protect);
+/* The clock was set, by so much. */
+void protect_clock_set(struct protect *protect, int64_t by_s);
 /* Looks again and sends the sentry what has changed, or everything. */
 void protect_refresh(struct protect *protect, int sentry_fd, int64_t now_s, bool everything);
 
@@ -231,6 +235,7 @@ struct keeper {
 	bool sentry_ready; /* it has answered: it has an engine */
 	bool sentry_gone, supervisor_gone;
 	uint32_t ticks;
+	int64_t clock_set_ms;  /* by how much the clock was set since the start */
 	int64_t complained_ms; /* of messages that made no sense, once a minute */
 	struct wire_hooks hooks;
 	bool hooks_known;

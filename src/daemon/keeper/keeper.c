@@ -22,6 +22,7 @@
 #define TICKS_A_SECOND   5
 #define PROTECT_EVERY_S  10
 #define PROTECT_ALL_S    300    /* all of it again, in case a message got lost */
+#define CLOCK_SET_MS     2000   /* less is how a time server corrects it by and by */
 #define FAREWELL_US      500000 /* for the last messages of the supervisor, once the sentry is gone */
 #define MESSAGES_AT_ONCE 256    /* before clients get their turn */
 
@@ -100,6 +101,34 @@ static void handle(struct keeper *keeper, const char *who)
 	}
 }
 
+/* By how much the clock was set since picketd started. */
+static int64_t clock_set_ms(const struct keeper *keeper)
+{
+	int64_t by_ms = clock_ms(CLOCK_REALTIME) - clock_ms(CLOCK_BOOTTIME) - keeper->start->boot_ms;
+
+	return by_ms < CLOCK_SET_MS && by_ms > -CLOCK_SET_MS ? 0 : by_ms;
+}
+
+static void take(struct keeper *keeper, int fd, const char *who)
+{
+	if (fd == keeper->start->sentry_fd)
+		wire_shift_times(&keeper->message, clock_set_ms(keeper));
+	handle(keeper, who);
+}
+
+static void look_at_clock(struct keeper *keeper)
+{
+	int64_t set_ms = clock_set_ms(keeper), by_ms = set_ms - keeper->clock_set_ms;
+
+	if (by_ms < CLOCK_SET_MS && by_ms > -CLOCK_SET_MS)
+		return;
+	keeper->clock_set_ms = set_ms;
+	save_clock_set(keeper->save);
+	protect_clock_set(keeper->protect, by_ms / 1000);
+	journal_log(keeper->journal, LOG_INFO, "the clock was set %s by %lld s: what lasts, lasts as long as before",
+		    by_ms > 0 ? "forward" : "back", (long long)(by_ms > 0 ? by_ms : -by_ms) / 1000);
+}
+
 /* True when the other side is gone. */
 static bool read_wire(struct keeper *keeper, int fd, const char *who)
 {
@@ -107,7 +136,7 @@ static bool read_wire(struct keeper *keeper, int fd, const char *who)
 		int got = wire_receive(fd, &keeper->message);
 
 		if (got == 1)
-			handle(keeper, who);
+			take(keeper, fd, who);
 		else if (got == -EBADMSG)
 			bad_message(keeper, who);
 		else
@@ -140,7 +169,7 @@ static void on_supervisor(evutil_socket_t fd, short what, void *context)
 	keeper->supervisor_gone = true;
 	/* Everything that the sentry has sent is still read. */
 	while (!keeper->sentry_gone && wire_receive(keeper->start->sentry_fd, &keeper->message) == 1)
-		handle(keeper, "sentry");
+		take(keeper, keeper->start->sentry_fd, "sentry");
 	task_fail_all(keeper, "picketd is ending");
 	event_base_loopbreak(keeper->base);
 }
@@ -165,6 +194,7 @@ static void on_tick(evutil_socket_t fd, short what, void *context)
 	if (keeper->sentry_gone)
 		return;
 	exposure_tick(keeper);
+	look_at_clock(keeper);
 	if (tick % TICKS_A_SECOND == 0)
 		save_tick(keeper->save, clock_ms(CLOCK_REALTIME));
 	if (!keeper->sentry_ready)

@@ -20,6 +20,7 @@ struct keeper_start {
 	gid_t gid;
 	bool sandbox;
 	bool to_stderr, verbose;
+	int64_t boot_ms; /* as the sentry has it */
 	char state_dir[PATH_MAX];
 	struct logins_admins admins; /* whose logins are protected, as found at the start */
 	uint32_t admin_gid;          /* the group whose members may use the control socket, beside root */

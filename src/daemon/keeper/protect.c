@@ -118,12 +118,23 @@ static void drop_old(struct protect *protect, int64_t now_s, bool *changed)
 {
 	size_t kept = 0;
 
-	for (size_t i = 0; i < protect->login_count; i++)
-		/* A time far ahead comes from a clock that was wrong: it would be kept for ever. */
-		if (now_s - protect->logins[i].seen_s < KEEP_S && protect->logins[i].seen_s <= now_s + 86400)
-			protect->logins[kept++] = protect->logins[i];
+	for (size_t i = 0; i < protect->login_count; i++) {
+		struct login *login = &protect->logins[i];
+
+		/* A time ahead comes from a clock that was, or is, wrong: it would be kept for ever. */
+		if (login->seen_s > now_s)
+			login->seen_s = now_s;
+		if (now_s - login->seen_s < KEEP_S)
+			protect->logins[kept++] = *login;
+	}
 	*changed |= kept != protect->login_count;
 	protect->login_count = kept;
+}
+
+void protect_clock_set(struct protect *protect, int64_t by_s)
+{
+	for (size_t i = 0; i < protect->login_count; i++)
+		protect->logins[i].seen_s += by_s;
 }
 
 static int send_list(int fd, enum protect_why why, const struct address_list *list)

@@ -94,6 +94,11 @@ void save_tick(struct save *save, int64_t now_ms)
 		tell_problem(save);
 }
 
+void save_clock_set(struct save *save)
+{
+	store_doubt_blocks(save->store);
+}
+
 struct store *save_history(struct save *save)
 {
 	return save->usable ? save->store : NULL;

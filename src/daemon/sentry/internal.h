@@ -56,7 +56,7 @@ struct sentry {
 	struct listeners *listeners;
 	struct actions actions; /* scratch of whatever call is being carried out */
 
-	int64_t wall_start_ms, boot_start_ms;
+	int64_t started_ms;
 	int64_t now_ms; /* read once in each turn of the loop; wall time at the start, from there on only forward */
 
 	struct wire_config config; /* in force */

@@ -68,7 +68,7 @@ static void ask_status(struct sentry *sentry, uint32_t id)
 		 status->kernel.queued_kin - sentry->queued_before_load;
 	read = status->queue.packets - sentry->packets_before_load;
 	status->fail_open = queued > read ? queued - read : 0;
-	status->started_ms = sentry->wall_start_ms;
+	status->started_ms = sentry->started_ms;
 	status->now_ms = sentry->now_ms;
 	memcpy(status->table, sentry->config.table, sizeof(status->table));
 	status->probe_packets = sentry->probe_packets;

@@ -26,7 +26,7 @@
 /* Wall time that never jumps: what is 24 hours old must not depend on the day a time server was found. */
 void sentry_begin_turn(struct sentry *sentry)
 {
-	sentry->now_ms = sentry->wall_start_ms + clock_ms(CLOCK_BOOTTIME) - sentry->boot_start_ms;
+	sentry->now_ms = sentry->start->boot_ms + clock_ms(CLOCK_BOOTTIME);
 }
 
 /* What comes round once a second or more seldom. */
@@ -221,8 +221,8 @@ int sentry_run(const struct sentry_start *start)
 	if (!sentry)
 		return 1;
 	sentry->start = start;
-	sentry->wall_start_ms = clock_ms(CLOCK_REALTIME);
-	sentry->boot_start_ms = clock_ms(CLOCK_BOOTTIME);
+	sentry_begin_turn(sentry);
+	sentry->started_ms = sentry->now_ms;
 	error = open_senses(sentry);
 	if (error) {
 		tell_failure(start, "the sentry cannot open its sensors", error);

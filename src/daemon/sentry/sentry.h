@@ -17,6 +17,7 @@ struct sentry_start {
 	uid_t uid;
 	gid_t gid;
 	bool sandbox;
+	int64_t boot_ms; /* when the host was started, as the clock on the wall said when picketd was */
 	bool verbose;
 };
 

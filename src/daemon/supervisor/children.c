@@ -15,6 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "keeper/keeper.h"
 #include "sentry/sentry.h"
 
@@ -69,6 +70,7 @@ static void __attribute__((noreturn)) be_sentry(struct supervisor *s, const stru
 		.queue = s->queue,
 		.uid = s->uid,
 		.gid = s->gid,
+		.boot_ms = s->boot_ms,
 		.sandbox = s->config->sandbox,
 		.verbose = s->options->verbose,
 	};
@@ -88,6 +90,7 @@ static void __attribute__((noreturn)) be_keeper(struct supervisor *s, const stru
 		.gid = s->gid,
 		.sandbox = s->config->sandbox,
 		.to_stderr = s->options->foreground,
+		.boot_ms = s->boot_ms,
 		.verbose = s->options->verbose,
 		.admin_gid = s->admin_gid,
 	};
@@ -129,6 +132,7 @@ int supervisor_children_start(struct supervisor *s)
 	int result = make_wires(&wires);
 
 	raise_limit();
+	s->boot_ms = clock_ms(CLOCK_REALTIME) - clock_ms(CLOCK_BOOTTIME);
 	if (result == 0 && (s->keeper.pid = fork()) == 0)
 		be_keeper(s, &wires);
 	if (result == 0 && s->keeper.pid > 0 && (s->sentry.pid = fork()) == 0)

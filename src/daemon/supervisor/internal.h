@@ -64,6 +64,7 @@ struct supervisor {
 	struct logins_admins admins; /* whose logins are protected */
 	struct nfqueue *queue;
 
+	int64_t boot_ms; /* the time of day at which the host was started, as it was known when the children were */
 	struct child sentry, keeper;
 	uint32_t last_id;
 	struct reload reload;

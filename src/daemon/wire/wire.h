@@ -233,4 +233,7 @@ int wire_send_patiently(int fd, enum wire_type type, const void *body, int patie
 int wire_receive(int fd, struct wire_message *out);
 size_t wire_body_len(enum wire_type type); /* 0: no such type */
 
+/* Moves all points in time that a message names; durations stay. */
+void wire_shift_times(struct wire_message *message, int64_t by_ms);
+
 #endif
