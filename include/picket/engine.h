@@ -100,9 +100,9 @@ void engine_free(struct engine *engine);
 /* A reload: scores and blocks stay.  max_sources of a running engine does not change. */
 void engine_configure(struct engine *engine, const struct engine_config *config);
 
-/* Judges one probe.  The verdict follows the strictest grade that covers its sender, also by this probe, if no safeguard
- * covers it; in observe mode it is always ACCEPT.  After a trap's report the verdict says whether the trap must close the
- * connection without an answer. */
+/* Judges one probe.  The verdict follows the strictest grade that covers its sender, also by this probe, if no
+ * safeguard covers it; in observe mode it is always ACCEPT.  After a trap's report the verdict says whether the trap
+ * must close the connection without an answer. */
 enum verdict engine_probe(struct engine *engine, const struct probe *probe, int64_t now_ms, struct actions *actions);
 /* The verdict on a packet of that sender that is no probe. */
 enum verdict engine_verdict(const struct engine *engine, const struct addr *sender);

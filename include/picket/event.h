@@ -32,9 +32,9 @@ enum event_type {
 };
 
 /*
- * The grade of a source, or of an element in the kernel.  From VEIL on the kernel answers differently: a veil delays what
- * is new, a ban admits nothing new, a block (an admin's word) cuts everything.  The order is that of strictness, and part
- * of messages and saved state.
+ * The grade of a source, or of an element in the kernel.  From VEIL on the kernel answers differently: a veil delays
+ * what is new, a ban admits nothing new, a block (an admin's word) cuts everything.  The order is that of strictness,
+ * and part of messages and saved state.
  */
 enum grade { GRADE_NONE, GRADE_WATCH, GRADE_ALERT, GRADE_VEIL, GRADE_BAN, GRADE_BLOCK, GRADE_COUNT };
 

@@ -89,7 +89,6 @@ def mirai(lab, row, targets):
     send(lab, syns(ATTACKER4, targets[0], (23, 2323, 81, 5555, 7547, 37215, 52869, 60001), seq=mark))
 
 
-
 def shared(lab, sources, target, ports, every=0.002):
     """One scan shared by many: port by port in turn."""
     turns = zip(itertools.cycle(sources), ports)

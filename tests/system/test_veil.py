@@ -122,11 +122,12 @@ TRAINS = {      # when each stack repeats its SYN, with which options, and which
 
 @FAMILIES
 def test_when_each_stack_repeats(lab, picket, wire, family):
-    """Trains of SYNs as other systems send them, side by side, to one port."""
+    """Trains of SYNs as other systems send them, side by side, to one port; one starts after the other, for a packet
+    takes its time to be made."""
     daemon = picket()
     people = dict(zip(TRAINS, veiled_strangers(lab, daemon, len(TRAINS))))
     seen = wire(lab.victim, *(who.address(family) for who in people.values()))
-    due = sorted((age, name) for name, (ages, *_) in TRAINS.items() for age in ages)
+    due = sorted((0.15 * place + age, name) for place, (name, (ages, *_)) in enumerate(TRAINS.items()) for age in ages)
     started = time.monotonic()
     for age, name in due:
         time.sleep(max(0.0, started + age - time.monotonic()))

@@ -144,8 +144,7 @@ static void test_text_files(void **state)
 		const char *path, *text, *expected;
 	} cases[] = {
 		{ "/run/systemd/sessions/3",
-		  "UID=0\nACTIVE=1\nSTATE=active\nREMOTE=1\nREMOTE_HOST=198.51.100.7\n"
-		  "SERVICE=sshd\n",
+		  "UID=0\nACTIVE=1\nSTATE=active\nREMOTE=1\nREMOTE_HOST=198.51.100.7\nSERVICE=sshd\n",
 		  "S 198.51.100.7" },
 		{ "/run/systemd/sessions/4", "UID=0\nSTATE=closing\nREMOTE_HOST=198.51.100.7\n", "" },
 		{ "/run/systemd/sessions/5", "UID=0\nREMOTE_HOST=198.51.100.7\nSTATE=closing\n", "" },
@@ -164,8 +163,7 @@ static void test_text_files(void **state)
 		  "DNS=192.0.2.1 192.0.2.2\nNTP=192.0.2.3\n",
 		  "D 192.0.2.254, D 192.0.2.253, R 192.0.2.1, R 192.0.2.2, N 192.0.2.3" },
 		{ "/run/systemd/netif/links/2",
-		  "OPER_STATE=routable\nDNS=192.0.2.1:53%eth0#dns.example [2001:db8::2]:853#x\n"
-		  "NTP=ntp.example\n",
+		  "OPER_STATE=routable\nDNS=192.0.2.1:53%eth0#dns.example [2001:db8::2]:853#x\nNTP=ntp.example\n",
 		  "R 192.0.2.1, R 2001:db8::2" },
 		{ "/var/lib/dhcp/dhclient.eth0.leases",
 		  "lease {\n  option dhcp-server-identifier 192.0.2.111;\n}\nlease {\n"

@@ -261,8 +261,8 @@ static bool is_root_login(pid_t pid)
 	return false;
 }
 
-/* The host that a login came from, as an address (IPv4: the first word alone) or, from programs that do not fill that in,
- * as text. */
+/* The host that a login came from, as an address (IPv4: the first word alone) or, from programs that do not fill that
+ * in, as text. */
 static void gather_record(struct gathering *g, const struct utmpx *record)
 {
 	char user[sizeof(record->ut_user) + 1] = "", host[sizeof(record->ut_host) + 1] = "";

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Addresses that must never be cut off, as this host tells them: remote hosts of admins' sessions (logind, utmp), resolvers,
- * NTP servers and DHCP servers (resolv.conf, systemd-resolved, -timesyncd, -networkd, chrony, ntp, dhclient).
- * Addresses alone: names are not looked up, since a lookup can hang.
+ * Addresses that must never be cut off, as this host tells them: remote hosts of admins' sessions (logind, utmp),
+ * resolvers, NTP servers and DHCP servers (resolv.conf, systemd-resolved, -timesyncd, -networkd, chrony, ntp,
+ * dhclient).  Addresses alone: names are not looked up, since a lookup can hang.
  */
 #ifndef PICKET_LOGINS_H
 #define PICKET_LOGINS_H
@@ -30,8 +30,8 @@ struct logins_admins {
 		char name[LOGINS_NAME_MAX];
 	} items[LOGINS_ADMINS_MAX];
 };
-/* Root, and the members of these groups, as the host's accounts tell: may look them up over the network.  Returns how many
- * found no room. */
+/* Root, and the members of these groups, as the host's accounts tell: may look them up over the network.  Returns how
+ * many found no room. */
 size_t logins_find_admins(const char groups[][LOGINS_NAME_MAX], size_t count, struct logins_admins *out);
 
 /* Looks everywhere anew; at most max entries, no duplicates.  Missing files are no error.  Returns the count. */

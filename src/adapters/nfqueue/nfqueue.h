@@ -45,9 +45,9 @@ struct nfqueue_setting {
 	bool original; /* ask conntrack for the original destination */
 };
 
-/* Opens the socket and binds queues first..first+count-1, each fail-open and with GSO, behind a receive buffer of 32 MiB
- * (SO_RCVBUFFORCE).  The descriptor may be inherited by fork.  0; -EBUSY when another process is
- * bound to one of the queues; or -errno. */
+/* Opens the socket and binds queues first..first+count-1, each fail-open and with GSO, behind a receive buffer of 32
+ * MiB (SO_RCVBUFFORCE).  The descriptor may be inherited by fork.  0; -EBUSY when another process is bound to one of
+ * the queues; or -errno. */
 MUST_CHECK int nfqueue_open(uint16_t first, const struct nfqueue_setting *settings, unsigned count,
 			    struct nfqueue **out);
 void nfqueue_close(struct nfqueue *queue);

@@ -55,7 +55,8 @@ static const char *const formats[STORE_FORMAT] = {
 	"CREATE VIEW live AS SELECT source, grade, datetime(since_ms / 1000, 'unixepoch') AS since_utc,"
 	" CASE until_ms WHEN 0 THEN 'unblocked' ELSE datetime(until_ms / 1000, 'unixepoch') END AS until_utc,"
 	" times, tool, incident, ports, reason FROM block;",
-	/* What was a block on suspicion is a veil, an admin's order a block; storms are no more.  A customer is one of TCP. */
+	/* What was a block on suspicion is a veil, an admin's order a block; storms are no more.  A customer is one
+	 * of TCP. */
 	"UPDATE event SET type = 'veil' WHERE type = 'block' AND grade = 'block';"
 	"UPDATE event SET type = 'notice' WHERE type = 'storm';"
 	"UPDATE event SET grade = CASE grade WHEN 'block' THEN 'veil' WHEN 'manual' THEN 'block' ELSE grade END;"

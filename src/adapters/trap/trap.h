@@ -4,8 +4,8 @@
  * ports.  A trap accepts, reads a little payload, may send a banner, and closes with a reset within 3 s, so that none
  * of its connections stands in the way of a service that starts on the port.
  *
- * Limits: connections at once (TRAP_CONNECTIONS_MAX; above it the newest of the net that has the most gives way, a /24 or a /48), bytes read (TRAP_PAYLOAD_MAX),
- * time (TRAP_LIFETIME_MS).
+ * Limits: connections at once (TRAP_CONNECTIONS_MAX; above it the newest of the net that has the most gives way, a
+ * /24 or a /48), bytes read (TRAP_PAYLOAD_MAX), time (TRAP_LIFETIME_MS).
  */
 #ifndef PICKET_TRAP_H
 #define PICKET_TRAP_H

@@ -6,9 +6,9 @@
  * silently (no FIN, no RST); every visit is gone TRAP_LIFETIME_MS after accept, and without TIME_WAIT, since a
  * connection that lingers makes a service that starts on its port fail with EADDRINUSE.
  *
- * Limits: TRAP_CONNECTIONS_MAX visits.  When the table or the descriptors run out the newest visit of the net that has the
- * most gives way: a crowd displaces itself and nobody else.  What it had shown counts; what it would still have shown is
- * unknown, so silence that was cut short proves nothing.
+ * Limits: TRAP_CONNECTIONS_MAX visits.  When the table or the descriptors run out the newest visit of the net that
+ * has the most gives way: a crowd displaces itself and nobody else.  What it had shown counts; what it would still
+ * have shown is unknown, so silence that was cut short proves nothing.
  */
 #include "internal.h"
 

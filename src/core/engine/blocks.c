@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The table of blocks, a heap of their ends, so that the next to expire is known without a walk, and a heap of the scores
- * of those that may give way.  Owns all three; says nothing about who should be blocked.  Bounded by ENGINE_BLOCKS_MAX; pages of the table are used from the low end, so
- * that memory follows the number of blocks.
+ * The table of blocks, a heap of their ends, so that the next to expire is known without a walk, and a heap of the
+ * scores of those that may give way.  Owns all three; says nothing about who should be blocked.  Bounded by
+ * ENGINE_BLOCKS_MAX; pages of the table are used from the low end, so that memory follows the number of blocks.
  */
 #include "blocks.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Counts a probe against its source: judges it, weighs it by the source's past and adds it to the source's evidence.  The
- * consequences are decided in decide.c.
+ * Counts a probe against its source: judges it, weighs it by the source's past and adds it to the source's evidence.
+ * The consequences are decided in decide.c.
  */
 #include "internal.h"
 #include "evidence/evidence.h"

@@ -5,9 +5,9 @@
  * fed by what its members show as long as they are below an alert of their own; the same port of the same address of
  * ours counts once a day, whoever of the net tried it.
  *
- * A net is veiled, never banned: that its addresses are one scanner was inferred.  The wider it is, the more it takes.
- * What is keyed by source (customers, the veil's quick port) stays each member's own.  An admin can free an address from
- * its net's veil for a day; what is protected is free from the start.
+ * A net is veiled, never banned: that its addresses are one scanner was inferred.  The wider it is, the more it
+ * takes.  What is keyed by source (customers, the veil's quick port) stays each member's own.  An admin can free an
+ * address from its net's veil for a day; what is protected is free from the start.
  */
 #include "internal.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Decoy sets (nmap -D): who sent the same probe within a second.  Nothing is forgiven for it: a scanner must not gain by
- * lending others' addresses, and what those suffer is no more than a veil.
+ * Decoy sets (nmap -D): who sent the same probe within a second.  Nothing is forgiven for it: a scanner must not gain
+ * by lending others' addresses, and what those suffer is no more than a veil.
  *
  * A table of fixed size, one place a hash: under a flood newer probes displace older ones, which costs nothing but the
  * common number of the incident.

@@ -4,9 +4,9 @@
  * evidence, and no trap answers in its place.
  *
  * Nothing that a sender does can put a port here, and hardly anything that a local user does: a service of the system
- * counts at once, anybody else's port after an hour, and no user has more than SERVED_USER_MAX of them.  The system's is
- * what root or a system user has open, but not among the ephemeral ports.  So whoever opens thousands of ports, or has an FTP server open them, gains
- * nothing.  Fixed size.
+ * counts at once, anybody else's port after an hour, and no user has more than SERVED_USER_MAX of them.  The system's
+ * is what root or a system user has open, but not among the ephemeral ports.  So whoever opens thousands of ports, or
+ * has an FTP server open them, gains nothing.  Fixed size.
  */
 #include "evidence.h"
 

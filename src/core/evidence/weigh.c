@@ -208,7 +208,8 @@ static uint8_t weigh_syn(const struct past *past, const struct finding *finding,
 	return !*grace_over && family_seen(past, family, false) ? 0 : finding->weight;
 }
 
-/* A visit counts once a family, whatever it showed; one that turns out to be silent takes the place of its own port's. */
+/* A visit counts once a family, whatever it showed; one that turns out to be silent takes the place of its own
+ * port's. */
 static uint8_t weigh_trap(const struct past *past, const struct finding *finding, int64_t now_ms)
 {
 	const struct evidence *same = past->skip >= 0 ? &past->source->pieces[past->skip] : NULL;

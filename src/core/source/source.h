@@ -37,7 +37,7 @@ struct source {
 	struct prefix key;
 	uint8_t grade : 3;  /* the highest that was reported and still holds */
 	uint8_t exempt : 1; /* EVENT_EXEMPT was reported in this incident */
-	uint8_t net : 3;     /* of a net: how many levels above its members; 0: a source */
+	uint8_t net : 3;    /* of a net: how many levels above its members; 0: a source */
 	uint8_t tool;
 	uint8_t times; /* bans so far */
 	uint32_t incident;

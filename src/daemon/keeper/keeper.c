@@ -209,8 +209,8 @@ static int confine(struct keeper *keeper)
 {
 	const struct keeper_start *start = keeper->start;
 	const char *const writable[] = { start->state_dir, NULL };
-	/* The files of logins_read() (without logind it asks /proc who a login's process is) and sd-login, and the local
-	 * time zone. */
+	/* The files of logins_read() (without logind it asks /proc who a login's process is) and sd-login, and the
+	 * local time zone. */
 	const char *const readable[] = { "/etc", "/run", "/var/run", "/var/lib", "/usr/share/zoneinfo", "/proc", NULL };
 	int abi = 0, result = sandbox_drop(start->uid, start->gid, false);
 

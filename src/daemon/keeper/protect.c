@@ -2,9 +2,9 @@
 /*
  * The addresses that the sentry must never block, as far as files tell them: the sentry has no file system, so the
  * keeper reads sessions, resolvers, NTP and DHCP servers again and again and sends what has changed.
- * Owns state_dir/admin-logins, lines of "ADDR EPOCH": the addresses from which admins were logged in within 30 days, at most
- * LOGINS_MAX of them; the oldest gives way.  A file that makes no sense costs its bad lines; one that cannot be
- * written is logged once.
+ * Owns state_dir/admin-logins, lines of "ADDR EPOCH": the addresses from which admins were logged in within 30 days,
+ * at most LOGINS_MAX of them; the oldest gives way.  A file that makes no sense costs its bad lines; one that cannot
+ * be written is logged once.
  */
 #include "internal.h"
 

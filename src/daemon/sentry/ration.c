@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The ration of words: veils come by the thousand when somebody forges them, and each is carried out; but of alerts, veils
- * and their ends only so many a second are told to log, history and hooks, and so many of one net (a /24, a /48).  The
- * rest is summed up once a minute.  Bans, blocks and what an admin does are always told.
+ * The ration of words: veils come by the thousand when somebody forges them, and each is carried out; but of alerts,
+ * veils and their ends only so many a second are told to log, history and hooks, and so many of one net (a /24, a
+ * /48).  The rest is summed up once a minute.  Bans, blocks and what an admin does are always told.
  */
 #include <string.h>
 

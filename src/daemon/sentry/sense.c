@@ -99,7 +99,8 @@ static bool may_pass_veil(struct sentry *sentry, const struct packet *p, const s
 	return veil_judge(sentry->veil, &syn, sentry->now_ms) != VEIL_DROP;
 }
 
-/* To what is served: of a veiled source, or of one that was under watch when the packet came and may be graded since. */
+/* To what is served: of a veiled source, or of one that was under watch when the packet came and may be graded since.
+ * */
 static bool may_enter(struct sentry *sentry, const struct packet *p, const struct nfqueue_packet *queued)
 {
 	switch (engine_verdict(sentry->engine, &p->src)) {

@@ -40,8 +40,8 @@ void sentry_world_routes(struct sentry *sentry)
 	free(view);
 }
 
-/* Root's and system users' services are the system's; what stands among ephemeral ports may have been opened for, or by,
- * anybody (an FTP server's data port). */
+/* Root's and system users' services are the system's; what stands among ephemeral ports may have been opened for, or
+ * by, anybody (an FTP server's data port). */
 static uint32_t owner_of(const struct sentry *sentry, const struct listener *item)
 {
 	bool ephemeral = item->port >= sentry->ephemeral_first && item->port <= sentry->ephemeral_last;
