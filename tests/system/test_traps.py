@@ -112,6 +112,31 @@ def test_a_users_listener_unmakes_no_trap(lab, picket):
                lambda: f"both visits count: {daemon.ctl('explain', ATTACKER4).out}")
 
 
+CROWD = """
+import os, resource, socket, sys, time
+resource.setrlimit(resource.RLIMIT_NOFILE, (8000, 8000))
+os.setgroups([]), os.setgid(65534), os.setuid(65534)
+held = [socket.create_server(("", port)) for port in range(10000, 16000)]
+print("ready", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_a_service_among_a_users_thousands(lab, picket):
+    """A local user's listeners, which are told first, hide none of the system's."""
+    user = lab.victim.popen(PYTHON, "-c", CROWD, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert user.stdout.readline() == "ready\n"
+    with lab.victim.socket(socket.AF_INET6) as service:
+        service.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        service.bind(("::", 6667))
+        service.listen()
+        picket()
+        time.sleep(LISTENERS_ARE_LOOKED_AT_S)
+        assert lab.client.connect(VICTIM6[0], 6667) == "open"
+    assert lab.client.connect(VICTIM6[0], 6667) == "refused", "a trap in its place"
+    stop_process(user)
+
+
 @pytest.mark.core
 def test_only_free_ports_are_trapped(lab, picket, wire):
     """Real services keep their ports even with every port trapped; an untrapped free port refuses as ever."""

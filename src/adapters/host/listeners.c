@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Local services by sock_diag: sockets in LISTEN (TCP) and sockets bound without a peer (UDP), of both families.  Needs
- * no privilege and no /proc.  Limit: the caller's array; what is beyond it is counted.
+ * no privilege and no /proc.  Any user of this host can have thousands of sockets: whoever must not lose one among them
+ * takes each as it comes; an array has its limit, and what is beyond it is counted.
  */
 #include "listeners.h"
 
@@ -27,9 +28,15 @@ struct listeners {
 
 /* Where a dump goes. */
 struct sink {
-	struct listener *out;
-	size_t count, max, dropped;
+	listeners_each_fn *each;
+	void *context;
 	uint8_t protocol;
+};
+
+/* An array that a dump goes to. */
+struct array {
+	struct listener *items;
+	size_t count, max, dropped;
 };
 
 static const struct {
@@ -82,15 +89,11 @@ static int on_socket(const struct nlmsghdr *message, void *context)
 	found.port = ntohs(m->id.idiag_sport);
 	if (found.port == 0 || m->id.idiag_dport != 0)
 		return MNL_CB_OK;
-	if (sink->count == sink->max) {
-		sink->dropped++;
-		return MNL_CB_OK;
-	}
 	found.v6 = m->idiag_family == AF_INET6;
 	found.loopback = addr_is_loopback(&found.addr);
 	found.uid = m->idiag_uid;
 	found.inode = m->idiag_inode;
-	sink->out[sink->count++] = found;
+	sink->each(sink->context, &found);
 	return MNL_CB_OK;
 }
 
@@ -116,19 +119,34 @@ static int dump(struct netlink_dump *ask, struct sink *sink)
 	return answered ? 0 : -ENOENT;
 }
 
+int listeners_each(struct listeners *listeners, listeners_each_fn *each, void *context)
+{
+	return dump(listeners->ask, &(struct sink){ .each = each, .context = context });
+}
+
+static void keep(void *context, const struct listener *found)
+{
+	struct array *array = context;
+
+	if (array->count < array->max)
+		array->items[array->count++] = *found;
+	else
+		array->dropped++;
+}
+
 int listeners_dump(struct listeners *listeners, struct listener *out, size_t max, size_t *dropped)
 {
-	struct sink sink = { .max = max < LISTENERS_MAX ? max : LISTENERS_MAX };
+	struct array array = { .max = max < LISTENERS_MAX ? max : LISTENERS_MAX };
 	int error;
 
-	sink.out = calloc(sink.max ? sink.max : 1, sizeof(*sink.out));
-	if (!sink.out)
+	array.items = calloc(array.max ? array.max : 1, sizeof(*array.items));
+	if (!array.items)
 		return -ENOMEM;
-	error = dump(listeners->ask, &sink);
+	error = listeners_each(listeners, keep, &array);
 	if (!error) {
-		memcpy(out, sink.out, sink.count * sizeof(*out));
-		*dropped = sink.dropped;
+		memcpy(out, array.items, array.count * sizeof(*out));
+		*dropped = array.dropped;
 	}
-	free(sink.out);
-	return error ? error : (int)sink.count;
+	free(array.items);
+	return error ? error : (int)array.count;
 }

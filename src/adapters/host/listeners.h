@@ -25,6 +25,9 @@ struct listener {
 struct listeners;
 MUST_CHECK int listeners_open(struct listeners **out);
 void listeners_close(struct listeners *listeners);
+typedef void listeners_each_fn(void *context, const struct listener *found);
+/* Hands on each.  0 or -errno, perhaps after some were handed on. */
+MUST_CHECK int listeners_each(struct listeners *listeners, listeners_each_fn *each, void *context);
 /* Writes at most max; *dropped counts the rest.  Returns the count or -errno. */
 MUST_CHECK int listeners_dump(struct listeners *listeners, struct listener *out, size_t max, size_t *dropped);
 

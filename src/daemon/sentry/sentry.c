@@ -39,10 +39,8 @@ static void tick_second(struct sentry *sentry)
 	}
 	if (sentry->routes_stale)
 		sentry_world_routes(sentry);
-	if (sentry->now_ms >= sentry->next_listeners_ms) {
-		sentry->next_listeners_ms = sentry->now_ms + 5000;
+	if (sentry->now_ms >= sentry->next_listeners_ms)
 		sentry_world_listeners(sentry);
-	}
 	if (sentry->now_ms >= sentry->next_lately_ms || !sentry->lately_told) {
 		sentry->next_lately_ms = sentry->now_ms + 30000;
 		sentry_world_lately(sentry);

@@ -7,11 +7,18 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "clock.h"
 #include "internal.h"
 
-#define LISTENERS_MAX  4096
-#define PUBLISHED_MAX  4096
-#define SYSTEM_UID_MAX 999 /* Debian's SYS_UID_MAX: the users of people come behind it */
+#define PUBLISHED_MAX    16384
+#define SYSTEM_UID_MAX   999   /* Debian's SYS_UID_MAX: the users of people come behind it */
+#define DYNAMIC_UID_MIN  61184 /* systemd's DynamicUser=, which is root's to use */
+#define DYNAMIC_UID_MAX  65519
+#define LISTENERS_MIN_MS 5000 /* between two looks */
+#define LISTENERS_MAX_MS 25000
+#define LISTENERS_REST   100 /* times as long as a look took */
+
+static const uint8_t lately_protocols[SENTRY_LATELY] = { PROTO_TCP, PROTO_UDP };
 
 static void protect_all(struct sentry *sentry, const struct prefix *items, size_t count, enum protect_why why)
 {
@@ -40,31 +47,74 @@ void sentry_world_routes(struct sentry *sentry)
 	free(view);
 }
 
-/* Root's and system users' services are the system's; what stands among ephemeral ports may have been opened for, or
- * by, anybody (an FTP server's data port). */
+/* The system's services are root's, system users' and those of users that systemd makes up; what stands among ephemeral
+ * ports may have been opened for, or by, anybody (an FTP server's data port). */
 static uint32_t owner_of(const struct sentry *sentry, const struct listener *item)
 {
 	bool ephemeral = item->port >= sentry->ephemeral_first && item->port <= sentry->ephemeral_last;
+	bool system = item->uid <= SYSTEM_UID_MAX || (item->uid >= DYNAMIC_UID_MIN && item->uid <= DYNAMIC_UID_MAX);
 
-	return item->uid <= SYSTEM_UID_MAX && !ephemeral ? SERVED_SYSTEM : item->uid;
+	return system && !ephemeral ? SERVED_SYSTEM : item->uid;
 }
 
+/* Whose each port is: however many sockets a user has, nobody else's is lost among them.  Where several have one, on
+ * different addresses, the system's counts. */
+struct owners {
+	const struct sentry *sentry;
+	uint32_t of[SENTRY_LATELY][65536]; /* the user's number and 1, or SERVED_SYSTEM; 0: nobody's */
+};
+
+static void note_owner(void *context, const struct listener *found)
+{
+	struct owners *owners = context;
+	uint32_t uid = owner_of(owners->sentry, found), *of;
+
+	if (found->loopback)
+		return;
+	of = &owners->of[found->protocol == PROTO_UDP][found->port];
+	uid += uid != SERVED_SYSTEM;
+	if (*of < uid)
+		*of = uid;
+}
+
+static void tell_owners(struct sentry *sentry, const struct owners *owners)
+{
+	struct served_socket page[256];
+	size_t count = 0;
+
+	for (unsigned at = 0; at < SENTRY_LATELY * 65536; at++) {
+		uint32_t of = owners->of[at >> 16][at & 0xffff];
+
+		if (of == 0)
+			continue;
+		page[count++] = (struct served_socket){ .uid = of == SERVED_SYSTEM ? of : of - 1,
+							.port = (uint16_t)at,
+							.protocol = lately_protocols[at >> 16] };
+		if (count == sizeof(page) / sizeof(page[0])) {
+			engine_listening(sentry->engine, page, count, sentry->now_ms);
+			count = 0;
+		}
+	}
+	engine_listening(sentry->engine, page, count, sentry->now_ms);
+}
+
+/* Packets wait while the kernel tells: a list that takes long is read less often. */
 void sentry_world_listeners(struct sentry *sentry)
 {
-	struct listener *found = calloc(LISTENERS_MAX, sizeof(*found));
-	struct served_socket *sockets = calloc(LISTENERS_MAX, sizeof(*sockets));
-	size_t dropped = 0, kept = 0;
-	int count = found && sockets ? listeners_dump(sentry->listeners, found, LISTENERS_MAX, &dropped) : -1;
+	struct owners *owners = calloc(1, sizeof(*owners));
+	int64_t began_ms = clock_ms(CLOCK_MONOTONIC), rest_ms;
 
-	for (int i = 0; i < count; i++)
-		if (!found[i].loopback)
-			sockets[kept++] = (struct served_socket){ .uid = owner_of(sentry, &found[i]),
-								  .port = found[i].port,
-								  .protocol = found[i].protocol };
-	if (count >= 0)
-		engine_listening(sentry->engine, sockets, kept, sentry->now_ms);
-	free(sockets);
-	free(found);
+	if (owners) {
+		owners->sentry = sentry;
+		if (listeners_each(sentry->listeners, note_owner, owners) == 0)
+			tell_owners(sentry, owners);
+		free(owners);
+	}
+	rest_ms = (clock_ms(CLOCK_MONOTONIC) - began_ms) * LISTENERS_REST;
+	rest_ms = rest_ms < LISTENERS_MIN_MS   ? LISTENERS_MIN_MS
+		  : rest_ms > LISTENERS_MAX_MS ? LISTENERS_MAX_MS
+					       : rest_ms;
+	sentry->next_listeners_ms = sentry->now_ms + rest_ms;
 }
 
 /* ---- ports served lately, told to the kernel ---- */
@@ -97,7 +147,6 @@ static void learn_published(struct sentry *sentry)
 
 void sentry_world_lately(struct sentry *sentry)
 {
-	static const uint8_t protocols[SENTRY_LATELY] = { PROTO_TCP, PROTO_UDP };
 	struct port_range *ranges = calloc(65536 / 2, sizeof(*ranges));
 	uint8_t bits[65536 / 8];
 
@@ -105,10 +154,10 @@ void sentry_world_lately(struct sentry *sentry)
 		return;
 	learn_published(sentry);
 	for (int i = 0; i < SENTRY_LATELY; i++) {
-		engine_lately(sentry->engine, protocols[i], sentry->now_ms, bits);
+		engine_lately(sentry->engine, lately_protocols[i], sentry->now_ms, bits);
 		if (sentry->lately_told && memcmp(bits, sentry->lately[i], sizeof(bits)) == 0)
 			continue;
-		if (enforcer_set_lately(sentry->enforcer, protocols[i], ranges, ranges_of(bits, ranges)) < 0) {
+		if (enforcer_set_lately(sentry->enforcer, lately_protocols[i], ranges, ranges_of(bits, ranges)) < 0) {
 			sentry->lately_told = false; /* at the next look */
 			free(ranges);
 			return;
