@@ -67,6 +67,7 @@ struct veil_stats {
 	uint64_t trapped, refused;
 	uint64_t quick_taken; /* a source's first port took its quick place */
 	uint64_t evicted;     /* attempts that gave way in a full bucket */
+	uint64_t crowded;     /* SYNs that found no room for their first sight, and count as old */
 };
 
 struct veil;

@@ -198,7 +198,6 @@ static void a_flood_neither_hides_nor_evicts(void **state)
 	struct veil *veil = new_veil();
 	struct veil_syn *strangers = calloc(STRANGERS, sizeof(*strangers));
 	struct veil_stats before, after;
-	unsigned lost = 0;
 
 	(void)state;
 	assert_non_null(strangers);
@@ -218,28 +217,23 @@ static void a_flood_neither_hides_nor_evicts(void **state)
 		at(veil, &fresh, 2500);
 	}
 	veil_stats(veil, &after);
-	/* Of 2^22 cells 480,000 SYNs fill a fifth: a fresh one finds both of its own full once in 24 times. */
-	assert_true(after.first_sights - before.first_sights > FRESH * 95 / 100);
+	/* Of 2^21 cells 480,000 SYNs fill a quarter: a fresh one finds the four of its bucket full once in 60 times. */
+	assert_true(after.first_sights - before.first_sights > FRESH * 97 / 100);
+	assert_int_equal(after.first_sights - before.first_sights + after.crowded - before.crowded, FRESH);
 	for (int i = 0; i < STRANGERS; i++)
-		lost += at(veil, &strangers[i], 3000) != VEIL_PASS;
-	/* A collision's other cell may be younger: then the next repeat, a second later, passes. */
-	assert_true(lost < STRANGERS / 20);
-	for (int i = 0; i < STRANGERS; i++)
-		assert_int_equal(at(veil, &strangers[i], 6000), VEIL_PASS);
+		assert_int_equal(at(veil, &strangers[i], 3000), VEIL_PASS);
 	free(strangers);
 	veil_free(veil);
 }
 
-/* 10^6 tuples in a steady flood of 40,000 a second: few are let in, and who repeats after 1 s passes with the first or
- * the second repeat.  (A cell that another SYN had taken may run out, and be taken again, just before the first.) */
-static void nobody_is_early_twice(void **state)
+/* 10^6 tuples in a steady flood of 40,000 a second: few are let in, and who repeats after 1 s passes. */
+static void nobody_is_early(void **state)
 {
 	enum { RATE = 40000, FROM_MS = 13000, TO_MS = 25000, WATCHED = 200 };
-	struct seed seed = seed_new("nobody_is_early_twice");
+	struct seed seed = seed_new("nobody_is_early");
 	struct veil *veil = new_veil();
 	struct veil_syn watched[WATCHED];
 	struct veil_stats stats;
-	unsigned late = 0;
 
 	(void)state;
 	for (int i = 0; i < WATCHED; i++) {
@@ -255,13 +249,10 @@ static void nobody_is_early_twice(void **state)
 		for (int i = 0; i < WATCHED && ms == FROM_MS; i++)
 			at(veil, &watched[i], ms);
 		for (int i = 0; i < WATCHED && ms == FROM_MS + 1000; i++)
-			late += at(veil, &watched[i], ms) != VEIL_PASS;
-		for (int i = 0; i < WATCHED && ms == FROM_MS + 2000; i++)
 			assert_int_equal(at(veil, &watched[i], ms), VEIL_PASS);
 	}
 	veil_stats(veil, &stats);
-	assert_true(late <= WATCHED / 10);
-	assert_true(stats.repeats < stats.syns * 4 / 100);
+	assert_true(stats.repeats < stats.syns * 2 / 100);
 	veil_free(veil);
 }
 
@@ -420,7 +411,7 @@ int main(void)
 		cmocka_unit_test(after_twelve_seconds_it_is_a_first_sight_again),
 		cmocka_unit_test(a_stamp_that_comes_round_is_no_repeat),
 		cmocka_unit_test(a_flood_neither_hides_nor_evicts),
-		cmocka_unit_test(nobody_is_early_twice),
+		cmocka_unit_test(nobody_is_early),
 		cmocka_unit_test(a_forger_who_takes_the_quick_port_costs_two_seconds),
 		cmocka_unit_test(a_forger_who_repeats_nothing_takes_no_quick_port),
 		cmocka_unit_test(a_closed_port_never_takes_the_quick_port),
