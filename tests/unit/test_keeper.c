@@ -166,7 +166,8 @@ static void test_restore(void **state)
 	remove_state(dir);
 }
 
-/* The clock was set while the sentry counted on: each point in time moves, no duration, and nothing that is not there. */
+/* The clock was set while the sentry counted on: each point in time moves, no duration, and nothing that is not
+ * there. */
 static void test_times_move(void **state)
 {
 	static struct wire_message m;
