@@ -32,8 +32,9 @@ def first_answers(lab, daemon, source, rate, ports, seconds):
     for port in ports:
         send(lab, [frame(source, V, 30000 + sent % 30000, port, options=MSS)], 0)
         sent += 1
-        if veiled_at is None and sent % 4 == 0 and daemon.kernel_grade(source) == "veil":
-            veiled_at = sent
+        if veiled_at is None and sent % 4 == 0:
+            told = daemon.ctl("explain", source, check=False)      # a look into a crowded kernel set takes too long
+            veiled_at = sent if told.code == 0 and told.one["grade"] == "veil" else None
         time.sleep(max(0.0, started + sent / rate - time.monotonic()))
         if time.monotonic() - started > seconds or (veiled_at and sent > veiled_at + 10):
             break

@@ -219,7 +219,8 @@ static void a_flood_neither_hides_nor_evicts(void **state)
 	veil_stats(veil, &after);
 	/* Of 2^21 cells 480,000 SYNs fill a quarter: a fresh one finds the four of its bucket full once in 60 times. */
 	assert_true(after.first_sights - before.first_sights > FRESH * 97 / 100);
-	assert_int_equal(after.first_sights - before.first_sights + after.crowded - before.crowded, FRESH);
+	/* A tag is another's once in 70,000 times. */
+	assert_in_range(after.first_sights - before.first_sights + after.crowded - before.crowded, FRESH - 10, FRESH);
 	for (int i = 0; i < STRANGERS; i++)
 		assert_int_equal(at(veil, &strangers[i], 3000), VEIL_PASS);
 	free(strangers);
