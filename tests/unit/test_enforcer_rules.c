@@ -58,16 +58,16 @@ static void a_resume_that_fails_is_tried_each_second(void **state)
 
 static void a_change_of_mode_and_of_interfaces_is_applied(void **state)
 {
-	static const char found[NFT_INTERFACES_MAX][16] = { "eth0" };
+	static const struct enforcer_interfaces found = { .guarded = { "eth0" }, .guarded_count = 1 };
 	struct guard *guard = guard_loaded();
 
 	(void)state;
 	assert_int_equal(enforcer_set_mode(guard->enforcer, NFT_OBSERVE, guard->core.now_ms), 0);
 	assert_int_equal(guard->kernel.rules.mode, NFT_OBSERVE);
-	assert_int_equal(enforcer_set_interfaces(guard->enforcer, found, 1, guard->core.now_ms), 0);
+	assert_int_equal(enforcer_set_interfaces(guard->enforcer, &found, guard->core.now_ms), 0);
 	assert_string_equal(guard->kernel.rules.interfaces[0], "eth0");
 	unsigned replaced = guard->kernel.replaced;
-	assert_int_equal(enforcer_set_interfaces(guard->enforcer, found, 1, guard->core.now_ms), 0);
+	assert_int_equal(enforcer_set_interfaces(guard->enforcer, &found, guard->core.now_ms), 0);
 	assert_int_equal(guard->kernel.replaced, replaced);
 	/* A reload keeps what was found, and the queue that is open. */
 	guard->rules.queue = 200;
@@ -81,14 +81,14 @@ static void a_change_of_mode_and_of_interfaces_is_applied(void **state)
 	strcpy(guard->rules.interfaces[0], "wan0");
 	guard->rules.interface_count = 1;
 	enforcer_configure(guard->enforcer, &guard->rules);
-	assert_int_equal(enforcer_set_interfaces(guard->enforcer, found, 1, guard->core.now_ms), 0);
+	assert_int_equal(enforcer_set_interfaces(guard->enforcer, &found, guard->core.now_ms), 0);
 	assert_string_equal(enforcer_rules(guard->enforcer)->interfaces[0], "wan0");
 	guard_free(guard);
 }
 
 static void a_refused_change_leaves_everything_as_it_was(void **state)
 {
-	static const char found[NFT_INTERFACES_MAX][16] = { "eth0" };
+	static const struct enforcer_interfaces found = { .guarded = { "eth0" }, .guarded_count = 1 };
 	struct guard *guard = guard_loaded();
 	int64_t now_ms = guard->core.now_ms;
 
@@ -114,11 +114,11 @@ static void a_refused_change_leaves_everything_as_it_was(void **state)
 	/* Interfaces are found again as long as the kernel refuses them: told once, and taken when it agrees. */
 	guard->kernel.rules_error = -ENOMEM;
 	for (int i = 0; i < 3; i++)
-		assert_int_equal(enforcer_set_interfaces(guard->enforcer, found, 1, now_ms), -ENOMEM);
+		assert_int_equal(enforcer_set_interfaces(guard->enforcer, &found, now_ms), -ENOMEM);
 	assert_true(was_told(guard, "refused the rules for other interfaces"));
 	assert_int_equal(guard->failures, 1);
 	guard->kernel.rules_error = 0;
-	assert_int_equal(enforcer_set_interfaces(guard->enforcer, found, 1, now_ms), 0);
+	assert_int_equal(enforcer_set_interfaces(guard->enforcer, &found, now_ms), 0);
 	assert_string_equal(guard->kernel.rules.interfaces[0], "eth0");
 	guard_free(guard);
 }

@@ -462,6 +462,43 @@ static void packets(void)
 	nft_close(nft);
 }
 
+/* What comes by a VRF's interface is neither evidence nor priced; a ban holds. */
+static void vrf(void)
+{
+	struct nft_element veiled = element(NFT_GRADE_VEIL, "192.0.2.9", 60000);
+	struct nft_element banned = element(NFT_GRADE_BAN, "192.0.2.10", 60000);
+	struct nft_rules *rules = rules_of(NFT_BLOCK);
+	struct nft *nft = open_loaded(NFT_BLOCK);
+	struct nft_counters counters;
+	struct nfqueue *queue = NULL;
+	int tun = tun_up();
+
+	strcpy(rules->vrf[0], "scan0");
+	rules->vrf_count = 1;
+	rules->trap_port_v4 = rules->trap_port_v6 = 4000;
+	rules->trap_tcp[0] = (struct port_range){ 23, 23 };
+	rules->trap_tcp_count = 1;
+	CHECK(nft_rules_replace(nft, rules) == 0 && nft_check(nft) == 1);
+	CHECK(nfqueue_open(QUEUE, settings, NFT_QUEUES, &queue) == 0);
+	CHECK(nft_add(nft, &veiled, 1) == 0 && nft_add(nft, &banned, 1) == 0);
+	listen_on(80);
+	for (int host = 8; host <= 9; host++) {
+		send_tcp(tun, (uint8_t)host, 80, SYN);
+		CHECK(answer(tun, 2000) == (SYN | ACK));
+		send_tcp(tun, (uint8_t)host, 23, SYN);
+		CHECK(answer(tun, 2000) == (RST | ACK));
+		send_tcp(tun, (uint8_t)host, 81, SYN);
+		CHECK(answer(tun, 2000) == (RST | ACK));
+	}
+	send_tcp(tun, 10, 80, SYN);
+	CHECK(answer(tun, 300) == -1);
+	CHECK(nft_read_counters(nft, &counters) == 0);
+	CHECK(counters.dropped_ban == 1 && counters.queued_judge + counters.queued_veil + counters.trapped_tcp == 0);
+	nfqueue_close(queue);
+	nft_close(nft);
+	free(rules);
+}
+
 static bool hold(void *context, const struct nfqueue_packet *packet)
 {
 	volatile unsigned *held = context;
@@ -520,6 +557,7 @@ LIVE(grades)
 LIVE(learned)
 LIVE(foreigners)
 LIVE(packets)
+LIVE(vrf)
 LIVE(reader_killed)
 
 int main(void)
@@ -534,6 +572,7 @@ int main(void)
 		cmocka_unit_test(test_learned),
 		cmocka_unit_test(test_foreigners),
 		cmocka_unit_test(test_packets),
+		cmocka_unit_test(test_vrf),
 		cmocka_unit_test(test_reader_killed),
 	};
 

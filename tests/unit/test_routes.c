@@ -200,6 +200,64 @@ static void test_limits(void **state)
 	free(view);
 }
 
+static void put_link(struct nlmsghdr *message, int index, const char *name, uint16_t kind_type, const char *kind)
+{
+	struct ifinfomsg *m;
+	struct nlattr *info;
+
+	mnl_nlmsg_put_header(message);
+	m = mnl_nlmsg_put_extra_header(message, sizeof(*m));
+	m->ifi_index = index;
+	mnl_attr_put_strz(message, IFLA_IFNAME, name);
+	if (!kind)
+		return;
+	info = mnl_attr_nest_start(message, IFLA_LINKINFO);
+	mnl_attr_put_strz(message, kind_type, kind);
+	mnl_attr_nest_end(message, info);
+}
+
+/* Few test kernels have VRFs, so these are messages as net/core/rtnetlink.c writes them. */
+static void test_vrf(void **state)
+{
+	static const struct {
+		const char *name;
+		uint16_t kind_type;
+		const char *kind;
+		bool vrf;
+	} links[] = {
+		{ "eth0", 0, NULL, false },
+		{ "vrf-blue", IFLA_INFO_KIND, "vrf", true },
+		{ "eth1", IFLA_INFO_SLAVE_KIND, "vrf", true },
+		{ "eth2", IFLA_INFO_SLAVE_KIND, "bridge", false },
+		{ "eth3", IFLA_INFO_KIND, "vrfx", false },
+	};
+	struct routes_gather *gather = calloc(1, sizeof(*gather));
+	uint32_t buffer[256];
+
+	(void)state;
+	assert_non_null(gather);
+	for (int i = 0; i < 5; i++) /* each has a default route */
+		gather->default_links[gather->default_link_count++] = (uint32_t)(10 + i);
+	for (int i = 0; i < 5; i++) {
+		memset(buffer, 0, sizeof(buffer));
+		put_link((struct nlmsghdr *)buffer, 10 + i, links[i].name, links[i].kind_type, links[i].kind);
+		assert_int_equal(gather_link((struct nlmsghdr *)buffer, gather), MNL_CB_OK);
+		assert_int_equal(has_interface(&gather->view, links[i].name), !links[i].vrf);
+	}
+	assert_int_equal(gather->view.vrf_count, 2);
+	assert_string_equal(gather->view.vrf[0], "vrf-blue");
+	assert_string_equal(gather->view.vrf[1], "eth1");
+	/* more than fit are counted */
+	for (int i = 0; i < ROUTES_VRF_MAX; i++) {
+		memset(buffer, 0, sizeof(buffer));
+		put_link((struct nlmsghdr *)buffer, 100 + i, "eth9", IFLA_INFO_SLAVE_KIND, "vrf");
+		assert_int_equal(gather_link((struct nlmsghdr *)buffer, gather), MNL_CB_OK);
+	}
+	assert_int_equal(gather->view.vrf_count, ROUTES_VRF_MAX);
+	assert_int_equal(gather->view.dropped, 2);
+	free(gather);
+}
+
 /* Each gatherer gets every length of random bytes behind a good header, on the heap, for the sanitizer to watch. */
 static void test_hostile_messages(void **state)
 {
@@ -239,8 +297,9 @@ static void test_hostile_messages(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_view),   cmocka_unit_test(test_nexthop_objects),  cmocka_unit_test(test_changes),
-		cmocka_unit_test(test_limits), cmocka_unit_test(test_hostile_messages),
+		cmocka_unit_test(test_view),    cmocka_unit_test(test_nexthop_objects),
+		cmocka_unit_test(test_changes), cmocka_unit_test(test_limits),
+		cmocka_unit_test(test_vrf),     cmocka_unit_test(test_hostile_messages),
 	};
 
 	return cmocka_run_group_tests_name("routes", tests, NULL, NULL);

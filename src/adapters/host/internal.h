@@ -10,7 +10,7 @@
 
 #include "routes.h"
 
-#define ROUTES_DEFAULTS_MAX 32
+#define ROUTES_DEFAULTS_MAX ROUTES_INTERFACES_MAX
 
 struct routes_gather {
 	struct routes_view view;

@@ -12,14 +12,17 @@
 #include "addr.h"
 #include "result.h"
 
-#define ROUTES_MAX 1024
+#define ROUTES_MAX            1024
+#define ROUTES_INTERFACES_MAX 32
+#define ROUTES_VRF_MAX        128
 
 struct routes_view {
-	struct prefix own[ROUTES_MAX];      /* host prefixes */
-	struct prefix gateways[ROUTES_MAX]; /* host prefixes */
-	struct prefix onlink[ROUTES_MAX];   /* prefixes of our interfaces (not loopback) */
-	char interfaces[32][16];            /* with a default route of any family */
-	size_t own_count, gateway_count, onlink_count, interface_count;
+	struct prefix own[ROUTES_MAX];              /* host prefixes */
+	struct prefix gateways[ROUTES_MAX];         /* host prefixes */
+	struct prefix onlink[ROUTES_MAX];           /* prefixes of our interfaces (not loopback) */
+	char interfaces[ROUTES_INTERFACES_MAX][16]; /* with a default route of any family, none of them of a VRF */
+	char vrf[ROUTES_VRF_MAX][16];               /* VRFs, and what is enslaved to one */
+	size_t own_count, gateway_count, onlink_count, interface_count, vrf_count;
 	uint64_t dropped; /* entries beyond the limits */
 };
 

@@ -225,6 +225,31 @@ int gather_nexthop(const struct nlmsghdr *message, void *context)
 	return MNL_CB_OK;
 }
 
+static bool is_text(const struct nlattr *attr, const char *text)
+{
+	return attr && mnl_attr_get_payload_len(attr) == strlen(text) + 1 &&
+	       memcmp(mnl_attr_get_payload(attr), text, strlen(text) + 1) == 0;
+}
+
+/* A VRF, or enslaved to one. */
+static bool is_of_vrf(const struct nlattr *info)
+{
+	struct attrs a = { 0 };
+
+	return info && mnl_attr_parse_nested(info, attrs_collect, &a) >= 0 &&
+	       (is_text(a.by_type[IFLA_INFO_KIND], "vrf") || is_text(a.by_type[IFLA_INFO_SLAVE_KIND], "vrf"));
+}
+
+/* name: NUL included; the view was zeroed */
+static void keep_name(struct routes_gather *gather, char (*list)[16], size_t *count, size_t max,
+		      const struct nlattr *name)
+{
+	if (*count < max)
+		memcpy(list[(*count)++], mnl_attr_get_str(name), mnl_attr_get_payload_len(name));
+	else
+		gather->view.dropped++;
+}
+
 int gather_link(const struct nlmsghdr *message, void *context)
 {
 	struct routes_gather *gather = context;
@@ -232,19 +257,18 @@ int gather_link(const struct nlmsghdr *message, void *context)
 	const struct ifinfomsg *m = mnl_nlmsg_get_payload(message);
 	struct attrs a = { 0 };
 	const struct nlattr *name;
+	bool is_default = false;
 
 	if (!attrs_parse(message, sizeof(*m), &a))
 		return MNL_CB_OK;
 	name = a.by_type[IFLA_IFNAME];
 	if (!name || mnl_attr_validate(name, MNL_TYPE_NUL_STRING) < 0 || mnl_attr_get_payload_len(name) > IFNAMSIZ)
 		return MNL_CB_OK;
-	for (size_t i = 0; i < gather->default_link_count; i++) {
-		if (gather->default_links[i] != (uint32_t)m->ifi_index || view->interface_count >= ROUTES_DEFAULTS_MAX)
-			continue;
-		/* NUL included; the view was zeroed */
-		memcpy(view->interfaces[view->interface_count], mnl_attr_get_str(name), mnl_attr_get_payload_len(name));
-		view->interface_count++;
-		break;
-	}
+	for (size_t i = 0; i < gather->default_link_count; i++)
+		is_default |= gather->default_links[i] == (uint32_t)m->ifi_index;
+	if (is_of_vrf(a.by_type[IFLA_LINKINFO]))
+		keep_name(gather, view->vrf, &view->vrf_count, ROUTES_VRF_MAX, name);
+	else if (is_default)
+		keep_name(gather, view->interfaces, &view->interface_count, ROUTES_INTERFACES_MAX, name);
 	return MNL_CB_OK;
 }

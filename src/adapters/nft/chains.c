@@ -107,11 +107,16 @@ void chain_drop(struct rule_writer *w, const char *chain, const char *counter)
 
 void chain_unless_guarded(struct rule_writer *w, const char *chain, const struct nft_rules *rules)
 {
-	if (!rules->interface_count)
-		return;
-	rule_begin(w, chain);
-	rule_interface_not_in(w, "guarded");
-	rule_accept(w);
+	if (rules->vrf_count) {
+		rule_begin(w, chain);
+		rule_interface_in(w, RULE_IS, "vrf");
+		rule_accept(w);
+	}
+	if (rules->interface_count) {
+		rule_begin(w, chain);
+		rule_interface_in(w, RULE_IS_NOT, "guarded");
+		rule_accept(w);
+	}
 }
 
 /* Never dropped nor queued: this host itself, the allow list, and what a link needs to live (without neighbour

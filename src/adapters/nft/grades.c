@@ -262,6 +262,11 @@ void chains_grades(struct rule_writer *w, const struct nft_rules *rules)
 	rule_begin(w, "graded");
 	rule_jump(w, "banned_from");
 	return_exempt(w, "graded");
+	if (rules->vrf_count) { /* whether a port is served cannot be told there */
+		rule_begin(w, "graded");
+		rule_interface_in(w, RULE_IS, "vrf");
+		rule_return(w);
+	}
 	rule_begin(w, "graded");
 	rule_jump(w, "veiled_from");
 }

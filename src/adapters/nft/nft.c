@@ -164,8 +164,9 @@ static int write_and_run(struct nft *nft, struct nft_batch *batch, const struct 
 static bool rules_are_valid(const struct nft_rules *rules)
 {
 	return rules->mode <= NFT_BLOCK && rules->queue <= 65536 - NFT_QUEUES &&
-	       rules->interface_count <= NFT_INTERFACES_MAX && rules->trap_tcp_count <= NFT_PORTS_MAX &&
-	       rules->trap_udp_count <= NFT_PORTS_MAX && rules->public_count <= NFT_PORTS_MAX;
+	       rules->interface_count <= NFT_INTERFACES_MAX && rules->vrf_count <= NFT_VRF_MAX &&
+	       rules->trap_tcp_count <= NFT_PORTS_MAX && rules->trap_udp_count <= NFT_PORTS_MAX &&
+	       rules->public_count <= NFT_PORTS_MAX;
 }
 
 /* Leaves `first` alone when the table is of this version's format. */

@@ -19,6 +19,7 @@
 
 #define NFT_TABLE_NAME_MAX 32
 #define NFT_INTERFACES_MAX 32
+#define NFT_VRF_MAX        128
 #define NFT_PORTS_MAX      1024 /* ranges in a port set */
 
 /*
@@ -65,6 +66,8 @@ struct nft_rules {
 	bool reverse_path;                       /* a packet whose source is routed elsewhere is no evidence */
 	char interfaces[NFT_INTERFACES_MAX][16]; /* guarded; none: all but loopback */
 	size_t interface_count;
+	char vrf[NFT_VRF_MAX][16]; /* of VRFs: never guarded, whatever is said above */
+	size_t vrf_count;
 	uint16_t trap_port_v4, trap_port_v6; /* where the TCP trap listens on 127.0.0.1 and ::1; 0: no TCP traps */
 	uint16_t trap_udp_v4, trap_udp_v6;   /* the same for UDP */
 	struct port_range trap_tcp[NFT_PORTS_MAX], trap_udp[NFT_PORTS_MAX], public_ports[NFT_PORTS_MAX];

@@ -89,10 +89,10 @@ void rule_loopback(struct rule_writer *w, enum rule_side side)
 	expr_compare_u32(w, NFT_CMP_EQ, LOOPBACK_IFINDEX);
 }
 
-void rule_interface_not_in(struct rule_writer *w, const char *set)
+void rule_interface_in(struct rule_writer *w, enum rule_sense sense, const char *set)
 {
 	expr_load_meta(w, NFT_META_IIFNAME, NFT_REG_1);
-	expr_look_up(w, RULE_IS_NOT, set);
+	expr_look_up(w, sense, set);
 }
 
 void rule_pkttype_is_not(struct rule_writer *w, uint8_t pkttype)

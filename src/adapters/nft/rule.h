@@ -60,7 +60,7 @@ void rule_begin_first(struct rule_writer *w, const char *chain);
 void rule_family(struct rule_writer *w, enum nft_family family);
 void rule_protocol(struct rule_writer *w, uint8_t protocol);
 void rule_loopback(struct rule_writer *w, enum rule_side side); /* interface: in (source) or out (destination) */
-void rule_interface_not_in(struct rule_writer *w, const char *set);
+void rule_interface_in(struct rule_writer *w, enum rule_sense sense, const char *set);
 void rule_pkttype_is_not(struct rule_writer *w, uint8_t pkttype);
 /* The address, masked to that length, is in a list's set of that name. */
 void rule_listed(struct rule_writer *w, enum nft_family family, enum rule_side side, unsigned len, const char *name);

@@ -130,14 +130,24 @@ static void fill_self_tried(struct element_writer *w, const struct nft_rules *ru
 	put_ports(w, ports, sizeof(ports) / sizeof(ports[0]));
 }
 
-static void fill_guarded(struct element_writer *w, const struct nft_rules *rules)
+static void put_interfaces(struct element_writer *w, const char names[][16], size_t count)
 {
-	for (size_t i = 0; i < rules->interface_count; i++) {
+	for (size_t i = 0; i < count; i++) {
 		char name[16] = "";
 
-		memcpy(name, rules->interfaces[i], strnlen(rules->interfaces[i], sizeof(name) - 1));
+		memcpy(name, names[i], strnlen(names[i], sizeof(name) - 1));
 		element_put(w, name, sizeof(name), 0, 0);
 	}
+}
+
+static void fill_guarded(struct element_writer *w, const struct nft_rules *rules)
+{
+	put_interfaces(w, rules->interfaces, rules->interface_count);
+}
+
+static void fill_vrf(struct element_writer *w, const struct nft_rules *rules)
+{
+	put_interfaces(w, rules->vrf, rules->vrf_count);
 }
 
 /* ---- the sets ---- */
@@ -200,6 +210,7 @@ static const struct set sets[] = {
 	/* what clients try by themselves before another port: closed, it answers at once */
 	{ "self_tried", KEY_PORT, .fill = fill_self_tried },
 	{ "guarded", KEY_INTERFACE, .fill = fill_guarded },
+	{ "vrf", KEY_INTERFACE, .fill = fill_vrf },
 };
 /* clang-format on */
 

@@ -28,6 +28,7 @@ static const struct check checks[] = {
 	{ "kernel features", doctor_features, false },
 	{ "conntrack", doctor_conntrack, false },
 	{ "way back", doctor_reverse_path, false },
+	{ "VRF", doctor_vrf, true },
 	{ "allow list", doctor_allow, true },
 	{ "protected", doctor_protected, true },
 	{ "you", doctor_you, true },

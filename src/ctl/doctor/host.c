@@ -20,6 +20,7 @@
 
 #include "file.h"
 #include "procfs.h"
+#include "writer.h"
 
 #ifndef SYS_landlock_create_ruleset
 #define SYS_landlock_create_ruleset 444
@@ -152,6 +153,23 @@ void doctor_reverse_path(struct doctor *d)
 			  strict     ? "strict"
 			  : all == 2 ? "loose"
 				     : "off or by interface");
+}
+
+void doctor_vrf(struct doctor *d)
+{
+	const json_t *names = json_object_get(json_object_get(d->status, "sensors"), "vrf");
+	char list[160];
+	struct writer w = writer_over(list, sizeof(list));
+
+	for (size_t i = 0; i < json_array_size(names); i++)
+		writer_format(&w, "%s%s", i ? ", " : "", json_string_value(json_array_get(names, i)));
+	if (json_array_size(names) == 0)
+		return;
+	doctor_warning(d,
+		       "a packet that comes to a VRF shows the interface below it first, where it cannot be told what "
+		       "is served: no traps and no evidence there; bans and blocks hold there as well",
+		       "let what must be guarded come by an interface outside of the VRF",
+		       "VRF: what comes by %s is not guarded", list);
 }
 
 static bool is_bridge(const char *interface)

@@ -70,10 +70,16 @@ bool enforcer_has_blocks(const struct enforcer *enforcer)
 	return status.blocks > 0;
 }
 
-static void take_interfaces(struct nft_rules *rules, const char names[NFT_INTERFACES_MAX][16], size_t count)
+static void take_guarded(struct nft_rules *rules, const char names[NFT_INTERFACES_MAX][16], size_t count)
 {
 	memcpy(rules->interfaces, names, sizeof(rules->interfaces));
 	rules->interface_count = count;
+}
+
+static void take_vrf(struct nft_rules *rules, const char names[NFT_VRF_MAX][16], size_t count)
+{
+	memcpy(rules->vrf, names, sizeof(rules->vrf));
+	rules->vrf_count = count;
 }
 
 void enforcer_configure(struct enforcer *enforcer, const struct nft_rules *rules)
@@ -86,7 +92,8 @@ void enforcer_configure(struct enforcer *enforcer, const struct nft_rules *rules
 		enforcer->rules.queue = had.queue;
 	enforcer->interfaces_found = rules->interface_count == 0;
 	if (enforcer->interfaces_found)
-		take_interfaces(&enforcer->rules, had.interfaces, had.interface_count);
+		take_guarded(&enforcer->rules, had.interfaces, had.interface_count);
+	take_vrf(&enforcer->rules, had.vrf, had.vrf_count);
 	enforcer->rules.out = enforcer_has_blocks(enforcer);
 	take_mode(enforcer, rules->mode, paused);
 }
@@ -140,17 +147,26 @@ int enforcer_change(struct enforcer *enforcer, const struct nft_rules *rules, in
 	return apply_or_take_back(enforcer, &had, now_ms);
 }
 
-int enforcer_set_interfaces(struct enforcer *enforcer, const char names[NFT_INTERFACES_MAX][16], size_t count,
-			    int64_t now_ms)
+static bool are_in_force(const struct enforcer *enforcer, const struct enforcer_interfaces *found)
+{
+	const struct nft_rules *rules = &enforcer->rules;
+
+	return found->vrf_count == rules->vrf_count && memcmp(found->vrf, rules->vrf, sizeof(rules->vrf)) == 0 &&
+	       (!enforcer->interfaces_found ||
+		(found->guarded_count == rules->interface_count &&
+		 memcmp(found->guarded, rules->interfaces, sizeof(rules->interfaces)) == 0));
+}
+
+int enforcer_set_interfaces(struct enforcer *enforcer, const struct enforcer_interfaces *found, int64_t now_ms)
 {
 	const struct settings had = settings_of(enforcer);
-	struct nft_rules *rules = &enforcer->rules;
 	int error;
 
-	if (!enforcer->interfaces_found ||
-	    (count == rules->interface_count && memcmp(names, rules->interfaces, sizeof(rules->interfaces)) == 0))
+	if (are_in_force(enforcer, found))
 		return 0;
-	take_interfaces(rules, names, count);
+	if (enforcer->interfaces_found)
+		take_guarded(&enforcer->rules, found->guarded, found->guarded_count);
+	take_vrf(&enforcer->rules, found->vrf, found->vrf_count);
 	error = apply_or_take_back(enforcer, &had, now_ms);
 	if (error && !enforcer->interfaces_refused)
 		enforcer_notice(enforcer, EVENT_FAILED, "the kernel refused the rules for other interfaces: %s",

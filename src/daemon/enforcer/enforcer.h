@@ -62,9 +62,14 @@ MUST_CHECK int enforcer_take_over_blocks(struct enforcer *enforcer, int64_t now_
  */
 /* As enforcer_configure(). */
 MUST_CHECK int enforcer_change(struct enforcer *enforcer, const struct nft_rules *rules, int64_t now_ms);
-/* The interfaces that were found; changes nothing where some are configured.  Tells of a lasting failure once. */
-MUST_CHECK int enforcer_set_interfaces(struct enforcer *enforcer, const char names[NFT_INTERFACES_MAX][16],
-				       size_t count, int64_t now_ms);
+/* The interfaces that are to be guarded where none are configured, and those of VRFs, which never are.  Tells of a
+ * lasting failure once. */
+struct enforcer_interfaces {
+	char guarded[NFT_INTERFACES_MAX][16], vrf[NFT_VRF_MAX][16];
+	size_t guarded_count, vrf_count;
+};
+MUST_CHECK int enforcer_set_interfaces(struct enforcer *enforcer, const struct enforcer_interfaces *found,
+				       int64_t now_ms);
 /* NFT_OBSERVE or NFT_BLOCK, now or when the pause ends. */
 MUST_CHECK int enforcer_set_mode(struct enforcer *enforcer, enum nft_mode mode, int64_t now_ms);
 /* Nothing of ours touches a packet until until_ms, or with 0 until enforcer_resume(). */

@@ -130,6 +130,16 @@ static json_t *interfaces(const void *place)
 	return array;
 }
 
+static json_t *vrf(const void *place)
+{
+	const struct wire_status *sentry = &((const struct status *)place)->sentry;
+	json_t *array = json_array();
+
+	for (uint32_t i = 0; i < sentry->vrf_count && i < NFT_VRF_MAX; i++)
+		json_array_append_new(array, json_ascii(sentry->vrf[i], sizeof(sentry->vrf[i])));
+	return array;
+}
+
 static json_t *state_dir(const void *place)
 {
 	return json_string(((const struct status *)place)->state_dir);
@@ -195,6 +205,7 @@ static const struct row rows[] = {
 	ROW("sensors", "healing", flag, sentry.reconciling),
 	ROW("sensors", "queue", queue_kind, sentry.native_queue),
 	WHOLE("sensors", "interfaces", interfaces),
+	WHOLE("sensors", "vrf", vrf),
 	NUMBER("sensors", "trapped_tcp_ports", sentry.traps_tcp),
 	NUMBER("sensors", "trapped_udp_ports", sentry.traps_udp),
 

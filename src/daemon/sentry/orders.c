@@ -50,6 +50,8 @@ static void ask_status(struct sentry *sentry, uint32_t id)
 	status->queue_number = rules->queue;
 	status->interface_count = (uint32_t)rules->interface_count;
 	memcpy(status->interfaces, rules->interfaces, sizeof(status->interfaces));
+	status->vrf_count = (uint32_t)rules->vrf_count;
+	memcpy(status->vrf, rules->vrf, sizeof(status->vrf));
 	status->traps_tcp = ports_total(rules->trap_tcp, rules->trap_tcp_count);
 	status->traps_udp = ports_total(rules->trap_udp, rules->trap_udp_count);
 	copy_ranges(status->trap_tcp, rules->trap_tcp, rules->trap_tcp_count);

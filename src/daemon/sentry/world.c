@@ -29,6 +29,17 @@ static void protect_all(struct sentry *sentry, const struct prefix *items, size_
 	}
 }
 
+_Static_assert(ROUTES_INTERFACES_MAX == NFT_INTERFACES_MAX && ROUTES_VRF_MAX == NFT_VRF_MAX, "names are copied");
+
+static int tell_interfaces(struct sentry *sentry, const struct routes_view *view)
+{
+	struct enforcer_interfaces found = { .guarded_count = view->interface_count, .vrf_count = view->vrf_count };
+
+	memcpy(found.guarded, view->interfaces, sizeof(found.guarded));
+	memcpy(found.vrf, view->vrf, sizeof(found.vrf));
+	return enforcer_set_interfaces(sentry->enforcer, &found, sentry->now_ms);
+}
+
 void sentry_world_routes(struct sentry *sentry)
 {
 	struct routes_view *view = calloc(1, sizeof(*view));
@@ -42,7 +53,7 @@ void sentry_world_routes(struct sentry *sentry)
 	protect_all(sentry, view->own, view->own_count, PROTECT_OWN);
 	protect_all(sentry, view->gateways, view->gateway_count, PROTECT_GATEWAY);
 	protect_all(sentry, view->onlink, view->onlink_count, PROTECT_ONLINK);
-	if (enforcer_set_interfaces(sentry->enforcer, view->interfaces, view->interface_count, sentry->now_ms) < 0)
+	if (tell_interfaces(sentry, view) < 0)
 		sentry->routes_stale = true;
 	free(view);
 }

@@ -155,6 +155,8 @@ struct wire_status {
 	uint32_t native_queue;
 	uint32_t interface_count; /* 0: all but loopback */
 	char interfaces[NFT_INTERFACES_MAX][16];
+	uint32_t vrf_count; /* of VRFs: not guarded */
+	char vrf[NFT_VRF_MAX][16];
 	uint32_t traps_tcp, traps_udp;                                          /* trapped ports */
 	struct port_range trap_tcp[WIRE_RANGES_MAX], trap_udp[WIRE_RANGES_MAX]; /* the first ones; {0, 0} ends them */
 	char table[NFT_TABLE_NAME_MAX];
