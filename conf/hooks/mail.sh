@@ -4,6 +4,9 @@
 #
 #     hook mail { on = { "ban" }  command = { "/usr/local/sbin/picket-mail" } }
 #
+# On ban: that is proof, and a handful a day.  Not on veil: anybody can bring about a veil in anybody's name, so whoever
+# likes could fill root's mailbox, ten letters a second, about people who did nothing.
+#
 # Everything comes in the environment; nothing of it is ever run or expanded twice.
 set -eu
 exec /usr/sbin/sendmail -t <<MAIL

@@ -6,7 +6,9 @@ import time
 import pytest
 
 from lab import ATTACKER4, VICTIM4, Scan, wait_until
-from picket import FIVE_FAMILIES, shut_out, visit_traps
+from matrix_send import frame, send
+from picket import BUILD, FIVE_FAMILIES, ROOT, shut_out, visit_traps
+from veiled import forge_suspicion
 
 
 @pytest.fixture
@@ -152,3 +154,17 @@ def test_many_at_once_are_bounded(lab, hooked):
     hooks = daemon.ctl("status").one["hooks"]
     assert hooks["running"] <= 16, hooks
     assert lab.attacker.connect(VICTIM4[0], 80) == "open"
+
+
+def test_the_example_that_blocks_who_is_veiled(lab, hooked):
+    """As conf/hooks has it: a source is blocked, a net that is veiled is not."""
+    with_socket = 'set -- 10m -s "${0%/*}/run/picket.sock"'
+    script = os.path.join(ROOT, "conf", "hooks", "block-veiled.sh")
+    daemon = hooked(f'PATH={BUILD}:$PATH\n{with_socket}\n. {script}', on=("veil",), user="root")
+    send(lab, [frame(f"100.70.9.{n // 2 + 1}", VICTIM4[0], 40000 + n, 1100 + n) for n in range(60)], 0.005)
+    daemon.wait_graded("100.70.9.0/24", grade="veil")
+    forge_suspicion(lab, ATTACKER4, "2001:db8:bad::66")
+    for source in (ATTACKER4, "2001:db8:bad::/64"):
+        daemon.wait_line(rf"\bblock {source} for 10m: by an admin, veiled, blocked by a hook")
+    assert {row["source"] for row in daemon.graded(grade="block")} == {ATTACKER4, "2001:db8:bad::/64"}
+    assert daemon.graded("100.70.9.0/24", "veil")
