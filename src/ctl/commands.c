@@ -207,16 +207,18 @@ static json_t *build_events(const struct ctl_args *args, char error[CTL_ERROR_MA
 const struct ctl_command ctl_commands[] = {
 	{ .name = "status",
 	  .syntax = "",
-	  .summary = "mode, sensors, counts, losses, storm, who is protected",
+	  .summary = "mode, sensors, counts, losses, who is protected",
 	  .details = "--all shows every protected address.",
 	  .options = CTL_BIT(ALL),
 	  .build = build_plain,
 	  .shape = &shape_status },
 	{ .name = "list",
 	  .syntax = "",
-	  .summary = "blocked sources: grade, time left, since, times seen, reason",
-	  .details = "Grades: block (on suspicion, short), ban (confirmed by handshakes with traps), manual (by an "
-		     "admin).",
+	  .summary = "who is veiled, banned or blocked: time left, since, times seen, reason",
+	  .details = "  veil   on suspicion, which can be forged: new connections wait for a repeat of their SYN\n"
+		     "  ban    on proof, silent visits to five families of traps: nothing new is let in\n"
+		     "  block  an admin's word: everything is dropped, what runs included\n"
+		     "A veil ends when its score has fallen; LEFT is how long it can last without new evidence.",
 	  .build = build_plain,
 	  .shape = &shape_list },
 	{ .name = "sources",
@@ -237,7 +239,7 @@ const struct ctl_command ctl_commands[] = {
 	  .shape = &shape_explain },
 	{ .name = "block",
 	  .syntax = "ADDR[/LEN] [--for DUR] [--reason TEXT] [--force]",
-	  .summary = "block a source by hand",
+	  .summary = "drop everything from a source",
 	  .details = "Without --for it holds until it is unblocked. Everything from the source is dropped, what runs "
 		     "included.\n"
 		     "Own, protected and your own address and prefixes shorter than /8 (IPv6: /32) need --force.\n"
@@ -248,8 +250,9 @@ const struct ctl_command ctl_commands[] = {
 	  .shape = &shape_block },
 	{ .name = "unblock",
 	  .syntax = "ADDR[/LEN] | --all",
-	  .summary = "let a source in again, and forget its score",
-	  .details = "It acts at once. Exit status 1 when the source is not blocked.",
+	  .summary = "lift a veil, a ban or a block, and forget the score",
+	  .details = "It acts at once. An address inside a veiled net is freed of that veil for a day.\n"
+		     "Exit status 1 when there is nothing to lift.",
 	  .options = CTL_BIT(ALL),
 	  .words = { 0, 1 },
 	  .build = build_unblock,
@@ -257,7 +260,7 @@ const struct ctl_command ctl_commands[] = {
 	{ .name = "allow",
 	  .syntax = "add|del|list|check [ADDR[/LEN]] [--for DUR] [--save]",
 	  .summary = "the allow list: never judged, never blocked, past the traps",
-	  .details = "  add    allow a source and free it if it is blocked; --for ends it, --save also writes it to "
+	  .details = "  add    allow a source and lift what stands on it; --for ends it, --save also writes it to "
 		     "the allow file\n"
 		     "  del    take it off; --save takes it out of the allow file too\n"
 		     "  list   what is allowed, until when, and who said so\n"
@@ -268,7 +271,7 @@ const struct ctl_command ctl_commands[] = {
 	  .shape = &shape_allow },
 	{ .name = "mode",
 	  .syntax = "observe|block",
-	  .summary = "switch between telling alone and blocking",
+	  .summary = "only tell (observe), or veil, ban and block (block)",
 	  .details = "Holds until the next reload or restart; the configuration file says what holds then.",
 	  .words = { 1, 1 },
 	  .build = build_mode,
@@ -276,7 +279,7 @@ const struct ctl_command ctl_commands[] = {
 	{ .name = "pause",
 	  .syntax = "[--for DUR]",
 	  .summary = "the emergency brake: nothing of picket touches a packet",
-	  .details = "Blocks keep running out meanwhile. Without --for it holds until `picketctl resume`.",
+	  .details = "Bans and blocks keep running out meanwhile. Without --for it holds until `picketctl resume`.",
 	  .options = CTL_BIT(FOR),
 	  .build = build_pause,
 	  .shape = &shape_mode },
@@ -305,7 +308,7 @@ const struct ctl_command ctl_commands[] = {
 	  .syntax = "",
 	  .summary = "read the configuration again",
 	  .details = "All of it or nothing: mistakes are listed, the status is 1, and the old configuration runs on.\n"
-		     "Scores and blocks stay.",
+		     "Scores, veils, bans and blocks stay.",
 	  .build = build_plain,
 	  .shape = &shape_reload },
 	{ .name = "doctor",

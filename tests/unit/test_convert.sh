@@ -50,7 +50,7 @@ wrote v1 'mode = "block"'
 wrote v1 "allow_file = \"$work/v1/allow\""
 wrote v1 '"1", "11", "15", "79"'
 wrote v1 'command = { "/usr/local/bin/tell-me", "%{source}", "%{ports}" }'
-wrote v1 'on = { "block", "ban" }'
+wrote v1 'on = { "ban" }'
 wrote v1 'banner = "** UNAUTHORIZED ACCESS PROHIBITED'
 # Every option of the file is told about, at its line.
 grep -n '^[A-Z]' $samples/portsentry-1.2.conf | sed 's/^\([0-9]*\):\([A-Z_]*\).*/:\1: \2: /' | while IFS= read -r line; do
