@@ -67,6 +67,8 @@ const char *event_type_name(enum event_type type); /* "alert", "veil", "ban", "b
 const char *grade_name(enum grade grade);          /* "watch", "alert", "veil", "ban", "block" */
 /* Does a grade begin with it that stands in the kernel: a veil, a ban, a block? */
 bool event_is_beginning(const struct event *event);
+/* May anybody bring it about in any number, with forged packets: an alert, a veil, the end of one? */
+bool event_is_forgeable(const struct event *event);
 /* From an untrusted message: every enum in range, text terminated and printable, prefix valid. */
 bool event_is_valid(const struct event *event);
 

@@ -158,7 +158,7 @@ SILENT = f"-sT -r --max-parallelism 1 -T4 -p{FAMILIES},15,17,77,87,95"
 TRAPS = [
     *both("five-families", SILENT, ("(silent visits to 5|handshakes with) traps .*23 telnet",), 7, tool=None,
           grade="ban", linger=1.4),
-    *both("four-families", "-sT -r --max-parallelism 1 -T4 -p7,23,79,111", ("traps 7 echo",), 4, tool=None, over=True,
+    *both("four-families", "-sT -r --max-parallelism 1 -T4 -p7,23,79,111", (r"traps \(7 echo",), 4, tool=None, over=True,
           why="four families prove nothing"),
     *both("one-family", "-sT -r --max-parallelism 1 -T4 -p6665,6666,6667,6668,6669", (), grade="watch", tool=None,
           over=True, why="the ports of one program"),

@@ -125,13 +125,13 @@ static void ban_lines_keep_their_contract(void **state)
 	event.threshold_mn = 9200;
 	event.duration_ms = 3600000;
 	event.incident = 42;
-	expect_line(&event, "ban 198.51.100.7 for 1h: confirmed 9.3, handshakes with traps 23 telnet, 5900 "
+	expect_line(&event, "ban 198.51.100.7 for 1h: confirmed 9.3, silent visits to 2 traps (23 telnet, 5900) "
 			    "[incident 42]");
 	event.observed = 1;
 	add(&event, EVIDENCE_SYN, 22);
 	event.ports = 3;
 	event.suspected_mn = 1400;
-	expect_line(&event, "would ban 198.51.100.7 for 1h: confirmed 9.3, handshakes with traps 23 telnet, 5900, "
+	expect_line(&event, "would ban 198.51.100.7 for 1h: confirmed 9.3, silent visits to 2 traps (23 telnet, 5900), "
 			    "SYN scan, 1 closed port (22 ssh) [incident 42]");
 }
 
@@ -150,7 +150,7 @@ static void other_lines_are_stable(void **state)
 	add(&event, EVIDENCE_TRAP, 23);
 	event.confirmed_mn = 4700;
 	event.threshold_mn = 4595;
-	expect_line(&event, "alert 198.51.100.7: confirmed 4.7 of 4.6, handshake with trap 23 telnet");
+	expect_line(&event, "alert 198.51.100.7: confirmed 4.7 of 4.6, silent visit to 1 trap (23 telnet)");
 
 	event = event_of(EVENT_EXPIRE, GRADE_VEIL);
 	event.incident = 42;

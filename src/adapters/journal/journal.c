@@ -102,7 +102,7 @@ void journal_close(struct journal *journal)
 	free(journal);
 }
 
-static bool may_pass(struct journal *journal)
+static bool may_pass(struct journal *journal, int reserve)
 {
 	int64_t now_ms = clock_ms(CLOCK_MONOTONIC), passed = now_ms - journal->filled_ms;
 
@@ -111,7 +111,7 @@ static bool may_pass(struct journal *journal)
 		journal->tokens_m += passed > 60000 ? JOURNAL_BURST * 1000 : passed * JOURNAL_RATE;
 	if (journal->tokens_m > JOURNAL_BURST * 1000)
 		journal->tokens_m = JOURNAL_BURST * 1000;
-	if (journal->tokens_m < 1000) {
+	if (journal->tokens_m < (reserve + 1) * 1000) {
 		journal->suppressed++;
 		journal->untold++;
 		return false;
@@ -207,7 +207,7 @@ __attribute__((format(printf, 3, 0))) static void log_text(struct journal *journ
 	char text[LINE_MAX_BYTES];
 	int len;
 
-	if (!journal || (priority >= LOG_DEBUG && !journal->verbose) || !may_pass(journal))
+	if (!journal || (priority >= LOG_DEBUG && !journal->verbose) || !may_pass(journal, 0))
 		return;
 	len = vsnprintf(text, sizeof(text), format, args);
 	if (len >= 0 && (size_t)len < sizeof(text) && error)
@@ -256,7 +256,7 @@ void journal_event(struct journal *journal, const struct event *event, const cha
 	struct writer w = writer_over(ports, sizeof(ports));
 	struct fields fields = { .count = 0 };
 
-	if (!journal || !may_pass(journal))
+	if (!journal || !may_pass(journal, event_is_forgeable(event) ? JOURNAL_RESERVE : 0))
 		return;
 	if (journal->systemd && event->type != EVENT_NOTICE) {
 		describe_ports(&w, event);

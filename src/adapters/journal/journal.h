@@ -2,7 +2,8 @@
 /*
  * The log.  Lines go to stderr in the foreground; else to systemd's journal, with fields, if its socket answers; else
  * to syslog.  At most JOURNAL_RATE lines a second pass, after a burst of JOURNAL_BURST; the others are suppressed, and
- * the next line that passes says how many.  No function fails.
+ * the next line that passes says how many.  Lines about what anybody can forge leave the last JOURNAL_RESERVE of the
+ * burst to others, bans above all.  No function fails.
  */
 #ifndef PICKET_JOURNAL_H
 #define PICKET_JOURNAL_H
@@ -11,8 +12,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define JOURNAL_RATE  50
-#define JOURNAL_BURST 500
+#define JOURNAL_RATE    50
+#define JOURNAL_BURST   500
+#define JOURNAL_RESERVE 100
 
 struct journal;
 struct event;

@@ -219,9 +219,12 @@ void describe_ports(struct writer *w, const struct event *event)
 static void write_traps(struct item_list *list, const struct ports *traps, const struct service_names *names,
 			size_t more)
 {
+	size_t count = traps->count + more;
+
 	item_begin(list);
-	writer_text(list->w, traps->count + more > 1 ? "handshakes with traps " : "handshake with trap ");
+	writer_format(list->w, count > 1 ? "silent visits to %zu traps (" : "silent visit to %zu trap (", count);
 	write_port_list(list->w, traps, names, more);
+	writer_text(list->w, ")");
 }
 
 static void write_ports(struct item_list *list, const struct ports *ports, const struct service_names *names,

@@ -35,6 +35,12 @@ bool event_is_beginning(const struct event *event)
 	return event->type == EVENT_VEIL || event->type == EVENT_BAN || event->type == EVENT_BLOCK;
 }
 
+bool event_is_forgeable(const struct event *event)
+{
+	return event->type == EVENT_ALERT || event->type == EVENT_VEIL ||
+	       (event->type == EVENT_EXPIRE && event->grade == GRADE_VEIL);
+}
+
 bool event_is_valid(const struct event *event)
 {
 	if (event->type == EVENT_NONE || event->type >= EVENT_TYPE_COUNT || event->grade >= GRADE_COUNT ||

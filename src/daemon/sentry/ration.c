@@ -15,16 +15,9 @@
 #define HOOKS_A_SECOND 10 /* each is a program that is started */
 #define SUM_UP_MS      60000
 
-/* What can be forged. */
-static bool is_cheap(const struct event *event)
-{
-	return event->type == EVENT_ALERT || event->type == EVENT_VEIL ||
-	       (event->type == EVENT_EXPIRE && event->grade == GRADE_VEIL);
-}
-
 bool ration_allows_hook(struct ration *ration, const struct event *event)
 {
-	if (!is_cheap(event))
+	if (!event_is_forgeable(event))
 		return true;
 	if (ration->hooks >= HOOKS_A_SECOND)
 		return false;
@@ -37,7 +30,7 @@ bool ration_allows(struct ration *ration, const struct event *event, int64_t now
 	struct prefix net = prefix_of(&event->source.addr, prefix_is_v4(&event->source) ? 96 + 24 : 48);
 	uint8_t *of_net;
 
-	if (!is_cheap(event))
+	if (!event_is_forgeable(event))
 		return true;
 	if (now_ms / 1000 != ration->second) {
 		ration->second = now_ms / 1000;
