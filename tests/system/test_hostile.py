@@ -356,14 +356,8 @@ def test_an_on_link_net(lab, picket, wire):
 # ---- what must outlive what
 
 
-@pytest.mark.parametrize("how", ["flush", "kill", "restart"])
-def test_a_customer_stays_one(lab, picket, how):
-    """Protective knowledge lives as long as the evidence: over a flushed table, a crash, a restart."""
-    daemon = picket()
-    who = Person(lab)
-    for source in (who.v4, who.v6):
-        assert who.host.connect((VICTIM6 if ":" in source else VICTIM4)[0], 80, 1.0, source) == "open"
-    time.sleep(2.2)                     # customers are looked up and written down now and then
+def interrupt(lab, daemon, how):
+    time.sleep(2.2)                     # what the rules have learned is looked up and written down now and then
     if how == "flush":
         lab.victim.run("nft", "flush", "ruleset")
         wait_until(daemon.table_present, 3, "the table is back")
@@ -377,6 +371,42 @@ def test_a_customer_stays_one(lab, picket, how):
         daemon.stop()
         daemon.start()
     time.sleep(0.5)
+
+
+@needs("conntrack")
+@pytest.mark.parametrize("how", ["flush", "restart"])
+def test_whom_we_asked_may_answer_late(lab, picket, how):
+    """Its answers come when conntrack and our table have forgotten the questions; so does a mail server's call."""
+    daemon = picket()
+    own = []
+    with lab.attacker.socket() as mail, lab.victim.socket() as ours:
+        mail.bind((ATTACKER4, 25))
+        mail.listen()
+        ours.connect((ATTACKER4, 25))
+        for _ in range(15):
+            with lab.victim.socket(kind=socket.SOCK_DGRAM) as question:
+                question.sendto(b"?", (ATTACKER4, 53))
+                own.append(question.getsockname()[1])
+    interrupt(lab, daemon, how)
+    lab.victim.run("conntrack", "-F")
+    with Forger(lab.attacker) as out:
+        out.send([udp(ATTACKER4, V, 53, port) for port in own] + [tcp(ATTACKER4, V, 40000, 113, SYN)])
+        time.sleep(0.5)
+        told = daemon.ctl("explain", ATTACKER4, check=False)
+        assert told.code == 1 and told.one["evidence"] == [], told.out
+        out.send([udp(ATTACKER4, V, 53, port + 1) for port in own])
+        wait_until(lambda: daemon.ctl("explain", ATTACKER4, check=False).one["probes"] >= 5, 3, "others are evidence")
+        daemon.wait_graded(ATTACKER4, grade="alert")
+
+
+@pytest.mark.parametrize("how", ["flush", "kill", "restart"])
+def test_a_customer_stays_one(lab, picket, how):
+    """Protective knowledge lives as long as the evidence: over a flushed table, a crash, a restart."""
+    daemon = picket()
+    who = Person(lab)
+    for source in (who.v4, who.v6):
+        assert who.host.connect((VICTIM6 if ":" in source else VICTIM4)[0], 80, 1.0, source) == "open"
+    interrupt(lab, daemon, how)
     with Forger(lab.attacker) as out:
         for source in (who.v4, who.v6):
             out.scan("syn", source, 30)

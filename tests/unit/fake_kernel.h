@@ -183,15 +183,15 @@ int nft_read_counters(struct nft *nft, struct nft_counters *out)
 	return nft->present ? 0 : -ENOENT;
 }
 
-int nft_read_customers(struct nft *nft, struct nft_customer *out, size_t max)
+int nft_read_learned(struct nft *nft, struct nft_learned *out, size_t max)
 {
 	(void)nft, (void)out, (void)max;
 	return 0;
 }
 
-int nft_add_customers(struct nft *nft, const struct nft_customer *customers, size_t count)
+int nft_add_learned(struct nft *nft, const struct nft_learned *learned, size_t count)
 {
-	(void)nft, (void)customers, (void)count;
+	(void)nft, (void)learned, (void)count;
 	return 0;
 }
 

@@ -220,11 +220,11 @@ static inline struct source_view some_source(const char *text)
 static inline void save(struct store *store, size_t sources, bool to_the_end)
 {
 	const struct served_view served = { .last_ms = NOW_MS, .port = 443, .protocol = 6 };
-	const struct store_customer customer = {
+	const struct store_learned learned = {
 		.addr = prefix("203.0.113.5").addr,
 		.until_ms = NOW_MS + 1000,
 		.port = 443,
-		.late = true,
+		.kind = 1,
 	};
 	struct source_view source = some_source("198.51.100.7");
 
@@ -232,7 +232,7 @@ static inline void save(struct store *store, size_t sources, bool to_the_end)
 	for (size_t i = 0; i < sources; i++)
 		store_save(store, STORE_SOURCES, &source);
 	store_save(store, STORE_SERVED, &served);
-	store_save(store, STORE_CUSTOMERS, &customer);
+	store_save(store, STORE_LEARNED, &learned);
 	if (to_the_end)
 		store_save_end(store);
 }

@@ -387,19 +387,45 @@ static void grades(void)
 
 static void learned(void)
 {
-	struct nft *nft = open_loaded(NFT_BLOCK);
-	struct nft_customer customers[] = {
-		{ .left_ms = 60000, .port = 22 },
-		{ .left_ms = 50000, .port = 443, .late = 1 },
+	static const struct {
+		const char *addr, *kept_as;
+		int64_t left_ms, kept_ms;
+		uint16_t port, own_port;
+		uint8_t kind;
+	} rows[] = {
+		/* as they are told: kind by kind, IPv4 first */
+		{ "198.51.100.7", "198.51.100.7", 60000, 60000, 22, 0, NFT_LEARNED_CUSTOMER },
+		{ "2001:db8:1:2::7", "2001:db8:1:2::", 50000, 50000, 443, 0, NFT_LEARNED_LATE },
+		{ "198.51.100.8", "198.51.100.8", 1LL << 40, 86400000, 25, 0,
+		  NFT_LEARNED_CALLED }, /* of a wrong clock */
+		{ "2001:db8:1:2::8", "2001:db8:1:2::", 60000, 60000, 25, 0, NFT_LEARNED_CALLED },
+		{ "198.51.100.9", "198.51.100.9", 60000, 60000, 0, 0, NFT_LEARNED_KIN },
+		{ "2001:db8:1:2::9", "2001:db8:1:2::", 86400000, 3600000, 0, 0, NFT_LEARNED_KIN },
+		{ "198.51.100.10", "198.51.100.10", 60000, 60000, 53, 40000, NFT_LEARNED_ASKED },
+		{ "2001:db8:1:2::10", "2001:db8:1:2::10", 86400000, 120000, 53, 40001, NFT_LEARNED_ASKED },
 	};
+	enum { COUNT = sizeof(rows) / sizeof(rows[0]) };
 	const struct port_range ports[] = { { 25, 25 }, { 8000, 8003 } };
-	struct nft_customer read[4];
+	struct nft *nft = open_loaded(NFT_BLOCK);
+	struct nft_learned put[COUNT], read[COUNT + 1];
 
-	customers[0].addr = element(NFT_GRADE_NONE, "198.51.100.7", 0).source.addr;
-	customers[1].addr = element(NFT_GRADE_NONE, "2001:db8:1:2::7", 0).source.addr;
-	CHECK(nft_add_customers(nft, customers, 2) == 0 && nft_read_customers(nft, read, 4) == 2);
-	CHECK(read[0].port == 22 && !read[0].late && addr_equal(&read[0].addr, &customers[0].addr));
-	CHECK(read[1].port == 443 && read[1].late && read[1].left_ms > 40000);
+	for (int i = 0; i < COUNT; i++)
+		put[i] = (struct nft_learned){
+			.addr = element(NFT_GRADE_NONE, rows[i].addr, 0).source.addr,
+			.left_ms = rows[i].left_ms,
+			.port = rows[i].port,
+			.own_port = rows[i].own_port,
+			.kind = rows[i].kind,
+		};
+	CHECK(nft_add_learned(nft, put, COUNT) == 0 && nft_read_learned(nft, read, COUNT + 1) == COUNT);
+	for (int i = 0; i < COUNT; i++) {
+		const struct addr kept_as = element(NFT_GRADE_NONE, rows[i].kept_as, 0).source.addr;
+
+		CHECK(read[i].kind == rows[i].kind && addr_equal(&read[i].addr, &kept_as));
+		CHECK(read[i].port == rows[i].port && read[i].own_port == rows[i].own_port);
+		CHECK(read[i].left_ms <= rows[i].kept_ms && read[i].left_ms > rows[i].kept_ms - 10000);
+	}
+	CHECK(nft_read_learned(nft, read, 3) == 3 && read[2].kind == NFT_LEARNED_CALLED);
 	CHECK(nft_set_lately(nft, IPPROTO_TCP, ports, 2) == 0 && nft_set_lately(nft, IPPROTO_TCP, ports, 1) == 0);
 	CHECK(nft_set_lately(nft, IPPROTO_UDP, NULL, 0) == 0);
 	CHECK(nft_check(nft) == 1);

@@ -220,7 +220,7 @@ static void test_state_over_a_restart(void **state)
 	struct fixture *f = *state;
 	struct store *store = open_well(f->directory);
 	struct event event = event_of(EVENT_ALERT, "192.0.2.1", NOW_MS);
-	size_t sources = 0, served = 0, customers = 0;
+	size_t sources = 0, served = 0, learned = 0;
 
 	save(store, 5, true);
 	save(store, 2, true);  /* replaces */
@@ -235,8 +235,8 @@ static void test_state_over_a_restart(void **state)
 	assert_int_equal(store_restore(store, STORE_SOURCES, NOW_MS, same_source, &sources), 2);
 	assert_int_equal(sources, 2);
 	assert_int_equal(store_restore(store, STORE_SERVED, NOW_MS, count_item, &served), 1);
-	assert_int_equal(store_restore(store, STORE_CUSTOMERS, NOW_MS, count_item, &customers), 1);
-	assert_int_equal(store_restore(store, STORE_CUSTOMERS, NOW_MS + 1000, count_item, &customers), 0);
+	assert_int_equal(store_restore(store, STORE_LEARNED, NOW_MS, count_item, &learned), 1);
+	assert_int_equal(store_restore(store, STORE_LEARNED, NOW_MS + 1000, count_item, &learned), 0);
 	/* A save that never ends doesn't hold events up for ever. */
 	save(store, 9, false);
 	store_event(store, &event);

@@ -82,9 +82,11 @@ static void test_hostile_rows_are_passed_over(void **state)
 	}
 	by_hand(f->path, "INSERT INTO served VALUES(256, 1, 1, 0), (6, 65536, 1, 0), (6, 1, -1, 0), (6, 1, 1, -1)");
 	assert_int_equal(store_restore(store, STORE_SERVED, NOW_MS, count_item, &count), 1);
-	by_hand(f->path, "INSERT INTO customer SELECT source, source_key, 127, 6, 1, until_ms FROM customer UNION ALL"
-			 " SELECT source, source_key, 128, 6, 0, until_ms FROM customer");
-	assert_int_equal(store_restore(store, STORE_CUSTOMERS, NOW_MS, count_item, &count), 1);
+	by_hand(f->path, "CREATE TABLE good AS SELECT * FROM learned;"
+			 "INSERT INTO learned SELECT source, source_key, 127, 6, until_ms, 0, 0 FROM good UNION ALL"
+			 " SELECT source, source_key, 128, 65536, until_ms, 0, 0 FROM good UNION ALL"
+			 " SELECT source, source_key, 128, 6, until_ms, 0, 5 FROM good");
+	assert_int_equal(store_restore(store, STORE_LEARNED, NOW_MS, count_item, &count), 1);
 	store_close(store);
 }
 

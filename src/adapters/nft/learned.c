@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What the kernel's rules have learned, read and put back, so that it outlives a reboot or a table that another program
- * flushed: customers and published ports; and the ports served lately, which the sentry has learned for it.
+ * What the kernel's rules have learned, read and put back, so that it outlives a restart or a table that another program
+ * flushed: customers, whom this host called and asked, kin, published ports; and the ports served lately, which the sentry
+ * has learned for it.
  *
  * A key that the kernel tells is used only where its length is what the set's key must have.  Each part of a key is
  * filled up to four bytes.
@@ -12,79 +13,127 @@
 #include <errno.h>
 #include <string.h>
 
-static const struct customer_set {
-	const char *pair;
-	enum nft_family family;
-	bool late;
-} customer_sets[] = {
-	{ "customers", NFT_V4, false },
-	{ "customers", NFT_V6, false },
-	{ "late", NFT_V4, true },
-	{ "late", NFT_V6, true },
-};
+#define PART  4 /* bytes of a key that a protocol or a port takes */
+#define DAY_S 86400
 
-#define CUSTOMER_SETS (sizeof(customer_sets) / sizeof(customer_sets[0]))
+/* The parts of a key, in this order: address, protocol, port, this host's port. */
+static const struct learned_set {
+	const char *pair;
+	uint32_t lasts_s;
+	uint8_t protocol; /* 0: no part of the key */
+	bool port, own_port, whole;
+} learned_sets[NFT_LEARNED_KINDS] = {
+	[NFT_LEARNED_CUSTOMER] = { "customers", DAY_S, .port = true },
+	[NFT_LEARNED_LATE] = { "late", DAY_S, .port = true },
+	[NFT_LEARNED_CALLED] = { "called", DAY_S, IPPROTO_TCP, .port = true },
+	[NFT_LEARNED_KIN] = { "kin", 3600 },
+	[NFT_LEARNED_ASKED] = { "asked", 120, .port = true, .own_port = true, .whole = true },
+};
 
 static size_t address_len(enum nft_family family)
 {
 	return family == NFT_V4 ? 4 : 16;
 }
 
+static size_t key_len(const struct learned_set *set, enum nft_family family)
+{
+	return address_len(family) + PART * ((set->protocol != 0) + set->port + set->own_port);
+}
+
 struct reading {
-	const struct customer_set *set;
-	struct nft_customer *out;
+	struct nft_learned *out;
 	size_t count, max;
+	enum nft_learned_kind kind;
+	enum nft_family family;
 };
 
-static int read_customer(void *context, const uint8_t *key, size_t len, uint32_t grade, int64_t left_ms)
+static uint16_t take_port(const uint8_t **key, bool present)
+{
+	uint16_t port = 0;
+
+	if (!present)
+		return 0;
+	memcpy(&port, *key, sizeof(port));
+	*key += PART;
+	return ntohs(port);
+}
+
+static int read_learned(void *context, const uint8_t *key, size_t len, uint32_t grade, int64_t left_ms)
 {
 	struct reading *reading = context;
-	const size_t bytes = address_len(reading->set->family);
-	uint16_t port;
+	const struct learned_set *set = &learned_sets[reading->kind];
+	struct nft_learned *learned = &reading->out[reading->count];
 
 	(void)grade;
-	if (len != bytes + 4 || reading->count == reading->max)
+	if (len != key_len(set, reading->family) || reading->count == reading->max)
 		return 0;
-	memcpy(&port, key + bytes, sizeof(port));
-	reading->out[reading->count++] = (struct nft_customer){
-		.addr = bytes == 4 ? addr_from_v4(key) : addr_from_v6(key),
-		.late = reading->set->late,
-		.port = ntohs(port),
+	*learned = (struct nft_learned){
+		.addr = reading->family == NFT_V4 ? addr_from_v4(key) : addr_from_v6(key),
 		.left_ms = left_ms,
+		.kind = (uint8_t)reading->kind,
 	};
+	key += address_len(reading->family);
+	if (set->protocol) {
+		if (*key != set->protocol)
+			return 0;
+		key += PART;
+	}
+	learned->port = take_port(&key, set->port);
+	learned->own_port = take_port(&key, set->own_port);
+	reading->count++;
 	return 0;
 }
 
-int nft_read_customers(struct nft *nft, struct nft_customer *out, size_t max)
+int nft_read_learned(struct nft *nft, struct nft_learned *out, size_t max)
 {
 	struct reading reading = { .out = out, .max = max < INT32_MAX ? max : INT32_MAX };
 
-	for (size_t i = 0; i < CUSTOMER_SETS && reading.count < reading.max; i++) {
-		char name[NFT_NAME_MAX];
-		int result;
+	for (unsigned kind = 0; kind < NFT_LEARNED_KINDS; kind++) {
+		for (unsigned family = 0; family < NFT_FAMILY_COUNT && reading.count < reading.max; family++) {
+			char name[NFT_NAME_MAX];
+			int result;
 
-		reading.set = &customer_sets[i];
-		nft_pair_name(customer_sets[i].pair, customer_sets[i].family, name);
-		result = element_dump(nft, name, read_customer, &reading);
-		if (result && result != -EINTR) /* changed in the meantime: what came is true all the same */
-			return result;
+			reading.kind = kind;
+			reading.family = family;
+			nft_pair_name(learned_sets[kind].pair, family, name);
+			result = element_dump(nft, name, read_learned, &reading);
+			if (result && result != -EINTR) /* changed in the meantime: what came is true all the same */
+				return result;
+		}
 	}
 	return (int)reading.count;
 }
 
-static void put_customer(struct element_writer *w, enum nft_family family, const struct nft_customer *customer)
+static uint8_t *put_port(uint8_t *key, bool present, uint16_t port)
 {
-	const uint16_t port = htons(customer->port);
-	const size_t bytes = address_len(family);
-	uint8_t key[ELEMENT_KEY_MAX] = { 0 };
+	const uint16_t wire_port = htons(port);
 
-	memcpy(key, family == NFT_V4 ? addr_v4_bytes(&customer->addr) : customer->addr.b,
-	       family == NFT_V4 ? bytes : NFT_SOURCE_LEN_V6 / 8);
-	memcpy(key + bytes, &port, sizeof(port));
-	element_put(w, key, bytes + 4, customer->left_ms, 0);
+	if (!present)
+		return key;
+	memcpy(key, &wire_port, sizeof(wire_port));
+	return key + PART;
 }
 
-int nft_add_customers(struct nft *nft, const struct nft_customer *customers, size_t count)
+static void put_learned(struct element_writer *w, enum nft_family family, const struct nft_learned *learned)
+{
+	const struct learned_set *set = &learned_sets[learned->kind];
+	int64_t left_ms = learned->left_ms < set->lasts_s * 1000LL ? learned->left_ms : set->lasts_s * 1000LL;
+	uint8_t key[ELEMENT_KEY_MAX] = { 0 }, *at = key + address_len(family);
+
+	if (family == NFT_V4)
+		memcpy(key, addr_v4_bytes(&learned->addr), 4);
+	else
+		memcpy(key, learned->addr.b, set->whole ? 16 : NFT_SOURCE_LEN_V6 / 8);
+	if (set->protocol) {
+		*at = set->protocol;
+		at += PART;
+	}
+	at = put_port(at, set->port, learned->port);
+	put_port(at, set->own_port, learned->own_port);
+	element_put(w, key, key_len(set, family), left_ms, 0);
+}
+
+int nft_add_learned(struct nft *nft, const struct nft_learned *learned, size_t count)
 {
 	struct nft_batch batch;
 	int result;
@@ -92,17 +141,18 @@ int nft_add_customers(struct nft *nft, const struct nft_customer *customers, siz
 	if (!nft->loaded)
 		return -ENOENT;
 	nft_batch_init(&batch);
-	for (size_t i = 0; i < CUSTOMER_SETS; i++) {
-		const struct customer_set *set = &customer_sets[i];
+	for (unsigned i = 0; i < NFT_LEARNED_KINDS * NFT_FAMILY_COUNT; i++) {
+		enum nft_family family = i % NFT_FAMILY_COUNT;
+		unsigned kind = i / NFT_FAMILY_COUNT;
 		struct element_writer w;
 		char name[NFT_NAME_MAX];
 
-		nft_pair_name(set->pair, set->family, name);
+		nft_pair_name(learned_sets[kind].pair, family, name);
 		element_begin(&w, &batch, nft->table, name, ELEMENT_ENSURE);
 		for (size_t n = 0; n < count; n++)
-			if (customers[n].left_ms > 0 && (customers[n].late != 0) == set->late &&
-			    addr_is_v4(&customers[n].addr) == (set->family == NFT_V4))
-				put_customer(&w, set->family, &customers[n]);
+			if (learned[n].left_ms > 0 && learned[n].kind == kind &&
+			    addr_is_v4(&learned[n].addr) == (family == NFT_V4))
+				put_learned(&w, family, &learned[n]);
 		element_end(&w);
 	}
 	result = nft_batch_run(nft, &batch);

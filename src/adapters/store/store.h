@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * What is saved over restarts, in SQLite (WAL) under the state directory: the history, live blocks, scores, served
- * ports, customers.  The keeper owns it.  Writes are gathered and committed to the disk once a second: a crash of
+ * ports, what the rules have learned.  The keeper owns it.  Writes are gathered and committed to the disk once a second: a crash of
  * picket, or a power cut, loses that second at most.  Blocking never depends on the store: whatever is wrong with the
  * database is told once, and the rest of picket goes on without it.
  */
@@ -22,18 +22,19 @@
 
 /* What is saved and restored as a whole, and the shape of an item. */
 enum store_table {
-	STORE_BLOCKS,    /* struct block_view; events begin and end them, too */
-	STORE_SOURCES,   /* struct source_view */
-	STORE_SERVED,    /* struct served_view */
-	STORE_CUSTOMERS, /* struct store_customer */
+	STORE_BLOCKS,  /* struct block_view; events begin and end them, too */
+	STORE_SOURCES, /* struct source_view */
+	STORE_SERVED,  /* struct served_view */
+	STORE_LEARNED, /* struct store_learned */
 	STORE_TABLE_COUNT
 };
 
-struct store_customer {
+#define STORE_LEARNED_KINDS 5
+struct store_learned {
 	struct addr addr;
 	int64_t until_ms;
-	uint16_t port;
-	bool late; /* earned at alert or above */
+	uint16_t port, own_port;
+	uint8_t kind; /* up to STORE_LEARNED_KINDS; what it means is the caller's affair */
 };
 
 struct store_stats {

@@ -18,12 +18,12 @@
 #include "duration.h"
 #include "writer.h"
 
-#define SOURCES_MAX   4194304
-#define SERVED_MAX    262144
-#define CUSTOMERS_MAX 1048576
-#define TIME_MAX_MS   253402300799000LL /* the end of the year 9999 */
-#define REASON_MAX    512
-#define PORTS_LEN     (4 * 6 + 1) /* "1,2,3,4" */
+#define SOURCES_MAX 4194304
+#define SERVED_MAX  262144
+#define LEARNED_MAX 1048576
+#define TIME_MAX_MS 253402300799000LL /* the end of the year 9999 */
+#define REASON_MAX  512
+#define PORTS_LEN   (4 * 6 + 1) /* "1,2,3,4" */
 
 #define STRETCH "at_ms >> 24"
 
@@ -64,7 +64,9 @@ static const char *const formats[STORE_FORMAT] = {
 	"UPDATE source SET grade = CASE grade WHEN 'block' THEN 'veil' ELSE grade END;"
 	"DELETE FROM customer WHERE protocol <> 6;"
 	"ALTER TABLE customer DROP COLUMN protocol;"
-	"ALTER TABLE customer ADD COLUMN late INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE customer RENAME TO learned;"
+	"ALTER TABLE learned ADD COLUMN own_port INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE learned ADD COLUMN kind INTEGER NOT NULL DEFAULT 0;"
 	"ALTER TABLE served ADD COLUMN uid INTEGER NOT NULL DEFAULT 4294967295;",
 };
 
@@ -122,7 +124,7 @@ union item {
 	struct block_view block;
 	struct source_view source;
 	struct served_view served;
-	struct store_customer customer;
+	struct store_learned learned;
 };
 
 /* ---- the columns of each table, bound or read ---- */
@@ -232,16 +234,17 @@ static void served_columns(struct store_row *row, void *item, int64_t now_ms)
 	served->uid = (uint32_t)store_int(row, served->uid, 0, UINT32_MAX);
 }
 
-static void customer_columns(struct store_row *row, void *item, int64_t now_ms)
+static void learned_columns(struct store_row *row, void *item, int64_t now_ms)
 {
-	struct store_customer *customer = item;
-	struct prefix host = prefix_host(&customer->addr);
+	struct store_learned *learned = item;
+	struct prefix host = prefix_host(&learned->addr);
 
 	store_source(row, &host);
-	customer->addr = host.addr;
-	customer->port = (uint16_t)store_int(row, customer->port, 1, UINT16_MAX);
-	customer->until_ms = store_int(row, customer->until_ms, 0, now_ms + DURATION_MAX_MS);
-	customer->late = store_int(row, customer->late, 0, 1) != 0;
+	learned->addr = host.addr;
+	learned->port = (uint16_t)store_int(row, learned->port, 0, UINT16_MAX);
+	learned->own_port = (uint16_t)store_int(row, learned->own_port, 0, UINT16_MAX);
+	learned->until_ms = store_int(row, learned->until_ms, 0, now_ms + DURATION_MAX_MS);
+	learned->kind = (uint8_t)store_int(row, learned->kind, 0, STORE_LEARNED_KINDS - 1);
 	row->bad |= host.len != 128;
 }
 
@@ -260,8 +263,8 @@ static const struct {
 			    sizeof(struct source_view), source_columns },
 	[STORE_SERVED] = { "served", "protocol, port, last_ms, uid", "TRUE", SERVED_MAX, sizeof(struct served_view),
 			   served_columns },
-	[STORE_CUSTOMERS] = { "customer", "source, source_key, len, port, until_ms, late", "until_ms > ?1",
-			      CUSTOMERS_MAX, sizeof(struct store_customer), customer_columns },
+	[STORE_LEARNED] = { "learned", "source, source_key, len, port, own_port, until_ms, kind", "until_ms > ?1",
+			    LEARNED_MAX, sizeof(struct store_learned), learned_columns },
 };
 
 /* Every table has these statements. */

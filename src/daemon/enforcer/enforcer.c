@@ -280,14 +280,14 @@ void enforcer_read_status(struct enforcer *enforcer, struct enforcer_status *out
 
 /* ---- what the kernel has learned ---- */
 
-int enforcer_read_customers(struct enforcer *enforcer, struct nft_customer *out, size_t max)
+int enforcer_read_learned(struct enforcer *enforcer, struct nft_learned *out, size_t max)
 {
-	return nft_read_customers(enforcer->nft, out, max);
+	return nft_read_learned(enforcer->nft, out, max);
 }
 
-int enforcer_add_customers(struct enforcer *enforcer, const struct nft_customer *customers, size_t count)
+int enforcer_add_learned(struct enforcer *enforcer, const struct nft_learned *learned, size_t count)
 {
-	return nft_add_customers(enforcer->nft, customers, count);
+	return nft_add_learned(enforcer->nft, learned, count);
 }
 
 int enforcer_set_lately(struct enforcer *enforcer, uint8_t protocol, const struct port_range *ports, size_t count)

@@ -102,9 +102,9 @@ size_t enforcer_allow_list(const struct engine *engine, enum allow_origin origin
 void enforcer_allow_sort(struct prefix *list, size_t count);
 bool enforcer_allow_has(const struct prefix *list, size_t count, const struct prefix *item); /* a sorted list */
 
-/* What the kernel has learned: see nft_read_customers(). */
-MUST_CHECK int enforcer_read_customers(struct enforcer *enforcer, struct nft_customer *out, size_t max);
-MUST_CHECK int enforcer_add_customers(struct enforcer *enforcer, const struct nft_customer *customers, size_t count);
+/* What the kernel has learned: see nft_read_learned(). */
+MUST_CHECK int enforcer_read_learned(struct enforcer *enforcer, struct nft_learned *out, size_t max);
+MUST_CHECK int enforcer_add_learned(struct enforcer *enforcer, const struct nft_learned *learned, size_t count);
 /* The ports served lately, of TCP or UDP: see nft_set_lately(). */
 MUST_CHECK int enforcer_set_lately(struct enforcer *enforcer, uint8_t protocol, const struct port_range *ports,
 				   size_t count);

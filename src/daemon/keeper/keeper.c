@@ -70,7 +70,7 @@ static void handle(struct keeper *keeper, const char *who)
 	case WIRE_SAVED_BLOCKS:
 	case WIRE_SAVED_SOURCES:
 	case WIRE_SAVED_SERVED:
-	case WIRE_SAVED_CUSTOMERS:
+	case WIRE_SAVED_LEARNED:
 	case WIRE_SAVED_END: save_message(keeper->save, message, clock_ms(CLOCK_REALTIME)); break;
 	case WIRE_HOOKS:
 		keeper->hooks = message->body.hooks;

@@ -37,9 +37,11 @@ static const struct page {
 	PAGE(STORE_SOURCES, WIRE_SAVED_SOURCES, WIRE_SOURCE_BATCH, wire_sources),
 	PAGE(STORE_BLOCKS, WIRE_SAVED_BLOCKS, WIRE_BLOCK_BATCH, wire_blocks),
 	PAGE(STORE_SERVED, WIRE_SAVED_SERVED, WIRE_SERVED_BATCH, wire_served),
-	PAGE(STORE_CUSTOMERS, WIRE_SAVED_CUSTOMERS, WIRE_CUSTOMER_BATCH, wire_customers),
+	PAGE(STORE_LEARNED, WIRE_SAVED_LEARNED, WIRE_LEARNED_BATCH, wire_learned),
 	/* clang-format on */
 };
+
+_Static_assert((int)STORE_LEARNED_KINDS == (int)NFT_LEARNED_KINDS, "each kind is stored");
 
 #define PAGE_KINDS (sizeof(pages) / sizeof(pages[0]))
 
@@ -133,14 +135,15 @@ static void send_item(void *context, const void *item)
 	struct sender *sender = context;
 	char *place = (char *)&sender->message.body + sender->page->offset + sender->count * sender->page->size;
 
-	if (sender->page->table == STORE_CUSTOMERS) {
-		const struct store_customer *customer = item;
+	if (sender->page->table == STORE_LEARNED) {
+		const struct store_learned *saved = item;
 
-		*(struct nft_customer *)(void *)place = (struct nft_customer){
-			.addr = customer->addr,
-			.left_ms = customer->until_ms - sender->now_ms,
-			.port = customer->port,
-			.late = customer->late,
+		*(struct nft_learned *)(void *)place = (struct nft_learned){
+			.addr = saved->addr,
+			.left_ms = saved->until_ms - sender->now_ms,
+			.port = saved->port,
+			.own_port = saved->own_port,
+			.kind = saved->kind,
 		};
 	} else {
 		memcpy(place, item, sender->page->size);
@@ -185,13 +188,18 @@ static void begin_rest(struct save *save)
 
 static void take_item(struct save *save, enum store_table table, const void *item, int64_t now_ms)
 {
-	struct store_customer saved;
+	struct store_learned saved;
 
-	if (table == STORE_CUSTOMERS) {
-		const struct nft_customer *customer = item;
+	if (table == STORE_LEARNED) {
+		const struct nft_learned *learned = item;
 
-		saved = (struct store_customer){ customer->addr, now_ms + customer->left_ms, customer->port,
-						 customer->late != 0 };
+		saved = (struct store_learned){
+			.addr = learned->addr,
+			.until_ms = now_ms + learned->left_ms,
+			.port = learned->port,
+			.own_port = learned->own_port,
+			.kind = learned->kind,
+		};
 		item = &saved;
 	}
 	store_save(save->store, table, item);

@@ -90,9 +90,9 @@ struct sentry {
 	size_t save_part;     /* of the save under way */
 	uint32_t save_cursor;
 	bool saving_at_once;
-	struct nft_customer *customers; /* as last read, while they are being sent */
-	uint32_t customer_count;
-	int64_t next_customer_read_ms, customer_read_took_ms;
+	struct nft_learned *learned; /* as last read, while they are being sent */
+	uint32_t learned_count;
+	int64_t next_learned_read_ms, learned_read_took_ms;
 
 	struct wire_message in, out; /* scratch: too large for the stack */
 };
@@ -138,9 +138,9 @@ void sentry_world_lately(struct sentry *sentry);
 /* save.c */
 void sentry_restore(struct sentry *sentry, const struct wire_message *message);
 void sentry_save_tick(struct sentry *sentry);
-/* Reads the customers now and then, so that they can be put back when the table is removed. */
-void sentry_save_customers_tick(struct sentry *sentry);
-void sentry_put_customers_back(struct sentry *sentry);
+/* Reads what the rules have learned now and then, so that it can be put back when the table is removed. */
+void sentry_save_learned_tick(struct sentry *sentry);
+void sentry_put_learned_back(struct sentry *sentry);
 void sentry_save_at_once(struct sentry *sentry); /* at a stop */
 
 /* orders.c */

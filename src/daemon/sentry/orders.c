@@ -432,7 +432,7 @@ void sentry_order(struct sentry *sentry, const struct wire_message *message)
 	case WIRE_SAVED_BLOCKS:
 	case WIRE_SAVED_SOURCES:
 	case WIRE_SAVED_SERVED:
-	case WIRE_SAVED_CUSTOMERS:
+	case WIRE_SAVED_LEARNED:
 	case WIRE_SAVED_END: sentry_restore(sentry, message); break;
 	default: break; /* not for the keeper to send */
 	}

@@ -9,13 +9,13 @@
 #include "clock.h"
 #include "internal.h"
 
-#define TAKE_OVER_MAX      20000 /* restored blocks, up to which those in the kernel are read as well */
-#define SAVE_EVERY_MS      600000
-#define PAGES_A_TICK       16
-#define CUSTOMERS_MAX      65536 /* that are saved */
-#define CUSTOMERS_REST     100   /* times as long as reading them took */
-#define CUSTOMERS_EVERY_MS 2000  /* at the least: what a table that is removed takes along is put back from here */
-#define STOP_PATIENCE_MS   500   /* for the keeper to read on, at a stop */
+#define TAKE_OVER_MAX    20000 /* restored blocks, up to which those in the kernel are read as well */
+#define SAVE_EVERY_MS    600000
+#define PAGES_A_TICK     16
+#define LEARNED_MAX      131072 /* that are saved */
+#define LEARNED_REST     100    /* times as long as reading them took */
+#define LEARNED_EVERY_MS 2000   /* at the least: what a table that is removed takes along is put back from here */
+#define STOP_PATIENCE_MS 500    /* for the keeper to read on, at a stop */
 
 /* ---- restore ---- */
 
@@ -41,7 +41,7 @@ static void restore_others(struct sentry *sentry, const struct wire_message *mes
 {
 	const struct wire_sources *sources = &message->body.sources;
 	const struct wire_served *served = &message->body.served;
-	const struct wire_customers *customers = &message->body.customers;
+	const struct wire_learned *learned = &message->body.learned;
 
 	switch ((enum wire_type)message->header.type) {
 	case WIRE_SAVED_SOURCES:
@@ -53,9 +53,9 @@ static void restore_others(struct sentry *sentry, const struct wire_message *mes
 			engine_restore_served(sentry->engine, &served->items[i], sentry->now_ms);
 		break;
 	default:
-		if (customers->count <= WIRE_CUSTOMER_BATCH &&
-		    enforcer_add_customers(sentry->enforcer, customers->items, customers->count) < 0)
-			return; /* they are learned anew with their next visit */
+		if (learned->count <= WIRE_LEARNED_BATCH &&
+		    enforcer_add_learned(sentry->enforcer, learned->items, learned->count) < 0)
+			return; /* it is learned anew with the next visit */
 		break;
 	}
 }
@@ -96,58 +96,57 @@ void sentry_restore(struct sentry *sentry, const struct wire_message *message)
 /* ---- save ---- */
 
 /* Packets wait while it is read: a list that takes long is read seldom. */
-static void read_customers(struct sentry *sentry)
+static void read_learned(struct sentry *sentry)
 {
 	int64_t began_ms = clock_ms(CLOCK_MONOTONIC), rest_ms;
 	int count;
 
-	if (!sentry->customers)
-		sentry->customers = calloc(CUSTOMERS_MAX, sizeof(*sentry->customers));
-	if (!sentry->customers)
+	if (!sentry->learned)
+		sentry->learned = calloc(LEARNED_MAX, sizeof(*sentry->learned));
+	if (!sentry->learned)
 		return;
-	count = enforcer_read_customers(sentry->enforcer, sentry->customers, CUSTOMERS_MAX);
+	count = enforcer_read_learned(sentry->enforcer, sentry->learned, LEARNED_MAX);
 	if (count >= 0)
-		sentry->customer_count = (uint32_t)count;
-	sentry->customer_read_took_ms = clock_ms(CLOCK_MONOTONIC) - began_ms;
-	rest_ms = sentry->customer_read_took_ms * CUSTOMERS_REST;
-	sentry->next_customer_read_ms = sentry->now_ms + (rest_ms > CUSTOMERS_EVERY_MS ? rest_ms : CUSTOMERS_EVERY_MS);
+		sentry->learned_count = (uint32_t)count;
+	sentry->learned_read_took_ms = clock_ms(CLOCK_MONOTONIC) - began_ms;
+	rest_ms = sentry->learned_read_took_ms * LEARNED_REST;
+	sentry->next_learned_read_ms = sentry->now_ms + (rest_ms > LEARNED_EVERY_MS ? rest_ms : LEARNED_EVERY_MS);
 }
 
-void sentry_save_customers_tick(struct sentry *sentry)
+void sentry_save_learned_tick(struct sentry *sentry)
 {
-	if (!sentry->ready_by_ms && sentry->now_ms >= sentry->next_customer_read_ms)
-		read_customers(sentry);
+	if (!sentry->ready_by_ms && sentry->now_ms >= sentry->next_learned_read_ms)
+		read_learned(sentry);
 }
 
-void sentry_put_customers_back(struct sentry *sentry)
+void sentry_put_learned_back(struct sentry *sentry)
 {
-	for (uint32_t done = 0; done < sentry->customer_count; done += WIRE_CUSTOMER_BATCH) {
-		uint32_t left = sentry->customer_count - done;
+	for (uint32_t done = 0; done < sentry->learned_count; done += WIRE_LEARNED_BATCH) {
+		uint32_t left = sentry->learned_count - done;
 
-		if (enforcer_add_customers(sentry->enforcer, sentry->customers + done,
-					   left < WIRE_CUSTOMER_BATCH ? left : WIRE_CUSTOMER_BATCH) < 0)
-			return; /* they are learned anew with their next visit */
+		if (enforcer_add_learned(sentry->enforcer, sentry->learned + done,
+					 left < WIRE_LEARNED_BATCH ? left : WIRE_LEARNED_BATCH) < 0)
+			return; /* it is learned anew with the next visit */
 	}
 }
 
-static uint32_t customers_page(struct sentry *sentry, uint32_t cursor)
+static uint32_t learned_page(struct sentry *sentry, uint32_t cursor)
 {
-	struct wire_customers *page = &sentry->out.body.customers;
+	struct wire_learned *page = &sentry->out.body.learned;
 	uint32_t left;
 
-	if (cursor == 0 && (!sentry->customers || (sentry->saving_at_once && sentry->customer_read_took_ms <= 1000)))
-		read_customers(sentry);
-	left = sentry->customer_count > cursor ? sentry->customer_count - cursor : 0;
+	if (cursor == 0 && (!sentry->learned || (sentry->saving_at_once && sentry->learned_read_took_ms <= 1000)))
+		read_learned(sentry);
+	left = sentry->learned_count > cursor ? sentry->learned_count - cursor : 0;
 	memset(page, 0, sizeof(*page));
-	page->count = left < WIRE_CUSTOMER_BATCH ? left : WIRE_CUSTOMER_BATCH;
+	page->count = left < WIRE_LEARNED_BATCH ? left : WIRE_LEARNED_BATCH;
 	if (page->count > 0)
-		memcpy(page->items, sentry->customers + cursor, page->count * sizeof(page->items[0]));
+		memcpy(page->items, sentry->learned + cursor, page->count * sizeof(page->items[0]));
 	return page->count < left ? cursor + page->count : 0;
 }
 
 static const enum wire_type parts[] = {
-	WIRE_SAVED_BEGIN,  WIRE_SAVED_BLOCKS,    WIRE_SAVED_SOURCES,
-	WIRE_SAVED_SERVED, WIRE_SAVED_CUSTOMERS, WIRE_SAVED_END,
+	WIRE_SAVED_BEGIN, WIRE_SAVED_BLOCKS, WIRE_SAVED_SOURCES, WIRE_SAVED_SERVED, WIRE_SAVED_LEARNED, WIRE_SAVED_END,
 };
 
 #define PARTS (sizeof(parts) / sizeof(parts[0]))
@@ -158,8 +157,8 @@ static bool save_page(struct sentry *sentry)
 	enum wire_type type = parts[sentry->save_part];
 	uint32_t next;
 
-	next = type == WIRE_SAVED_CUSTOMERS ? customers_page(sentry, sentry->save_cursor)
-					    : sentry_page(sentry, type, sentry->save_cursor);
+	next = type == WIRE_SAVED_LEARNED ? learned_page(sentry, sentry->save_cursor)
+					  : sentry_page(sentry, type, sentry->save_cursor);
 	if (wire_send_patiently(sentry->start->keeper_fd, type, &sentry->out.body,
 				sentry->saving_at_once ? STOP_PATIENCE_MS : 0) < 0)
 		return false;

@@ -35,7 +35,7 @@ static void tick_second(struct sentry *sentry)
 	wire_send(sentry->start->supervisor_fd, WIRE_BEAT, 0, &(struct wire_empty){ 0 });
 	if (sentry->engine) {
 		sentry_sum_up(sentry);
-		sentry_save_customers_tick(sentry);
+		sentry_save_learned_tick(sentry);
 	}
 	if (sentry->routes_stale)
 		sentry_world_routes(sentry);

@@ -16,14 +16,14 @@
 #include "nft/nft.h"
 #include "trap/trap.h"
 
-#define WIRE_ALLOW_BATCH    256
-#define WIRE_PROTECT_BATCH  256
-#define WIRE_BLOCK_BATCH    64
-#define WIRE_SOURCE_BATCH   32
-#define WIRE_SERVED_BATCH   256
-#define WIRE_CUSTOMER_BATCH 256
-#define WIRE_TEXT_MAX       256
-#define WIRE_RANGES_MAX     128 /* of trapped ports, in a status */
+#define WIRE_ALLOW_BATCH   256
+#define WIRE_PROTECT_BATCH 256
+#define WIRE_BLOCK_BATCH   64
+#define WIRE_SOURCE_BATCH  32
+#define WIRE_SERVED_BATCH  256
+#define WIRE_LEARNED_BATCH 256
+#define WIRE_TEXT_MAX      256
+#define WIRE_RANGES_MAX    128 /* of trapped ports, in a status */
 
 #define WIRE_PROBE_MS_MAX 30000
 
@@ -78,7 +78,7 @@
 	X(SAVED_BLOCKS, struct wire_blocks) \
 	X(SAVED_SOURCES, struct wire_sources) \
 	X(SAVED_SERVED, struct wire_served) \
-	X(SAVED_CUSTOMERS, struct wire_customers) \
+	X(SAVED_LEARNED, struct wire_learned) \
 	X(SAVED_END, struct wire_empty)
 
 #define WIRE_ENUM(name, body) WIRE_##name,
@@ -189,9 +189,9 @@ struct wire_served {
 	uint32_t next, count;
 	struct served_view items[WIRE_SERVED_BATCH];
 };
-struct wire_customers {
+struct wire_learned {
 	uint32_t next, count;
-	struct nft_customer items[WIRE_CUSTOMER_BATCH];
+	struct nft_learned items[WIRE_LEARNED_BATCH];
 };
 
 struct wire_hooks {
@@ -218,7 +218,7 @@ struct wire_message {
 		struct wire_protects protects;
 		struct wire_hooks hooks;
 		struct wire_served served;
-		struct wire_customers customers;
+		struct wire_learned learned;
 		struct event event;
 		struct explain_view explain;
 	} body;
