@@ -69,11 +69,11 @@ if has fail2ban-regex; then
 	cp conf/fail2ban/jail.d/picket.conf "$work/fail2ban/jail.d/"
 	# The lines of tests/unit/test_describe.c. The two that begin with "ban", none of the others.
 	sed 's/^/Nov 22 07:00:00 host picketd[12]: /' >"$work/lines" <<'LINES'
-ban 198.51.100.7 for 1h: confirmed 11.3, handshakes with traps 7 echo, 23 telnet, 79 finger, 111 sunrpc, 513 login [incident 42]
-ban 2001:db8:1:2::/64 for 1h30m: confirmed 11.3, handshakes with traps 7 echo, 23 telnet, 79 finger, 111 sunrpc, 513 login
+ban 198.51.100.7 for 1h: confirmed 11.3, silent visits to 5 traps (7 echo, 23 telnet, 79 finger, 111 sunrpc, 513 login) [incident 42]
+ban 2001:db8:1:2::/64 for 1h30m: confirmed 11.3, silent visits to 5 traps (7 echo, 23 telnet, 79 finger, 111 sunrpc, 513 login)
 veil 198.51.100.7: suspected 7.2 of 6.9, SYN scan, 5 closed ports (21 ftp, 22 ssh, 23 telnet, 25 smtp, 80 http), looks like nmap [incident 42]
 veil 2001:db8:1:2::/64: confirmed 4.5 and suspected 7.2 of 6.9, SYN scan, 9 closed ports (21 ftp, and 8 more), 3 hosts, together with 3 other sources
-would ban 198.51.100.7 for 1h: confirmed 11.3, handshakes with traps 7 echo, 23 telnet, 79 finger, 111 sunrpc, 513 login
+would ban 198.51.100.7 for 1h: confirmed 11.3, silent visits to 5 traps (7 echo, 23 telnet, 79 finger, 111 sunrpc, 513 login)
 would veil 198.51.100.7: suspected 7.2 of 6.9, SYN scan, 5 closed ports (21 ftp)
 alert 198.51.100.7: suspected 4.7 of 4.6, SYN scan, 5 closed ports (21 ftp)
 unblock 198.51.100.7: expired
