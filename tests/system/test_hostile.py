@@ -276,6 +276,36 @@ def test_a_login_that_a_user_wrote(lab, picket, tmp_path):
     scan.stop()
 
 
+def test_admins_are_looked_up_at_each_reload(lab, picket, tmp_path):
+    """Whose logins protect follows the groups; accounts that do not answer hold nothing up."""
+    passwd, group, fifo = tmp_path / "passwd", tmp_path / "group", tmp_path / "fifo"
+    with open("/etc/passwd") as have:
+        passwd.write_text(have.read() + "anna:x:4242:4242::/:/bin/sh\n")
+    with open("/etc/group") as have:
+        group.write_text(have.read() + "ops:x:4343:\n")
+    os.mkfifo(fifo)
+    session = f"UID=4242\nSTATE=active\nREMOTE_HOST={ATTACKER4}\n"
+
+    def why():
+        return daemon.ctl("explain", ATTACKER4, check=False).one["protected_why"]
+    daemon = picket.make('admin_groups = { "ops" }')
+    daemon.spawn(before=f"mount -t tmpfs none /run && mkdir -p /run/systemd/sessions && "
+                        f"printf '{session}' > /run/systemd/sessions/3 && "
+                        f"mount --bind {passwd} /etc/passwd && mount --bind {group} /etc/group")
+    wait_until(lambda: os.path.exists(daemon.socket_path) and daemon.ctl("status", check=False).code == 0, 9, "it runs")
+    assert why() is None
+    with open(group, "a") as more:
+        more.write("ops2:x:4344:anna\n")
+    daemon.write_config('admin_groups = { "ops", "ops2" }')
+    daemon.reload()
+    wait_until(lambda: why() == "login", 3, daemon.log_text)
+    subprocess.run(["nsenter", "-t", str(daemon.process.pid), "-m", "mount", "--bind", fifo, "/etc/group"], check=True)
+    started = time.monotonic()
+    daemon.reload()
+    assert time.monotonic() - started < 6 and why() == "login"
+    daemon.wait_line("admin_groups cannot be looked up: only those found earlier")
+
+
 PASV = """
 import os, socket, sys
 os.setgroups([]), os.setgid(114), os.setuid(114)

@@ -122,10 +122,11 @@ struct store *save_history(struct save *save);
 
 /* ---- protect.c ---- */
 
-/* Reads state_dir/logins.  NULL when out of memory. */
-/* admins must outlive it. */
+/* Reads state_dir/admin-logins.  NULL when out of memory. */
 struct protect *protect_new(const char *state_dir, const struct logins_admins *admins, struct journal *journal);
 void protect_free(struct protect *protect);
+/* False: the list makes no sense, and the one before stays. */
+bool protect_set_admins(struct protect *protect, const struct logins_admins *admins);
 /* The clock was set, by so much. */
 void protect_clock_set(struct protect *protect, int64_t by_s);
 /* Looks again and sends the sentry what has changed, or everything. */

@@ -72,6 +72,10 @@ static void handle(struct keeper *keeper, const char *who)
 	case WIRE_SAVED_SERVED:
 	case WIRE_SAVED_LEARNED:
 	case WIRE_SAVED_END: save_message(keeper->save, message, clock_ms(CLOCK_REALTIME)); break;
+	case WIRE_ADMINS:
+		if (!protect_set_admins(keeper->protect, &message->body.admins))
+			bad_message(keeper, who);
+		break;
 	case WIRE_HOOKS:
 		keeper->hooks = message->body.hooks;
 		keeper->hooks_known = true;
@@ -111,6 +115,10 @@ static int64_t clock_set_ms(const struct keeper *keeper)
 
 static void take(struct keeper *keeper, int fd, const char *who)
 {
+	if (fd == keeper->start->sentry_fd && keeper->message.header.type == WIRE_ADMINS) {
+		bad_message(keeper, who); /* whom to protect is not the sentry's to say */
+		return;
+	}
 	if (fd == keeper->start->sentry_fd)
 		wire_shift_times(&keeper->message, clock_set_ms(keeper));
 	handle(keeper, who);

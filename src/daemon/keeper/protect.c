@@ -43,7 +43,7 @@ static const enum protect_why why_of[] = {
 #define KIND_COUNT (sizeof(why_of) / sizeof(why_of[0]))
 
 struct protect {
-	const struct logins_admins *admins;
+	struct logins_admins admins;
 	struct journal *journal;
 	char file[PATH_MAX];
 	bool complained;
@@ -182,7 +182,7 @@ static bool same(const struct address_list *a, const struct address_list *b)
 
 void protect_refresh(struct protect *protect, int sentry_fd, int64_t now_s, bool everything)
 {
-	size_t found = logins_read(protect->admins, protect->found, LOGINS_MAX);
+	size_t found = logins_read(&protect->admins, protect->found, LOGINS_MAX);
 	bool changed = false;
 
 	drop_old(protect, now_s, &changed);
@@ -208,7 +208,7 @@ struct protect *protect_new(const char *state_dir, const struct logins_admins *a
 	if (!protect)
 		return NULL;
 	protect->journal = journal;
-	protect->admins = admins;
+	protect->admins = *admins;
 	if (snprintf(protect->file, sizeof(protect->file), "%s/admin-logins", state_dir) >=
 	    (int)sizeof(protect->file)) {
 		free(protect);
@@ -216,6 +216,17 @@ struct protect *protect_new(const char *state_dir, const struct logins_admins *a
 	}
 	load(protect);
 	return protect;
+}
+
+bool protect_set_admins(struct protect *protect, const struct logins_admins *admins)
+{
+	if (admins->count > LOGINS_ADMINS_MAX)
+		return false;
+	for (size_t i = 0; i < admins->count; i++)
+		if (!memchr(admins->items[i].name, '\0', sizeof(admins->items[i].name)))
+			return false;
+	protect->admins = *admins;
+	return true;
 }
 
 void protect_free(struct protect *protect)

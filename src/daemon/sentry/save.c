@@ -138,6 +138,9 @@ static uint32_t learned_page(struct sentry *sentry, uint32_t cursor)
 	if (cursor == 0 && (!sentry->learned || (sentry->saving_at_once && sentry->learned_read_took_ms <= 1000)))
 		read_learned(sentry);
 	left = sentry->learned_count > cursor ? sentry->learned_count - cursor : 0;
+	/* Whom this host asked is past soon: it is saved at a stop alone. */
+	if (!sentry->saving_at_once && left > 0 && sentry->learned[cursor].kind == NFT_LEARNED_ASKED)
+		left = 0;
 	memset(page, 0, sizeof(*page));
 	page->count = left < WIRE_LEARNED_BATCH ? left : WIRE_LEARNED_BATCH;
 	if (page->count > 0)

@@ -199,6 +199,14 @@ void supervisor_reload(struct supervisor *s, uint32_t asked_by)
 	}
 }
 
+/* Before the answer, after which the keeper looks who is logged in. */
+static void tell_admins(struct supervisor *s)
+{
+	supervisor_find_admins(s, s->config, SUPERVISOR_ADMINS_RELOAD_MS);
+	if (wire_send(s->keeper.fd, WIRE_ADMINS, 0, &s->admins) < 0)
+		journal_log(s->journal, LOG_WARNING, "the keeper does not take the new list of admins: reload again");
+}
+
 static void reload_answered(struct supervisor *s, const struct wire_result *result)
 {
 	struct reload *reload = &s->reload;
@@ -212,6 +220,7 @@ static void reload_answered(struct supervisor *s, const struct wire_result *resu
 	}
 	s->config = reload->config;
 	reload->config = old;
+	tell_admins(s);
 	journal_log(s->journal, LOG_NOTICE, "configuration read anew from %s", s->options->file);
 	answer(s, reload->asked_by, ENGINE_OK, 0, 0, reload->note);
 	reload_end(s);

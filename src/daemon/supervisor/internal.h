@@ -20,10 +20,12 @@
 /* A sentry that sends no beat for so many seconds hangs, and cuts off the hosts whose packets it holds: kill it. */
 #define SUPERVISOR_BEATS_MISSED 5
 
-#define SUPERVISOR_START_S    30  /* the sentry must be ready by then */
-#define SUPERVISOR_PATIENCE_S 6   /* a child told to end has so long, then it is killed */
-#define SUPERVISOR_RELOAD_S   10  /* the sentry must have taken a new configuration by then */
-#define SUPERVISOR_TURN       256 /* messages of one process before others get their turn */
+#define SUPERVISOR_START_S          30    /* the sentry must be ready by then */
+#define SUPERVISOR_PATIENCE_S       6     /* a child told to end has so long, then it is killed */
+#define SUPERVISOR_ADMINS_START_MS  10000 /* for the host's accounts to be looked up */
+#define SUPERVISOR_ADMINS_RELOAD_MS 3000  /* the same; nothing else is done meanwhile */
+#define SUPERVISOR_RELOAD_S         10    /* the sentry must have taken a new configuration by then */
+#define SUPERVISOR_TURN             256   /* messages of one process before others get their turn */
 
 struct child {
 	const char *name;
@@ -89,6 +91,9 @@ void supervisor_ready(struct supervisor *supervisor);
 /* Accounts, directories, lock, pid file, queue, control socket.  0, or -1 after logging what is wrong. */
 MUST_CHECK int supervisor_place_open(struct supervisor *supervisor);
 void supervisor_place_close(struct supervisor *supervisor);
+
+/* The members of the configuration's admin_groups; those found before stay where it takes too long. */
+void supervisor_find_admins(struct supervisor *supervisor, const struct config *config, int patience_ms);
 
 /* Forks both.  0, or -1 after logging what is wrong. */
 MUST_CHECK int supervisor_children_start(struct supervisor *supervisor);

@@ -31,7 +31,6 @@ static int find_accounts(struct supervisor *s)
 {
 	const struct passwd *user = getpwnam(s->config->user);
 	const struct group *admins = getgrnam(ADMIN_GROUP);
-	size_t refused;
 
 	if (!user) {
 		return supervisor_fail(s, 0,
@@ -47,12 +46,7 @@ static int find_accounts(struct supervisor *s)
 	s->uid = user->pw_uid;
 	s->gid = user->pw_gid;
 	s->admin_gid = admins ? admins->gr_gid : 0;
-	_Static_assert(CONFIG_GROUP_MAX == LOGINS_NAME_MAX, "one size of a name");
-	refused = logins_find_admins(s->config->admin_groups, s->config->admin_group_count, &s->admins);
-	if (refused > 0)
-		journal_log(s->journal, LOG_WARNING,
-			    "admin_groups have more than %d members: the logins of %zu are not protected",
-			    LOGINS_ADMINS_MAX, refused);
+	supervisor_find_admins(s, s->config, SUPERVISOR_ADMINS_START_MS);
 	return 0;
 }
 

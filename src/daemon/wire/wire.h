@@ -11,6 +11,7 @@
 #include <sys/types.h>
 
 #include <picket/engine.h>
+#include "host/logins.h"
 #include "latency.h"
 #include "nfqueue/nfqueue.h"
 #include "nft/nft.h"
@@ -71,6 +72,7 @@
 	X(ALLOW_SAVE, struct wire_order)       /* value 1 adds to the allow file, 0 removes; answered by RESULT */ \
 	/* supervisor -> keeper */ \
 	X(TEXT, struct wire_text) \
+	X(ADMINS, struct logins_admins)        /* whose logins are protected from now on */ \
 	X(HOOKS, struct wire_hooks)            /* counters of the hooks, once a second while they change */ \
 	/* What outlives a run, in this order.  keeper -> sentry, once: to be restored; without BEGIN. \
 	 * sentry -> keeper, every ten minutes and at a stop: to be saved. */ \
@@ -217,6 +219,7 @@ struct wire_message {
 		struct wire_allows allows;
 		struct wire_protects protects;
 		struct wire_hooks hooks;
+		struct logins_admins admins;
 		struct wire_served served;
 		struct wire_learned learned;
 		struct event event;
