@@ -227,6 +227,9 @@ struct protected_view {
 	uint8_t why;
 };
 
+/* A net so many levels above its members takes so many times as much as a source does. */
+double engine_level_factor(uint8_t net);
+
 struct explain_view {
 	struct source_view source; /* decayed to now; source.grade GRADE_NONE when nothing is known */
 	struct block_view block;   /* the strictest that covers it; grade GRADE_NONE: no veil, no ban, no block */
@@ -241,7 +244,7 @@ struct engine_status {
 	uint32_t sources, sources_max, confirmed_sources;
 	uint32_t nets, nets_max, exempt;
 	uint32_t alerted, veils, bans, blocks; /* that stand, by grade */
-	uint32_t blocks_max;                   /* of all together */
+	uint32_t veils_max, blocks_max;        /* of alerts and veils; of all together */
 	uint32_t allow, protected_count;
 	uint64_t probes, evidence_total;
 	uint64_t evidence[EVIDENCE_KIND_COUNT];

@@ -65,6 +65,8 @@ struct event {
 
 const char *event_type_name(enum event_type type); /* "alert", "veil", "ban", "block", "unblock", "expire", ... */
 const char *grade_name(enum grade grade);          /* "watch", "alert", "veil", "ban", "block" */
+/* What a source of that grade may still do, in a line; NULL below a veil, where nothing is kept from it. */
+const char *grade_passes(enum grade grade);
 /* Does a grade begin with it that stands in the kernel: a veil, a ban, a block? */
 bool event_is_beginning(const struct event *event);
 /* May anybody bring it about in any number, with forged packets: an alert, a veil, the end of one? */

@@ -132,6 +132,24 @@ def test_adopted_block_ends_in_time(lab, picket):
 
 
 @pytest.mark.core
+def test_what_stands_outlives_a_reboot(lab, picket):
+    """A veil, a ban and a block, without the table that a clean stop takes along."""
+    daemon = picket()
+    lab.attacker.add_address(OTHER)
+    lab.attacker.run("hping3", "-q", "-S", "-a", OTHER, "-p", "++81", "-c", "8", "-i", "u2000", VICTIM4[0], check=False)
+    daemon.wait_graded(OTHER, grade="veil")
+    visit_traps(lab, *FIVE_FAMILIES)
+    daemon.wait_graded(ATTACKER4, grade="ban")
+    daemon.ctl("block", "192.0.2.77", "--for", "1h")
+    stand = {row["source"]: (row["grade"], row["passes"]) for row in daemon.graded()}
+    assert len(stand) == 3 and stand["192.0.2.77"] == ("block", "nothing")
+    assert daemon.stop() == 0
+    daemon.start()
+    assert {row["source"]: (row["grade"], row["passes"]) for row in daemon.graded()} == stand
+    assert shut_out(lab.attacker, VICTIM4[0]) and delayed(lab.attacker, VICTIM4[0], source=OTHER)
+
+
+@pytest.mark.core
 def test_clean_stop_leaves_no_rule(lab, picket, honest):
     lab.victim.nft("table inet other {\n chain c {\n type filter hook input priority 5;\n tcp dport 9 counter\n }\n}")
     before = lab.victim.run("nft", "list", "ruleset").stdout

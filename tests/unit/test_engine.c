@@ -18,7 +18,7 @@ static void a_veil_orders_first_and_tells_then(void **state)
 	assert_true(a->items[0].duration_ms > 3600000); /* the kernel's element outlives the veil */
 	assert_int_equal(a->items[1].type, ACTION_EVENT);
 	assert_int_equal(a->items[1].event.type, EVENT_VEIL);
-	assert_int_equal(a->items[1].event.duration_ms, 0);
+	assert_int_equal(a->items[1].event.duration_ms, 3600000);
 	assert_int_equal(a->items[1].event.ports, 5);
 	assert_int_equal(a->items[1].event.hosts, 1);
 	assert_true(a->items[1].event.incident > 0);

@@ -30,6 +30,18 @@ const char *grade_name(enum grade grade)
 	return (size_t)grade < GRADE_COUNT ? grade_names[grade] : "unknown";
 }
 
+const char *grade_passes(enum grade grade)
+{
+	switch (grade) {
+	case GRADE_VEIL:
+		return "what runs, ports it is a customer of, datagrams to what is served; a new connection, once its "
+		       "SYN is repeated, 1 to 3 s late";
+	case GRADE_BAN: return "what runs (unless cut_running is set), ports it was a customer of before; nothing new";
+	case GRADE_BLOCK: return "nothing";
+	default: return NULL;
+	}
+}
+
 bool event_is_beginning(const struct event *event)
 {
 	return event->type == EVENT_VEIL || event->type == EVENT_BAN || event->type == EVENT_BLOCK;

@@ -73,7 +73,6 @@ static struct block veil_block(const struct engine *engine, const struct event *
 
 	event_block(event, &view);
 	block = blocks_from_view(&view, score);
-	block.until_ms = engine->now_ms + engine->config.veil_max_ms;
 	block.kernel_until_ms = block.until_ms + KERNEL_MORE_MS;
 	block.look_ms = engine->now_ms + MINUTE_MS;
 	return block;
@@ -83,8 +82,10 @@ static bool begin_veil(struct engine *engine, struct source *source, enum grade 
 {
 	struct score score = engine_score(engine, source);
 	struct event event = engine_event(engine, source, grade == GRADE_VEIL ? EVENT_VEIL : EVENT_ALERT, grade);
-	struct block block = veil_block(engine, &event, score_total(&score));
+	struct block block;
 
+	event.duration_ms = engine->config.veil_max_ms; /* at most, without new evidence */
+	block = veil_block(engine, &event, score_total(&score));
 	if (!make_room(engine, &source->key, score_total(&score), actions) || !put(engine, &source->key, &block))
 		return false;
 	engine_order(actions, ACTION_ADD, grade, &source->key, block.kernel_until_ms - engine->now_ms);

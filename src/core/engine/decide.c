@@ -190,7 +190,8 @@ void engine_observe(struct engine *engine, struct source *source, enum grade gra
 	}
 	source->grade = (uint8_t)grade & 7;
 	event = engine_event(engine, source, grade == GRADE_BAN ? EVENT_BAN : EVENT_VEIL, grade);
-	event.duration_ms = grade == GRADE_BAN ? policy_ban_ms(&engine->config, source->times) : 0;
+	event.duration_ms =
+		grade == GRADE_BAN ? policy_ban_ms(&engine->config, source->times) : engine->config.veil_max_ms;
 	engine_tell(actions, &event);
 }
 

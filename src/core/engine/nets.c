@@ -37,13 +37,18 @@ bool engine_is_net(const struct prefix *key)
 	return prefix_is_v4(key) ? key->len == 96 + 24 : key->len >= 40 && key->len <= 64;
 }
 
-double engine_net_factor(const struct source *source)
+double engine_level_factor(uint8_t net)
 {
 	double factor = 1;
 
-	for (unsigned i = 0; i < source->net; i++)
+	for (unsigned i = 0; i < net; i++)
 		factor *= LEVEL_FACTOR;
 	return factor;
+}
+
+double engine_net_factor(const struct source *source)
+{
+	return engine_level_factor(source->net);
 }
 
 static bool holds_allowed(const struct engine *engine, const struct prefix *net)

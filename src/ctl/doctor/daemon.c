@@ -64,17 +64,6 @@ void doctor_kernel(struct doctor *d)
 		doctor_ok(d, "the kernel took every block");
 }
 
-void doctor_storm(struct doctor *d)
-{
-	if (json_flag(json_object_get(d->status, "storm"), "active"))
-		doctor_warning(d,
-			       "probably forged sources; bans are not held back. See \"Forged sources\" in picketd(8)",
-			       NULL, "a storm: more suspects than storm_rate allows, the rest are alerts alone");
-	else
-		doctor_ok(d, "no storm; %lld blocks were held back since the start",
-			  doctor_count(d, "totals", "spared_storm"));
-}
-
 void doctor_tables(struct doctor *d)
 {
 	long long sources = doctor_count(d, "counts", "sources"), max = doctor_count(d, "counts", "sources_max");

@@ -32,7 +32,6 @@ static const struct check checks[] = {
 	{ "allow list", doctor_allow, true },
 	{ "protected", doctor_protected, true },
 	{ "you", doctor_you, true },
-	{ "storm", doctor_storm, true },
 	{ "tables", doctor_tables, true },
 	{ "records", doctor_records, true },
 	{ "disk", doctor_disk, true },

@@ -47,8 +47,7 @@ bool doctor_mode_is(const struct doctor *doctor, const char *mode);
 
 typedef void doctor_check_fn(struct doctor *doctor);
 
-doctor_check_fn doctor_mode, doctor_queue, doctor_kernel, doctor_storm, doctor_tables, doctor_records, doctor_hooks,
-	doctor_sandbox;
+doctor_check_fn doctor_mode, doctor_queue, doctor_kernel, doctor_tables, doctor_records, doctor_hooks, doctor_sandbox;
 doctor_check_fn doctor_allow, doctor_protected, doctor_you;
 doctor_check_fn doctor_conntrack, doctor_clock, doctor_disk, doctor_features, doctor_reverse_path, doctor_vrf;
 doctor_check_fn doctor_table, doctor_foreign, doctor_legacy, doctor_saved;

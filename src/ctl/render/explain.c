@@ -39,15 +39,18 @@ static void show_header(FILE *out, const json_t *object)
 			json_value(object, "confirmed"), json_value(object, "suspected"));
 	fputc('\n', out);
 	if (json_is_object(block)) {
-		fprintf(out, "  in the kernel as %s since %s, ", json_words(block, "grade", "?"),
-			time_words(block, "since", text));
+		fprintf(out, "  in the kernel as %s", json_words(block, "grade", "?"));
+		if (strcmp(json_words(block, "source", "?"), json_words(object, "source", "?")) != 0)
+			fprintf(out, ", with all of %s,", json_words(block, "source", "?"));
+		fprintf(out, " since %s, ", time_words(block, "since", text));
 		if (json_is_integer(json_object_get(block, "expires_in_s")))
-			fprintf(out, "let in again in %s", left_words(block, "expires_in_s", "", left));
+			fprintf(out, "for %s more at most\n", left_words(block, "expires_in_s", "", left));
 		else
-			fputs("until it is unblocked", out);
-		fprintf(out, "; block number %lld of this source\n", (long long)json_whole(block, "times"));
+			fputs("until it is unblocked\n", out);
 		if (*json_words(block, "reason", ""))
 			fprintf(out, "  because: %s\n", json_words(block, "reason", ""));
+		if (json_words(block, "passes", NULL))
+			fprintf(out, "  what still passes: %s\n", json_words(block, "passes", ""));
 	}
 	if (!grade)
 		return;
@@ -118,7 +121,7 @@ static void show_evidence(FILE *out, const json_t *object)
 
 static void show_thresholds(FILE *out, const json_t *object)
 {
-	static const char *const grades[] = { "alert", "block", "ban" };
+	static const char *const grades[] = { "alert", "veil", "ban" };
 	const json_t *thresholds = json_object_get(object, "thresholds");
 	char half_life[DURATION_TEXT_MAX], confirmed[DURATION_TEXT_MAX];
 	int64_t life_ms = json_whole(object, "half_life_s") * 1000;
@@ -159,29 +162,29 @@ static void show_next(FILE *out, const json_t *object)
 {
 	const char *next = json_words(object, "next", NULL);
 	bool exempt = json_words(object, "allowed_by", NULL) || json_words(object, "protected_why", NULL);
-	const json_t *block = json_object_get(object, "block");
+	const char *grade = json_words(json_object_get(object, "block"), "grade", "");
 	double distance = json_value(object, "distance");
 
 	fputs("\nNext:\n", out);
-	if (json_is_object(block) && json_is_integer(json_object_get(block, "expires_in_s")))
-		fprintf(out,
-			"  When its time is up it is let in; if it scans again, the next %s lasts twice as long, up to "
-			"the maximum.\n",
-			strcmp(json_words(block, "grade", ""), "ban") == 0 ? "ban" : "block");
+	if (strcmp(grade, "ban") == 0)
+		fputs("  When its time is up it is let in; the next ban lasts twice as long, up to the maximum.\n",
+		      out);
+	else if (strcmp(grade, "veil") == 0)
+		fputs("  The veil ends when the score has fallen below its threshold, or an hour after the last "
+		      "evidence.\n",
+		      out);
 	if (exempt)
 		fputs("  Whatever it does is told at most.\n", out);
 	else if (!next)
 		fputs("  Nothing above this: it is banned.\n", out);
 	else if (strcmp(next, "ban") == 0)
 		fprintf(out,
-			"  %.0f more completed handshake%s with a trap (4.6 each) would ban it; nothing that can be "
-			"forged does.\n",
-			ceil(distance / 4.6), ceil(distance / 4.6) > 1 ? "s" : "");
+			"  %.0f more silent visit%s to traps below 1024, each of another family (2.25 each), would ban "
+			"it; nothing that can be forged does.\n",
+			ceil(distance / 2.25), ceil(distance / 2.25) > 1 ? "s" : "");
 	else
-		fprintf(out,
-			"  %s in %.2f: about %.0f more SYNs to closed ports below 1024 (1.4 each), or one handshake "
-			"with a trap (4.7).\n",
-			next, distance, ceil(distance / 1.4));
+		fprintf(out, "  %s in %.2f: about %.0f more SYNs to closed ports below 1024 (1.4 each).\n", next,
+			distance, ceil(distance / 1.4));
 }
 
 static bool is_known(const json_t *object)

@@ -47,6 +47,8 @@ enum ctl_exit ctl_show(const struct ctl_args *args, json_t *request, const struc
 		return ctl_flush(ctl_complain(status, "%s", problem));
 	if (view.rows == 0 && shape->nothing && !json)
 		fprintf(view.out, "%s\n", shape->nothing);
+	if (shape->end && !json)
+		shape->end(&view);
 	return ctl_flush(view.status);
 }
 
@@ -106,6 +108,28 @@ static void print_note(struct ctl_view *view, const json_t *object)
 
 /* ---- list ---- */
 
+/* The grades that have something to say about what passes, in order of strictness. */
+static const char *const list_grades[LIST_GRADES] = { "veil", "ban", "block" };
+
+static void note_passes(struct ctl_view *view, const json_t *object)
+{
+	for (size_t i = 0; i < LIST_GRADES; i++)
+		if (strcmp(json_words(object, "grade", ""), list_grades[i]) == 0 && !*view->passes[i])
+			snprintf(view->passes[i], sizeof(view->passes[i]), "%s", json_words(object, "passes", ""));
+}
+
+static void list_end(struct ctl_view *view)
+{
+	const char *before = "\n";
+
+	for (size_t i = 0; i < LIST_GRADES; i++) {
+		if (!*view->passes[i])
+			continue;
+		fprintf(view->out, "%sa %s lets pass: %s\n", before, list_grades[i], view->passes[i]);
+		before = "";
+	}
+}
+
 static void list_row(struct ctl_view *view, const json_t *object)
 {
 	char left[32], since[32], times[16];
@@ -118,10 +142,13 @@ static void list_row(struct ctl_view *view, const json_t *object)
 
 	snprintf(times, sizeof(times), "%d", (int)json_whole(object, "times"));
 	table_row(view->table, cells);
+	note_passes(view, object);
 }
 
 static const char *const list_columns[] = { "SOURCE", "GRADE", ">LEFT", "SINCE", ">TIMES", "REASON", NULL };
-const struct ctl_shape shape_list = { .row = list_row, .nothing = "nothing is blocked", .columns = list_columns };
+const struct ctl_shape shape_list = {
+	.row = list_row, .nothing = "nothing is veiled, banned or blocked", .columns = list_columns, .end = list_end
+};
 
 /* ---- sources ---- */
 

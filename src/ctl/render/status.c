@@ -12,16 +12,16 @@
 
 /* {section.key} stands for a counter of the answer. */
 static const char *const counts[] = {
-	"blocked    {counts.blocks} on suspicion, {counts.bans} banned, {counts.manuals} by hand; since start "
-	"{totals.blocks_total} blocks, {totals.bans_total} bans, {totals.expiries} expired",
+	"graded     {counts.veils} veiled, {counts.bans} banned, {counts.blocks} blocked by an admin; since start "
+	"{totals.veils_total} veils, {totals.bans_total} bans, {totals.blocks_total} blocks, {totals.expiries} expired",
 	"watched    {counts.sources} sources of at most {counts.sources_max}, {counts.confirmed_sources} of them "
-	"confirmed; {totals.alerts} alerts",
+	"confirmed; {counts.nets} nets of at most {counts.nets_max}; {totals.alerts} alerts",
 	"evidence   {totals.evidence_total} pieces from {totals.probes} probes; {queue.packets} packets judged, "
 	"{queue.dropped} of them dropped; {traps.hits} trap visits",
-	"kernel     dropped {kernel.dropped_hard} packets of banned and {kernel.dropped_soft} of blocked sources, "
-	"muted {kernel.muted} answers",
-	"spared     {totals.spared_allowed} allowed, {totals.spared_protected} protected, {totals.spared_storm} in a "
-	"storm, {totals.spared_decoy} decoys",
+	"veil       {veil.syns} new connections tried: {veil.first_sights} waited for their repeat, {veil.repeats} "
+	"came with it, {veil.trapped} went into traps",
+	"kernel     dropped {kernel.dropped_ban} packets of banned and {kernel.dropped_block} of blocked sources",
+	"spared     {totals.spared_allowed} allowed, {totals.spared_protected} protected",
 };
 
 static const char hooks[] =
@@ -35,12 +35,19 @@ static const struct {
 	{ "queue", "fail_open", "packets passed unjudged because we were too slow" },
 	{ "kernel", "over_newcomers", "probes of newcomers passed above the fair limit" },
 	{ "kernel", "over_known", "probes of known sources passed above the fair limit" },
-	{ "kernel", "refused", "blocks that the kernel refused" },
+	{ "kernel", "over_veil", "SYNs of veiled sources dropped above the queue's limit" },
+	{ "kernel", "over_customers", "customers that were not noted, too many at once from their net" },
+	{ "kernel", "refused", "grades that the kernel refused" },
+	{ "veil", "crowded", "SYNs of veiled sources let in because the filter was full" },
+	{ "veil", "gave_way", "attempts of veiled sources that gave way to others" },
+	{ "traps", "crowded", "visits to traps that were cut short, too many at once from their net" },
 	{ "events", "lost", "events that were not kept" },
 	{ "events", "log_left_out", "log lines left out" },
 	{ "totals", "turned_away", "probes of newcomers for whom the table had no room" },
 	{ "totals", "evicted", "sources that gave way in a full table" },
-	{ "totals", "blocks_full", "blocks for which the table had no room" },
+	{ "totals", "gave_way", "alerts and veils that gave way to higher scores" },
+	{ "totals", "blocks_full", "bans and blocks for which the table had no room" },
+	{ "totals", "untold", "alerts and veils that were summed up instead of told" },
 	{ "hooks", "failed", "hooks that failed" },
 	{ "hooks", "timed_out", "hooks that ran out of time" },
 	{ "hooks", "turned_away", "hooks that found no place to wait" },
@@ -106,17 +113,12 @@ static void show_losses(FILE *out, const json_t *object)
 		fputs("losses     none\n", out);
 }
 
-static void show_storm(FILE *out, const json_t *object)
+static void show_healing(FILE *out, const json_t *object)
 {
-	const json_t *storm = json_object_get(object, "storm");
-
 	if (json_flag(json_object_get(object, "sensors"), "healing"))
 		fputs("rules      NOT IN PLACE: somebody removed them and the kernel does not take them again; "
 		      "picketctl doctor\n",
 		      out);
-	fprintf(out, "storm      %s; %lld blocks on suspicion may start now\n",
-		json_flag(storm, "active") ? "yes: more suspects than storm_rate allows, the rest are alerts" : "no",
-		(long long)json_whole(storm, "tokens"));
 }
 
 static void show_protected(struct ctl_view *view, const json_t *object)
@@ -145,7 +147,7 @@ static void status_row(struct ctl_view *view, const json_t *object)
 	for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++)
 		show_line(view->out, object, counts[i]);
 	show_losses(view->out, object);
-	show_storm(view->out, object);
+	show_healing(view->out, object);
 	if (json_is_object(json_object_get(object, "hooks")))
 		show_line(view->out, object, hooks);
 	show_protected(view, object);

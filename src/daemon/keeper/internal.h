@@ -45,7 +45,7 @@ struct task;
  * are sorted. */
 struct source_row {
 	struct prefix source;
-	uint8_t grade, tool, times, port_count;
+	uint8_t grade, tool, times, port_count, net;
 	uint16_t ports[8];
 	int32_t confirmed_mn, suspected_mn, fast_mn;
 	uint32_t incident, kinds, probes;

@@ -119,23 +119,26 @@ static json_t *json_incident(uint32_t incident)
 	return incident ? json_integer(incident) : json_null();
 }
 
-/* Adds "next", the next grade that the score can reach, and "distance", how far away that is. */
-static void json_nearest(json_t *object, int32_t confirmed_mn, int32_t total_mn, const struct thresholds *thresholds)
+/* Adds "next", the next grade that the score can reach, and "distance", how far away that is.  A net is never banned. */
+static void json_nearest(json_t *object, const struct source_row *row, const struct thresholds *thresholds)
 {
+	int32_t total_mn = row->confirmed_mn + row->suspected_mn + row->fast_mn;
+	double factor = engine_level_factor(row->net);
+	int32_t alert_mn = (int32_t)(thresholds->alert_mn * factor), veil_mn = (int32_t)(thresholds->veil_mn * factor);
+	int32_t distance = thresholds->ban_mn - row->confirmed_mn;
 	const char *next = "ban";
-	int32_t distance = thresholds->ban_mn - confirmed_mn;
 
-	if (distance <= 0) {
+	if (distance <= 0 || (row->net && total_mn >= veil_mn)) {
 		json_object_set_new(object, "next", json_null());
 		json_object_set_new(object, "distance", json_null());
 		return;
 	}
-	if (total_mn < thresholds->alert_mn) {
+	if (total_mn < alert_mn) {
 		next = "alert";
-		distance = thresholds->alert_mn - total_mn;
-	} else if (total_mn < thresholds->veil_mn) {
-		next = "block";
-		distance = thresholds->veil_mn - total_mn;
+		distance = alert_mn - total_mn;
+	} else if (total_mn < veil_mn) {
+		next = "veil";
+		distance = veil_mn - total_mn;
 	}
 	json_object_set_new(object, "next", json_string(next));
 	json_object_set_new(object, "distance", json_nats(distance));
@@ -157,10 +160,11 @@ const char *protect_why_name(uint8_t why)
 
 json_t *view_block(const struct block_view *block, int64_t now_ms)
 {
-	return json_pack("{s:o, s:o, s:o, s:o, s:i, s:o, s:o, s:o, s:o, s:o}", "source", json_prefix(&block->source),
-			 "grade", json_grade(block->grade), "expires_in_s", json_seconds_left(block->until_ms, now_ms),
-			 "since", json_time(block->since_ms), "times", (int)block->times, "reason",
-			 json_ascii(block->reason, sizeof(block->reason)), "ports",
+	return json_pack("{s:o, s:o, s:s?, s:o, s:o, s:i, s:o, s:o, s:o, s:o, s:o}", "source",
+			 json_prefix(&block->source), "grade", json_grade(block->grade), "passes",
+			 grade_passes((enum grade)block->grade), "expires_in_s",
+			 json_seconds_left(block->until_ms, now_ms), "since", json_time(block->since_ms), "times",
+			 (int)block->times, "reason", json_ascii(block->reason, sizeof(block->reason)), "ports",
 			 json_ports(block->ports, sizeof(block->ports) / sizeof(block->ports[0])), "kind",
 			 json_kinds(block->kinds, NULL, 0), "tool", json_tool(block->tool), "incident",
 			 json_incident(block->incident));
@@ -173,6 +177,7 @@ void source_row_of(const struct source_view *view, struct source_row *out)
 	*out = (struct source_row){
 		.source = view->source,
 		.grade = view->grade,
+		.net = view->net,
 		.tool = view->tool,
 		.times = view->times,
 		.confirmed_mn = view->confirmed_mn,
@@ -201,7 +206,7 @@ json_t *view_source(const struct source_row *row, const struct thresholds *thres
 			  json_tool(row->tool), "incident", json_incident(row->incident));
 
 	if (object)
-		json_nearest(object, row->confirmed_mn, row->confirmed_mn + suspected, thresholds);
+		json_nearest(object, row, thresholds);
 	return object;
 }
 
@@ -394,7 +399,7 @@ json_t *view_explain(const struct explain_view *explain, int64_t now_ms, const s
 	json_object_set_new(object, "kind", json_kinds(source->kinds, source->pieces, count));
 	json_object_set_new(object, "block", explain->block.grade ? view_block(&explain->block, now_ms) : json_null());
 	json_object_set_new(object, "thresholds",
-			    json_pack("{s:o, s:o, s:o}", "alert", json_nats(explain->alert_mn), "block",
+			    json_pack("{s:o, s:o, s:o}", "alert", json_nats(explain->alert_mn), "veil",
 				      json_nats(explain->veil_mn), "ban", json_nats(explain->ban_mn)));
 	json_object_set_new(object, "half_life_s", json_integer(explain->slow_half_life_ms / 1000));
 	json_object_set_new(object, "evidence", explain_pieces(explain, now_ms, names, left));

@@ -63,6 +63,7 @@ static void ask_status(struct sentry *sentry, uint32_t id)
 	status->reconciling = kernel.failing;
 	if (sentry->trap)
 		trap_read_stats(sentry->trap, &status->trap);
+	veil_stats(sentry->veil, &status->veil);
 	memcpy(status->rejected, sentry->rejected, sizeof(status->rejected));
 	status->events_lost = sentry->events_lost;
 	status->untold = sentry->ration.left_out;

@@ -11,6 +11,7 @@
 #include <sys/types.h>
 
 #include <picket/engine.h>
+#include <picket/veil.h>
 #include "host/logins.h"
 #include "latency.h"
 #include "nfqueue/nfqueue.h"
@@ -146,6 +147,7 @@ struct wire_status {
 	struct nfqueue_stats queue;
 	struct nft_counters kernel;
 	struct trap_stats trap;
+	struct veil_stats veil;
 	uint64_t rejected[PACKET_RESULT_COUNT];
 	uint64_t events_lost;    /* those that the keeper did not take in time */
 	uint64_t untold;         /* alerts and veils that were summed up instead of told */
