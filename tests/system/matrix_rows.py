@@ -156,10 +156,10 @@ FAMILIES = "7,23,79,111,513"            # echo, telnet, finger, RPC, login: no t
 SILENT = f"-sT -r --max-parallelism 1 -T4 -p{FAMILIES},15,17,77,87,95"
 
 TRAPS = [
-    *both("five-families", SILENT, ("(silent visits to 5|handshakes with) traps .*23 telnet",), 7, tool=None,
+    *both("five-families", SILENT, ("silent visits to 5 traps .*23 telnet",), 7, tool=None,
           grade="ban", linger=1.4),
-    *both("four-families", "-sT -r --max-parallelism 1 -T4 -p7,23,79,111", (r"traps \(7 echo",), 4, tool=None, over=True,
-          why="four families prove nothing"),
+    *both("four-families", "-sT -r --max-parallelism 1 -T4 -p7,23,79,111", (r"traps \(7 echo",), 4, tool=None,
+          over=True, why="four families prove nothing"),
     *both("one-family", "-sT -r --max-parallelism 1 -T4 -p6665,6666,6667,6668,6669", (), grade="watch", tool=None,
           over=True, why="the ports of one program"),
     Row("like-ssh", ("connect", "ssh"), ("possible connect scan",), 4),

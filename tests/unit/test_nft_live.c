@@ -567,39 +567,28 @@ static void reader_killed(void)
 	nft_close(nft);
 }
 
-#define LIVE(name)                                                                                                     \
-	static void test_##name(void **state)                                                                          \
-	{                                                                                                              \
-		(void)state;                                                                                           \
-		in_namespace(name);                                                                                    \
-	}
+struct body {
+	void (*run)(void);
+};
 
-LIVE(modes)
-LIVE(lists)
-LIVE(full)
-LIVE(small_machine)
-LIVE(delete_while_full)
-LIVE(grades)
-LIVE(learned)
-LIVE(foreigners)
-LIVE(packets)
-LIVE(vrf)
-LIVE(reader_killed)
+static void live(void **state)
+{
+	in_namespace(((const struct body *)*state)->run);
+}
+
+#define LIVE(name)                                                                                                     \
+	{                                                                                                              \
+#name, live, NULL, NULL, &(struct body)                                                                \
+		{                                                                                                      \
+			name                                                                                           \
+		}                                                                                                      \
+	}
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_modes),
-		cmocka_unit_test(test_lists),
-		cmocka_unit_test(test_small_machine),
-		cmocka_unit_test(test_full),
-		cmocka_unit_test(test_delete_while_full),
-		cmocka_unit_test(test_grades),
-		cmocka_unit_test(test_learned),
-		cmocka_unit_test(test_foreigners),
-		cmocka_unit_test(test_packets),
-		cmocka_unit_test(test_vrf),
-		cmocka_unit_test(test_reader_killed),
+		LIVE(modes),   LIVE(lists),      LIVE(small_machine), LIVE(full), LIVE(delete_while_full), LIVE(grades),
+		LIVE(learned), LIVE(foreigners), LIVE(packets),       LIVE(vrf),  LIVE(reader_killed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Which ports count as served lately, for whom and for how long: the system's at once, a user's after an hour and no more
- * than so many, nobody's prolonged by another.
+ * Which ports count as served lately, for whom and for how long: the system's at once, a user's after an hour and no
+ * more than so many, nobody's prolonged by another.
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What the kernel's rules have learned, read and put back, so that it outlives a restart or a table that another program
- * flushed: customers, whom this host called and asked, kin, published ports; and the ports served lately, which the sentry
- * has learned for it.
+ * What the kernel's rules have learned, read and put back, so that it outlives a restart or a table that another
+ * program flushed: customers, whom this host called and asked, kin, published ports; and the ports served lately,
+ * which the sentry has learned for it.
  *
  * A key that the kernel tells is used only where its length is what the set's key must have.  Each part of a key is
  * filled up to four bytes.

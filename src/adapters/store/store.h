@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * What is saved over restarts, in SQLite (WAL) under the state directory: the history, live blocks, scores, served
- * ports, what the rules have learned.  The keeper owns it.  Writes are gathered and committed to the disk once a second: a crash of
- * picket, or a power cut, loses that second at most.  Blocking never depends on the store: whatever is wrong with the
- * database is told once, and the rest of picket goes on without it.
+ * ports, what the rules have learned.  The keeper owns it.  Writes are gathered and committed to the disk once a
+ * second: a crash of picket, or a power cut, loses that second at most.  Blocking never depends on the store:
+ * whatever is wrong with the database is told once, and the rest of picket goes on without it.
  */
 #ifndef PICKET_STORE_H
 #define PICKET_STORE_H

@@ -119,7 +119,8 @@ static json_t *json_incident(uint32_t incident)
 	return incident ? json_integer(incident) : json_null();
 }
 
-/* Adds "next", the next grade that the score can reach, and "distance", how far away that is.  A net is never banned. */
+/* Adds "next", the next grade that the score can reach, and "distance", how far away that is.  A net is never banned.
+ * */
 static void json_nearest(json_t *object, const struct source_row *row, const struct thresholds *thresholds)
 {
 	int32_t total_mn = row->confirmed_mn + row->suspected_mn + row->fast_mn;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Who the admins are whose logins are protected: the members of admin_groups, looked up at the start and at each reload.
- * The host's accounts may be on another host that does not answer: a child asks, and has a few seconds for it.
+ * Who the admins are whose logins are protected: the members of admin_groups, looked up at the start and at each
+ * reload. The host's accounts may be on another host that does not answer: a child asks, and has a few seconds for
+ * it.
  */
 #include "internal.h"
 
