@@ -99,7 +99,11 @@ bool source_read(const char *text, struct addr *first, unsigned *count, unsigned
 		*count = (unsigned)strtoul(plus + 1, NULL, 10);
 		*plus = 0;
 	}
-	return addr_parse(copy, first) && *count > 0 && *count <= 1000000 && *len > 0 && *len <= 128;
+	if (!addr_parse(copy, first) || *count == 0 || *count > 1000000)
+		return false;
+	if (slash && addr_is_v4(first))
+		*len += 96;
+	return *len > 0 && *len <= 128;
 }
 
 /* Counts up at the bit that ends a prefix of this length. */

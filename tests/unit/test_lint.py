@@ -72,6 +72,13 @@ BAD = {
         ({"src/a.c": "/*\n * The store.  It saves\n * every block.\n */\n"}, ["src/a.c:2"]),
         ({"src/a.h": "struct a {\n\tint b; /* the first,\n\t\t* not the last */\n};\n"}, ["src/a.h:2"]),
     ],
+    "claims": [
+        ({"SECURITY.md": "Nobody is cut (`test_one`,\n`forged-one`, `forged-two`, `fuzz_one`, `fuzz_two`, `make`).\n",
+          "tests/system/test_a.py": "def test_one():", "tests/replay/forged-one.txt": "", "tests/fuzz/fuzz_one.c": ""},
+         ["SECURITY.md:2: forged-two", "SECURITY.md:2: fuzz_two"]),
+        ({"docs/veil.md": "`test_two`\n", "tests/system/test_a.py": "def test_two_more():"},
+         ["docs/veil.md:1: test_two"]),
+    ],
     "version": [
         ({"Makefile": "VERSION   := 0.2.0\n", "debian/changelog": "picket (0.1.0) unstable\n",
           "CHANGELOG.md": "# Changelog\n\n## 0.2.0\n\n## 0.1.0\n"}, ["debian/changelog:1: version 0.1.0"]),
