@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The first bytes that a trap received: could a third party have made an honest program send them?  A web page, a
- * server-side request or a tracker can make a program connect to any address; what it sends first (HTTP, TLS, STUN,
- * BitTorrent) must not confirm it as a scanner.
+ * server-side request or a tracker can make a program connect to any address; what it sends first (HTTP,
+ * TLS, IRC, BitTorrent, ...) must weigh less.
  */
 #ifndef PICKET_PAYLOAD_H
 #define PICKET_PAYLOAD_H

@@ -106,7 +106,7 @@ static void test_outcomes(void **state)
 		int wait_ms;
 		enum probe_trap expected;
 	} cases[] = {
-		{ "USER root\r\n", 11, 50, PROBE_TRAP_SPOKE },
+		{ "help me\r\n", 9, 50, PROBE_TRAP_SPOKE },
 		{ "GET / HTTP/1.1\r\n\r\n", 18, 50, PROBE_TRAP_INDUCED },
 		{ "G", 1, 450, PROBE_TRAP_SPOKE },
 		{ "", 0, 2100, PROBE_TRAP_SILENT },
@@ -177,7 +177,7 @@ static void test_blocked_is_silence(void **state)
 	fd = visit(AF_INET, scene.tcp4, SOCK_STREAM);
 	turn(&scene, 50);
 	assert_int_equal(heard(fd, bytes, sizeof(bytes)), 11);
-	assert_int_equal(send(fd, "x\r\n", 3, 0), 3);
+	assert_int_equal(send(fd, "help me\r\n", 9, 0), 9);
 	turn(&scene, 50);
 	assert_int_equal(scene.hits, 1);
 	assert_int_equal(heard(fd, bytes, sizeof(bytes)), -EAGAIN);
