@@ -9,7 +9,11 @@
  * are metered by net: no net can keep others out.
  *
  * Kin: a source with a running session here, whoever opened it, may meet a few closed ports (an FTP server's data
- * connection, the control packets of a call, a file transfer's answer); the sentry counts them.
+ * connection, a file transfer's answer); the sentry counts them.
+ *
+ * Calls: who exchanges datagrams with a port of this host may send to its neighbour, too, the even port's odd one or the
+ * other way round: the reports about a stream of speech go there (RFC 3550 section 11), and not every program reads
+ * them.  Uncounted, since a gateway makes a call a second.  It is one port for one that answers, and tells no more.
  *
  * Expected answers: an answer may come after conntrack forgot the question and the program closed its socket, and then
  * it looks like a scan of high ports: a slow name server's datagram, the last FIN of a backend that outlived a restart.
@@ -134,6 +138,11 @@ static void write_running(struct rule_writer *w)
 	rule_ct_direction(w, IP_CT_DIR_REPLY);
 	rule_ct_status(w, IPS_DST_NAT);
 	rule_accept(w);
+	rule_begin(w, "running"); /* not of one answer to one question: a name server asks thousands a second */
+	rule_ct_direction(w, IP_CT_DIR_REPLY);
+	rule_ct_status(w, IPS_ASSURED);
+	rule_protocol(w, IPPROTO_UDP);
+	rule_jump(w, "call");
 	rule_begin(w, "running");
 	rule_ct_direction(w, IP_CT_DIR_REPLY);
 	rule_ct_status(w, IPS_ASSURED);
@@ -152,15 +161,32 @@ static void write_running(struct rule_writer *w)
 	rule_goto(w, "customer");
 	rule_begin(w, "running");
 	rule_protocol(w, IPPROTO_UDP);
+	rule_jump(w, "call");
+	rule_begin(w, "running");
+	rule_protocol(w, IPPROTO_UDP);
 	rule_ct_status(w, IPS_ASSURED);
 	rule_goto(w, "kin_add");
 	rule_begin(w, "running");
 	rule_accept(w);
 }
 
+static void write_call(struct rule_writer *w)
+{
+	rule_chain(w, "call");
+	for (EACH_FAMILY(f)) {
+		rule_begin(w, "call");
+		rule_port_from(w, RULE_DESTINATION, OWN_PORTS_BEGIN);
+		rule_call(w, f, RULE_IS_NOT, "calls");
+		rule_local(w, RULE_DESTINATION, RULE_IS);
+		rule_add_call(w, f, "calls");
+		rule_end(w);
+	}
+}
+
 void chains_customers(struct rule_writer *w, const struct nft_rules *rules)
 {
 	write_customer(w, rules);
+	write_call(w);
 	write_running(w);
 }
 
@@ -209,6 +235,12 @@ void chains_expected(struct rule_writer *w)
 	rule_protocol(w, IPPROTO_UDP);
 	rule_link_port(w, RULE_DESTINATION, "asked_link");
 	rule_accept(w);
+	for (EACH_FAMILY(f)) {
+		rule_begin(w, "expected");
+		rule_protocol(w, IPPROTO_UDP);
+		rule_call(w, f, RULE_IS, "calls");
+		rule_accept(w);
+	}
 	for (EACH_FAMILY(f)) {
 		rule_begin(w, "expected");
 		rule_tcp_flags(w, SYN | RST | ACK, ACK);

@@ -89,11 +89,11 @@ void expr_load_constant(struct rule_writer *w, uint32_t reg, const void *data, u
 	expr_set_data(w, EXPR_APPEND(w, "immediate", { NFTNL_EXPR_IMM_DREG, reg }), NFTNL_EXPR_IMM_DATA, data, len);
 }
 
-void expr_mask_with(struct rule_writer *w, const void *mask, uint32_t len)
+void expr_mask_with(struct rule_writer *w, uint32_t reg, const void *mask, uint32_t len)
 {
 	static const uint8_t zero[16];
-	struct nftnl_expr *expr = EXPR_APPEND(w, "bitwise", { NFTNL_EXPR_BITWISE_SREG, NFT_REG_1 },
-					      { NFTNL_EXPR_BITWISE_DREG, NFT_REG_1 }, { NFTNL_EXPR_BITWISE_LEN, len });
+	struct nftnl_expr *expr = EXPR_APPEND(w, "bitwise", { NFTNL_EXPR_BITWISE_SREG, reg },
+					      { NFTNL_EXPR_BITWISE_DREG, reg }, { NFTNL_EXPR_BITWISE_LEN, len });
 
 	expr_set_data(w, expr, NFTNL_EXPR_BITWISE_MASK, mask, len);
 	expr_set_data(w, expr, NFTNL_EXPR_BITWISE_XOR, zero, len);
@@ -111,7 +111,7 @@ void expr_load_address(struct rule_writer *w, enum nft_family family, enum rule_
 	memset(mask, 0xff, len / 8);
 	if (len % 8)
 		mask[len / 8] = (uint8_t)(0xff << (8 - len % 8));
-	expr_mask_with(w, mask, bytes);
+	expr_mask_with(w, NFT_REG_1, mask, bytes);
 }
 
 /* In the sets that the kernel fills by itself an IPv6 source is its /64: else the owner of one /64 could fill them. */
@@ -164,6 +164,17 @@ void expr_load_customer(struct rule_writer *w, enum nft_family family, bool orig
 		expr_load_port(w, RULE_DESTINATION, WORD(words));
 }
 
+/* The two ports of a call, the even one and the next, have one key. */
+void expr_load_call(struct rule_writer *w, enum nft_family family)
+{
+	static const uint8_t even[2] = { 0xff, 0xfe };
+	const uint32_t words = expr_families[family].len / 4;
+
+	expr_load_source(w, family, RULE_SOURCE);
+	expr_load_port(w, RULE_DESTINATION, WORD(words));
+	expr_mask_with(w, WORD(words), even, sizeof(even));
+}
+
 void expr_load_conversation(struct rule_writer *w, enum nft_family family, enum rule_side side)
 {
 	const uint32_t words = expr_families[family].len / 4;
@@ -194,7 +205,7 @@ void expr_compare_u32(struct rule_writer *w, uint32_t op, uint32_t value)
 
 void expr_has_any_bit(struct rule_writer *w, uint32_t mask)
 {
-	expr_mask_with(w, &mask, sizeof(mask));
+	expr_mask_with(w, NFT_REG_1, &mask, sizeof(mask));
 	expr_compare_u32(w, NFT_CMP_NEQ, 0);
 }
 

@@ -37,13 +37,14 @@ void expr_load_payload(struct rule_writer *w, uint32_t base, uint32_t offset, ui
 void expr_load_port(struct rule_writer *w, enum rule_side side, uint32_t reg);
 void expr_load_fib(struct rule_writer *w, uint32_t result, uint32_t flags);
 void expr_load_constant(struct rule_writer *w, uint32_t reg, const void *data, uint32_t len);
-void expr_mask_with(struct rule_writer *w, const void *mask, uint32_t len);
+void expr_mask_with(struct rule_writer *w, uint32_t reg, const void *mask, uint32_t len);
 void expr_load_address(struct rule_writer *w, enum nft_family family, enum rule_side side, unsigned len);
 void expr_load_source(struct rule_writer *w, enum nft_family family, enum rule_side side);
 void expr_load_service(struct rule_writer *w, enum nft_family family, enum rule_side source, enum rule_side port);
 void expr_load_transport(struct rule_writer *w, bool original);
 void expr_load_link_port(struct rule_writer *w, enum rule_side side);
 void expr_load_customer(struct rule_writer *w, enum nft_family family, bool original);
+void expr_load_call(struct rule_writer *w, enum nft_family family);
 void expr_load_conversation(struct rule_writer *w, enum nft_family family, enum rule_side side);
 void expr_compare(struct rule_writer *w, uint32_t op, const void *data, uint32_t len);
 void expr_compare_u8(struct rule_writer *w, uint32_t op, uint8_t value);

@@ -153,6 +153,12 @@ void rule_customer(struct rule_writer *w, enum nft_family family, bool original,
 	expr_look_up_pair(w, RULE_IS, set, family);
 }
 
+void rule_call(struct rule_writer *w, enum nft_family family, enum rule_sense sense, const char *set)
+{
+	expr_load_call(w, family);
+	expr_look_up_pair(w, sense, set, family);
+}
+
 void rule_published(struct rule_writer *w, enum rule_sense sense, const char *set)
 {
 	expr_load_transport(w, true);
@@ -208,7 +214,7 @@ static void load_tcp_flags(struct rule_writer *w, uint8_t mask)
 {
 	rule_protocol(w, IPPROTO_TCP);
 	expr_load_payload(w, NFT_PAYLOAD_TRANSPORT_HEADER, TCP_FLAGS_OFFSET, 1, NFT_REG_1);
-	expr_mask_with(w, &mask, sizeof(mask));
+	expr_mask_with(w, NFT_REG_1, &mask, sizeof(mask));
 }
 
 void rule_tcp_flags(struct rule_writer *w, uint8_t mask, uint8_t value)
@@ -263,7 +269,7 @@ void rule_ct_status(struct rule_writer *w, uint32_t status)
 void rule_ct_status_none(struct rule_writer *w, uint32_t status)
 {
 	expr_load_ct(w, NFT_CT_STATUS);
-	expr_mask_with(w, &status, sizeof(status));
+	expr_mask_with(w, NFT_REG_1, &status, sizeof(status));
 	expr_compare_u32(w, NFT_CMP_EQ, 0);
 }
 
@@ -381,6 +387,12 @@ void rule_add_service(struct rule_writer *w, enum nft_family family, enum rule_s
 void rule_add_customer(struct rule_writer *w, enum nft_family family, bool original, const char *set)
 {
 	expr_load_customer(w, family, original);
+	expr_add_to_pair(w, set, family);
+}
+
+void rule_add_call(struct rule_writer *w, enum nft_family family, const char *set)
+{
+	expr_load_call(w, family);
 	expr_add_to_pair(w, set, family);
 }
 

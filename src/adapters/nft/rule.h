@@ -77,6 +77,8 @@ void rule_service_at(struct rule_writer *w, enum nft_family family, enum rule_si
 		     const char *set);
 /* source . destination port; original: the port before destination NAT, of TCP (after rule_protocol()). */
 void rule_customer(struct rule_writer *w, enum nft_family family, bool original, const char *set);
+/* source . destination port, or the even one before it. */
+void rule_call(struct rule_writer *w, enum nft_family family, enum rule_sense sense, const char *set);
 /* protocol . port before destination NAT. */
 void rule_published(struct rule_writer *w, enum rule_sense sense, const char *set);
 /* protocol . destination port */
@@ -119,6 +121,7 @@ void rule_add_source(struct rule_writer *w, enum nft_family family, const char *
 void rule_add_service(struct rule_writer *w, enum nft_family family, enum rule_side source, enum rule_side port,
 		      const char *set);
 void rule_add_customer(struct rule_writer *w, enum nft_family family, bool original, const char *set);
+void rule_add_call(struct rule_writer *w, enum nft_family family, const char *set);
 void rule_add_published(struct rule_writer *w, const char *set);
 void rule_add_link_port(struct rule_writer *w, enum rule_side side, const char *set);
 void rule_add_conversation(struct rule_writer *w, enum nft_family family, enum rule_side side, const char *set);
