@@ -20,9 +20,8 @@ void service_names_free(struct service_names *names);
 const char *service_name(const struct service_names *names, uint8_t protocol, uint16_t port); /* or NULL */
 
 /* The log line, whose form is stable, without a newline; in one line:
- *   block 198.51.100.7 for 10m: suspected 7.2 of 6.9, SYN scan, 5 closed ports (21 ftp, ...), looks like nmap
- *   [incident 42]
- * In observe mode it begins with "would block". */
+ *   veil 198.51.100.7: suspected 7.2 of 6.9, SYN scan, 5 closed ports (21 ftp, ...), looks like nmap [incident 42]
+ * In observe mode it begins with "would veil", "would ban". */
 void describe_event(struct writer *w, const struct event *event, const struct service_names *names);
 /* The part after the colon: "suspected 7.2 of 6.9, SYN scan, ...". */
 void describe_reason(struct writer *w, const struct event *event, const struct service_names *names);

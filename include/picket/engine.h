@@ -140,7 +140,6 @@ enum allow_origin { ALLOW_CONFIG, ALLOW_ADMIN, ALLOW_ORIGIN_COUNT };
 enum engine_result engine_allow(struct engine *engine, const struct prefix *source, int64_t until_ms,
 				enum allow_origin origin, int64_t now_ms, struct actions *actions);
 enum engine_result engine_disallow(struct engine *engine, const struct prefix *source);
-void engine_disallow_origin(struct engine *engine, enum allow_origin origin);
 
 /* The protected set; each source of knowledge replaces what it said before: clear, then add. */
 void engine_protect_clear(struct engine *engine, enum protect_why why);

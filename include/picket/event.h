@@ -22,7 +22,7 @@ enum event_type {
 	EVENT_BAN,         /* on proof: nothing new is let in */
 	EVENT_UNBLOCK,     /* lifted by an admin, or by an allow */
 	EVENT_EXPIRE,      /* its time was up */
-	EVENT_EXEMPT,      /* would have been blocked, but a safeguard forbids it (text names it) */
+	EVENT_EXEMPT,      /* would have been veiled or banned, but a safeguard forbids it (text names it) */
 	EVENT_BLOCK,       /* by an admin's word */
 	EVENT_DISTRIBUTED, /* many sources scan together */
 	EVENT_FAILED,      /* the kernel refused a block or, grade NONE, an unblock (text says why) */

@@ -5,8 +5,6 @@
  */
 #include "reader.h"
 
-#include <string.h>
-
 struct reader reader_over(const void *data, size_t len)
 {
 	return (struct reader){ .data = data, .len = len };
@@ -45,19 +43,6 @@ uint32_t reader_be32(struct reader *r)
 	const uint8_t *p = reader_take(r, 4);
 
 	return p ? (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3] : 0;
-}
-
-void reader_bytes(struct reader *r, void *out, size_t len)
-{
-	const uint8_t *p;
-
-	if (len == 0)
-		return;
-	p = reader_take(r, len);
-	if (p)
-		memcpy(out, p, len);
-	else
-		memset(out, 0, len);
 }
 
 void reader_skip(struct reader *r, size_t len)

@@ -21,7 +21,6 @@ struct reader reader_over(const void *data, size_t len);
 uint8_t reader_u8(struct reader *r);
 uint16_t reader_be16(struct reader *r);
 uint32_t reader_be32(struct reader *r);
-void reader_bytes(struct reader *r, void *out, size_t len); /* zeroes out on failure */
 void reader_skip(struct reader *r, size_t len);
 size_t reader_left(const struct reader *r);
 

@@ -36,7 +36,8 @@ static ssize_t read_all(int fd, char *out, size_t size)
 	return (ssize_t)len;
 }
 
-ssize_t file_read_fd(int fd, char *out, size_t size)
+/* At most size - 1 bytes and a NUL; closes the descriptor. */
+static ssize_t read_and_close(int fd, char *out, size_t size)
 {
 	ssize_t len = read_all(fd, out, size - 1);
 
@@ -50,7 +51,7 @@ ssize_t file_read(const char *path, char *out, size_t size)
 	int fd = open(path, READ_FLAGS);
 
 	out[0] = '\0';
-	return fd < 0 ? -errno : file_read_fd(fd, out, size);
+	return fd < 0 ? -errno : read_and_close(fd, out, size);
 }
 
 int file_read_whole(const char *path, size_t max, char **out, size_t *len)
@@ -65,7 +66,7 @@ int file_read_whole(const char *path, size_t max, char **out, size_t *len)
 		close(fd);
 		return -ENOMEM;
 	}
-	got = file_read_fd(fd, text, max + 2);
+	got = read_and_close(fd, text, max + 2);
 	if (got < 0 || (size_t)got > max) {
 		free(text);
 		return got < 0 ? (int)got : -EFBIG;

@@ -15,8 +15,6 @@
 /* Reads at most size - 1 bytes and ends them with a NUL.  The length or -errno; *out is then "".  size is 1 at
  * least. */
 MUST_CHECK ssize_t file_read(const char *path, char *out, size_t size);
-/* The same from an open descriptor, which is closed. */
-MUST_CHECK ssize_t file_read_fd(int fd, char *out, size_t size);
 /* The whole file, allocated, with a NUL behind it that *len does not count.  0; -EFBIG when it has more than max
  * bytes; or -errno, and nothing is allocated. */
 MUST_CHECK int file_read_whole(const char *path, size_t max, char **out, size_t *len);

@@ -180,7 +180,7 @@ static void on_request(void *context, struct control_client *client, const struc
 		server->waiting = client;
 		return;
 	}
-	control_send(client, json_pack("{s:s}", "echo", control_command_name(request->command)));
+	control_send(client, json_pack("{s:s}", "echo", request->command == CONTROL_LIST ? "list" : "status"));
 	while (server->big && !control_is_full(client))
 		control_send(client, json_pack("{s:s}", "filler", "0123456789012345678901234567890123456789"));
 	control_done(client);

@@ -108,7 +108,7 @@ static void bad_values_change_nothing(void **state)
 	core_free(&core);
 }
 
-static void a_reload_replaces_the_configured_list_alone(void **state)
+static void an_allowed_net_lives_as_long_as_one_of_its_reasons(void **state)
 {
 	struct core core = core_new(NULL);
 	struct prefix configured = core_prefix("198.51.100.0/24"), both = core_prefix("203.0.113.0/24"),
@@ -117,9 +117,9 @@ static void a_reload_replaces_the_configured_list_alone(void **state)
 	(void)state;
 	engine_allow(core.engine, &configured, 0, ALLOW_CONFIG, core.now_ms, core.actions);
 	engine_allow(core.engine, &both, 0, ALLOW_CONFIG, core.now_ms, core.actions);
-	engine_allow(core.engine, &both, 0, ALLOW_ADMIN, core.now_ms, core.actions);
+	engine_allow(core.engine, &both, core.now_ms + 5000, ALLOW_ADMIN, core.now_ms, core.actions);
 	engine_allow(core.engine, &own, core.now_ms + 5000, ALLOW_ADMIN, core.now_ms, core.actions);
-	engine_disallow_origin(core.engine, ALLOW_CONFIG);
+	engine_disallow(core.engine, &configured);
 	assert_int_equal(core_status(&core).allow, 2);
 	engine_tick(core.engine, core.now_ms + 6000, core.actions);
 	assert_int_equal(core_status(&core).allow, 1);
@@ -474,7 +474,7 @@ int main(void)
 		cmocka_unit_test(a_veil_orders_first_and_tells_then),
 		cmocka_unit_test(orders_are_refused_with_a_reason),
 		cmocka_unit_test(bad_values_change_nothing),
-		cmocka_unit_test(a_reload_replaces_the_configured_list_alone),
+		cmocka_unit_test(an_allowed_net_lives_as_long_as_one_of_its_reasons),
 		cmocka_unit_test(protection_frees_and_goes_with_its_last_reason),
 		cmocka_unit_test(a_refused_veil_is_forgotten_and_tried_again),
 		cmocka_unit_test(a_refused_renewal_leaves_the_block_as_it_was),

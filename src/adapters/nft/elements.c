@@ -11,7 +11,7 @@
  *
  * Deletion: deleting what is not there fails a transaction, and a failed transaction takes 14 ms where a question takes
  * 6 us.  So the kernel is asked for each element, and those that stand are deleted.  Adding the missing ones first
- * would do as well, but a full set refuses them: whoever fills the soft set would keep a hard block from being lifted.
+ * would do as well, but a full set refuses them: whoever fills a map would keep a block from being lifted.
  *
  * Nothing here is newer than Linux 5.10.
  */

@@ -23,7 +23,6 @@
 
 #define CT_ESTABLISHED NF_CT_STATE_BIT(IP_CT_ESTABLISHED)
 #define CT_RELATED     NF_CT_STATE_BIT(IP_CT_RELATED)
-#define CT_NEW         NF_CT_STATE_BIT(IP_CT_NEW)
 
 #define EACH_FAMILY(f)                                                                                                 \
 	enum nft_family f = NFT_V4;                                                                                    \

@@ -125,7 +125,6 @@ struct store_row {
 };
 struct store_row store_bind(struct store *store, enum store_statement which);
 void store_bind_int(struct store_row *row, int64_t value);
-void store_bind_text(struct store_row *row, const char *text, size_t len);
 void store_bind_blob(struct store_row *row, const void *data, size_t len);
 /* SQLITE_ROW: a row can be read. */
 int store_step(struct store_row *row);

@@ -57,7 +57,7 @@ void store_bind_int(struct store_row *row, int64_t value)
 	sqlite3_bind_int64(row->statement, ++row->next, value);
 }
 
-void store_bind_text(struct store_row *row, const char *text, size_t len)
+static void bind_text(struct store_row *row, const char *text, size_t len)
 {
 	sqlite3_bind_text(row->statement, ++row->next, text, (int)len, SQLITE_TRANSIENT);
 }
@@ -163,7 +163,7 @@ void store_text(struct store_row *row, char *text, size_t size)
 	if (row->reading)
 		read_text(row, text, size);
 	else
-		store_bind_text(row, text, strnlen(text, size));
+		bind_text(row, text, strnlen(text, size));
 }
 
 void store_note(struct store_row *row, const char *text)
@@ -171,7 +171,7 @@ void store_note(struct store_row *row, const char *text)
 	if (row->reading)
 		row->next++;
 	else
-		store_bind_text(row, text, strlen(text));
+		bind_text(row, text, strlen(text));
 }
 
 uint8_t store_name(struct store_row *row, uint8_t value, const char *(*name)(unsigned), unsigned count)

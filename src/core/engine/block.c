@@ -138,6 +138,19 @@ void engine_renew_veil(struct engine *engine, uint32_t slot, double score)
 
 /* ---- looks and ends ---- */
 
+/* The entry of a source after what stood for it is gone. */
+static void after_block(struct engine *engine, const struct prefix *key)
+{
+	struct source *source = engine_find_source(engine, key);
+	struct score score;
+
+	if (!source)
+		return;
+	score = engine_score(engine, source);
+	source->grade = score_total(&score) >= engine->config.alert ? GRADE_ALERT : GRADE_WATCH;
+	engine_rank(engine, source);
+}
+
 static void end_veil(struct engine *engine, uint32_t slot, double score, struct actions *actions)
 {
 	struct prefix key = *blocks_source(engine->blocks, slot);
@@ -159,7 +172,7 @@ static void end_veil(struct engine *engine, uint32_t slot, double score, struct 
 	}
 	if (event.grade == GRADE_VEIL)
 		engine_tell(actions, &event);
-	engine_after_block(engine, &key);
+	after_block(engine, &key);
 }
 
 static void keep_veil(struct engine *engine, uint32_t slot, struct actions *actions)
@@ -204,7 +217,7 @@ static void expire(struct engine *engine, uint32_t slot, struct actions *actions
 	blocks_remove(engine->blocks, slot); /* the kernel's element has ended by itself */
 	engine->counts.expiries++;
 	engine_tell(actions, &event);
-	engine_after_block(engine, &key);
+	after_block(engine, &key);
 }
 
 void engine_end_blocks(struct engine *engine, struct actions *actions)
@@ -222,18 +235,6 @@ void engine_end_blocks(struct engine *engine, struct actions *actions)
 	}
 }
 
-void engine_after_block(struct engine *engine, const struct prefix *key)
-{
-	struct source *source = engine_find_source(engine, key);
-	struct score score;
-
-	if (!source)
-		return;
-	score = engine_score(engine, source);
-	source->grade = score_total(&score) >= engine->config.alert ? GRADE_ALERT : GRADE_WATCH;
-	engine_rank(engine, source);
-}
-
 void engine_lift(struct engine *engine, uint32_t slot, const char *text, struct actions *actions)
 {
 	struct prefix key = *blocks_source(engine->blocks, slot);
@@ -246,7 +247,7 @@ void engine_lift(struct engine *engine, uint32_t slot, const char *text, struct 
 	snprintf(event.text, sizeof(event.text), "%s", text);
 	if (block.grade >= GRADE_VEIL)
 		engine_tell(actions, &event);
-	engine_after_block(engine, &key);
+	after_block(engine, &key);
 }
 
 /* ---- what the kernel refused ---- */
@@ -293,6 +294,6 @@ void engine_block_failed(struct engine *engine, const struct prefix *key, int64_
 		return;
 	since_ms = blocks_at(engine->blocks, slot)->since_ms;
 	blocks_remove(engine->blocks, slot);
-	engine_after_block(engine, key);
+	after_block(engine, key);
 	bring_back(engine, key, since_ms);
 }

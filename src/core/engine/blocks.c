@@ -90,19 +90,14 @@ uint32_t blocks_find(const struct blocks *blocks, const struct prefix *source)
 	return prefixset_find(blocks->sources, source);
 }
 
-uint32_t blocks_cover(const struct blocks *blocks, const struct prefix *what, int max_len)
-{
-	return prefixset_cover(blocks->sources, what, max_len);
-}
-
 uint32_t blocks_strictest(const struct blocks *blocks, const struct prefix *what)
 {
-	uint32_t slot = blocks_cover(blocks, what, 128), strictest = slot;
+	uint32_t slot = prefixset_cover(blocks->sources, what, 128), strictest = slot;
 
 	while (slot != BLOCKS_NONE) {
 		if (blocks->items[slot].grade > blocks->items[strictest].grade)
 			strictest = slot;
-		slot = blocks_cover(blocks, what, (int)blocks_source(blocks, slot)->len - 1);
+		slot = prefixset_cover(blocks->sources, what, (int)blocks_source(blocks, slot)->len - 1);
 	}
 	return strictest;
 }

@@ -34,8 +34,6 @@ struct block blocks_from_view(const struct block_view *view, double score);
 uint32_t blocks_put(struct blocks *blocks, const struct prefix *source, const struct block *block);
 void blocks_remove(struct blocks *blocks, uint32_t slot);
 uint32_t blocks_find(const struct blocks *blocks, const struct prefix *source);
-/* The longest block that covers all of `what`, of at most max_len. */
-uint32_t blocks_cover(const struct blocks *blocks, const struct prefix *what, int max_len);
 /* The strictest one that covers all of `what`; of equals the longest. */
 uint32_t blocks_strictest(const struct blocks *blocks, const struct prefix *what);
 /* The next used slot from `slot` on, inside `within` (NULL: any). */

@@ -70,7 +70,8 @@ void incidents_join(struct incidents *incidents, uint32_t id)
 		incidents->sizes[id % ENGINE_INCIDENT_SIZES].sources++;
 }
 
-uint16_t incidents_sources(const struct incidents *incidents, uint32_t id)
+/* At least 1; exact for the newest 1,024. */
+static uint16_t incidents_sources(const struct incidents *incidents, uint32_t id)
 {
 	return incidents->sizes[id % ENGINE_INCIDENT_SIZES].id == id && id
 		       ? incidents->sizes[id % ENGINE_INCIDENT_SIZES].sources

@@ -111,8 +111,6 @@ uint32_t engine_standing(const struct engine *engine, const struct prefix *host)
 void engine_end_blocks(struct engine *engine, struct actions *actions);
 /* Takes the block off the table and out of the kernel, and tells why. */
 void engine_lift(struct engine *engine, uint32_t slot, const char *text, struct actions *actions);
-/* The source's entry after its block is gone. */
-void engine_after_block(struct engine *engine, const struct prefix *key);
 
 /* nets.c: what many addresses of one net show together. */
 /* What a source below an alert has shown, counted for the nets around it; their veils begin here. */
@@ -133,8 +131,6 @@ bool engine_exempt_from_net(struct engine *engine, const struct prefix *host, st
 uint32_t incidents_begin(struct incidents *incidents);
 /* One more source shares it. */
 void incidents_join(struct incidents *incidents, uint32_t id);
-/* At least 1; exact for the newest 1,024. */
-uint16_t incidents_sources(const struct incidents *incidents, uint32_t id);
 /* A restored number is taken: go on above it. */
 void incidents_taken(struct incidents *incidents, uint32_t id);
 struct event engine_event(const struct engine *engine, const struct source *source, enum event_type type,

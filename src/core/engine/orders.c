@@ -220,12 +220,6 @@ enum engine_result engine_disallow(struct engine *engine, const struct prefix *s
 	return prefix_is_valid(source) ? safeguard_disallow(engine->safeguard, source) : ENGINE_INVALID;
 }
 
-void engine_disallow_origin(struct engine *engine, enum allow_origin origin)
-{
-	if ((unsigned)origin < ALLOW_ORIGIN_COUNT)
-		safeguard_disallow_origin(engine->safeguard, origin);
-}
-
 void engine_protect_clear(struct engine *engine, enum protect_why why)
 {
 	if (why > PROTECT_NONE && (unsigned)why < PROTECT_WHY_COUNT)

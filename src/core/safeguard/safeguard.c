@@ -166,14 +166,6 @@ static void drop_origin(struct safeguard *safeguard, uint32_t slot, unsigned ori
 		allow_remove(safeguard, slot);
 }
 
-void safeguard_disallow_origin(struct safeguard *safeguard, enum allow_origin origin)
-{
-	uint32_t slot = prefixset_next(safeguard->allow, 0, NULL);
-
-	for (; slot != PREFIXSET_NONE; slot = prefixset_next(safeguard->allow, slot + 1, NULL))
-		drop_origin(safeguard, slot, origin);
-}
-
 void safeguard_expire(struct safeguard *safeguard, int64_t now_ms)
 {
 	uint32_t slot;

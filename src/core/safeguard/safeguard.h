@@ -19,7 +19,6 @@ void safeguard_free(struct safeguard *safeguard);
 enum engine_result safeguard_allow(struct safeguard *safeguard, const struct prefix *source, int64_t until_ms,
 				   enum allow_origin origin);
 enum engine_result safeguard_disallow(struct safeguard *safeguard, const struct prefix *source);
-void safeguard_disallow_origin(struct safeguard *safeguard, enum allow_origin origin);
 /* Takes off what has run out. */
 void safeguard_expire(struct safeguard *safeguard, int64_t now_ms);
 /* The entry that allows the whole of `what`, or NULL. */

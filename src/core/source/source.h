@@ -75,7 +75,6 @@ bool sources_is_blocked(const struct sources *table, const struct source *source
 
 /* The entry at an index below sources_max(), or NULL. */
 struct source *sources_at(const struct sources *table, uint32_t index);
-uint32_t sources_index(const struct sources *table, const struct source *source);
 uint32_t sources_max(const struct sources *table);
 uint32_t sources_count(const struct sources *table);
 uint32_t sources_confirmed(const struct sources *table);

@@ -103,6 +103,11 @@ static uint64_t hash_of(const struct sources *table, const struct prefix *prefix
 	return hash_bytes(&table->key, bytes, sizeof(bytes));
 }
 
+static uint32_t index_of(const struct sources *table, const struct source *source)
+{
+	return (uint32_t)(source - table->items);
+}
+
 static uint16_t *quota_of(struct sources *table, const struct prefix *key)
 {
 	struct prefix net = prefix_of(&key->addr, prefix_is_v4(key) ? 96 + 24 : 48);
@@ -157,7 +162,7 @@ static uint8_t list_for(struct sources *table, const struct source *source, enum
 
 void sources_rank(struct sources *table, struct source *source, enum sources_rank rank, double score)
 {
-	uint32_t at = sources_index(table, source);
+	uint32_t at = index_of(table, source);
 
 	unlist(table, at);
 	enlist(table, at, list_for(table, source, rank, score));
@@ -165,7 +170,7 @@ void sources_rank(struct sources *table, struct source *source, enum sources_ran
 
 void sources_rerank(struct sources *table, struct source *source, enum sources_rank rank, double score)
 {
-	uint8_t list = table->links[sources_index(table, source)].list;
+	uint8_t list = table->links[index_of(table, source)].list;
 
 	if (list != (rank == SOURCES_CONFIRMED ? LIST_CONFIRMED : list_for(table, source, rank, score)))
 		sources_rank(table, source, rank, score);
@@ -173,7 +178,7 @@ void sources_rerank(struct sources *table, struct source *source, enum sources_r
 
 bool sources_is_blocked(const struct sources *table, const struct source *source)
 {
-	return table->links[sources_index(table, source)].list == LIST_BLOCKED;
+	return table->links[index_of(table, source)].list == LIST_BLOCKED;
 }
 
 struct source *sources_find(const struct sources *table, const struct prefix *key)
@@ -187,7 +192,7 @@ struct source *sources_find(const struct sources *table, const struct prefix *ke
 
 void sources_remove(struct sources *table, struct source *source)
 {
-	uint32_t at = sources_index(table, source);
+	uint32_t at = index_of(table, source);
 	uint32_t *link = &table->heads[hash_of(table, &source->key) & table->mask];
 
 	while (*link != at)
@@ -251,11 +256,6 @@ struct source *sources_add(struct sources *table, const struct prefix *key)
 struct source *sources_at(const struct sources *table, uint32_t index)
 {
 	return table->links[index].list == LIST_FREE ? NULL : &table->items[index];
-}
-
-uint32_t sources_index(const struct sources *table, const struct source *source)
-{
-	return (uint32_t)(source - table->items);
 }
 
 uint32_t sources_max(const struct sources *table)

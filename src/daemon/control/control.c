@@ -50,7 +50,9 @@ static int in_groups(int fd, gid_t gid)
 	return found;
 }
 
-int control_peer_check(int fd, uint32_t admin_gid, uid_t own_uid, bool *root)
+/* Root and members of the group may give orders.  own_uid, which the daemon runs as, must not, even as a member: a
+ * process of ours may have been taken over.  0 allowed, -EACCES, or -errno; *root tells whether the peer is root. */
+static int check_peer(int fd, uint32_t admin_gid, uid_t own_uid, bool *root)
 {
 	struct ucred peer;
 	socklen_t len = sizeof(peer);
@@ -137,13 +139,13 @@ static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struc
 {
 	struct control *control = context;
 	struct control_client *client;
-	bool root;
+	bool root = false;
 	size_t place = 0;
 
 	(void)listener;
 	(void)from;
 	(void)len;
-	if (control_peer_check(fd, control->admin_gid, getuid(), &root) < 0) {
+	if (check_peer(fd, control->admin_gid, getuid(), &root) < 0) {
 		control->stats.refused++;
 		turn_away(fd, "only root and members of the group picket-admin may talk to picketd");
 		return;

@@ -79,7 +79,6 @@ struct control_request {
 
 /* 0, or -EINVAL and one clear line in error.  *out is untouched then. */
 int control_request_parse(const char *line, size_t len, struct control_request *out, char error[CONTROL_ERROR_MAX]);
-const char *control_command_name(enum control_command command);
 
 /* ---- the server ---- */
 
@@ -141,9 +140,5 @@ void control_follow(struct control_client *client);
 /* A pointer of the caller's that goes with a client's request. */
 void control_set_data(struct control_client *client, void *data);
 void *control_data(const struct control_client *client);
-
-/* Root and members of the group may give orders.  own_uid, which the daemon runs as, must not, even as a member: a
- * process of ours may have been taken over.  0 allowed, -EACCES, or -errno; *root tells whether the peer is root. */
-int control_peer_check(int fd, uint32_t admin_gid, uid_t own_uid, bool *root);
 
 #endif

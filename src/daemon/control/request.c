@@ -232,8 +232,3 @@ int control_request_parse(const char *line, size_t len, struct control_request *
 		*out = request;
 	return result;
 }
-
-const char *control_command_name(enum control_command command)
-{
-	return (unsigned)command < CONTROL_COMMAND_COUNT ? commands[command].name : "unknown";
-}

@@ -72,8 +72,7 @@ bool enforcer_has_blocks(const struct enforcer *enforcer);
 /* allow.c: tries again what the kernel refused, and removes what has expired. */
 void enforcer_allow_tick(struct enforcer *enforcer);
 
-/* load.c: all blocks that the engine holds.  After a failure enforcer_put_blocks_again() comes back to it. */
-MUST_CHECK int enforcer_put_blocks(struct enforcer *enforcer, int64_t now_ms);
+/* load.c: comes back to what the kernel did not take of the blocks that the engine holds. */
 void enforcer_put_blocks_again(struct enforcer *enforcer, int64_t now_ms);
 
 /* reconcile.c */

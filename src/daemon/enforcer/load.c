@@ -37,7 +37,8 @@ int enforcer_restore(struct enforcer *enforcer, const struct block_view *blocks,
 	return error;
 }
 
-int enforcer_put_blocks(struct enforcer *enforcer, int64_t now_ms)
+/* All that the engine holds. */
+static int put_blocks(struct enforcer *enforcer, int64_t now_ms)
 {
 	struct nft_element *batch = calloc(LOAD_BATCH, sizeof(*batch));
 	struct block_view page[ENFORCER_PAGE];
@@ -64,7 +65,7 @@ int enforcer_put_blocks(struct enforcer *enforcer, int64_t now_ms)
 
 void enforcer_put_blocks_again(struct enforcer *enforcer, int64_t now_ms)
 {
-	if (enforcer->put_blocks_ms && now_ms >= enforcer->put_blocks_ms && enforcer_put_blocks(enforcer, now_ms) < 0)
+	if (enforcer->put_blocks_ms && now_ms >= enforcer->put_blocks_ms && put_blocks(enforcer, now_ms) < 0)
 		return; /* noted there for the next time */
 }
 
@@ -75,7 +76,7 @@ static int fill_and_arm(struct enforcer *enforcer, int64_t now_ms)
 
 	enforcer->listener.loaded(enforcer->listener.context);
 	enforcer_allow_sync(enforcer);
-	error = enforcer_put_blocks(enforcer, now_ms);
+	error = put_blocks(enforcer, now_ms);
 	if (error)
 		enforcer_notice(enforcer, EVENT_FAILED, "some blocks could not be put back: %s", strerror(-error));
 	enforcer->rules.out = enforcer_has_blocks(enforcer);
