@@ -55,17 +55,6 @@ static void assert_near(double have, double want, const char *what)
 		fail_msg("%s: %.6f, expected %.6f", what, have, want);
 }
 
-/* Takes the newest piece with that number of places behind it out of the account as well. */
-static void forget(struct entry *entries, size_t count, int at)
-{
-	for (size_t i = count; i-- > 0;) {
-		if (!entries[i].gone && at-- == 0) {
-			entries[i].gone = true;
-			return;
-		}
-	}
-}
-
 static void pieces_add_up_to_the_score(void **state)
 {
 	static const uint8_t kinds[] = { EVIDENCE_SYN,      EVIDENCE_TRAP, EVIDENCE_UDP,       EVIDENCE_XMAS,
@@ -86,7 +75,7 @@ static void pieces_add_up_to_the_score(void **state)
 		if (i > 20 && seed_below(&seed, 5) == 0) {
 			int at = (int)seed_below(&seed, 6);
 
-			forget(entries, i + 1, at);
+			entries[source.pieces[at].port].gone = true; /* each has a port of its own */
 			score_remove(&source, at, now_ms, HALF_LIFE_MS);
 		}
 		for (int class = EVIDENCE_CONFIRMED; class <= EVIDENCE_SUSPECTED; class ++) {
@@ -99,6 +88,25 @@ static void pieces_add_up_to_the_score(void **state)
 		}
 	}
 	free(entries);
+}
+
+static void what_proves_something_stays_listed(void **state)
+{
+	struct source source = { .key = core_prefix("198.51.100.7") };
+	struct evidence piece = { .at_s = CORE_EPOCH_MS / 1000, .weight = 36, .kind = EVIDENCE_TRAP };
+	int listed_traps = 0;
+
+	(void)state;
+	for (int i = 0; i < 40; i++) {
+		piece.port++;
+		piece.kind = i < 5 ? EVIDENCE_TRAP : EVIDENCE_SYN;
+		score_add(&source, &piece, CORE_EPOCH_MS, HALF_LIFE_MS);
+	}
+	assert_int_equal(source.pieces[0].port, 40);
+	for (int i = 0; i < SOURCE_PIECES; i++)
+		listed_traps += source.pieces[i].kind == EVIDENCE_TRAP;
+	assert_int_equal(listed_traps, 5);
+	assert_int_equal(source.pieces[SOURCE_PIECES - 1].port, 1);
 }
 
 static void fast_evidence_leaks_to_nothing(void **state)
@@ -161,6 +169,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(pieces_add_up_to_the_score),
+		cmocka_unit_test(what_proves_something_stays_listed),
 		cmocka_unit_test(fast_evidence_leaks_to_nothing),
 		cmocka_unit_test(halves_are_halves),
 		cmocka_unit_test(another_half_life_keeps_the_sums_true),

@@ -147,10 +147,22 @@ static struct older *older_slot(struct source *source, uint8_t kind)
 	return &o[from];
 }
 
-/* The last piece leaves its place; its weight stays, as part of the rest. */
-static void push_out(struct source *source, struct rest *rest, int64_t now_ms, int64_t half_life_ms)
+/* The place that a new piece takes: a free one, or the oldest one's.  What proves something stays longer, for whoever
+ * is banned for it is to be told so. */
+static int place_for_piece(const struct source *source)
 {
-	const struct evidence *last = &source->pieces[SOURCE_PIECES - 1];
+	if (source->pieces[SOURCE_PIECES - 1].kind == EVIDENCE_NONE)
+		return SOURCE_PIECES - 1;
+	for (int i = SOURCE_PIECES - 1; i >= 0; i--)
+		if (evidence_class(source->pieces[i].kind) != EVIDENCE_CONFIRMED || source->pieces[i].weight == 0)
+			return i;
+	return SOURCE_PIECES - 1;
+}
+
+/* That piece leaves its place; its weight stays, as part of the rest. */
+static void push_out(struct source *source, int place, struct rest *rest, int64_t now_ms, int64_t half_life_ms)
+{
+	const struct evidence *last = &source->pieces[place];
 	enum evidence_class class = evidence_class(last->kind);
 	double before, weight;
 	struct older *slot;
@@ -178,9 +190,10 @@ void score_add(struct source *source, const struct evidence *piece, int64_t now_
 {
 	struct rest rest = rest_at(source, now_ms, half_life_ms);
 	double fast = score_at(source, now_ms, half_life_ms).fast;
+	int place = place_for_piece(source);
 
-	push_out(source, &rest, now_ms, half_life_ms);
-	for (int i = SOURCE_PIECES - 1; i > 0; i--)
+	push_out(source, place, &rest, now_ms, half_life_ms);
+	for (int i = place; i > 0; i--)
 		source->pieces[i] = source->pieces[i - 1];
 	source->pieces[0] = *piece;
 	if (evidence_class(piece->kind) == EVIDENCE_FAST)
