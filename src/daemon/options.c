@@ -14,7 +14,7 @@ static const char usage[] = "usage: picketd [-c FILE] [-f] [-t] [-n] [-v] [-V]\n
 			    "  -c FILE  configuration (default " CONFIG_DEFAULT_FILE ")\n"
 			    "  -f       stay in the foreground, log to stderr\n"
 			    "  -t       test the configuration and exit\n"
-			    "  -n       observe only: tell what would be blocked, block nothing\n"
+			    "  -n       observe only: tell what would be done, do nothing\n"
 			    "  -v       verbose\n"
 			    "  -V       version\n"
 			    "  -h       this help\n";

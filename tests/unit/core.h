@@ -94,7 +94,7 @@ static inline void core_free(struct core *core)
 	free(core->actions);
 }
 
-/* Five closed ports: enough for a block. */
+/* Five closed ports: enough for a veil. */
 static inline void core_scan(struct core *core, const char *source)
 {
 	static const uint16_t ports[] = { 21, 22, 23, 111, 113 };

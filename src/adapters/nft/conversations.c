@@ -11,9 +11,10 @@
  * Kin: a source with a running session here, whoever opened it, may meet a few closed ports (an FTP server's data
  * connection, a file transfer's answer); the sentry counts them.
  *
- * Calls: who exchanges datagrams with a port of this host may send to its neighbour, too, the even port's odd one or the
- * other way round: the reports about a stream of speech go there (RFC 3550 section 11), and not every program reads
- * them.  Uncounted, since a gateway makes a call a second.  It is one port for one that answers, and tells no more.
+ * Calls: who exchanges datagrams with a port of this host may send to its neighbour, too, the even port's odd one or
+ * the other way round: the reports about a stream of speech go there (RFC 3550 section 11), and not every program
+ * reads them.  Uncounted, since a gateway makes a call a second.  It is one port for one that answers, and tells no
+ * more.
  *
  * Expected answers: an answer may come after conntrack forgot the question and the program closed its socket, and then
  * it looks like a scan of high ports: a slow name server's datagram, the last FIN of a backend that outlived a restart.

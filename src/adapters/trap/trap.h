@@ -24,8 +24,8 @@
 #define TRAP_LIFETIME_MS     2500
 #define TRAP_BANNER_MAX      128
 
-/* Called once for each visit, with a complete probe.  Returns true when the source is (now) blocked: the trap then
- * closes without sending anything. */
+/* Called once for each visit, with a complete probe.  Returns true when the source is (now) banned or blocked:
+ * the trap then closes without sending anything. */
 typedef bool trap_hit_fn(void *context, const struct probe *probe);
 
 struct trap_stats {
@@ -44,7 +44,7 @@ MUST_CHECK int trap_open(bool tcp, bool udp, const char *banner, struct trap **o
 /* Starts serving in the caller's event loop.  0 or -errno. */
 MUST_CHECK int trap_serve(struct trap *trap, struct event_base *base, trap_hit_fn *hit, void *context);
 void trap_close(struct trap *trap);
-/* The source was blocked for other evidence: its visits that are reported and wait for their end, end now and send
+/* The source was banned, or blocked by an admin: its visits that are reported and wait for their end, end now and send
  * nothing.  Must not be called from the hit function, which says the same by returning true. */
 void trap_silence(struct trap *trap, const struct prefix *source);
 /* Local ports chosen by the kernel, in host order; 0: no such listener. */

@@ -2,7 +2,7 @@
 /*
  * The visits to the TCP traps, from accept to report to end.
  *
- * Promises: each visit is reported once; nothing is sent but the configured banner; a visit of a blocked source ends
+ * Promises: each visit is reported once; nothing is sent but the configured banner; a visit of a banned source ends
  * silently (no FIN, no RST); every visit is gone TRAP_LIFETIME_MS after accept, and without TIME_WAIT, since a
  * connection that lingers makes a service that starts on its port fail with EADDRINUSE.
  *
@@ -69,7 +69,7 @@ static void visit_end(struct visit *visit, bool silently)
 	table->stats.open--;
 }
 
-/* A visit that was reported before its source was blocked only waits for its end, which must be silent as well. */
+/* A visit that was reported before its source was banned only waits for its end, which must be silent as well. */
 void visits_silence(struct visit_table *table, const struct prefix *source)
 {
 	struct visit *visit = TAILQ_FIRST(&table->live), *next;
@@ -81,7 +81,7 @@ void visits_silence(struct visit_table *table, const struct prefix *source)
 	}
 }
 
-/* Returns true when the source is blocked; the visit is gone then. */
+/* Returns true when the source is banned or blocked; the visit is gone then. */
 static bool visit_report(struct visit *visit, enum probe_trap outcome)
 {
 	struct visit_table *table = visit->table;

@@ -19,7 +19,7 @@ struct kind_row {
 
 static const struct kind_row kinds[EVIDENCE_KIND_COUNT] = {
 	[EVIDENCE_NONE] = { "none", "nothing", EVIDENCE_SUSPECTED, 0, false },
-	/* A completed handshake proves the address; everything else can be forged. */
+	/* A silent visit is its source's own deed; everything else can be forged, or caused by a third party. */
 	[EVIDENCE_TRAP] = { "trap", "connect scan", EVIDENCE_CONFIRMED, PROTO_TCP, true },
 	[EVIDENCE_TRAP_WEAK] = { "trap_weak", "possible connect scan", EVIDENCE_SUSPECTED, PROTO_TCP, true },
 	[EVIDENCE_SYN] = { "syn", "SYN scan", EVIDENCE_SUSPECTED, PROTO_TCP, true },

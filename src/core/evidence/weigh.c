@@ -96,7 +96,7 @@ static int find_same(const struct source *source, const struct finding *finding,
 	return -1;
 }
 
-/* The report of a trap takes the place of the SYN that began the visit; a proven handshake that of an unproven one. */
+/* The report of a trap takes the place of the SYN that began the visit; a silent visit that of any other. */
 static bool outranks(enum evidence_kind later, enum evidence_kind earlier)
 {
 	return (later == EVIDENCE_TRAP && earlier != EVIDENCE_TRAP) ||

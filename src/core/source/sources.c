@@ -221,7 +221,7 @@ static uint32_t victim(const struct sources *table)
 		if (lists[i].last != NONE)
 			return lists[i].last;
 	}
-	return lists[LIST_CONFIRMED].last; /* the blocked ones stay while their block lives */
+	return lists[LIST_CONFIRMED].last; /* the banned and blocked ones stay while that holds */
 }
 
 struct source *sources_add_if_free(struct sources *table, const struct prefix *key)

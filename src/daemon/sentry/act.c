@@ -17,7 +17,7 @@ static void tell(struct sentry *sentry, const struct event *event)
 		return;
 	if (wire_send(sentry->start->keeper_fd, WIRE_EVENT, 0, event) < 0)
 		sentry->events_lost++;
-	/* Where nothing is blocked, a hook must not block either: alerts alone. */
+	/* Where nothing is done, a hook must do nothing either: alerts alone. */
 	if (enforcer_mode(sentry->enforcer) != NFT_BLOCK && event->type != EVENT_ALERT)
 		return;
 	if ((sentry->config.hook_events & (1u << event->type)) && ration_allows_hook(&sentry->ration, event) &&

@@ -144,9 +144,7 @@ static void order_block(struct sentry *sentry, uint32_t id, const struct wire_or
 	enum nft_mode mode = enforcer_mode(sentry->enforcer);
 	const char *text = "";
 
-	if (error == -EEXIST)
-		text = "it overlaps a range that is blocked already: unblock that first";
-	else if (error)
+	if (error)
 		text = "the kernel refused it";
 	else if (code == ENGINE_OK && mode == NFT_OBSERVE)
 		text = "observe mode: it takes effect when the mode is block";

@@ -25,7 +25,7 @@ static bool hides_behind_headers(enum packet_result result)
 	return result == PACKET_EXTENSION_LIMIT || result == PACKET_CUT;
 }
 
-/* What a trap still has open to a source that is being blocked must end without an answer. */
+/* What a trap still has open to a source that is being banned must end without an answer. */
 static void silence_traps(struct sentry *sentry, const struct actions *actions)
 {
 	for (size_t i = 0; sentry->trap && i < actions->count; i++)
@@ -33,7 +33,7 @@ static void silence_traps(struct sentry *sentry, const struct actions *actions)
 			trap_silence(sentry->trap, &actions->items[i].source);
 }
 
-/* While the doctor tries every trap, it must neither be blocked nor reported as a scan. */
+/* While the doctor tries every trap, it must neither be graded nor reported as a scan. */
 static bool is_doctors(struct sentry *sentry, const struct packet *packet)
 {
 	const struct prefix *net =
@@ -99,8 +99,7 @@ static bool may_pass_veil(struct sentry *sentry, const struct packet *p, const s
 	return veil_judge(sentry->veil, &syn, sentry->now_ms) != VEIL_DROP;
 }
 
-/* To what is served: of a veiled source, or of one that was under watch when the packet came and may be graded since.
- * */
+/* To what is served: of a veiled source, or of one that was watched when the packet came and may be graded since. */
 static bool may_enter(struct sentry *sentry, const struct packet *p, const struct nfqueue_packet *queued)
 {
 	switch (engine_verdict(sentry->engine, &p->src)) {

@@ -169,9 +169,8 @@ static void let_all_pass(struct supervisor *s)
 
 static void tell_death(struct supervisor *s, const struct child *child, const siginfo_t *info)
 {
-	const char *then = s->stage == STAGE_SERVING
-				   ? "; ending all, the kernel keeps blocking what is blocked and passes the rest"
-				   : "";
+	const char *then =
+		s->stage == STAGE_SERVING ? "; ending all, the kernel holds bans and blocks and passes the rest" : "";
 
 	if (info->si_code == CLD_EXITED)
 		journal_log(s->journal, LOG_ERR, "the %s ended (exit status %d)%s", child->name, info->si_status, then);
@@ -268,7 +267,7 @@ void supervisor_hooks_event(struct supervisor *s, const struct event *event)
 	struct hook_spec spec;
 	bool filled = false;
 
-	/* In observe mode nothing was blocked: a hook that acts on a block must not be run for one. */
+	/* In observe mode nothing was done: a hook that acts on a ban must not be run for one. */
 	if (!s->hooks || s->stage == STAGE_ENDING || (event->observed && event->type != EVENT_ALERT))
 		return;
 	for (size_t i = 0; i < s->config->hook_count; i++) {
