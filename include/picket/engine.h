@@ -100,6 +100,17 @@ void engine_free(struct engine *engine);
 /* A reload: scores and blocks stay.  max_sources of a running engine does not change. */
 void engine_configure(struct engine *engine, const struct engine_config *config);
 
+/* How many alerts and veils each set of the kernel takes.  Bans and blocks stand in the same sets as veils, which must
+ * leave them a part.  `rare`: of all prefixes together that are neither an address nor a /64, whose sets are smaller.
+ * Whatever is said here, or not, there are ENGINE_VEILS_MAX at most. */
+struct engine_room {
+	uint32_t alerts, veils, rare_alerts, rare_veils;
+};
+void engine_set_room(struct engine *engine, const struct engine_room *room);
+/* The set in which `source` should stand is full: of the veils in it the one with the lowest score is over, without an
+ * event; *gone says which.  False: there is none. */
+bool engine_make_way(struct engine *engine, const struct prefix *source, int64_t now_ms, struct prefix *gone);
+
 /* Judges one probe.  The verdict follows the strictest grade that covers its sender, also by this probe, if no
  * safeguard covers it; in observe mode it is always ACCEPT.  After a trap's report the verdict says whether the trap
  * must close the connection without an answer. */
@@ -243,16 +254,17 @@ struct engine_status {
 	uint32_t sources, sources_max, confirmed_sources;
 	uint32_t nets, nets_max, exempt;
 	uint32_t alerted, veils, bans, blocks; /* that stand, by grade */
-	uint32_t veils_max, blocks_max;        /* of alerts and veils; of all together */
+	uint32_t veils_max, blocks_max;        /* veils in one set of the kernel; all together */
 	uint32_t allow, protected_count;
 	uint64_t probes, evidence_total;
 	uint64_t evidence[EVIDENCE_KIND_COUNT];
 	uint64_t alerts, veils_total, bans_total, blocks_total, expiries;
 	uint64_t exempt_allowed, exempt_protected;
-	uint64_t decoys;   /* probes that several sources sent within a second */
-	uint64_t gave_way; /* alerts and veils that a higher score displaced in a full table */
-	uint64_t evicted;  /* sources that gave way in a full table */
-	uint64_t dropped;  /* probes of new sources that found no room */
+	uint64_t decoys;        /* probes that several sources sent within a second */
+	uint64_t gave_way;      /* alerts and veils that ended in a full table, for a higher score, a ban or a block */
+	uint64_t veils_refused; /* alerts and veils that found no room */
+	uint64_t evicted;       /* sources that gave way in a full table */
+	uint64_t dropped;       /* probes of new sources that found no room */
 	uint64_t allow_full, protect_full, blocks_full;
 	uint64_t served_refused;           /* ports of users that found no place among those served lately */
 	uint64_t duplicates;               /* probes that added no evidence: seen before within 24 h */

@@ -27,6 +27,7 @@ struct nft {
 	struct prefix stuck; /* a transaction that deletes it is refused; len 0: none */
 	enum nft_change change;
 	int check;
+	size_t graded_max;                            /* of the list of grades; 0: no limit */
 	unsigned loads, replaced, deletions, changed; /* `changed`: elements that came or went by nft_add, nft_delete */
 	enum nft_mode loaded_mode;
 };
@@ -56,12 +57,33 @@ static size_t place_of(const struct nft *nft, enum nft_list list, const struct p
 	return i;
 }
 
+uint32_t nft_room(const struct nft *nft, enum nft_list list, bool rare)
+{
+	(void)list;
+	return rare ? 64 : nft->graded_max ? (uint32_t)nft->graded_max : ELEMENTS_MAX;
+}
+
+/* A transaction happens whole or not at all. */
+static bool finds_room(const struct nft *nft, const struct nft_element *elements, size_t count)
+{
+	size_t graded = 0;
+
+	for (size_t i = 0; i < nft->count; i++)
+		graded += nft->elements[i].list == NFT_GRADED;
+	for (size_t i = 0; i < count; i++)
+		graded +=
+			elements[i].list == NFT_GRADED && place_of(nft, NFT_GRADED, &elements[i].source) == nft->count;
+	return !nft->graded_max || graded <= nft->graded_max;
+}
+
 static int put(struct nft *nft, const struct nft_element *elements, size_t count, bool renew)
 {
 	if (!nft->present)
 		return -ENOENT;
 	if (nft->add_error)
 		return nft->add_error;
+	if (!finds_room(nft, elements, count))
+		return -ENFILE;
 	for (size_t i = 0; i < count; i++) {
 		size_t at = place_of(nft, elements[i].list, &elements[i].source);
 
@@ -264,20 +286,26 @@ static void on_freed(void *context, const struct prefix *source)
 	guard->freed_count++;
 }
 
+static void open_enforcer(struct guard *guard)
+{
+	struct enforcer_listener listener = { guard, on_notice, on_loaded, on_freed };
+	char name[NFT_TABLE_NAME_MAX];
+
+	snprintf(name, sizeof(name), "%p", (void *)&guard->kernel);
+	assert_int_equal(enforcer_open(name, guard->core.engine, &listener, &guard->enforcer), 0);
+	enforcer_configure(guard->enforcer, &guard->rules);
+}
+
 /* Not loaded yet. */
 static struct guard *guard_new(enum nft_mode mode)
 {
 	struct guard *guard = calloc(1, sizeof(*guard));
-	struct enforcer_listener listener = { guard, on_notice, on_loaded, on_freed };
-	char name[NFT_TABLE_NAME_MAX];
 
 	assert_non_null(guard);
 	guard->core = core_new(NULL);
 	guard->rules.mode = mode;
 	guard->rules.queue = 100;
-	snprintf(name, sizeof(name), "%p", (void *)&guard->kernel);
-	assert_int_equal(enforcer_open(name, guard->core.engine, &listener, &guard->enforcer), 0);
-	enforcer_configure(guard->enforcer, &guard->rules);
+	open_enforcer(guard);
 	return guard;
 }
 

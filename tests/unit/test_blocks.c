@@ -110,22 +110,57 @@ static void of_veils_the_lowest_gives_way_and_no_ban(void **state)
 {
 	struct blocks *blocks = blocks_new(&core_key);
 	struct prefix ban = core_prefix("198.51.100.7"), low = core_prefix("198.51.100.8"),
-		      high = core_prefix("198.51.100.9");
+		      high = core_prefix("198.51.100.9"), other = core_prefix("198.51.100.10");
 	struct block block = { .grade = GRADE_BAN, .until_ms = 1000, .look_ms = 1000 };
 
 	(void)state;
 	blocks_put(blocks, &ban, &block);
-	assert_int_equal(blocks_lowest_veil(blocks), BLOCKS_NONE);
+	assert_int_equal(blocks_lowest(blocks, &ban, GRADE_VEIL), BLOCKS_NONE);
 	block.grade = GRADE_VEIL;
 	block.score = 9;
 	blocks_put(blocks, &high, &block);
 	block.score = 7;
 	blocks_put(blocks, &low, &block);
-	assert_int_equal(blocks_lowest_veil(blocks), blocks_find(blocks, &low));
+	assert_int_equal(blocks_lowest(blocks, &ban, GRADE_VEIL), blocks_find(blocks, &low));
+	assert_int_equal(blocks_lowest_like(blocks, &ban), blocks_find(blocks, &low));
 	block.score = 10; /* renewed: now the other is lower */
 	blocks_put(blocks, &low, &block);
-	assert_int_equal(blocks_lowest_veil(blocks), blocks_find(blocks, &high));
-	assert_false(blocks_veils_full(blocks));
+	assert_int_equal(blocks_lowest(blocks, &ban, GRADE_VEIL), blocks_find(blocks, &high));
+	assert_int_equal(blocks_lowest_like(blocks, &ban), blocks_find(blocks, &high));
+	assert_true(blocks_fits(blocks, &other, GRADE_VEIL));
+	blocks_free(blocks);
+}
+
+/* Each set of the kernel has a room of its own: a full one says nothing about the others. */
+static void each_set_has_its_own_room(void **state)
+{
+	const struct engine_room room = { .alerts = 1, .veils = 1, .rare_alerts = 1, .rare_veils = 1 };
+	struct blocks *blocks = blocks_new(&core_key);
+	struct prefix one = core_prefix("198.51.100.8"), two = core_prefix("198.51.100.9"),
+		      net = core_prefix("203.0.113.0/24"), other_net = core_prefix("192.0.2.0/24"),
+		      six = core_prefix("2001:db8:1::/64"), net6 = core_prefix("2001:db8::/48");
+	struct block block = { .grade = GRADE_ALERT, .until_ms = 1000, .look_ms = 1000, .score = 5 };
+
+	(void)state;
+	blocks_set_room(blocks, &room);
+	blocks_put(blocks, &one, &block);
+	assert_false(blocks_fits(blocks, &two, GRADE_ALERT));
+	assert_int_equal(blocks_lowest(blocks, &two, GRADE_ALERT), blocks_find(blocks, &one));
+	assert_true(blocks_fits(blocks, &one, GRADE_VEIL)); /* it leaves the alerts */
+	block.grade = GRADE_VEIL;
+	block.score = 8;
+	blocks_put(blocks, &one, &block);
+	assert_true(blocks_fits(blocks, &two, GRADE_ALERT));
+	assert_false(blocks_fits(blocks, &two, GRADE_VEIL));
+	assert_true(blocks_fits(blocks, &net, GRADE_VEIL));
+	blocks_put(blocks, &net, &block);
+	assert_int_equal(blocks_lowest(blocks, &two, GRADE_VEIL), blocks_find(blocks, &one));
+	assert_int_equal(blocks_lowest_like(blocks, &two), blocks_find(blocks, &one));
+	assert_true(blocks_fits(blocks, &six, GRADE_VEIL)); /* IPv6 has sets of its own */
+	assert_int_equal(blocks_lowest_like(blocks, &six), BLOCKS_NONE);
+	assert_false(blocks_fits(blocks, &net6, GRADE_VEIL));
+	assert_int_equal(blocks_lowest_like(blocks, &net6), BLOCKS_NONE);
+	assert_int_equal(blocks_lowest_like(blocks, &other_net), blocks_find(blocks, &net));
 	blocks_free(blocks);
 }
 
@@ -153,6 +188,7 @@ int main(void)
 		cmocka_unit_test(blocks_end_in_order),
 		cmocka_unit_test(veils_come_due_when_they_are_looked_at),
 		cmocka_unit_test(of_veils_the_lowest_gives_way_and_no_ban),
+		cmocka_unit_test(each_set_has_its_own_room),
 		cmocka_unit_test(a_block_for_good_never_comes_due),
 	};
 

@@ -30,6 +30,108 @@ static void a_refused_addition_is_told_to_its_event(void **state)
 	guard_free(guard);
 }
 
+static void restore(struct guard *guard, unsigned count, enum grade grade)
+{
+	struct block_view views[32] = { 0 };
+	char source[32];
+
+	for (unsigned i = 0; i < count; i++) {
+		snprintf(source, sizeof(source), "203.0.113.%u", 100 * (grade == GRADE_BAN) + i + 1);
+		views[i] = (struct block_view){ .source = core_prefix(source),
+						.grade = (uint8_t)grade,
+						.since_ms = guard->core.now_ms,
+						.until_ms = guard->core.now_ms + 3600000 };
+		assert_int_equal(engine_restore_block(guard->core.engine, &views[i], guard->core.now_ms), ENGINE_OK);
+	}
+	assert_int_equal(enforcer_restore(guard->enforcer, views, count, guard->core.now_ms), 0);
+}
+
+static size_t standing(const struct guard *guard, enum nft_grade grade)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < guard->kernel.count; i++)
+		count += guard->kernel.elements[i].list == NFT_GRADED && guard->kernel.elements[i].grade == grade;
+	return count;
+}
+
+/* The kernel's map is smaller than what the engine was told: no ban and no block may suffer from that. */
+static void a_block_finds_room_in_a_full_map(void **state)
+{
+	struct guard *guard = guard_loaded();
+
+	(void)state;
+	guard->kernel.graded_max = 8;
+	restore(guard, 8, GRADE_VEIL);
+	block(guard, "198.51.100.7", 60000);
+	assert_int_equal(guard->errors[0], 0);
+	assert_non_null(element(guard, NFT_GRADED, "198.51.100.7"));
+	assert_int_equal(standing(guard, NFT_GRADE_VEIL), 7);
+	assert_int_equal(core_status(&guard->core).veils, 7);
+	assert_int_equal(core_status(&guard->core).gave_way, 1);
+	assert_int_equal(status_of(guard).refused, 0);
+	guard_free(guard);
+}
+
+static void where_no_veil_is_left_a_block_is_refused(void **state)
+{
+	struct guard *guard = guard_loaded();
+
+	(void)state;
+	guard->kernel.graded_max = 2;
+	block(guard, "198.51.100.7", 60000);
+	block(guard, "198.51.100.8", 60000);
+	block(guard, "198.51.100.9", 60000);
+	assert_int_equal(guard->errors[0], -ENFILE);
+	assert_int_equal(status_of(guard).refused, 1);
+	guard_free(guard);
+}
+
+static void of_what_is_restored_into_a_small_map_bans_stand(void **state)
+{
+	struct guard *guard = guard_loaded();
+
+	(void)state;
+	guard->kernel.graded_max = 8;
+	restore(guard, 12, GRADE_VEIL);
+	assert_int_equal(standing(guard, NFT_GRADE_VEIL), 8);
+	restore(guard, 3, GRADE_BAN);
+	assert_int_equal(standing(guard, NFT_GRADE_BAN), 3);
+	assert_int_equal(standing(guard, NFT_GRADE_VEIL), 5);
+	assert_int_equal(core_status(&guard->core).veils, 5);
+	assert_int_equal(core_status(&guard->core).bans, 3);
+	/* The same when the table is loaded anew. */
+	remove_table(guard);
+	tick(guard, 100);
+	assert_int_equal(standing(guard, NFT_GRADE_BAN), 3);
+	assert_int_equal(standing(guard, NFT_GRADE_VEIL), 5);
+	guard_free(guard);
+}
+
+/* On a small machine the engine knows what the kernel takes: veils leave a quarter of the map to bans and blocks. */
+static void the_engine_is_told_the_room(void **state)
+{
+	struct guard *guard = guard_new(NFT_BLOCK);
+
+	(void)state;
+	enforcer_close(guard->enforcer);
+	guard->kernel.graded_max = 8;
+	open_enforcer(guard);
+	assert_int_equal(core_status(&guard->core).veils_max, 6);
+	assert_int_equal(enforcer_load(guard->enforcer, guard->core.now_ms), 0);
+	for (unsigned i = 1; i <= 10; i++) {
+		struct block_view view = { .grade = GRADE_VEIL, .until_ms = guard->core.now_ms + 3600000 };
+		char source[32];
+
+		snprintf(source, sizeof(source), "203.0.113.%u", i);
+		view.source = core_prefix(source);
+		assert_int_equal(engine_restore_block(guard->core.engine, &view, guard->core.now_ms),
+				 i <= 6 ? ENGINE_OK : ENGINE_FULL);
+	}
+	assert_int_equal(core_status(&guard->core).veils_refused, 4);
+	guard_free(guard);
+}
+
 static void one_refused_deletion_does_not_spoil_the_others(void **state)
 {
 	struct guard *guard = guard_loaded();
@@ -347,6 +449,10 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_refused_addition_is_told_to_its_event),
+		cmocka_unit_test(a_block_finds_room_in_a_full_map),
+		cmocka_unit_test(where_no_veil_is_left_a_block_is_refused),
+		cmocka_unit_test(of_what_is_restored_into_a_small_map_bans_stand),
+		cmocka_unit_test(the_engine_is_told_the_room),
 		cmocka_unit_test(one_refused_deletion_does_not_spoil_the_others),
 		cmocka_unit_test(a_refused_deletion_is_tried_again_each_second),
 		cmocka_unit_test(a_stricter_grade_takes_the_place),

@@ -167,7 +167,7 @@ static void tens_of_thousands_are_veiled_and_the_highest_stay(void **state)
 	}
 	assert_true(core_status(&core).veils + core_status(&core).alerted <= ENGINE_VEILS_MAX);
 	assert_true(core_status(&core).veils > ENGINE_VEILS_MAX - 100);
-	assert_true(core_status(&core).gave_way > 0);
+	assert_true(core_status(&core).veils_refused > 0);
 	/* Who does more than the crowd finds a place, and an admin's word always does. */
 	core_scan(&core, scanner);
 	send_syn(&core, scanner, 79);

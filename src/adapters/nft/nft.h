@@ -132,6 +132,8 @@ MUST_CHECK int nft_ensure(struct nft *nft, const struct nft_element *elements, s
  * transaction, and then all of the elements still stand: a caller that must know which one the kernel refuses deletes
  * them one by one.  -EAGAIN: others change the set at the same time. */
 MUST_CHECK int nft_delete(struct nft *nft, const struct nft_element *elements, size_t count);
+/* How many elements the sets of a list take, each: those of addresses and /64s, or of all other lengths. */
+uint32_t nft_room(const struct nft *nft, enum nft_list list, bool rare);
 MUST_CHECK int nft_flush(struct nft *nft, enum nft_list list);
 MUST_CHECK int nft_read_counters(struct nft *nft, struct nft_counters *out);
 

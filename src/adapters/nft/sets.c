@@ -382,12 +382,14 @@ static void write_set(const struct nft *nft, struct nft_batch *batch, const stru
 		nftnl_set_free(s);
 }
 
+uint32_t nft_room(const struct nft *nft, enum nft_list list, bool rare)
+{
+	return (rare ? lists[list].rare_size : lists[list].size) >> list_shift(list, nft->shift);
+}
+
 uint32_t nft_list_size(const struct nft *nft, enum nft_list list, enum nft_family family, unsigned len)
 {
-	const bool usual = len == (family == NFT_V4 ? 32 : 128) || (family == NFT_V6 && len == 64);
-	const uint32_t size = usual ? lists[list].size : lists[list].rare_size;
-
-	return size >> list_shift(list, nft->shift);
+	return nft_room(nft, list, !(len == (family == NFT_V4 ? 32 : 128) || (family == NFT_V6 && len == 64)));
 }
 
 uint32_t nft_pair_size(const struct nft *nft, const char *pair)

@@ -29,18 +29,26 @@ static void keep_former(struct engine *engine, const struct prefix *key, const s
 }
 
 /* A full table of alerts and veils: the lowest score gives way, which may be the newcomer's. */
-static bool make_room(struct engine *engine, const struct prefix *key, double score, struct actions *actions)
+static bool make_room(struct engine *engine, const struct prefix *key, enum grade grade, double score,
+		      struct actions *actions)
 {
 	uint32_t lowest;
 
-	if (!blocks_veils_full(engine->blocks) || blocks_find(engine->blocks, key) != BLOCKS_NONE)
+	if (blocks_fits(engine->blocks, key, grade))
 		return true;
-	engine->counts.gave_way++;
-	lowest = blocks_lowest_veil(engine->blocks);
-	if (lowest == BLOCKS_NONE || blocks_at(engine->blocks, lowest)->score >= score)
+	lowest = blocks_lowest(engine->blocks, key, grade);
+	if (lowest == BLOCKS_NONE || blocks_at(engine->blocks, lowest)->score >= score) {
+		engine->counts.veils_refused++;
 		return false;
+	}
+	engine->counts.gave_way++;
 	engine_lift(engine, lowest, "gave way to a higher score", actions);
 	return true;
+}
+
+void engine_set_room(struct engine *engine, const struct engine_room *room)
+{
+	blocks_set_room(engine->blocks, room);
 }
 
 static bool put(struct engine *engine, const struct prefix *key, const struct block *block)
@@ -86,7 +94,7 @@ static bool begin_veil(struct engine *engine, struct source *source, enum grade 
 
 	event.duration_ms = engine->config.veil_max_ms; /* at most, without new evidence */
 	block = veil_block(engine, &event, score_total(&score));
-	if (!make_room(engine, &source->key, score_total(&score), actions) || !put(engine, &source->key, &block))
+	if (!make_room(engine, &source->key, grade, score_total(&score), actions) || !put(engine, &source->key, &block))
 		return false;
 	engine_order(actions, ACTION_ADD, grade, &source->key, block.kernel_until_ms - engine->now_ms);
 	if (grade == GRADE_VEIL) {
@@ -151,12 +159,28 @@ static void after_block(struct engine *engine, const struct prefix *key)
 	engine_rank(engine, source);
 }
 
+bool engine_make_way(struct engine *engine, const struct prefix *source, int64_t now_ms, struct prefix *gone)
+{
+	uint32_t lowest;
+
+	engine_time(engine, now_ms);
+	lowest = blocks_lowest_like(engine->blocks, source);
+	if (lowest == BLOCKS_NONE)
+		return false;
+	*gone = *blocks_source(engine->blocks, lowest);
+	engine->counts.gave_way++;
+	blocks_remove(engine->blocks, lowest);
+	after_block(engine, gone);
+	return true;
+}
+
 static void end_veil(struct engine *engine, uint32_t slot, double score, struct actions *actions)
 {
 	struct prefix key = *blocks_source(engine->blocks, slot);
 	struct block block = *blocks_at(engine->blocks, slot);
 	struct event event = engine_end_event(engine, slot, EVENT_EXPIRE);
-	bool alerted = block.grade == GRADE_VEIL && engine->now_ms < block.until_ms && score >= engine->config.alert;
+	bool alerted = block.grade == GRADE_VEIL && engine->now_ms < block.until_ms && score >= engine->config.alert &&
+		       blocks_fits(engine->blocks, &key, GRADE_ALERT);
 
 	engine->counts.expiries += block.grade == GRADE_VEIL;
 	if (alerted) {

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The table of blocks, a heap of their ends, so that the next to expire is known without a walk, and a heap of the
- * scores of those that may give way.  Owns all three; says nothing about who should be blocked.  Bounded by
- * ENGINE_BLOCKS_MAX; pages of the table are used from the low end, so that memory follows the number of blocks.
+ * The table of blocks, a heap of their ends, so that the next to expire is known without a walk, and heaps of the
+ * scores of those that may give way, one for each of the kernel's large sets and one for the small ones together.  Owns
+ * them all; says nothing about who should be blocked.  Bounded by ENGINE_BLOCKS_MAX; pages of the table are used from
+ * the low end, so that memory follows the number of blocks.
  */
 #include "blocks.h"
 
@@ -11,25 +12,36 @@
 
 #include "heap.h"
 
+/* The kernel has a set for each length of a prefix, those of addresses and /64s large; alerts have sets of their own.
+ * A class: 2 * place, and 1 more for veils. */
+enum { IPV4, IPV6, IPV6_64, RARE, PLACES };
+#define CLASSES (2 * PLACES)
+
 struct blocks {
 	struct prefixset *sources;
-	struct block *items; /* beside sources */
-	struct heap *ends;   /* of those that end by themselves, or are looked at */
-	struct heap *scores; /* of alerts and veils, in thousandths of a nat */
+	struct block *items;          /* beside sources */
+	struct heap *ends;            /* of those that end by themselves, or are looked at */
+	struct heap *scores[CLASSES]; /* of alerts and veils, in thousandths of a nat */
+	uint32_t room[CLASSES];
 	uint32_t count[GRADE_COUNT];
 };
 
 struct blocks *blocks_new(const struct hash_key *key)
 {
 	struct blocks *blocks = calloc(1, sizeof(*blocks));
+	bool complete = true;
 
 	if (!blocks)
 		return NULL;
 	blocks->sources = prefixset_new(ENGINE_BLOCKS_MAX, key);
 	blocks->items = calloc(ENGINE_BLOCKS_MAX, sizeof(*blocks->items));
 	blocks->ends = heap_new(ENGINE_BLOCKS_MAX);
-	blocks->scores = heap_new(ENGINE_BLOCKS_MAX);
-	if (blocks->sources && blocks->items && blocks->ends && blocks->scores)
+	for (unsigned i = 0; i < CLASSES; i++) {
+		blocks->scores[i] = heap_new(ENGINE_BLOCKS_MAX);
+		blocks->room[i] = ENGINE_VEILS_MAX;
+		complete &= blocks->scores[i] != NULL;
+	}
+	if (complete && blocks->sources && blocks->items && blocks->ends)
 		return blocks;
 	blocks_free(blocks);
 	return NULL;
@@ -42,7 +54,8 @@ void blocks_free(struct blocks *blocks)
 	prefixset_free(blocks->sources);
 	free(blocks->items);
 	heap_free(blocks->ends);
-	heap_free(blocks->scores);
+	for (unsigned i = 0; i < CLASSES; i++)
+		heap_free(blocks->scores[i]);
 	free(blocks);
 }
 
@@ -51,10 +64,22 @@ static bool may_give_way(const struct block *block)
 	return block->grade == GRADE_ALERT || block->grade == GRADE_VEIL;
 }
 
+static unsigned class_of(const struct prefix *source, unsigned grade)
+{
+	unsigned place = RARE;
+
+	if (source->len == 128)
+		place = prefix_is_v4(source) ? IPV4 : IPV6;
+	else if (source->len == 64)
+		place = IPV6_64;
+	return 2 * place + (grade == GRADE_VEIL);
+}
+
 static void unlist(struct blocks *blocks, uint32_t slot)
 {
 	heap_remove(blocks->ends, slot);
-	heap_remove(blocks->scores, slot);
+	if (may_give_way(&blocks->items[slot]))
+		heap_remove(blocks->scores[class_of(blocks_source(blocks, slot), blocks->items[slot].grade)], slot);
 	blocks->count[blocks->items[slot].grade]--;
 }
 
@@ -72,7 +97,7 @@ uint32_t blocks_put(struct blocks *blocks, const struct prefix *source, const st
 	blocks->count[block->grade]++;
 	if (may_give_way(block)) {
 		heap_add(blocks->ends, slot, block->look_ms);
-		heap_add(blocks->scores, slot, (int64_t)(block->score * 1000));
+		heap_add(blocks->scores[class_of(source, block->grade)], slot, (int64_t)(block->score * 1000));
 	} else if (block->until_ms > 0) {
 		heap_add(blocks->ends, slot, block->until_ms);
 	}
@@ -120,16 +145,75 @@ uint32_t blocks_due(const struct blocks *blocks, int64_t now_ms)
 	return slot != HEAP_NONE && due_ms <= now_ms ? slot : BLOCKS_NONE;
 }
 
-bool blocks_veils_full(const struct blocks *blocks)
+void blocks_set_room(struct blocks *blocks, const struct engine_room *room)
 {
-	return heap_count(blocks->scores) >= ENGINE_VEILS_MAX;
+	for (unsigned place = 0; place < PLACES; place++) {
+		blocks->room[2 * place] = place == RARE ? room->rare_alerts : room->alerts;
+		blocks->room[2 * place + 1] = place == RARE ? room->rare_veils : room->veils;
+	}
 }
 
-uint32_t blocks_lowest_veil(const struct blocks *blocks)
+uint32_t blocks_veils_max(const struct blocks *blocks)
 {
-	uint32_t slot = heap_first(blocks->scores, NULL);
+	uint32_t room = blocks->room[2 * IPV4 + 1];
 
-	return slot != HEAP_NONE ? slot : BLOCKS_NONE;
+	return room < ENGINE_VEILS_MAX ? room : ENGINE_VEILS_MAX;
+}
+
+static uint32_t all_veils(const struct blocks *blocks)
+{
+	return blocks->count[GRADE_ALERT] + blocks->count[GRADE_VEIL];
+}
+
+static bool class_is_full(const struct blocks *blocks, unsigned class)
+{
+	return heap_count(blocks->scores[class]) >= blocks->room[class];
+}
+
+bool blocks_fits(const struct blocks *blocks, const struct prefix *source, enum grade grade)
+{
+	uint32_t slot = blocks_find(blocks, source);
+	bool is_one = slot != BLOCKS_NONE && may_give_way(&blocks->items[slot]);
+
+	if (is_one && blocks->items[slot].grade == grade)
+		return true;
+	return !class_is_full(blocks, class_of(source, grade)) && (is_one || all_veils(blocks) < ENGINE_VEILS_MAX);
+}
+
+uint32_t blocks_lowest(const struct blocks *blocks, const struct prefix *source, enum grade grade)
+{
+	unsigned class = class_of(source, grade);
+	uint32_t lowest = BLOCKS_NONE;
+	int64_t score, least = INT64_MAX;
+
+	for (unsigned i = 0; i < CLASSES; i++) {
+		uint32_t slot =
+			i == class || !class_is_full(blocks, class) ? heap_first(blocks->scores[i], &score) : HEAP_NONE;
+
+		if (slot == HEAP_NONE || score >= least)
+			continue;
+		lowest = slot;
+		least = score;
+	}
+	return lowest;
+}
+
+uint32_t blocks_lowest_like(const struct blocks *blocks, const struct prefix *source)
+{
+	unsigned class = class_of(source, GRADE_VEIL);
+	uint32_t slot = heap_first(blocks->scores[class], NULL), lowest = BLOCKS_NONE;
+
+	if (class != 2 * RARE + 1)
+		return slot != HEAP_NONE ? slot : BLOCKS_NONE;
+	for (slot = blocks_next(blocks, 0, NULL); slot != BLOCKS_NONE; slot = blocks_next(blocks, slot + 1, NULL)) {
+		const struct prefix *other = blocks_source(blocks, slot);
+
+		if (blocks->items[slot].grade == GRADE_VEIL && other->len == source->len &&
+		    prefix_is_v4(other) == prefix_is_v4(source) &&
+		    (lowest == BLOCKS_NONE || blocks->items[slot].score < blocks->items[lowest].score))
+			lowest = slot;
+	}
+	return lowest;
 }
 
 const struct prefix *blocks_source(const struct blocks *blocks, uint32_t slot)

@@ -42,10 +42,15 @@ uint32_t blocks_next(const struct blocks *blocks, uint32_t slot, const struct pr
 bool blocks_none_inside(const struct blocks *blocks, const struct prefix *within);
 /* The block that ends, or is to be looked at, first, if that is at or before now. */
 uint32_t blocks_due(const struct blocks *blocks, int64_t now_ms);
-/* Is there no room for another alert or veil? */
-bool blocks_veils_full(const struct blocks *blocks);
-/* The alert or veil with the lowest score. */
-uint32_t blocks_lowest_veil(const struct blocks *blocks);
+void blocks_set_room(struct blocks *blocks, const struct engine_room *room);
+uint32_t blocks_veils_max(const struct blocks *blocks);
+/* Is there room for the source as an alert or a veil? */
+bool blocks_fits(const struct blocks *blocks, const struct prefix *source, enum grade grade);
+/* The alert or veil with the lowest score of those whose end makes that room. */
+uint32_t blocks_lowest(const struct blocks *blocks, const struct prefix *source, enum grade grade);
+/* The veil with the lowest score among prefixes of the same family and length.  Of addresses and /64s it is at hand; of
+ * other lengths, which stand higher than a veil by an admin's word alone, it takes a walk. */
+uint32_t blocks_lowest_like(const struct blocks *blocks, const struct prefix *source);
 
 const struct prefix *blocks_source(const struct blocks *blocks, uint32_t slot);
 const struct block *blocks_at(const struct blocks *blocks, uint32_t slot);

@@ -84,6 +84,10 @@ enum engine_result engine_restore_block(struct engine *engine, struct block_view
 	    (safeguard_protected(engine->safeguard, &view->source, NULL) != PROTECT_NONE ||
 	     safeguard_protected_inside(engine->safeguard, &view->source) != PROTECT_NONE))
 		return ENGINE_PROTECTED;
+	if (view->grade < GRADE_BAN && !blocks_fits(engine->blocks, &view->source, (enum grade)view->grade)) {
+		engine->counts.veils_refused++;
+		return ENGINE_FULL;
+	}
 	view->since_ms = not_after(view->since_ms, engine->now_ms);
 	view->until_ms = latest_end(engine, view);
 	block = blocks_from_view(view, engine->config.veil);

@@ -22,7 +22,7 @@ void engine_status(const struct engine *engine, struct engine_status *out)
 	out->veils = blocks_count(engine->blocks, GRADE_VEIL);
 	out->bans = blocks_count(engine->blocks, GRADE_BAN);
 	out->blocks = blocks_count(engine->blocks, GRADE_BLOCK);
-	out->veils_max = ENGINE_VEILS_MAX;
+	out->veils_max = blocks_veils_max(engine->blocks);
 	out->blocks_max = ENGINE_BLOCKS_MAX;
 	out->allow = safeguard_allow_count(engine->safeguard);
 	out->protected_count = safeguard_protect_count(engine->safeguard);

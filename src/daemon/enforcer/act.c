@@ -10,6 +10,7 @@
 #include <string.h>
 
 #define AGAIN_MAX 64 /* refused deletions that are tried again in one second */
+#define WAYS_MAX  8  /* veils that give way to one ban: each takes the kernel some 15 ms */
 
 struct nft_element enforcer_element(enum grade grade, const struct prefix *source, int64_t timeout_ms)
 {
@@ -93,12 +94,49 @@ static size_t delete_run(struct enforcer *enforcer, const struct actions *action
 	return i;
 }
 
+/* A ban or a block into a full set: of the veils there the lowest gives way, or a few, should the kernel no longer hold
+ * the first. */
+static int add_making_way(struct enforcer *enforcer, const struct nft_element *element, int64_t now_ms)
+{
+	int error = nft_add(enforcer->nft, element, 1);
+	struct prefix gone;
+
+	for (int i = 0; i < WAYS_MAX && error == -ENFILE && element->grade >= NFT_GRADE_BAN; i++) {
+		struct nft_element veil;
+
+		if (!engine_make_way(enforcer->engine, &element->source, now_ms, &gone))
+			break;
+		veil = enforcer_element(GRADE_VEIL, &gone, 0);
+		enforcer_delete(enforcer, &veil, 1, NULL);
+		error = nft_add(enforcer->nft, element, 1);
+	}
+	return error;
+}
+
+int enforcer_ensure(struct enforcer *enforcer, const struct nft_element *elements, size_t count, int64_t now_ms)
+{
+	int error = nft_ensure(enforcer->nft, elements, count), second;
+
+	if (error != -ENFILE)
+		return error;
+	if (count > 1) {
+		error = enforcer_ensure(enforcer, elements, count / 2, now_ms);
+		second = enforcer_ensure(enforcer, elements + count / 2, count - count / 2, now_ms);
+		return error ? error : second;
+	}
+	if (elements->grade >= NFT_GRADE_BAN)
+		return add_making_way(enforcer, elements, now_ms);
+	enforcer->refused++;
+	engine_block_failed(enforcer->engine, &elements->source, now_ms);
+	return 0;
+}
+
 /* When the whole table has gone under us, it is put back first.  During a pause it may stay away: then the block takes
  * effect when the table is loaded with all that the engine holds. */
 static int add(struct enforcer *enforcer, const struct action *action, int64_t now_ms)
 {
 	const struct nft_element element = enforcer_element(action->grade, &action->source, action->duration_ms);
-	int error = nft_add(enforcer->nft, &element, 1);
+	int error = add_making_way(enforcer, &element, now_ms);
 
 	if (error == -ENOENT) {
 		enforcer_reconcile(enforcer, now_ms);
@@ -122,7 +160,10 @@ static int exempt(struct enforcer *enforcer, const struct action *action)
 					     .timeout_ms = action->duration_ms };
 	int error = nft_add(enforcer->nft, &element, 1);
 
-	return error == -ENOENT && enforcer->rules.mode == NFT_PAUSED ? 0 : error;
+	if (error == -ENOENT && enforcer->rules.mode == NFT_PAUSED)
+		return 0;
+	enforcer->refused += error != 0;
+	return error;
 }
 
 /* The answer to the last order before the event on its source. */

@@ -10,6 +10,22 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Of the sets of grades a quarter is left to bans and blocks; some of an element's room is free only later, when the
+ * kernel has cleared away what ended. */
+static void tell_room(struct enforcer *enforcer)
+{
+	const struct nft *nft = enforcer->nft;
+	const uint32_t alerts = nft_room(nft, NFT_ALERTED, false), rare_alerts = nft_room(nft, NFT_ALERTED, true);
+	const struct engine_room room = {
+		.alerts = alerts - alerts / 16,
+		.veils = nft_room(nft, NFT_GRADED, false) / 4 * 3,
+		.rare_alerts = rare_alerts - rare_alerts / 16,
+		.rare_veils = nft_room(nft, NFT_GRADED, true) / 4 * 3,
+	};
+
+	engine_set_room(enforcer->engine, &room);
+}
+
 int enforcer_open(const char *table, struct engine *engine, const struct enforcer_listener *listener,
 		  struct enforcer **out)
 {
@@ -25,6 +41,7 @@ int enforcer_open(const char *table, struct engine *engine, const struct enforce
 		free(enforcer);
 		return error;
 	}
+	tell_room(enforcer);
 	*out = enforcer;
 	return 0;
 }

@@ -64,6 +64,10 @@ struct nft_element enforcer_element(enum grade grade, const struct prefix *sourc
  * tried again each second.  errors has the kernel's answer to each; NULL: the engine holds no block for them. */
 void enforcer_delete(struct enforcer *enforcer, const struct nft_element *elements, size_t count, int *errors);
 void enforcer_delete_again(struct enforcer *enforcer);
+/* Adds what misses.  Where a set is too small for all, the half that fits goes in, then half of the rest, and so on;
+ * bans and blocks make way for themselves, and an alert or a veil that finds no room is over. */
+MUST_CHECK int enforcer_ensure(struct enforcer *enforcer, const struct nft_element *elements, size_t count,
+			       int64_t now_ms);
 
 /* enforcer.c: the chains on the way out exist while somebody is blocked. */
 void enforcer_way_out(struct enforcer *enforcer, bool blocked, int64_t now_ms);

@@ -29,7 +29,7 @@ int enforcer_restore(struct enforcer *enforcer, const struct block_view *blocks,
 		return count ? -EINVAL : 0;
 	for (size_t i = 0; i < count; i++)
 		elements[i] = element_of(&blocks[i], now_ms);
-	error = nft_ensure(enforcer->nft, elements, count);
+	error = enforcer_ensure(enforcer, elements, count, now_ms);
 	if (error) {
 		enforcer->refused += count;
 		enforcer->put_blocks_ms = now_ms + AGAIN_MS;
@@ -37,8 +37,8 @@ int enforcer_restore(struct enforcer *enforcer, const struct block_view *blocks,
 	return error;
 }
 
-/* All that the engine holds. */
-static int put_blocks(struct enforcer *enforcer, int64_t now_ms)
+/* All that the engine holds from one grade to another. */
+static int put_grades(struct enforcer *enforcer, enum grade from, enum grade to, int64_t now_ms)
 {
 	struct nft_element *batch = calloc(LOAD_BATCH, sizeof(*batch));
 	struct block_view page[ENFORCER_PAGE];
@@ -51,14 +51,25 @@ static int put_blocks(struct enforcer *enforcer, int64_t now_ms)
 			break;
 		cursor = engine_blocks(enforcer->engine, cursor, page, ENFORCER_PAGE, &count);
 		for (size_t i = 0; i < count; i++)
-			if (page[i].until_ms == 0 || page[i].until_ms > now_ms)
+			if (page[i].grade >= from && page[i].grade <= to &&
+			    (page[i].until_ms == 0 || page[i].until_ms > now_ms))
 				batch[filled++] = element_of(&page[i], now_ms);
 		if (filled + ENFORCER_PAGE > LOAD_BATCH || (cursor == 0 && filled)) {
-			error = nft_ensure(enforcer->nft, batch, filled);
+			error = enforcer_ensure(enforcer, batch, filled, now_ms);
 			filled = 0;
 		}
 	} while (cursor != 0);
 	free(batch);
+	return error;
+}
+
+/* Bans and blocks first: should the sets be too small for all, it is veils that find no room. */
+static int put_blocks(struct enforcer *enforcer, int64_t now_ms)
+{
+	int error = put_grades(enforcer, GRADE_BAN, GRADE_BLOCK, now_ms);
+	int veils = put_grades(enforcer, GRADE_ALERT, GRADE_VEIL, now_ms);
+
+	error = error ? error : veils;
 	enforcer->put_blocks_ms = error ? now_ms + AGAIN_MS : 0;
 	return error;
 }

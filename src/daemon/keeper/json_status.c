@@ -244,6 +244,7 @@ static const struct row rows[] = {
 	NUMBER("totals", "spared_protected", sentry.engine.exempt_protected),
 	NUMBER("totals", "decoys", sentry.engine.decoys),
 	NUMBER("totals", "gave_way", sentry.engine.gave_way),
+	NUMBER("totals", "veils_refused", sentry.engine.veils_refused),
 	NUMBER("totals", "evicted", sentry.engine.evicted),
 	NUMBER("totals", "turned_away", sentry.engine.dropped),
 	NUMBER("totals", "allow_full", sentry.engine.allow_full),
