@@ -31,6 +31,24 @@ int procfs_number(const char *path, int64_t *out)
 	return 0;
 }
 
+int procfs_boot(int64_t *out)
+{
+	char text[64];
+	ssize_t len = file_read("/proc/sys/kernel/random/boot_id", text, sizeof(text));
+	int64_t number = 0;
+
+	if (len < 0)
+		return (int)len;
+	for (int i = 0; i < len && number < 1LL << 58; i++)
+		if (isxdigit((unsigned char)text[i]))
+			number = number << 4 |
+				 (isdigit((unsigned char)text[i]) ? text[i] - '0' : (text[i] | 0x20) - 'a' + 10);
+	if (number == 0)
+		return -EBADMSG;
+	*out = number;
+	return 0;
+}
+
 /* The value of "KEY:\tVALUE" in a status file; NULL: not there. */
 static const char *field(const char *text, const char *key)
 {

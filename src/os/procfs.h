@@ -18,6 +18,9 @@
 /* A file with one whole number.  0 or -errno. */
 MUST_CHECK int procfs_number(const char *path, int64_t *out);
 
+/* Which boot of the host this is: a number, not 0, that no other one has.  0 or -errno. */
+MUST_CHECK int procfs_boot(int64_t *out);
+
 struct procfs_status {
 	pid_t pid, parent;
 	char name[16];

@@ -318,3 +318,18 @@ def test_the_clock_is_set(lab, picket, tmp_path, monkeypatch, wrong):
         daemon.stop()
     daemon.start()
     assert left().keys() == {OTHER, ATTACKER4} and all(3560 < seconds <= 3601 for seconds in left().values()), left()
+
+
+@pytest.mark.skipif(not FAKETIME, reason="no libfaketime")
+@pytest.mark.parametrize("wrong", ["-10h", "+10h"])
+def test_the_clock_is_set_between_runs(lab, picket, monkeypatch, wrong):
+    """Wrong at the first start, right at the second: what stands stands as long as it should."""
+    with monkeypatch.context() as faked:
+        for key, value in {"LD_PRELOAD": FAKETIME[0], "FAKETIME": wrong, "FAKETIME_DONT_FAKE_MONOTONIC": "1"}.items():
+            faked.setenv(key, value)
+        daemon = picket("")
+        daemon.ctl("block", OTHER, "--for", "2h")
+        daemon.stop()
+    daemon.start()
+    left = {row["source"]: row["expires_in_s"] for row in daemon.ctl("list").rows}
+    assert left.keys() == {OTHER} and 7160 < left[OTHER] <= 7201, left

@@ -361,7 +361,7 @@ static void a_clock_put_right_forgets_nothing(void **state)
 	assert_int_equal(engine_restore_source(core.engine, &source, core.now_ms), ENGINE_OK);
 	view = core_explain(&core, "198.51.100.7");
 	assert_int_equal(view.block.since_ms, core.now_ms);
-	assert_int_equal(view.block.until_ms, core.now_ms + 3600000);
+	assert_int_equal(view.block.until_ms, core.now_ms + 600000);
 	assert_int_equal(view.source.first_ms, core.now_ms);
 	assert_int_equal(view.source.last_ms, core.now_ms);
 	assert_int_equal(view.source.pieces[0].at_s, core.now_ms / 1000);
@@ -371,6 +371,16 @@ static void a_clock_put_right_forgets_nothing(void **state)
 	block.until_ms = core.now_ms + ahead_ms;
 	assert_int_equal(engine_restore_block(core.engine, &block, core.now_ms), ENGINE_OK);
 	assert_int_equal(core_explain(&core, "198.51.100.8").block.until_ms, core.now_ms + ahead_ms);
+	/* Two hours are left of this one, and of that one nothing that makes sense. */
+	block.source = core_prefix("198.51.100.9");
+	block.since_ms = core.now_ms + ahead_ms;
+	block.until_ms = block.since_ms + 7200000;
+	assert_int_equal(engine_restore_block(core.engine, &block, core.now_ms), ENGINE_OK);
+	assert_int_equal(core_explain(&core, "198.51.100.9").block.until_ms, core.now_ms + 7200000);
+	block.source = core_prefix("198.51.100.10");
+	block.since_ms = INT64_MAX;
+	block.until_ms = -1;
+	assert_int_equal(engine_restore_block(core.engine, &block, core.now_ms), ENGINE_INVALID);
 	core_free(&core);
 }
 

@@ -106,7 +106,7 @@ static struct save *save_with_blocks(char *dir, struct journal *journal, int64_t
 	struct save *save;
 
 	assert_non_null(mkdtemp(dir));
-	save = save_open(dir, journal, now_ms);
+	save = save_open(dir, journal, now_ms, 0);
 	assert_non_null(save);
 	for (int i = 0; i < BLOCKS; i++) {
 		struct event event = { .type = EVENT_VEIL,

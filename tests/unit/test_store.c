@@ -152,6 +152,8 @@ static void begin_and_end_blocks(struct store *store)
 	store_event(store, &event);
 	event = event_of(EVENT_BAN, "192.0.2.2", NOW_MS + 1000);
 	event.duration_ms = 3600000;
+	event.suspected_mn = 0;
+	event.confirmed_mn = 11200;
 	store_event(store, &event);
 	for (int i = 3; i <= 6; i++) {
 		static const enum event_type ends[] = { EVENT_UNBLOCK, EVENT_EXPIRE, EVENT_FAILED, EVENT_UNBLOCK };
@@ -196,15 +198,62 @@ static void test_live_blocks_over_a_restart(void **state)
 	assert_memory_equal(view->ports, ((const uint16_t[4]){ 80, 22 }), sizeof(view->ports));
 	view = find_block(&blocks, "192.0.2.2");
 	assert_non_null(view);
-	assert_int_equal(view->grade, GRADE_BAN);
-	assert_int_equal(view->since_ms, NOW_MS);
+	assert_int_equal(view->grade, GRADE_BAN); /* its own time and reason, not those of the veil before it */
+	assert_int_equal(view->since_ms, NOW_MS + 1000);
 	assert_int_equal(view->until_ms, NOW_MS + 1000 + 3600000);
-	assert_non_null(strstr(view->reason, "suspected 7.1"));
+	assert_non_null(strstr(view->reason, "confirmed 11.2"));
 	view = find_block(&blocks, "2001:db8::/32");
 	assert_non_null(view);
 	assert_int_equal(view->until_ms, 0);
 	assert_string_equal(view->reason, "enough of it");
 	store_close(store);
+}
+
+static void take_served(void *context, const void *served)
+{
+	memcpy(context, served, sizeof(struct served_view));
+}
+
+/* The clock was set while no picketd ran: what was written in this boot of the host moves, in another it does not. */
+static void test_clock_set_between_runs(void **state)
+{
+	static const struct {
+		int64_t boot, by_ms, moved_ms;
+	} starts[] = { { 7, -7200000, -7200000 }, { 7, 0, 0 }, { 7, 1500, 0 }, { 8, 7200000, 0 } };
+	struct fixture *f = *state;
+	struct store *store = open_well(f->directory);
+	struct served_view served = { .protocol = PROTO_TCP, .port = 80, .last_ms = NOW_MS, .uid = 7 };
+	int64_t boot_ms = NOW_MS - 3600000, moved_ms = 0;
+	struct event event;
+
+	assert_int_equal(store_clock(store, 7, boot_ms), 0);
+	event = event_of(EVENT_BAN, "192.0.2.2", NOW_MS);
+	event.duration_ms = 3600000;
+	store_event(store, &event);
+	event = event_of(EVENT_BLOCK, "192.0.2.3", NOW_MS);
+	event.duration_ms = 0;
+	store_event(store, &event);
+	store_save_begin(store);
+	store_save(store, STORE_SERVED, &served);
+	store_save_end(store);
+	store_close(store);
+	for (size_t i = 0; i < sizeof(starts) / sizeof(starts[0]); i++) {
+		struct blocks blocks = { 0 };
+
+		store = open_well(f->directory);
+		boot_ms += starts[i].by_ms;
+		assert_int_equal(store_clock(store, starts[i].boot, boot_ms), starts[i].moved_ms);
+		moved_ms += starts[i].moved_ms;
+		assert_int_equal(store_restore(store, STORE_BLOCKS, NOW_MS + moved_ms, take_block, &blocks), 2);
+		assert_int_equal(find_block(&blocks, "192.0.2.2")->since_ms, NOW_MS + moved_ms);
+		assert_int_equal(find_block(&blocks, "192.0.2.2")->until_ms, NOW_MS + moved_ms + 3600000);
+		assert_int_equal(find_block(&blocks, "192.0.2.3")->until_ms, 0);
+		assert_int_equal(store_restore(store, STORE_SERVED, NOW_MS, take_served, &served), 1);
+		assert_int_equal(served.last_ms, NOW_MS + moved_ms);
+		/* Another boot's clock says nothing of this one's: the sentry's word replaces what the file has. */
+		assert_int_equal(store_wants_blocks(store), starts[i].boot != 7 || starts[i].moved_ms);
+		store_close(store);
+	}
 }
 
 static void same_source(void *context, const void *source)
@@ -249,9 +298,8 @@ static void test_state_over_a_restart(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		CASE(test_events_come_back_as_they_were),
-		CASE(test_columns_are_for_people),
-		CASE(test_live_blocks_over_a_restart),
+		CASE(test_events_come_back_as_they_were), CASE(test_columns_are_for_people),
+		CASE(test_live_blocks_over_a_restart),    CASE(test_clock_set_between_runs),
 		CASE(test_state_over_a_restart),
 	};
 

@@ -321,6 +321,7 @@ void store_file_open(struct store *store)
 	int result = REFUSED, error = errno;
 
 	store->failing = true;
+	store->clock_settled = false;
 	store->retry_ms = store->now_ms + STORE_RETRY_MS;
 	if (!real)
 		store_problem(store, false, "state directory: %s" STORE_CONSEQUENCE, strerror(error));

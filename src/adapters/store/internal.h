@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What the parts of the store share.  store.c owns health and time; file.c the file on the disk; sql.c the connection;
- * tables.c schema, statements, save and restore; history.c events in and trimming; query.c questions; codec.c packing.
+ * What the parts of the store share.  store.c owns health and retries; clock.c by which clock the file's times are;
+ * file.c the file on the disk; sql.c the connection; tables.c schema, statements, save and restore; history.c events in
+ * and trimming; query.c questions; codec.c packing.
  */
 #ifndef PICKET_STORE_INTERNAL_H
 #define PICKET_STORE_INTERNAL_H
@@ -31,7 +32,11 @@ enum store_statement {
 	STORE_BEGIN,
 	STORE_COMMIT,
 	STORE_ROLLBACK,
-	STORE_TOUCH,
+	STORE_PUT_META,
+	STORE_READ_META,
+	STORE_MOVE_BLOCKS,
+	STORE_MOVE_SERVED,
+	STORE_MOVE_LEARNED,
 	STORE_PUT_EVENT,
 	STORE_BEGIN_BLOCK,
 	STORE_END_BLOCK,
@@ -69,15 +74,17 @@ struct store {
 	sqlite3_stmt *statements[STORE_STATEMENT_COUNT];
 	struct event *queue; /* STORE_QUEUE_MAX */
 	size_t queued;
-	int64_t now_ms;    /* of the last tick */
-	bool read_only;    /* db can be read alone */
-	bool failing;      /* tried again at retry_ms */
-	bool notice;       /* the problem is over already and must be told once */
-	bool waiting;      /* the file is locked: not tried again before the next tick */
-	bool wal_stuck;    /* a reader keeps the log from being written into the file */
-	bool blocks_stale; /* the live blocks on the disk may not be the true ones */
-	bool trimming;     /* the file is larger than it should be */
+	int64_t now_ms;     /* of the last tick */
+	bool read_only;     /* db can be read alone */
+	bool failing;       /* tried again at retry_ms */
+	bool notice;        /* the problem is over already and must be told once */
+	bool waiting;       /* the file is locked: not tried again before the next tick */
+	bool wal_stuck;     /* a reader keeps the log from being written into the file */
+	bool clock_settled; /* the times in the file are by our clock */
+	bool blocks_stale;  /* the live blocks on the disk may not be the true ones */
+	bool trimming;      /* the file is larger than it should be */
 	unsigned busy_ticks, ticks;
+	int64_t boot, boot_ms; /* 0: not told yet */
 	int64_t retry_ms;
 	enum store_saving saving;
 	int64_t save_began_ms;
@@ -95,6 +102,10 @@ void store_failed(struct store *store, int result, const char *doing);
 /* An SQLite result in words; error: the errno behind it, or 0. */
 const char *store_error_text(int result, int error);
 bool store_can_write(const struct store *store);
+
+/* ---- clock.c ---- */
+/* Sets the times in the file right, if that is still to do.  By how much they moved. */
+int64_t store_settle_clock(struct store *store);
 
 /* ---- file.c ---- */
 /* Opens or creates the file.  Whatever comes of it is in db, read_only, failing and the problem. */

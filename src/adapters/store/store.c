@@ -107,7 +107,8 @@ static void try_again(struct store *store)
 
 	store->retry_ms = store->now_ms + STORE_RETRY_MS;
 	if (store_can_write(store) && !store_file_is_gone(store)) {
-		touch = store_bind(store, STORE_TOUCH);
+		touch = store_bind(store, STORE_PUT_META);
+		store_note(&touch, "tried_ms");
 		store_bind_int(&touch, store->now_ms);
 		result = store_run(&touch);
 	}
@@ -162,6 +163,7 @@ bool store_tick(struct store *store, int64_t now_ms)
 		look_for_file(store);
 		if (store->failing && (clock_went_back || now_ms >= store->retry_ms))
 			try_again(store);
+		store_settle_clock(store);
 		store_flush(store);
 		store_trim(store);
 		watch_others(store);
@@ -180,11 +182,6 @@ void store_read_stats(struct store *store, struct store_stats *out)
 	out->queued = (uint32_t)store->queued;
 	out->rows = store->db && store->last_row > 0 ? (uint64_t)(store->last_row - store->first_row) + 1 : 0;
 	out->bytes = store->db && stat(store->path, &info) == 0 ? (int64_t)info.st_size : 0;
-}
-
-void store_doubt_blocks(struct store *store)
-{
-	store->blocks_stale = true;
 }
 
 bool store_wants_blocks(const struct store *store)

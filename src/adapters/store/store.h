@@ -54,6 +54,11 @@ struct store;
 struct store *store_open(const char *state_dir, int64_t now_ms);
 void store_close(struct store *store); /* commits */
 
+/* This boot of the host (not 0), and when it was as the clock on the wall says now: at the start, and when the clock
+ * was set.  What was written in the same boot by another clock is set right.  Returns by how much: what
+ * store_restore() gives of STORE_SOURCES must be moved by it as well. */
+int64_t store_clock(struct store *store, int64_t boot, int64_t boot_ms);
+
 /* One event: a row of the history; BLOCK and BAN also begin a live block, UNBLOCK, EXPIRE and FAILED end it.  Observed
  * events are history alone. */
 void store_event(struct store *store, const struct event *event);
@@ -73,8 +78,6 @@ void store_save_end(struct store *store);
  * set aside while running.  Then: store_save_blocks_begin(), every block of the engine, store_save_end().  Events that
  * come in meanwhile wait and are applied after it, in order. */
 bool store_wants_blocks(const struct store *store);
-/* Their times on the disk are no longer true: it will want them. */
-void store_doubt_blocks(struct store *store);
 void store_save_blocks_begin(struct store *store);
 
 struct store_query {

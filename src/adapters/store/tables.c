@@ -81,6 +81,7 @@ static const char *const formats[STORE_FORMAT] = {
 	"at_ms, type, source, source_key, len, grade, duration_ms, incident, tool, times, observed, reason, ports, "   \
 	"detail"
 #define BLOCK_COLUMNS "source, source_key, len, grade, times, tool, incident, kinds, since_ms, until_ms, ports, reason"
+#define STILL_STANDS  "grade = excluded.grade AND (until_ms = 0 OR until_ms > excluded.since_ms)"
 #define NEXT_STRETCH(before, order)                                                                                    \
 	"SELECT " STRETCH " FROM event INDEXED BY event_stretch WHERE " STRETCH " " before "= ? "                      \
 	"ORDER BY " STRETCH " " order " LIMIT 1"
@@ -89,14 +90,19 @@ static const char *const statements[STORE_OF_TABLES] = {
 	[STORE_BEGIN] = "BEGIN IMMEDIATE",
 	[STORE_COMMIT] = "COMMIT",
 	[STORE_ROLLBACK] = "ROLLBACK",
-	[STORE_TOUCH] = "INSERT OR REPLACE INTO meta(name, value) VALUES('tried_ms', ?)",
+	[STORE_PUT_META] = "INSERT OR REPLACE INTO meta(name, value) VALUES(?, ?)",
+	[STORE_READ_META] = "SELECT value FROM meta WHERE name = ?",
+	[STORE_MOVE_BLOCKS] = "UPDATE block SET since_ms = max(1, since_ms + ?1),"
+			      " until_ms = iif(until_ms = 0, 0, max(1, until_ms + ?1))",
+	[STORE_MOVE_SERVED] = "UPDATE served SET last_ms = max(1, last_ms + ?)",
+	[STORE_MOVE_LEARNED] = "UPDATE learned SET until_ms = max(1, until_ms + ?)",
 	[STORE_PUT_EVENT] = "INSERT INTO event(" EVENT_COLUMNS ") VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-	/* While it stands, a block keeps its beginning and its first reason. */
+	/* While it stands at one grade, a block keeps its beginning and its first reason. */
 	[STORE_BEGIN_BLOCK] =
 		"INSERT INTO block(" BLOCK_COLUMNS ")"
 		" VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT(source_key, len) DO UPDATE SET"
-		" since_ms = iif(until_ms = 0 OR until_ms > excluded.since_ms, since_ms, excluded.since_ms),"
-		" reason = iif(until_ms = 0 OR until_ms > excluded.since_ms, reason, excluded.reason),"
+		" since_ms = iif(" STILL_STANDS ", since_ms, excluded.since_ms),"
+		" reason = iif(" STILL_STANDS ", reason, excluded.reason),"
 		" grade = excluded.grade, times = excluded.times, tool = excluded.tool, incident = excluded.incident,"
 		" kinds = excluded.kinds, until_ms = excluded.until_ms, ports = excluded.ports",
 	[STORE_END_BLOCK] = "DELETE FROM block WHERE source_key = ? AND len = ?",

@@ -4,7 +4,7 @@
  * weight is checked, sums are made again from the pieces, and what makes no sense is refused whole.
  *
  * A clock that was ahead and has been put right is no reason to forget: what lies in the future happened now, and a
- * block lasts no longer than one of its grade may.
+ * block lasts as long as it was meant to, and no longer than one of its grade may.
  */
 #include "internal.h"
 
@@ -21,6 +21,16 @@
 static int64_t not_after(int64_t at_ms, int64_t now_ms)
 {
 	return at_ms < now_ms ? at_ms : now_ms;
+}
+
+/* From the future: the clock was ahead.  How much is left of such a block nobody knows, at most all of it. */
+static void bring_to_now(struct block_view *view, int64_t now_ms)
+{
+	if (view->since_ms <= now_ms)
+		return;
+	if (view->until_ms > view->since_ms)
+		view->until_ms -= view->since_ms - now_ms;
+	view->since_ms = now_ms;
 }
 
 static bool block_is_valid(const struct block_view *view, int64_t now_ms)
@@ -74,6 +84,7 @@ enum engine_result engine_restore_block(struct engine *engine, struct block_view
 	struct block block;
 
 	engine_time(engine, now_ms);
+	bring_to_now(view, engine->now_ms);
 	if (!block_is_valid(view, engine->now_ms))
 		return ENGINE_INVALID;
 	if (view->until_ms > 0 && view->until_ms <= engine->now_ms)
@@ -88,7 +99,6 @@ enum engine_result engine_restore_block(struct engine *engine, struct block_view
 		engine->counts.veils_refused++;
 		return ENGINE_FULL;
 	}
-	view->since_ms = not_after(view->since_ms, engine->now_ms);
 	view->until_ms = latest_end(engine, view);
 	block = blocks_from_view(view, engine->config.veil);
 	block.look_ms = not_after(view->until_ms, engine->now_ms + LOOK_SOON_MS);

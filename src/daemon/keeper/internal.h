@@ -106,13 +106,14 @@ uint64_t history_rows(const struct history *history);
 
 /* ---- save.c ---- */
 
-struct save *save_open(const char *state_dir, struct journal *journal, int64_t now_ms); /* NULL: out of memory */
+/* boot_ms: when the host was started, by the clock that says now_ms.  NULL: out of memory */
+struct save *save_open(const char *state_dir, struct journal *journal, int64_t now_ms, int64_t boot_ms);
 void save_close(struct save *save);
 void save_event(struct save *save, const struct event *event);
 /* Once a second. */
 void save_tick(struct save *save, int64_t now_ms);
 /* The clock was set: what the disk says of times is no longer true. */
-void save_clock_set(struct save *save);
+void save_clock_set(struct save *save, int64_t boot_ms);
 /* Sends everything that was saved to a sentry that has just started; waits for it to read, within a limit. */
 void save_restore(struct save *save, int sentry_fd, int64_t now_ms);
 /* A message of the sentry with a part of what is to be saved. */

@@ -113,17 +113,6 @@ static int64_t clock_set_ms(const struct keeper *keeper)
 	return by_ms < CLOCK_SET_MS && by_ms > -CLOCK_SET_MS ? 0 : by_ms;
 }
 
-static void take(struct keeper *keeper, int fd, const char *who)
-{
-	if (fd == keeper->start->sentry_fd && keeper->message.header.type == WIRE_ADMINS) {
-		bad_message(keeper, who); /* whom to protect is not the sentry's to say */
-		return;
-	}
-	if (fd == keeper->start->sentry_fd)
-		wire_shift_times(&keeper->message, clock_set_ms(keeper));
-	handle(keeper, who);
-}
-
 static void look_at_clock(struct keeper *keeper)
 {
 	int64_t set_ms = clock_set_ms(keeper), by_ms = set_ms - keeper->clock_set_ms;
@@ -131,10 +120,23 @@ static void look_at_clock(struct keeper *keeper)
 	if (by_ms < CLOCK_SET_MS && by_ms > -CLOCK_SET_MS)
 		return;
 	keeper->clock_set_ms = set_ms;
-	save_clock_set(keeper->save);
+	save_clock_set(keeper->save, keeper->start->boot_ms + set_ms);
 	protect_clock_set(keeper->protect, by_ms / 1000);
 	journal_log(keeper->journal, LOG_INFO, "the clock was set %s by %lld s: what lasts, lasts as long as before",
 		    by_ms > 0 ? "forward" : "back", (long long)(by_ms > 0 ? by_ms : -by_ms) / 1000);
+}
+
+static void take(struct keeper *keeper, int fd, const char *who)
+{
+	if (fd == keeper->start->sentry_fd && keeper->message.header.type == WIRE_ADMINS) {
+		bad_message(keeper, who); /* whom to protect is not the sentry's to say */
+		return;
+	}
+	if (fd == keeper->start->sentry_fd) {
+		look_at_clock(keeper); /* first, so that what is written is by the clock that the store knows of */
+		wire_shift_times(&keeper->message, keeper->clock_set_ms);
+	}
+	handle(keeper, who);
 }
 
 /* True when the other side is gone. */
@@ -267,7 +269,7 @@ static int set_up(struct keeper *keeper)
 		journal_log(keeper->journal, LOG_INFO,
 			    "no names of services from " SERVICES_FILE ": ports are shown as numbers");
 	keeper->history = history_new();
-	keeper->save = save_open(start->state_dir, keeper->journal, clock_ms(CLOCK_REALTIME));
+	keeper->save = save_open(start->state_dir, keeper->journal, clock_ms(CLOCK_REALTIME), start->boot_ms);
 	keeper->protect = protect_new(start->state_dir, &start->admins, keeper->journal);
 	keeper->base = options.base = event_base_new();
 	if (!keeper->history || !keeper->save || !keeper->protect || !keeper->base ||

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <syslog.h>
 
+#include "procfs.h"
 #include "store/store.h"
 
 #define RESTORE_PATIENCE_MS 30000 /* a sentry that starts with many blocks of its own reads late */
@@ -21,6 +22,8 @@ struct save {
 	struct store *store;
 	struct journal *journal;
 	enum phase phase; /* of the save under way */
+	int64_t boot;     /* of the host: which it is */
+	int64_t moved_ms; /* the clock was set by so much while no picketd ran */
 	bool usable;
 };
 
@@ -57,7 +60,7 @@ static void tell_problem(struct save *save)
 		journal_log(save->journal, LOG_NOTICE, "memory: all is well again");
 }
 
-struct save *save_open(const char *state_dir, struct journal *journal, int64_t now_ms)
+struct save *save_open(const char *state_dir, struct journal *journal, int64_t now_ms, int64_t boot_ms)
 {
 	struct save *save = calloc(1, sizeof(*save));
 	struct store_stats stats;
@@ -70,6 +73,8 @@ struct save *save_open(const char *state_dir, struct journal *journal, int64_t n
 		free(save);
 		return NULL;
 	}
+	if (procfs_boot(&save->boot) == 0)
+		save->moved_ms = store_clock(save->store, save->boot, boot_ms);
 	store_read_stats(save->store, &stats);
 	save->usable = true;
 	if (stats.problem[0])
@@ -96,9 +101,10 @@ void save_tick(struct save *save, int64_t now_ms)
 		tell_problem(save);
 }
 
-void save_clock_set(struct save *save)
+void save_clock_set(struct save *save, int64_t boot_ms)
 {
-	store_doubt_blocks(save->store);
+	if (save->boot)
+		store_clock(save->store, save->boot, boot_ms);
 }
 
 struct store *save_history(struct save *save)
@@ -112,7 +118,7 @@ struct sender {
 	int fd, error;
 	const struct page *page; /* the kind of the one that is being filled */
 	uint32_t count;
-	int64_t now_ms;
+	int64_t now_ms, moved_ms;
 	struct wire_message message;
 };
 
@@ -123,6 +129,9 @@ static void send_page(struct sender *sender)
 		return;
 	/* Every page begins with `next` and `count`. */
 	sender->message.body.blocks.count = sender->count;
+	sender->message.header.type = sender->page->type;
+	if (sender->page->table == STORE_SOURCES)
+		wire_shift_times(&sender->message, sender->moved_ms);
 	if (!sender->error)
 		sender->error =
 			wire_send_patiently(sender->fd, sender->page->type, &sender->message.body, RESTORE_PATIENCE_MS);
@@ -161,6 +170,7 @@ void save_restore(struct save *save, int sentry_fd, int64_t now_ms)
 		return;
 	sender->fd = sentry_fd;
 	sender->now_ms = now_ms;
+	sender->moved_ms = save->moved_ms;
 	for (size_t i = 0; i < PAGE_KINDS; i++) {
 		sender->page = &pages[i];
 		store_restore(save->store, pages[i].table, now_ms, send_item, sender);
