@@ -88,7 +88,9 @@ class Picket:
 
     def start(self, *arguments, timeout=20):
         self.spawn(*arguments)
+        return self.wait_ready(timeout)
 
+    def wait_ready(self, timeout=20):
         def ready():
             if self.process.poll() is not None:
                 raise AssertionError(f"picketd ended with {self.process.returncode}:\n{self.log_text()}")

@@ -4,8 +4,10 @@ import contextlib
 import errno
 import glob
 import os
+import re
 import signal
 import socket
+import subprocess
 import time
 
 import pytest
@@ -255,6 +257,61 @@ def test_socket_answers_root_and_group_alone(lab, picket):
                               daemon.socket_path,
                               "status", check=False)
     assert stranger.returncode != 0 and stranger.stdout == ""
+
+
+CROWD = """
+import os, socket, sys
+os.setgroups([]), os.setgid(int(sys.argv[2])), os.setuid(int(sys.argv[1]))
+count, request, held = int(sys.argv[4]), sys.argv[5].encode(), []
+for _ in range(count):
+    s = socket.socket(socket.AF_UNIX)
+    s.connect(sys.argv[3]), held.append(s)
+    try:
+        s.sendall(request)
+    except OSError:
+        pass
+print("here", flush=True)
+sys.stdin.read()
+"""
+FOLLOW = '{"v":1,"cmd":"events","follow":true}\n'
+
+
+def as_admin(daemon, uid, gid=4343):
+    return daemon.host.run("setpriv", f"--reuid={uid}", f"--regid={gid}", "--clear-groups", PICKETCTL, "-s",
+                           daemon.socket_path, "status", check=False)
+
+
+@pytest.mark.parametrize("request_line", ["", FOLLOW], ids=["silent", "busy"])
+def test_no_user_fills_the_control_socket(lab, picket, tmp_path, request_line):
+    """A user's share of places is its own: neither one user nor four keep another admin, or root, out."""
+    group, crowds = tmp_path / "group", []
+    with open("/etc/group") as have:
+        group.write_text(re.sub("^picket-admin:.*\n", "", have.read(), flags=re.M) + "picket-admin:x:4343:\n")
+    daemon = picket.make()
+    daemon.spawn(before=f"mount --bind {group} /etc/group")
+    daemon.wait_ready()
+
+    def come(uid, count):
+        crowds.append(daemon.host.popen("python3", "-c", CROWD, str(uid), "4343", daemon.socket_path, str(count),
+                                        request_line, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True))
+        assert crowds[-1].stdout.readline() == "here\n"
+    try:
+        come(54321, 100)
+        control = daemon.ctl("status").one["control"]
+        assert control["clients"] <= 17 and control["user_full"] >= 84 and control["crowded"] == 0
+        own = as_admin(daemon, 54321)       # its own doing, whose idle clients give way to it
+        assert own.returncode == (1 if request_line else 0), own
+        if request_line:
+            assert own.stderr.count("\n") == 1 and "this user" in own.stderr
+        for uid in (54322, 54323, 54324):
+            come(uid, 16)
+        assert daemon.ctl("status").one["control"]["clients"] >= 56
+        assert as_admin(daemon, 54399).returncode == 0
+        assert daemon.ctl("status").one["control"]["crowded"] > 0
+        assert as_admin(daemon, 54399, gid=54399).returncode != 0
+    finally:
+        for crowd in crowds:
+            crowd.communicate()
 
 
 @pytest.mark.core

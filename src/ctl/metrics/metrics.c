@@ -140,6 +140,7 @@ static const struct metric metrics[] = {
 	ONE("picket_control_throttled_total", "Requests that had to wait for the rate limit.", "control", "throttled"),
 	FIRST("picket_control_refused_total", "Clients turned away.", "control", "refused", "why", "stranger"),
 	AND("control", "crowded", "crowded"),
+	AND("control", "user_full", "user_full"),
 	AND("control", "idle", "idle"),
 };
 

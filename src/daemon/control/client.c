@@ -220,7 +220,7 @@ static void on_event(struct bufferevent *buffer, short what, void *context)
 		client_free(client);
 }
 
-struct control_client *client_new(struct control *control, int fd, bool root)
+struct control_client *client_new(struct control *control, int fd, uid_t uid)
 {
 	struct control_client *client = calloc(1, sizeof(*client));
 
@@ -232,7 +232,7 @@ struct control_client *client_new(struct control *control, int fd, bool root)
 		return NULL;
 	}
 	client->control = control;
-	client->root = root;
+	client->uid = uid;
 	client->since_ms = client->filled_ms = clock_ms(CLOCK_MONOTONIC);
 	client->tokens_ms = BURST_MS;
 	bufferevent_setcb(client->buffer, on_read, on_written, on_event, client);

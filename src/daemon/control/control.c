@@ -3,8 +3,8 @@
  * The control socket's server: it accepts clients, checks their identity as the kernel states it, and decides which
  * one gives way when all places are taken.  The socket's mode keeps most other users out already; the check holds
  * where that mode was loosened by hand.
- * Promises: a hundred clients that connect and stay silent never lock an admin out.  A peer that is neither root nor
- * in the admins' group gets one line, and never a place.
+ * Promises: no user, however many clients it connects, silent or busy, keeps root or another admin out.  A peer that
+ * is neither root nor in the admins' group gets one line, and never a place.
  */
 #include "internal.h"
 
@@ -51,8 +51,8 @@ static int in_groups(int fd, gid_t gid)
 }
 
 /* Root and members of the group may give orders.  own_uid, which the daemon runs as, must not, even as a member: a
- * process of ours may have been taken over.  0 allowed, -EACCES, or -errno; *root tells whether the peer is root. */
-static int check_peer(int fd, uint32_t admin_gid, uid_t own_uid, bool *root)
+ * process of ours may have been taken over.  0 allowed, -EACCES, or -errno. */
+static int check_peer(int fd, uint32_t admin_gid, uid_t own_uid, uid_t *uid)
 {
 	struct ucred peer;
 	socklen_t len = sizeof(peer);
@@ -60,7 +60,7 @@ static int check_peer(int fd, uint32_t admin_gid, uid_t own_uid, bool *root)
 
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) < 0)
 		return -errno;
-	*root = peer.uid == 0;
+	*uid = peer.uid;
 	if (peer.uid == 0)
 		return 0;
 	if (peer.uid == own_uid || admin_gid == UINT32_MAX)
@@ -87,51 +87,72 @@ static bool is_idle(const struct control_client *client)
 	return !client->busy && !client->closing;
 }
 
-/* The client that has been idle longest, among root's or among the others. */
-static struct control_client *find_idle(const struct control *control, bool root)
+static size_t count_of(const struct control *control, uid_t uid)
 {
-	struct control_client *oldest = NULL;
+	size_t count = 0;
+
+	for (size_t i = 0; i < CONTROL_CLIENTS_MAX; i++)
+		count += control->clients[i] && control->clients[i]->uid == uid;
+	return count;
+}
+
+/* Of the users other than root the one with the most clients; 0: there is none. */
+static uid_t find_crowd(const struct control *control)
+{
+	uid_t crowd = 0;
+	size_t most = 0;
+
+	for (size_t i = 0; i < CONTROL_CLIENTS_MAX; i++) {
+		const struct control_client *client = control->clients[i];
+		size_t count = client && client->uid ? count_of(control, client->uid) : 0;
+
+		if (count <= most)
+			continue;
+		crowd = client->uid;
+		most = count;
+	}
+	return crowd;
+}
+
+/* Of a user's clients the one that has been idle longest; with `busy`, else any. */
+static struct control_client *find_victim(const struct control *control, uid_t uid, bool busy)
+{
+	struct control_client *victim = NULL, *any = NULL;
 
 	for (size_t i = 0; i < CONTROL_CLIENTS_MAX; i++) {
 		struct control_client *client = control->clients[i];
 
-		if (client && client->root == root && is_idle(client) &&
-		    (!oldest || client->since_ms < oldest->since_ms))
-			oldest = client;
+		if (!client || client->uid != uid)
+			continue;
+		any = client;
+		if (is_idle(client) && (!victim || client->since_ms < victim->since_ms))
+			victim = client;
 	}
-	return oldest;
+	return victim || !busy ? victim : any;
 }
 
-static struct control_client *find_any(const struct control *control, bool root)
+/* Makes a place for a new client.  A user with its share of places gives way to itself; when all are taken, the user
+ * with the most does, and root only to root. */
+static bool make_place(struct control *control, uid_t uid)
 {
-	for (size_t i = 0; i < CONTROL_CLIENTS_MAX; i++)
-		if (control->clients[i] && control->clients[i]->root == root)
-			return control->clients[i];
-	return NULL;
-}
-
-/* Makes a place for a new client: an idle client gives way to one of its own kind, and any client but root's to
- * root. */
-static bool evict_client(struct control *control, bool root)
-{
+	size_t own = count_of(control, uid), others = control->stats.clients - count_of(control, 0);
+	bool full = control->stats.clients >= CONTROL_CLIENTS_MAX ||
+		    (uid && others >= CONTROL_CLIENTS_MAX - CONTROL_CLIENTS_RESERVE);
+	uid_t crowd = find_crowd(control);
 	struct control_client *victim;
-	size_t others = 0;
 
-	for (size_t i = 0; i < CONTROL_CLIENTS_MAX; i++)
-		others += control->clients[i] && !control->clients[i]->root;
-	if (control->stats.clients < CONTROL_CLIENTS_MAX &&
-	    (root || others < CONTROL_CLIENTS_MAX - CONTROL_CLIENTS_RESERVE))
+	if (uid && own >= CONTROL_CLIENTS_EACH) {
+		control->stats.user_full++;
+		victim = find_victim(control, uid, false);
+	} else if (full) {
+		control->stats.evicted++;
+		victim = find_victim(control, crowd, crowd && (!uid || count_of(control, crowd) > own));
+	} else {
 		return true;
-	control->stats.evicted++;
-	victim = find_idle(control, false);
-	if (!victim && root)
-		victim = find_idle(control, true);
-	if (!victim && root)
-		victim = find_any(control, false);
-	if (!victim)
-		return false;
-	client_free(victim);
-	return true;
+	}
+	if (victim)
+		client_free(victim);
+	return victim != NULL;
 }
 
 static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *from, int len,
@@ -139,22 +160,22 @@ static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struc
 {
 	struct control *control = context;
 	struct control_client *client;
-	bool root = false;
+	uid_t uid = (uid_t)-1;
 	size_t place = 0;
 
 	(void)listener;
 	(void)from;
 	(void)len;
-	if (check_peer(fd, control->admin_gid, getuid(), &root) < 0) {
+	if (check_peer(fd, control->admin_gid, getuid(), &uid) < 0) {
 		control->stats.refused++;
 		turn_away(fd, "only root and members of the group picket-admin may talk to picketd");
 		return;
 	}
-	if (!evict_client(control, root)) {
-		turn_away(fd, "too many clients are connected: try again");
+	if (!make_place(control, uid)) {
+		turn_away(fd, "too many clients of this user are connected, all of them busy: try again");
 		return;
 	}
-	client = client_new(control, fd, root);
+	client = client_new(control, fd, uid);
 	if (!client)
 		return;
 	while (control->clients[place])

@@ -84,6 +84,7 @@ int control_request_parse(const char *line, size_t len, struct control_request *
 
 #define CONTROL_CLIENTS_MAX     64
 #define CONTROL_CLIENTS_RESERVE 8             /* of these, for root alone */
+#define CONTROL_CLIENTS_EACH    16            /* of one user other than root */
 #define CONTROL_OUTPUT_MAX      (1024 * 1024) /* bytes waiting for one client */
 #define CONTROL_OUTPUT_HIGH     (256 * 1024)  /* from here on control_is_full() */
 #define CONTROL_OUTPUT_LOW      (64 * 1024)   /* down to here: drained() */
@@ -116,9 +117,10 @@ struct control_options {
 
 struct control_stats {
 	uint64_t accepted, requests, bad_requests, too_long, throttled;
-	uint64_t refused; /* neither root nor in the group */
-	uint64_t evicted; /* closed, or turned away, because all places were taken */
-	uint64_t idle;    /* closed for silence, or for not reading */
+	uint64_t refused;   /* neither root nor in the group */
+	uint64_t evicted;   /* closed, or turned away, because all places were taken */
+	uint64_t user_full; /* closed, or turned away, because their user had its share of places */
+	uint64_t idle;      /* closed for silence, or for not reading */
 	uint32_t clients;
 };
 

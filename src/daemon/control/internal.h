@@ -7,6 +7,8 @@
 
 #include "control.h"
 
+#include <sys/types.h>
+
 struct bufferevent;
 struct event;
 struct evconnlistener;
@@ -20,7 +22,7 @@ struct control_client {
 	int64_t filled_ms;  /* when the bucket was last filled up */
 	int64_t stalled_ms; /* since when nothing has left the output; 0: nothing waits */
 	size_t waiting;     /* bytes of output, when last looked at */
-	bool root;
+	uid_t uid;
 	bool busy; /* a request is unfinished */
 	bool following;
 	bool serving;   /* inside client_serve(): a request finished at once does not recurse */
@@ -42,7 +44,7 @@ struct control {
 };
 
 /* Takes over fd.  NULL when out of memory (fd is closed). */
-struct control_client *client_new(struct control *control, int fd, bool root);
+struct control_client *client_new(struct control *control, int fd, uid_t uid);
 /* Ends the connection at once and clears its place in control->clients. */
 void client_free(struct control_client *client);
 /* Time-outs and rates; may free it. */

@@ -320,6 +320,7 @@ static const struct row rows[] = {
 	NUMBER("control", "throttled", control.throttled),
 	NUMBER("control", "refused", control.refused),
 	NUMBER("control", "crowded", control.evicted),
+	NUMBER("control", "user_full", control.user_full),
 	NUMBER("control", "idle", control.idle),
 
 	NUMBER("events", "lost", sentry.events_lost),

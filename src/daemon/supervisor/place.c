@@ -23,6 +23,7 @@
 #include "file.h"
 
 #define ADMIN_GROUP "picket-admin"
+#define NO_GROUP    ((gid_t)-1) /* then root alone may use the control socket; chown() leaves its group as it is */
 #define LOCK_FILE   "picket.lock"
 #define PID_FILE    "picketd.pid"
 #define SOCKET_FILE "picket.sock"
@@ -45,7 +46,7 @@ static int find_accounts(struct supervisor *s)
 	}
 	s->uid = user->pw_uid;
 	s->gid = user->pw_gid;
-	s->admin_gid = admins ? admins->gr_gid : 0;
+	s->admin_gid = admins ? admins->gr_gid : NO_GROUP;
 	supervisor_find_admins(s, s->config, SUPERVISOR_ADMINS_START_MS);
 	return 0;
 }
