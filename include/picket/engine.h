@@ -4,6 +4,9 @@
  * nothing after engine_new(), so that the same code decides live, over a capture, in tests and under a fuzzer.  It has
  * no callbacks: the caller carries the actions out.
  *
+ * A block, in names and comments here and below, is any grade that stands against a source or a prefix, from ALERT on;
+ * GRADE_BLOCK alone is the admin's word.
+ *
  * Time is milliseconds since the epoch and must not run backwards; a smaller value is taken as the last one seen.
  */
 #ifndef PICKET_ENGINE_H

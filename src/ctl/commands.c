@@ -259,7 +259,7 @@ const struct ctl_command ctl_commands[] = {
 	  .shape = &shape_unblock },
 	{ .name = "allow",
 	  .syntax = "add|del|list|check [ADDR[/LEN]] [--for DUR] [--save]",
-	  .summary = "the allow list: never judged, never blocked, past the traps",
+	  .summary = "the allow list: never judged, veiled, banned or blocked, and past the traps",
 	  .details = "  add    allow a source and lift what stands on it; --for ends it, --save also writes it to "
 		     "the allow file\n"
 		     "  del    take it off; --save takes it out of the allow file too\n"

@@ -147,7 +147,7 @@ def test_history_and_events(lab, veiled):
     veiled.ctl("unblock", ATTACKER4)
     wait_until(lambda: {row["event"] for row in veiled.ctl("history", ATTACKER4).rows} >= {"veil", "unblock"}, 3,
                "both are in history")
-    veiled.ctl("block", "192.0.2.44", "--for", "1h")
+    assert veiled.ctl("block", "192.0.2.44", "--for", "1h").one["grade"] == "block"
     time.sleep(0.5)
     follow.terminate()
     live = [json.loads(line) for line in follow.communicate(timeout=5)[0].splitlines()]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The table as docs/ruleset.md tells it; what is taken over from the first edition's; services on a trap's port."""
+"""The table as docs/ruleset.md tells it; what is taken over from an earlier build's; services on a trap's port."""
 import json
 import os
 import re

@@ -176,12 +176,12 @@ static void other_lines_are_stable(void **state)
 	strcpy(event.text, "the set is full");
 	expect_line(&event, "failed to ban 198.51.100.7: the set is full");
 	event = event_of(EVENT_FAILED, GRADE_VEIL);
-	expect_line(&event, "failed to block 198.51.100.7: the kernel refused it");
+	expect_line(&event, "failed to veil 198.51.100.7: the kernel refused it");
 	event = event_of(EVENT_FAILED, GRADE_NONE);
 	strcpy(event.text, "the kernel keeps it");
 	expect_line(&event, "failed to unblock 198.51.100.7: the kernel keeps it");
 	memset(&event.source, 0, sizeof(event.source));
-	expect_line(&event, "failed to block: the kernel keeps it");
+	expect_line(&event, "failed: the kernel keeps it");
 
 	event = event_of(EVENT_NOTICE, GRADE_NONE);
 	memset(&event.source, 0, sizeof(event.source));

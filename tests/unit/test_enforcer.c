@@ -314,7 +314,7 @@ static void a_table_that_went_in_the_middle_is_put_back_first(void **state)
 	assert_int_equal(guard->kernel.rules.mode, NFT_BLOCK);
 	assert_int_equal(element(guard, NFT_GRADED, "198.51.100.7")->timeout_ms, 50000);
 	assert_non_null(element(guard, NFT_GRADED, "198.51.100.8"));
-	assert_true(was_told(guard, "changed by somebody else: put back, with all blocks"));
+	assert_true(was_told(guard, "changed by somebody else: put back, with all grades"));
 	/* A deletion has nothing to do there, and does not fail. */
 	guard->kernel.present = false;
 	guard->kernel.count = 0;
@@ -441,7 +441,7 @@ static void what_cannot_be_put_back_is_told_once_and_tried_each_second(void **st
 	tick(guard, 1000);
 	assert_true(guard->kernel.present);
 	assert_false(status_of(guard).failing);
-	assert_true(was_told(guard, "put back, with all blocks"));
+	assert_true(was_told(guard, "put back, with all grades"));
 	guard_free(guard);
 }
 

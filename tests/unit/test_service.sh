@@ -81,7 +81,7 @@ unblock 198.51.100.7: by an admin
 block 198.51.100.7 for 1h: by an admin
 block 198.51.100.7: by an admin, ban 203.0.113.1 for 1h: confirmed 9.3, a reason that quotes
 spared 198.51.100.7: a gateway; suspected 7.2 of 6.9, SYN scan
-failed to ban 198.51.100.7: the kernel refused the block: its set is full
+failed to ban 198.51.100.7: the kernel refused it: its set is full
 distributed scan: 50 sources, SYN scan, 2 closed ports (21 ftp, 22 ssh) [incident 7]
 LINES
 	[ "$(matches)" = 2 ] || wrong "fail2ban: $(matches) of the lines match, 2 should"

@@ -173,7 +173,7 @@ static int full_disk(struct fixture *f)
 		;
 	close(fd);
 	fill(store, 6000);
-	EXPECT(strstr(problem(store), "No space left on device; history is not kept, blocking goes on"));
+	EXPECT(strstr(problem(store), "No space left on device; history is not kept, the guard goes on"));
 	rows = stats_of(store).rows;
 	EXPECT(rows >= 100 && rows < 6100);
 	EXPECT(stats_of(store).queued > 0 && stats_of(store).dropped == 0);
@@ -207,7 +207,7 @@ static int read_only_disk(struct fixture *f)
 	store_close(store);
 	EXPECT(mount("none", f->directory, NULL, MS_REMOUNT | MS_RDONLY, "size=8m") == 0);
 	store = store_open(f->directory, NOW_MS);
-	EXPECT(strstr(problem(store), "Read-only file system; history is not kept, blocking goes on"));
+	EXPECT(strstr(problem(store), "Read-only file system; history is not kept, the guard goes on"));
 	/* The blocks come back all the same. */
 	EXPECT(store_restore(store, STORE_BLOCKS, NOW_MS, count_item, &blocks) == 100);
 	fill(store, 50);

@@ -227,6 +227,32 @@ static void a_flood_neither_hides_nor_evicts(void **state)
 	veil_free(veil);
 }
 
+/* 60,000 live SYNs leave one fresh SYN in 100,000 without room; ten times 20,000 are tried. */
+static void beside_few_hardly_any_looks_seen(void **state)
+{
+	enum { LIVE = 60000, FRESH = 20000, ROUNDS = 10 };
+	struct seed seed = seed_new("beside_few_hardly_any_looks_seen");
+	uint64_t first_sights = 0;
+
+	(void)state;
+	for (int round = 0; round < ROUNDS; round++) {
+		struct veil *veil = new_veil();
+		struct veil_stats before, after;
+
+		for (int i = 0; i < LIVE + FRESH; i++) {
+			struct veil_syn syn = random_syn(&seed);
+
+			if (i == LIVE)
+				veil_stats(veil, &before);
+			at(veil, &syn, i < LIVE ? 0 : 1000);
+		}
+		veil_stats(veil, &after);
+		first_sights += after.first_sights - before.first_sights;
+		veil_free(veil);
+	}
+	assert_in_range(first_sights, ROUNDS * FRESH - 15, ROUNDS * FRESH);
+}
+
 /* 10^6 tuples in a steady flood of 40,000 a second: few are let in, and who repeats after 1 s passes. */
 static void nobody_is_early(void **state)
 {
@@ -412,6 +438,7 @@ int main(void)
 		cmocka_unit_test(after_twelve_seconds_it_is_a_first_sight_again),
 		cmocka_unit_test(a_stamp_that_comes_round_is_no_repeat),
 		cmocka_unit_test(a_flood_neither_hides_nor_evicts),
+		cmocka_unit_test(beside_few_hardly_any_looks_seen),
 		cmocka_unit_test(nobody_is_early),
 		cmocka_unit_test(a_forger_who_takes_the_quick_port_costs_two_seconds),
 		cmocka_unit_test(a_forger_who_repeats_nothing_takes_no_quick_port),

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A table of the first edition, taken over once: what stood there goes on under its new name, and the table is replaced
- * in the same transaction.  Its soft blocks are veils.  Its hard ones are bans, but those that only an admin's word
- * could make, without an end or wider than a source, are blocks.  Its customers of TCP stay customers.
+ * A table of an earlier build, taken over once: what stood there goes on under its new name, and the table is replaced
+ * in the same transaction.  Its soft blocks, on suspicion, are veils.  Its hard ones are bans, but those that only an
+ * admin's word could make, without an end or wider than a source, are blocks.  Its customers of TCP stay customers.
  *
  * Where a source stood in both of its lists, the strictest counts.  What the new sets have no room for is left out, the
  * mildest grade first: a full set would fail the load, and picket with it.

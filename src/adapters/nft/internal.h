@@ -161,7 +161,7 @@ void nft_saved_restore(const struct nft *nft, const struct nft_saved *saved, str
 void nft_saved_tell(const struct nft_saved *saved, nft_element_fn *tell, void *context);
 void nft_saved_free(struct nft_saved *saved);
 
-/* ---- first.c: a table of the first edition, taken over ---- */
+/* ---- first.c: a table of an earlier build, taken over ---- */
 
 struct nft_first;
 

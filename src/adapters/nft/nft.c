@@ -3,7 +3,7 @@
  * The table as a whole: opened, taken over, loaded, replaced, checked, unloaded.
  *
  * A load is one transaction that takes the old table away and puts the new one in, with every live element of the old
- * one's lists, also where it is of the first edition: there is no moment without blocks.
+ * one's lists, also where it is an earlier build's: there is no moment without blocks.
  */
 #include "internal.h"
 

@@ -14,8 +14,8 @@
 
 #define STORE_NAME             "picket.db"
 #define STORE_APPLICATION_ID   0x70696b74 /* "pikt" */
-#define STORE_CONSEQUENCE      "; history is not kept, blocking goes on"
-#define STORE_BEGUN_ANEW       ", a new one begun; blocking goes on"
+#define STORE_CONSEQUENCE      "; history is not kept, the guard goes on"
+#define STORE_BEGUN_ANEW       ", a new one begun; the guard goes on"
 #define STORE_RETRY_MS         60000
 #define STORE_BUSY_MS          50 /* at most that long the keeper's loop waits for another program's lock */
 #define STORE_BUSY_SAVE_MS     1000

@@ -134,7 +134,7 @@ static void look_for_file(struct store *store)
 	store->blocks_stale = true;
 	store_file_open(store);
 	if (!store->failing)
-		store_problem(store, true, STORE_NAME " was removed or replaced: begun anew; blocking goes on");
+		store_problem(store, true, STORE_NAME " was removed or replaced: begun anew; the guard goes on");
 }
 
 /* Another program locks the file or reads it without end: told when it lasts, and taken back when it is over. */
@@ -145,7 +145,7 @@ static void watch_others(struct store *store)
 			store_problem(store, false, "%s", "");
 		store->busy_ticks = 0;
 	} else if (++store->busy_ticks == STORE_BUSY_TICKS && !store->failing) {
-		store_problem(store, false, STORE_NAME ": another program %s; history waits, blocking goes on",
+		store_problem(store, false, STORE_NAME ": another program %s; history waits, the guard goes on",
 			      store->wal_stuck ? "reads it without end" : "holds it locked");
 	}
 }

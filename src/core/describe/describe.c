@@ -303,7 +303,7 @@ static const struct line lines[EVENT_TYPE_COUNT] = {
 	[EVENT_EXEMPT] = { "spared", false, false, true, NULL },
 	[EVENT_BLOCK] = { "block", true, true, true, NULL },
 	[EVENT_DISTRIBUTED] = { "distributed scan", false, false, true, NULL },
-	[EVENT_FAILED] = { "failed to block", false, true, true, "the kernel refused it" },
+	[EVENT_FAILED] = { "failed", false, true, true, "the kernel refused it" },
 	[EVENT_NOTICE] = { "notice", false, false, false, "nothing" },
 	[EVENT_EXPOSURE] = { "exposed", false, false, false, "a new port" },
 };
@@ -394,19 +394,22 @@ void describe_reason(struct writer *w, const struct event *event, const struct s
 	write_findings(w, event, names);
 }
 
-/* A storm, a notice and a distributed scan may have no source. */
+/* A failure, a notice and a distributed scan may have no source. */
 static bool has_source(const struct event *event)
 {
 	return event->source.len > 0 || !addr_is_unspecified(&event->source.addr);
 }
 
-/* The kernel refuses a block, a ban, or to let go of either: that event has no grade. */
+/* What the kernel refused: a grade, or, without one, to let go of it. */
 static const char *verb_of(const struct event *event)
 {
-	if (event->type == EVENT_FAILED && event->grade == GRADE_BAN)
-		return "failed to ban";
-	if (event->type == EVENT_FAILED && event->grade == GRADE_NONE && has_source(event))
-		return "failed to unblock";
+	static const char *const refused[GRADE_COUNT] = {
+		"failed to unblock", "failed to watch", "failed to alert",
+		"failed to veil",    "failed to ban",   "failed to block",
+	};
+
+	if (event->type == EVENT_FAILED && has_source(event) && event->grade < GRADE_COUNT)
+		return refused[event->grade];
 	return line_of(event)->verb;
 }
 

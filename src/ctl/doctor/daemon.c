@@ -20,10 +20,10 @@ void doctor_mode(struct doctor *d)
 	const char *mode = json_words(d->status, "mode", "?");
 
 	if (strcmp(mode, "paused") == 0)
-		doctor_problem(d, "nothing of picket touches a packet; blocks keep running out", "picketctl resume",
-			       "paused: nothing is seen and nothing is blocked");
+		doctor_problem(d, "nothing of picket touches a packet; bans and blocks keep running out",
+			       "picketctl resume", "paused: nothing is seen and nothing is done");
 	else if (strcmp(mode, "observe") == 0)
-		doctor_warning(d, "scans are told, and nothing is blocked",
+		doctor_warning(d, "scans are told, and nothing is done about them",
 			       "picketctl mode block; and mode = block in picket.conf, when you trust what you see",
 			       "observe mode");
 	else
@@ -56,12 +56,13 @@ void doctor_queue(struct doctor *d)
 void doctor_kernel(struct doctor *d)
 {
 	if (doctor_count(d, "kernel", "refused") > 0)
-		doctor_problem(
-			d, "those sources are not blocked; a full set or somebody's `nft flush` are the usual reasons",
-			"journalctl -u picket | grep 'failed to'", "the kernel refused %lld elements",
-			doctor_count(d, "kernel", "refused"));
+		doctor_problem(d,
+			       "those veils, bans and blocks do not stand; a full set or somebody's `nft flush` are "
+			       "the usual reasons",
+			       "journalctl -u picket | grep failed", "the kernel refused %lld elements",
+			       doctor_count(d, "kernel", "refused"));
 	else
-		doctor_ok(d, "the kernel took every block");
+		doctor_ok(d, "the kernel took every veil, ban and block");
 }
 
 void doctor_tables(struct doctor *d)
@@ -87,7 +88,7 @@ void doctor_records(struct doctor *d)
 	long long lost = doctor_count(d, "events", "lost"), wire = doctor_count(d, "wire", "bad_messages");
 
 	if (lost > 0)
-		doctor_warning(d, "the keeper had no time; blocking itself went on", NULL, "%lld events were not kept",
+		doctor_warning(d, "the keeper had no time; the guard itself went on", NULL, "%lld events were not kept",
 			       lost);
 	else
 		doctor_ok(d, "every event was kept; %lld log lines were left out",

@@ -92,7 +92,7 @@ static enum ctl_exit begin(struct doctor *doctor)
 		doctor_ok(doctor, "picketd %s answers on %s", json_words(doctor->status, "version", "?"),
 			  doctor->args->socket);
 	else
-		doctor_problem(doctor, "what is blocked stays so as long as its table stands; nobody new is seen",
+		doctor_problem(doctor, "bans and blocks hold as long as its table stands; nobody new is seen",
 			       "systemctl status picket; journalctl -u picket -n 50", "no answer on %s",
 			       doctor->args->socket);
 	/* Reading the rules takes root; the checks that want them say so. */

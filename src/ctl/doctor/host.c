@@ -62,10 +62,11 @@ void doctor_clock(struct doctor *d)
 	int result = adjtimex(&state);
 
 	if (time(NULL) < BUILT_AFTER)
-		doctor_problem(d, "blocks kept over a restart would end at the wrong time, and history lies",
-			       "timedatectl set-ntp true", "the clock stands before picket was written");
+		doctor_problem(
+			d, "veils, bans and blocks kept over a restart would end at the wrong time, and history lies",
+			"timedatectl set-ntp true", "the clock stands before picket was written");
 	else if (result == TIME_ERROR)
-		doctor_warning(d, "times in the log may be wrong; blocks run by a clock that never jumps",
+		doctor_warning(d, "times in the log may be wrong; bans and blocks run by a clock that never jumps",
 			       "timedatectl set-ntp true", "the clock is not synchronised");
 	else if (result < 0)
 		doctor_note(d, NULL, NULL, "the state of the clock cannot be read: %s", strerror(errno));
@@ -82,10 +83,10 @@ void doctor_disk(struct doctor *d)
 
 	snprintf(advice, sizeof(advice), "ls -ld %.200s; df -h %.80s", dir, dir);
 	if (!json_flag(state, "writable"))
-		doctor_problem(d, "history and blocks are forgotten at the next restart", advice,
+		doctor_problem(d, "history, bans, blocks and customers are forgotten at the next restart", advice,
 			       "%.200s cannot be written by picket", dir);
 	else if (json_is_integer(free_bytes) && left < FREE_NOTHING)
-		doctor_problem(d, "history and blocks are forgotten at the next restart", advice,
+		doctor_problem(d, "history, bans, blocks and customers are forgotten at the next restart", advice,
 			       "%.200s: the disk is full", dir);
 	else if (json_is_integer(free_bytes) && left < FREE_LITTLE)
 		doctor_warning(d, "history may soon not be kept", advice, "%.200s: %lld MiB are left", dir, left / MIB);

@@ -25,7 +25,7 @@ static void look_at_entry(struct doctor *d, const char *source, unsigned *wide)
 	++*wide;
 	snprintf(advice, sizeof(advice), "picketctl allow del %s --save", source);
 	if (len == 0)
-		doctor_problem(d, "nobody of this family is ever judged, blocked or trapped", advice,
+		doctor_problem(d, "nobody of this family is ever judged, veiled, banned or trapped", advice,
 			       "%s is allowed: that is everybody", source);
 	else
 		doctor_warning(d, "a large part of the internet is never judged", advice,

@@ -97,7 +97,7 @@ static void tell_progress(struct pursuit *pursuit, const json_t *status, const j
 	if (scored && !pursuit->scored) {
 		step(pursuit, "evidence", at_ns, "evidence: %s, port %lld, weight %.2f", json_words(piece, "what", "?"),
 		     (long long)json_whole(piece, "port"), json_value(piece, "weight"));
-		step(pursuit, "score", at_ns, "score of %s: %.2f (alert at %.1f, block at %.1f)", pursuit->source,
+		step(pursuit, "score", at_ns, "score of %s: %.2f (alert at %.1f, veil at %.1f)", pursuit->source,
 		     json_value(row, "score"), json_value(thresholds, "alert"), json_value(thresholds, "veil"));
 	}
 	pursuit->queued |= queued;

@@ -177,8 +177,8 @@ static void look_at_file(struct doctor *d, const char *path, char *text, bool *f
 			       path);
 	} else if (strstr(text, own)) {
 		*found = true;
-		doctor_warning(d, "at the next boot it brings back old blocks until picket replaces them", advice,
-			       "%s was saved while picket ran", path);
+		doctor_warning(d, "at the next boot it brings back old bans and blocks until picket replaces them",
+			       advice, "%s was saved while picket ran", path);
 	}
 }
 

@@ -59,7 +59,7 @@ static void tell_closed(struct doctor *d, const struct reach_port *ports, size_t
 	doctor_open_ports(d, "tcp", list, kept, advice);
 	doctor_find(
 		d, closed == count ? SEVERITY_PROBLEM : SEVERITY_WARNING,
-		"scanners cannot finish a handshake with these traps, so they are suspected and blocked for minutes, "
+		"scanners cannot finish a handshake with these traps, so they are suspected and veiled, "
 		"never confirmed and banned for hours. Behind an open trap there is nothing but picket",
 		advice,
 		"the host's firewall closes %zu of %zu TCP traps that were tried, of %lld (%zu dropped, %zu rejected)",
@@ -153,7 +153,7 @@ static bool tell_bridge(struct doctor *d, const struct prefix *net)
 	doctor_problem(
 		d,
 		"br_netfilter runs the rules while a packet is still in the bridge, and what leads it to a trap is "
-		"lost on the way up: scanners are suspected and blocked for minutes, never confirmed and banned "
+		"lost on the way up: scanners are suspected and veiled, never confirmed and banned "
 		"for hours",
 		advice, "traps do not work on the bridge %s for %s: bridge-nf-call-%s is on", interface,
 		four && six ? "IPv4 and IPv6"

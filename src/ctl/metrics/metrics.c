@@ -36,7 +36,7 @@ static const struct metric metrics[] = {
 	      "veil"),
 	AND("counts", "bans", "ban"),
 	AND("counts", "blocks", "block"),
-	ONE("picket_blocked_max", "Room for blocks of all grades.", "counts", "blocks_max"),
+	ONE("picket_blocked_max", "Room for alerts, veils, bans and blocks together.", "counts", "blocks_max"),
 	ONE("picket_veils_max", "Room for veils of IPv4 addresses; as much for others.", "counts", "veils_max"),
 	ONE("picket_nets", "Watched nets.", "counts", "nets"),
 	ONE("picket_nets_max", "Room for nets.", "counts", "nets_max"),
@@ -238,7 +238,7 @@ static void print_all(FILE *out, const json_t *status)
 	print_histogram(out, "picket_judging_seconds", "From a packet read from the queue to its verdict.",
 			json_object_get(latency, "judging"));
 	print_histogram(out, "picket_deciding_seconds",
-			"From the packet that tips a score to the kernel's acknowledgement of the block.",
+			"From the packet that tips a score to the kernel's acknowledgement of the new grade.",
 			json_object_get(latency, "deciding"));
 }
 

@@ -110,7 +110,7 @@ static void show_evidence(FILE *out, const json_t *object)
 	}
 	if (llround(adjustment * 100) != 0)
 		table_row(table, (const char *const[]){ "", "", account_words(&account, adjustment, now), "",
-							adjustment < 0 ? "discounted, or leaked away"
+							adjustment < 0 ? "forgiven, or leaked away"
 								       : "evidence before that" });
 	else
 		account.sum += adjustment;
@@ -148,7 +148,7 @@ static void show_safeguards(FILE *out, const json_t *object)
 
 	fputs("\nSafeguards:\n", out);
 	if (allowed)
-		fprintf(out, "  allowed by %s: nothing it does weighs, and it is never blocked\n", allowed);
+		fprintf(out, "  allowed by %s: nothing it does weighs, and a block of it is refused\n", allowed);
 	if (why && strcmp(why, "no-source") == 0)
 		fputs("  no host can send from it: it is never judged, and a block of it is refused\n", out);
 	else if (why)

@@ -225,7 +225,7 @@ static void allow_row(struct ctl_view *view, const json_t *object)
 	if (json_flag(object, "saved"))
 		fputs(added ? ", and saved in the allow file" : ", and taken out of the allow file", view->out);
 	if (json_whole(object, "unblocked") > 0)
-		fprintf(view->out, "; %lld blocked there were let in", (long long)json_whole(object, "unblocked"));
+		fprintf(view->out, "; %lld that stood there were lifted", (long long)json_whole(object, "unblocked"));
 	fputc('\n', view->out);
 	print_note(view, object);
 }

@@ -89,7 +89,8 @@ static int fill_and_arm(struct enforcer *enforcer, int64_t now_ms)
 	enforcer_allow_sync(enforcer);
 	error = put_blocks(enforcer, now_ms);
 	if (error)
-		enforcer_notice(enforcer, EVENT_FAILED, "some blocks could not be put back: %s", strerror(-error));
+		enforcer_notice(enforcer, EVENT_FAILED, "some veils, bans or blocks could not be put back: %s",
+				strerror(-error));
 	enforcer->rules.out = enforcer_has_blocks(enforcer);
 	return nft_rules_replace(enforcer->nft, &enforcer->rules);
 }

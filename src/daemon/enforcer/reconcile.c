@@ -66,7 +66,7 @@ void enforcer_reconcile(struct enforcer *enforcer, int64_t now_ms)
 	nft_watch_read(enforcer->nft);
 	enforcer->reconcile_due = false;
 	enforcer_notice(enforcer, EVENT_NOTICE,
-			"the rules of picket were changed by somebody else: put back, with all blocks");
+			"the rules of picket were changed by somebody else: put back, with all grades");
 }
 
 void enforcer_watch(struct enforcer *enforcer)

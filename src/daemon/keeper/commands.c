@@ -151,7 +151,7 @@ static const char *refusal(const struct task *task, uint32_t result)
 	case ENGINE_PROTECTED: return "it is protected (picketctl explain says why); --force blocks it all the same";
 	case ENGINE_TOO_WIDE: return "wider than /8 (IPv6: /32); --force blocks it all the same";
 	case ENGINE_NOT_FOUND:
-		return task->request.command == CONTROL_UNBLOCK     ? "it is not blocked"
+		return task->request.command == CONTROL_UNBLOCK     ? "it is neither veiled, banned nor blocked"
 		       : task->request.command == CONTROL_ALLOW_DEL ? "it is not on the allow list"
 		       : task->request.command == CONTROL_RESUME    ? "picket is not paused"
 								    : "there is no such thing";
@@ -208,7 +208,7 @@ static void block_answer(struct task *task, const struct wire_message *message)
 	if (result_is_good(task, message))
 		finish_order(task, message,
 			     json_pack("{s:o, s:s, s:o, s:s}", "source", json_prefix(&task->request.source), "grade",
-				       "manual", "expires_in_s", duration_of(task), "reason", task->request.reason));
+				       "block", "expires_in_s", duration_of(task), "reason", task->request.reason));
 }
 
 static void block_start(struct task *task)

@@ -2,8 +2,8 @@
 /*
  * The engine's views and events as JSON objects, with the field names of the contract: what `picketctl --json` prints.
  * Promises: whatever a view holds, the JSON is valid and printable ASCII, and an enumeration out of range comes out as
- * null.  In an explanation the pieces of evidence, as decayed, the older sums and the adjustment (rounding, discounts)
- * add up to the score.
+ * null.  In an explanation the pieces of evidence, as decayed, the older sums and the adjustment (rounding, what is
+ * forgiven) add up to the score.
  */
 #include "internal.h"
 

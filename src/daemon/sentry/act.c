@@ -47,9 +47,9 @@ static void tell_refusal(struct sentry *sentry, const struct event *event, int e
 		snprintf(failed.text, sizeof(failed.text), "the kernel did not let it go: %s; %s", strerror(-error),
 			 enforcer_deletes_again(sentry->enforcer, &event->source)
 				 ? "trying again each second"
-				 : "too many such blocks to try again: unblock it later");
+				 : "too many of these to try again: unblock it later");
 	} else {
-		snprintf(failed.text, sizeof(failed.text), "the kernel refused the block: %s",
+		snprintf(failed.text, sizeof(failed.text), "the kernel refused it: %s",
 			 error == -ENFILE ? "its set is full" : strerror(-error));
 	}
 	tell(sentry, &failed);

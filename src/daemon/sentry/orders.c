@@ -216,7 +216,7 @@ static bool may_lift(struct sentry *sentry, uint32_t id)
 {
 	if (sentry->lift_count < SENTRY_LIFTS_MAX)
 		return true;
-	result(sentry, id, ENGINE_FULL, 0, 0, "many blocks are being lifted already: try again");
+	result(sentry, id, ENGINE_FULL, 0, 0, "another prefix is being lifted already: try again");
 	return false;
 }
 
@@ -239,7 +239,7 @@ static void order_unblock_all(struct sentry *sentry, uint32_t id)
 	       acted.error ? "the kernel did not let all of them go" : "");
 }
 
-/* A wider block may stand around it: an admin who wants it open must know which. */
+/* A wider grade may stand around it: an admin who wants it open must know which. */
 static void still_covered(struct sentry *sentry, const struct prefix *source, enum engine_result code,
 			  char text[WIRE_TEXT_MAX])
 {
@@ -248,23 +248,22 @@ static void still_covered(struct sentry *sentry, const struct prefix *source, en
 
 	engine_explain(sentry->engine, &source->addr, sentry->now_ms, &view);
 	if (view.block.grade != GRADE_NONE && prefix_covers(&view.block.source, source))
-		snprintf(text, WIRE_TEXT_MAX, "%s %s, which is blocked: unblock that, or allow the address",
-			 code == ENGINE_OK ? "it still lies in" : "it is blocked only as a part of",
-			 prefix_format(&view.block.source, name));
+		snprintf(text, WIRE_TEXT_MAX, "%s %s, which stands at %s: unblock that, or allow the address",
+			 code == ENGINE_OK ? "it still lies in" : "nothing stands against it but as a part of",
+			 prefix_format(&view.block.source, name), grade_name((enum grade)view.block.grade));
 }
 
-/* What an admin must know of blocks that should be over. */
+/* What an admin must know of grades that should be over. */
 static void tell_lifted(const struct acted *acted, uint32_t left, char text[WIRE_TEXT_MAX])
 {
 	if (acted->given_up)
-		snprintf(text, WIRE_TEXT_MAX, "the kernel did not let go of %u of %u blocks: unblock them again later",
+		snprintf(text, WIRE_TEXT_MAX, "the kernel did not let go of %u of %u: unblock them again later",
 			 acted->kept, acted->kept + acted->lifted + left);
 	else if (acted->kept)
-		snprintf(text, WIRE_TEXT_MAX,
-			 "the kernel did not let go of %u of %u blocks and is asked again each second", acted->kept,
-			 acted->kept + acted->lifted + left);
+		snprintf(text, WIRE_TEXT_MAX, "the kernel did not let go of %u of %u and is asked again each second",
+			 acted->kept, acted->kept + acted->lifted + left);
 	else if (left)
-		snprintf(text, WIRE_TEXT_MAX, "more blocks in it are being lifted");
+		snprintf(text, WIRE_TEXT_MAX, "more of what stands in it is being lifted");
 }
 
 static void order_unblock(struct sentry *sentry, uint32_t id, const struct wire_order *order)
@@ -278,7 +277,7 @@ static void order_unblock(struct sentry *sentry, uint32_t id, const struct wire_
 	if (!may_lift(sentry, id))
 		return;
 	code = engine_unblock(sentry->engine, &order->source, sentry->now_ms, &sentry->actions);
-	/* The net itself is not blocked: lift the blocks inside it.  One call lifts only some. */
+	/* Nothing stands on the net itself: lift what stands inside it.  One call lifts only some. */
 	inside = code == ENGINE_OK && !prefix_equal(&sentry->actions.items[0].source, &order->source) &&
 		 prefix_covers(&order->source, &sentry->actions.items[0].source);
 	acted = sentry_act(sentry);

@@ -75,7 +75,8 @@ static void ready(struct sentry *sentry)
 	if (sentry->restored < TAKE_OVER_MAX)
 		taken = enforcer_take_over_blocks(sentry->enforcer, sentry->now_ms);
 	if (taken > 0)
-		sentry_notice(sentry, EVENT_NOTICE, "%u blocks found in the kernel carry on", (unsigned)taken);
+		sentry_notice(sentry, EVENT_NOTICE, "%u veils, bans and blocks found in the kernel carry on",
+			      (unsigned)taken);
 	wire_send(sentry->start->supervisor_fd, WIRE_READY, 0, &(struct wire_empty){ 0 });
 }
 
@@ -85,7 +86,8 @@ void sentry_restore(struct sentry *sentry, const struct wire_message *message)
 	case WIRE_SAVED_BLOCKS: restore_blocks(sentry, &message->body.blocks); break;
 	case WIRE_SAVED_END:
 		if (sentry->restored)
-			sentry_notice(sentry, EVENT_NOTICE, "%u blocks of an earlier run carry on", sentry->restored);
+			sentry_notice(sentry, EVENT_NOTICE, "%u veils, bans and blocks of an earlier run carry on",
+				      sentry->restored);
 		sentry->next_save_ms = sentry->now_ms + SAVE_EVERY_MS;
 		ready(sentry);
 		break;
