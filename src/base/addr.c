@@ -74,6 +74,16 @@ bool addr_is_link_local(const struct addr *a)
 	return a->b[0] == 0xfe && (a->b[1] & 0xc0) == 0x80;
 }
 
+bool addr_is_translated(const struct addr *a)
+{
+	static const uint8_t nat64[12] = { 0x00, 0x64, 0xff, 0x9b },
+			     own_nat64[6] = { 0x00, 0x64, 0xff, 0x9b, 0x00, 0x01 };
+	static const uint8_t teredo[4] = { 0x20, 0x01, 0x00, 0x00 };
+
+	return memcmp(a->b, nat64, sizeof(nat64)) == 0 || memcmp(a->b, own_nat64, sizeof(own_nat64)) == 0 ||
+	       memcmp(a->b, teredo, sizeof(teredo)) == 0;
+}
+
 bool addr_is_multicast(const struct addr *a)
 {
 	static const uint8_t broadcast[4] = { 255, 255, 255, 255 };

@@ -32,6 +32,9 @@ bool addr_is_loopback(const struct addr *a);
 bool addr_is_link_local(const struct addr *a); /* 169.254/16, fe80::/10 */
 bool addr_is_multicast(const struct addr *a);  /* and 255.255.255.255 */
 bool addr_is_unspecified(const struct addr *a);
+/* Behind NAT64 (RFC 6052; a network's own, RFC 8215) or Teredo (RFC 4380): there one /64, and what is wider, is the
+ * whole internet of unrelated IPv4 hosts. */
+bool addr_is_translated(const struct addr *a);
 
 /* Strict: dotted quad or RFC 4291 text alone; no names, no zone, no blanks.
  * False leaves *out alone. */

@@ -139,6 +139,8 @@ def test_an_allow_file_that_vanished_loses_nothing(picket):
     assert refused.code == 1 and daemon.allow_file in refused.out + refused.err, (refused.out, refused.err)
     assert "is not there, expected" in daemon.log_text() and "not reloaded" in daemon.log_text()
     assert daemon.ctl("allow", "check", "198.51.100.7").code == 0
+    unsaved = daemon.ctl("allow", "add", "203.0.113.0/24", "--save", check=False)
+    assert "is gone" in unsaved.out + unsaved.err and not os.path.exists(daemon.allow_file), (unsaved.out, unsaved.err)
     os.rename(daemon.allow_file + ".away", daemon.allow_file)
     assert daemon.reload().code == 0
     daemon.stop()

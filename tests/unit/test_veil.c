@@ -301,6 +301,32 @@ static void a_forger_who_takes_the_quick_port_costs_two_seconds(void **state)
 	veil_free(veil);
 }
 
+/* A /64 has one place, for it is one host's or one site's; behind a translator it is the whole internet. */
+static void hosts_behind_a_translator_have_a_place_each(void **state)
+{
+	static const struct {
+		const char *one, *other;
+		enum veil_verdict after_a_second;
+	} cases[] = {
+		{ "2001:db8:1::7", "2001:db8:1::8", VEIL_DROP },
+		{ "64:ff9b::c633:6407", "64:ff9b::c633:6408", VEIL_PASS },
+		{ "64:ff9b:1::c633:6407", "64:ff9b:1::c633:6408", VEIL_PASS },
+		{ "2001:0:1:2::7", "2001:0:1:2::8", VEIL_PASS },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct veil *veil = new_veil();
+		struct veil_syn one = syn_of(cases[i].one, 25), other = syn_of(cases[i].other, 443);
+
+		assert_int_equal(at(veil, &one, 0), VEIL_DROP);
+		assert_int_equal(at(veil, &one, 1000), VEIL_PASS);
+		assert_int_equal(at(veil, &other, 1100), VEIL_DROP);
+		assert_int_equal(at(veil, &other, 2100), cases[i].after_a_second);
+		veil_free(veil);
+	}
+}
+
 /* A packet takes no place, only its repeat does. */
 static void a_forger_who_repeats_nothing_takes_no_quick_port(void **state)
 {
@@ -441,6 +467,7 @@ int main(void)
 		cmocka_unit_test(beside_few_hardly_any_looks_seen),
 		cmocka_unit_test(nobody_is_early),
 		cmocka_unit_test(a_forger_who_takes_the_quick_port_costs_two_seconds),
+		cmocka_unit_test(hosts_behind_a_translator_have_a_place_each),
 		cmocka_unit_test(a_forger_who_repeats_nothing_takes_no_quick_port),
 		cmocka_unit_test(a_closed_port_never_takes_the_quick_port),
 		cmocka_unit_test(a_slash_64_is_one_source),

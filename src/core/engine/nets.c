@@ -16,7 +16,8 @@
 #define EXEMPT_MS      DAY_MS
 #define PROTECTED_TOLD 16 /* protected addresses in a veiled net that the kernel is told of at once */
 
-/* The nets around a source, the narrowest first.  Returns how many. */
+/* The nets around a source, the narrowest first.  Returns how many: none around hosts behind a translator, who have
+ * nothing in common. */
 static int nets_around(const struct prefix *key, struct prefix nets[LEVELS_MAX])
 {
 	static const uint8_t lens[LEVELS_MAX] = { 64, 56, 48, 40 };
@@ -26,7 +27,7 @@ static int nets_around(const struct prefix *key, struct prefix nets[LEVELS_MAX])
 		nets[0] = prefix_of(&key->addr, 96 + 24);
 		return key->len > nets[0].len;
 	}
-	for (int i = 0; i < LEVELS_MAX; i++)
+	for (int i = 0; i < LEVELS_MAX && !addr_is_translated(&key->addr); i++)
 		if (key->len > lens[i])
 			nets[count++] = prefix_of(&key->addr, lens[i]);
 	return count;

@@ -27,28 +27,12 @@ struct safeguard {
 
 /* ---- IPv6 nets ---- */
 
-static bool starts_with(const struct addr *addr, const uint8_t *bytes, size_t len)
-{
-	return memcmp(addr->b, bytes, len) == 0;
-}
-
-/* Behind these, one /64 is many unrelated hosts: NAT64 (RFC 6052; a network's own, RFC 8215), Teredo (RFC 4380). */
-static bool is_shared(const struct addr *addr)
-{
-	static const uint8_t nat64[12] = { 0x00, 0x64, 0xff, 0x9b },
-			     own_nat64[6] = { 0x00, 0x64, 0xff, 0x9b, 0x00, 0x01 };
-	static const uint8_t teredo[4] = { 0x20, 0x01, 0x00, 0x00 };
-
-	return starts_with(addr, nat64, sizeof(nat64)) || starts_with(addr, own_nat64, sizeof(own_nat64)) ||
-	       starts_with(addr, teredo, sizeof(teredo));
-}
-
 /* 6to4 (RFC 3056): a /48 is one IPv4 host. */
 static bool is_6to4(const struct addr *addr)
 {
 	static const uint8_t prefix[2] = { 0x20, 0x02 };
 
-	return starts_with(addr, prefix, sizeof(prefix));
+	return memcmp(addr->b, prefix, sizeof(prefix)) == 0;
 }
 
 struct prefix safeguard_net(const struct safeguard *safeguard, const struct addr *addr)
@@ -338,7 +322,7 @@ struct prefix safeguard_key(const struct safeguard *safeguard, const struct addr
 {
 	struct prefix host = prefix_host(addr), net;
 
-	if (addr_is_v4(addr) || addr_is_link_local(addr) || is_shared(addr) || is_onlink(safeguard, &host))
+	if (addr_is_v4(addr) || addr_is_link_local(addr) || addr_is_translated(addr) || is_onlink(safeguard, &host))
 		return host;
 	net = safeguard_net(safeguard, addr);
 	return prefixset_find(safeguard->nets, &net) != PREFIXSET_NONE ? host : net;

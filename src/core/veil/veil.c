@@ -189,7 +189,7 @@ static uint64_t source_hash(const struct veil *veil, uint8_t use, const struct v
 {
 	struct key_bytes key = { .use = use, .dport = port };
 
-	memcpy(key.src, syn->src.b, addr_is_v4(&syn->src) ? 16 : 8);
+	memcpy(key.src, syn->src.b, addr_is_v4(&syn->src) || addr_is_translated(&syn->src) ? 16 : 8);
 	return hash_bytes(&veil->key, &key, sizeof(key));
 }
 

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "clock.h"
 
@@ -266,6 +267,12 @@ void supervisor_allow_save(struct supervisor *s, uint32_t id, const struct wire_
 	if (!path[0]) {
 		answer(s, id, ENGINE_INVALID, 0, 0,
 		       "no allow_file is configured: set one to save allowed addresses in");
+		return;
+	}
+	/* A new file with this one entry would pass for the old one, and the next reload would forget the rest. */
+	if (s->config->allow_file_was_there && access(path, F_OK) < 0 && errno == ENOENT) {
+		writer_format(&w, "%s is gone: put it back, or an empty one", path);
+		answer(s, id, ENGINE_INVALID, ENOENT, 0, text);
 		return;
 	}
 	result = config_allow_file_edit(path, &order->source, add);
