@@ -16,9 +16,9 @@ import pytest
 
 from lab import ATTACKER4, ATTACKER6, PYTHON, VICTIM4, VICTIM6, wait_until
 from matrix_send import frame, send
-from picket import shut_out
+from picket import FIVE_FAMILIES, shut_out, visit_traps
 from scanning import Scan
-from senders import ACK, PSH, Forger, tcp, udp
+from senders import ACK, PSH, Forger, conntrack_forgets, ip, tcp, udp
 from veiled import (CLOSED, MSS, STACK, Flood, Stranger, at_once, forge_suspicion, key, veil, veiled_strangers)
 
 FIRST, FURTHER, AGAIN = 1.3, 3.4, 0.2           # seconds, the round trip apart
@@ -43,6 +43,13 @@ def curl(who, family, port=80, *options):
     took, code = done.stdout.split()
     assert code == "200", (done.returncode, done.stdout, done.stderr)
     return float(took)
+
+
+def served(stream):
+    """A request on a standing connection is answered."""
+    stream.settimeout(2)
+    stream.sendall(b"GET / HTTP/1.1\r\nConnection: keep-alive\r\n\r\n")
+    assert stream.recv(4096).startswith(b"HTTP/1.1 200")
 
 
 def banner(who, family):
@@ -214,6 +221,68 @@ def test_an_upload_through_a_smaller_mtu(lab, picket):
         s.sendall(b"x" * 300_000)
         s.shutdown(socket.SHUT_WR)
         assert s.recv(10) == b"", "all of it arrived"
+
+
+@pytest.mark.parametrize("grade", ["veil", "ban"])
+def test_what_conntrack_forgot(lab, picket, grade):
+    """Flushed, or a short time-out: connections of customers and of hosts behind this one go on, in both directions."""
+    inside = lab.add_container()
+    lab.services("tcp:90:http", host=inside)
+    daemon = picket()
+    who = Stranger(lab)
+    listener = who.host.socket()
+    listener.bind((who.v4, 7000))
+    listener.listen()
+    streams = [who.connect_s(4, 8080, keep=True)[1], who.connect_s(6, 8080, keep=True)[1],
+               who.host.connect("172.30.0.2", 90, 2.0, who.v4, keep=True)]
+    for stream in streams:
+        served(stream)
+    called = inside.connect(who.v4, 7000, 2.0, keep=True)
+    caller, _ = listener.accept()
+    if grade == "veil":
+        veil(lab, daemon, who.v4, who.v6)
+    else:
+        for target, address in ((VICTIM4[0], who.v4), (VICTIM6[0], who.v6)):
+            visit_traps(lab, *FIVE_FAMILIES, address=target, source=address)
+            daemon.wait_graded(address if ":" not in address else key(address).split("/")[0], grade="ban")
+    conntrack_forgets(lab.victim)
+    for stream in streams:
+        served(stream)
+    caller.sendall(b"news")
+    called.settimeout(2)
+    assert called.recv(10) == b"news"
+
+
+def test_one_way_alone_leads_through_here(lab, picket):
+    """This host routes, and the answers of a host behind it take another way: conntrack never sees them."""
+    inside = lab.add_container()
+    lab.services("tcp:90:http", host=inside)
+    daemon = picket()
+    who = Stranger(lab)
+    lab.attacker.batch(f"link add w0 type veth peer name w1 netns {inside.name}", "addr add 172.31.0.1/24 dev w0",
+                       "link set w0 up")
+    inside.batch("addr add 172.31.0.2/24 dev w1", "link set w1 up", f"route add {who.v4}/32 via 172.31.0.1 dev w1")
+    for host, device in ((lab.attacker, "w0"), (inside, "eth0")):
+        host.sysctl(**{"net__ipv4__conf__all__rp_filter": 0, f"net__ipv4__conf__{device}__rp_filter": 0})
+    veil(lab, daemon, who.v4)
+    stream = who.host.connect("172.30.0.2", 90, 3.0, who.v4, keep=True)
+    served(stream)
+
+
+def test_protocols_of_a_veiled_neighbour(lab, picket):
+    """Routing, redundancy and tunnels have no ports to hide; what no host speaks stays hidden."""
+    daemon = picket()
+    who = Stranger(lab)
+    speakers = {number: lab.victim.socket(kind=socket.SOCK_RAW, protocol=number) for number in (47, 50, 89, 112, 200)}
+    veil(lab, daemon, who.v4)
+    with Forger(lab.attacker) as forger:
+        forger.send([ip(who.v4, VICTIM4[0], number, b"\x45" + b"\0" * 39) for number in speakers])
+    heard = {}
+    for number, speaker in speakers.items():
+        speaker.settimeout(0.5)
+        with contextlib.suppress(TimeoutError):
+            heard[number] = bool(speaker.recv(100))
+    assert sorted(heard) == [47, 50, 89, 112]
 
 
 # ---- what a forger can do to them

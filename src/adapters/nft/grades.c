@@ -78,6 +78,28 @@ static void accept_untracked(struct rule_writer *w, const char *chain)
 	rule_accept(w);
 }
 
+/*
+ * Segments of what runs that conntrack does not know: it was flushed, its time-out is short, or only one of the ways
+ * leads through here.  Without SYN they open nothing.  To a socket here they pass for customers alone: a listener's
+ * answer to a stranger's ACK would tell that it is there.
+ */
+static void write_forgotten(struct rule_writer *w)
+{
+	rule_chain(w, "forgotten");
+	rule_begin(w, "forgotten");
+	rule_tcp_flags(w, ACK, 0);
+	rule_return(w);
+	rule_begin(w, "forgotten");
+	rule_protocol(w, IPPROTO_TCP);
+	rule_local(w, RULE_DESTINATION, RULE_IS_NOT);
+	rule_accept(w);
+	rule_begin(w, "forgotten");
+	rule_tcp_flags(w, SYN, SYN);
+	rule_return(w);
+	accept_customers(w, "forgotten", "customers");
+	accept_customers(w, "forgotten", "late");
+}
+
 /* ---- a veil ---- */
 
 /* A trap receives a real stack's SYN at once: that names connect scanners within seconds.  A raw one meets silence. */
@@ -157,6 +179,8 @@ static void write_veil(struct rule_writer *w, const struct nft_rules *rules)
 	rule_goto(w, "running");
 	accept_untracked(w, "veil");
 	rule_begin(w, "veil");
+	rule_jump(w, "forgotten");
+	rule_begin(w, "veil");
 	rule_protocol(w, IPPROTO_UDP);
 	rule_local(w, RULE_DESTINATION, RULE_IS_NOT);
 	rule_accept(w);
@@ -197,6 +221,8 @@ static void write_ban(struct rule_writer *w, const struct nft_rules *rules)
 		rule_ct_state(w, CT_ESTABLISHED);
 		rule_goto(w, "running");
 		accept_untracked(w, "ban_rest");
+		rule_begin(w, "ban_rest");
+		rule_jump(w, "forgotten");
 	}
 	chain_drop(w, "ban_rest", "dropped_ban");
 
@@ -251,6 +277,7 @@ void chains_grades(struct rule_writer *w, const struct nft_rules *rules)
 {
 	rule_chain(w, "block");
 	chain_drop(w, "block", "dropped_block");
+	write_forgotten(w);
 	write_ban(w, rules);
 	write_veil(w, rules);
 

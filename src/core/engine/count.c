@@ -184,7 +184,7 @@ static void write_down(struct engine *engine, struct source *source, const struc
 	note_sweep(engine, source, finding);
 }
 
-void engine_count(struct engine *engine, const struct probe *probe, const struct prefix *key, struct actions *actions)
+bool engine_count(struct engine *engine, const struct probe *probe, const struct prefix *key, struct actions *actions)
 {
 	struct finding finding = judge_probe(probe);
 	enum evidence_tool mark = probe->trap == PROBE_TRAP_NONE ? judge_mark(&probe->packet) : TOOL_NONE;
@@ -192,13 +192,13 @@ void engine_count(struct engine *engine, const struct probe *probe, const struct
 	struct weighing w;
 
 	if (finding.kind == EVIDENCE_NONE || proves_nothing(engine, probe, &finding))
-		return;
+		return false;
 	source = sources_find(engine->sources, key);
 	w = weigh(source, &finding, weigh_tag(&finding, tag_of(&probe->packet.dst)),
 		  mark != TOOL_NONE || (source && source->tool != TOOL_NONE), engine->now_ms);
 	if (w.duplicate) {
 		engine->counts.duplicates++;
-		return;
+		return true;
 	}
 	if (is_kin(engine, source, probe, &finding) || is_late(engine, source, &finding)) {
 		w.weight = 0;
@@ -208,7 +208,7 @@ void engine_count(struct engine *engine, const struct probe *probe, const struct
 		source = sources_add(engine->sources, key);
 	if (!source) {
 		engine->counts.dropped++;
-		return;
+		return true;
 	}
 	engine_settle(engine, source);
 	write_down(engine, source, probe, &finding, &w, mark);
@@ -218,4 +218,5 @@ void engine_count(struct engine *engine, const struct probe *probe, const struct
 	if (w.weight > 0)
 		engine_feed_nets(engine, source, probe, &finding, weigh_tag(&finding, tag_of(&probe->packet.dst)),
 				 actions);
+	return true;
 }

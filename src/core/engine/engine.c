@@ -124,6 +124,11 @@ enum verdict engine_verdict(const struct engine *engine, const struct addr *send
 	return safeguard_allowed(engine->safeguard, &host) ? VERDICT_ACCEPT : verdict_on(engine, &host);
 }
 
+static bool has_ports(const struct packet *p)
+{
+	return p->protocol == PROTO_TCP || p->protocol == PROTO_UDP;
+}
+
 enum verdict engine_probe(struct engine *engine, const struct probe *probe, int64_t now_ms, struct actions *actions)
 {
 	struct prefix sender = prefix_host(&probe->packet.src), key;
@@ -138,8 +143,11 @@ enum verdict engine_probe(struct engine *engine, const struct probe *probe, int6
 		return VERDICT_ACCEPT;
 	}
 	key = safeguard_key(engine->safeguard, &probe->packet.src);
-	engine_count(engine, probe, &key, actions);
-	return verdict_on(engine, &sender);
+	bool evidence = engine_count(engine, probe, &key, actions);
+	enum verdict verdict = verdict_on(engine, &sender);
+
+	/* A neighbour's routing, a tunnel's first packet, an error of what conntrack forgot: a veil hides ports. */
+	return verdict == VERDICT_VEIL && !evidence && !has_ports(&probe->packet) ? VERDICT_ACCEPT : verdict;
 }
 
 /* ---- what time does by itself: each call does a bounded part of it ---- */

@@ -70,8 +70,8 @@ struct source *engine_find_source(const struct engine *engine, const struct pref
 /* What its score must reach for that grade, in nats. */
 double engine_threshold(const struct engine *engine, const struct prefix *key, enum grade grade);
 
-/* count.c: what the probe proves is counted against its source. */
-void engine_count(struct engine *engine, const struct probe *probe, const struct prefix *key, struct actions *actions);
+/* count.c: what the probe proves is counted against its source.  Whether it proves anything. */
+bool engine_count(struct engine *engine, const struct probe *probe, const struct prefix *key, struct actions *actions);
 
 /* Puts a piece of evidence into the entry. */
 void engine_write_piece(struct engine *engine, struct source *source, enum evidence_kind kind, uint16_t port,
