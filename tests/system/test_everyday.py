@@ -253,6 +253,23 @@ def test_rtcp_that_nobody_reads(town):
     town.unharmed(who)
 
 
+def test_rtcp_while_the_other_side_is_silent(town):
+    """Our exchange plays announcements; the gateway sends nothing but its reports, twelve calls in a row."""
+    who = town.person()
+    ports = random.Random(2)
+    for call in range(12):
+        port = 10000 + 2 * ports.randrange(5000)
+        ours, theirs = endpoint(town.lab.victim, V, port), endpoint(who.host, who.v4, 20000 + 2 * call)
+        reports = endpoint(who.host, who.v4, 20001 + 2 * call)
+        for _ in range(3):
+            ours.sendto(b"\x80\0rtp", (who.v4, 20000 + 2 * call))
+            theirs.recvfrom(99)
+            reports.sendto(b"\x80\xc8rtcp", (V, port + 1))
+        for s in (ours, theirs, reports):
+            s.close()
+    town.unharmed(who)
+
+
 def test_late_answers_to_a_multicast_question(town):
     """Our host looks for devices now and then; one answers after the program has stopped listening."""
     device = "10.77.0.66"
@@ -323,7 +340,8 @@ def test_another_transparent_proxy(own_town):
     assert town.unharmed(who) == 0
 
 
-def test_published_ports_go_down(own_town):
+@pytest.mark.parametrize("restart", [False, True], ids=["alone", "with-picket"])
+def test_published_ports_go_down(own_town, restart):
     """Eight ports published by DNAT alone; the stack is taken down for a moment under the dashboard that asks it."""
     ports = [7878, 8989, 9696, 8096, 5055, 6767, 8191, 9000]
     town = own_town()
@@ -336,9 +354,12 @@ def test_published_ports_go_down(own_town):
         assert all(who.host.get(V, port, source=who.v4) for port in ports)
         time.sleep(6)
     town.lab.victim.nft("delete table ip published")
+    if restart:
+        town.daemon.stop()
+        town.daemon.start()
     for _ in range(2):
         assert {who.tcp(port) for port in ports} == {"refused"}
-    town.unharmed(who)
+    town.unharmed(who, below=1)
 
 
 def test_late_packets_after_a_restart_of_picket(own_town):

@@ -14,7 +14,7 @@
  * Calls: who exchanges datagrams with a port of this host may send to its neighbour, too, the even port's odd one or
  * the other way round: the reports about a stream of speech go there (RFC 3550 section 11), and not every program
  * reads them.  Uncounted, since a gateway makes a call a second.  It is one port for one that answers, and tells no
- * more.
+ * more.  Where this host alone speaks, the reports come from the odd port above the one that it speaks to.
  *
  * Expected answers: an answer may come after conntrack forgot the question and the program closed its socket, and then
  * it looks like a scan of high ports: a slow name server's datagram, the last FIN of a backend that outlived a restart.
@@ -240,6 +240,11 @@ void chains_expected(struct rule_writer *w)
 		rule_begin(w, "expected");
 		rule_protocol(w, IPPROTO_UDP);
 		rule_call(w, f, RULE_IS, "calls");
+		rule_accept(w);
+		rule_begin(w, "expected"); /* this host speaks alone: to an announcement, or to who is silent */
+		rule_protocol(w, IPPROTO_UDP);
+		rule_port_from(w, RULE_DESTINATION, OWN_PORTS_BEGIN);
+		rule_stream(w, f, "asked");
 		rule_accept(w);
 	}
 	for (EACH_FAMILY(f)) {

@@ -165,14 +165,24 @@ void expr_load_customer(struct rule_writer *w, enum nft_family family, bool orig
 }
 
 /* The two ports of a call, the even one and the next, have one key. */
+static const uint8_t even[2] = { 0xff, 0xfe };
+
 void expr_load_call(struct rule_writer *w, enum nft_family family)
 {
-	static const uint8_t even[2] = { 0xff, 0xfe };
 	const uint32_t words = expr_families[family].len / 4;
 
 	expr_load_source(w, family, RULE_SOURCE);
 	expr_load_port(w, RULE_DESTINATION, WORD(words));
 	expr_mask_with(w, WORD(words), even, sizeof(even));
+}
+
+void expr_load_stream(struct rule_writer *w, enum nft_family family)
+{
+	const uint32_t words = expr_families[family].len / 4;
+
+	expr_load_conversation(w, family, RULE_SOURCE);
+	expr_mask_with(w, WORD(words), even, sizeof(even));
+	expr_mask_with(w, WORD(words + 1), even, sizeof(even));
 }
 
 void expr_load_conversation(struct rule_writer *w, enum nft_family family, enum rule_side side)

@@ -45,6 +45,7 @@ void expr_load_transport(struct rule_writer *w, bool original);
 void expr_load_link_port(struct rule_writer *w, enum rule_side side);
 void expr_load_customer(struct rule_writer *w, enum nft_family family, bool original);
 void expr_load_call(struct rule_writer *w, enum nft_family family);
+void expr_load_stream(struct rule_writer *w, enum nft_family family);
 void expr_load_conversation(struct rule_writer *w, enum nft_family family, enum rule_side side);
 void expr_compare(struct rule_writer *w, uint32_t op, const void *data, uint32_t len);
 void expr_compare_u8(struct rule_writer *w, uint32_t op, uint8_t value);

@@ -177,6 +177,11 @@ static void write_veil(struct rule_writer *w, const struct nft_rules *rules)
 	rule_begin(w, "veil");
 	rule_ct_state(w, CT_ESTABLISHED);
 	rule_goto(w, "running");
+	rule_begin(w, "veil"); /* who has a connection is a customer, as far as a socket can tell */
+	rule_ct_state(w, NF_CT_STATE_UNTRACKED_BIT);
+	rule_protocol(w, IPPROTO_TCP);
+	rule_socket_is_connection(w);
+	rule_goto(w, "customer");
 	accept_untracked(w, "veil");
 	rule_begin(w, "veil");
 	rule_jump(w, "forgotten");

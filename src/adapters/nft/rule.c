@@ -147,6 +147,12 @@ void rule_conversation(struct rule_writer *w, enum nft_family family, enum rule_
 	expr_look_up_pair(w, RULE_IS, set, family);
 }
 
+void rule_stream(struct rule_writer *w, enum nft_family family, const char *set)
+{
+	expr_load_stream(w, family);
+	expr_look_up_pair(w, RULE_IS, set, family);
+}
+
 void rule_customer(struct rule_writer *w, enum nft_family family, bool original, const char *set)
 {
 	expr_load_customer(w, family, original);

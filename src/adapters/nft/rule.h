@@ -86,6 +86,8 @@ void rule_transport(struct rule_writer *w, const char *set);
 void rule_link_port(struct rule_writer *w, enum rule_side side, const char *set);
 /* address . port of that side . port of the other side. */
 void rule_conversation(struct rule_writer *w, enum nft_family family, enum rule_side side, const char *set);
+/* source . its port . destination port, each port or the even one before it. */
+void rule_stream(struct rule_writer *w, enum nft_family family, const char *set);
 void rule_port(struct rule_writer *w, enum rule_side side, enum rule_sense sense, const char *set);
 void rule_port_is(struct rule_writer *w, enum rule_side side, uint16_t port);
 void rule_port_from(struct rule_writer *w, enum rule_side side, uint16_t first); /* that port or a higher one */

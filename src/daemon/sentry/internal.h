@@ -133,6 +133,8 @@ int sentry_set_mode(struct sentry *sentry, enum nft_mode mode); /* of engine and
 /* world.c: each replaces what its last look said */
 void sentry_world_routes(struct sentry *sentry);
 void sentry_world_listeners(struct sentry *sentry);
+/* What rules have seen behind destination NAT is served as well. */
+void sentry_world_published(struct sentry *sentry);
 void sentry_world_lately(struct sentry *sentry);
 
 /* save.c */

@@ -110,6 +110,7 @@ static void read_learned(struct sentry *sentry)
 	count = enforcer_read_learned(sentry->enforcer, sentry->learned, LEARNED_MAX);
 	if (count >= 0)
 		sentry->learned_count = (uint32_t)count;
+	sentry_world_published(sentry);
 	sentry->learned_read_took_ms = clock_ms(CLOCK_MONOTONIC) - began_ms;
 	rest_ms = sentry->learned_read_took_ms * LEARNED_REST;
 	sentry->next_learned_read_ms = sentry->now_ms + (rest_ms > LEARNED_EVERY_MS ? rest_ms : LEARNED_EVERY_MS);
@@ -205,6 +206,7 @@ void sentry_save_at_once(struct sentry *sentry)
 	if (!sentry->next_save_ms)
 		return;
 	begin_save(sentry);
+	sentry_world_published(sentry);
 	sentry->saving_at_once = true;
 	save_pages(sentry, UINT32_MAX);
 }

@@ -145,8 +145,7 @@ static size_t ranges_of(const uint8_t bits[65536 / 8], struct port_range *out)
 	return count;
 }
 
-/* What rules have seen behind destination NAT is served as well. */
-static void learn_published(struct sentry *sentry)
+void sentry_world_published(struct sentry *sentry)
 {
 	struct nft_published *published = calloc(PUBLISHED_MAX, sizeof(*published));
 	int count = published ? enforcer_read_published(sentry->enforcer, published, PUBLISHED_MAX) : 0;
@@ -163,7 +162,7 @@ void sentry_world_lately(struct sentry *sentry)
 
 	if (!ranges)
 		return;
-	learn_published(sentry);
+	sentry_world_published(sentry);
 	for (int i = 0; i < SENTRY_LATELY; i++) {
 		engine_lately(sentry->engine, lately_protocols[i], sentry->now_ms, bits);
 		if (sentry->lately_told && memcmp(bits, sentry->lately[i], sizeof(bits)) == 0)
