@@ -161,15 +161,19 @@ def test_trap_closes_and_says_its_banner(lab, picket):
     s.close()
 
 
-def test_silent_trap_visit_counts(lab, picket, visitors):
-    """A handshake that says nothing counts after 2 s."""
+@pytest.mark.parametrize("stays_s, confirmed", [(0.1, 2.25), (2.5, 2.25), (3.3, 0)])
+def test_silent_trap_visit_counts(lab, picket, visitors, stays_s, confirmed):
+    """Who comes and goes without a word has proved something; who waits until the trap closes, as for a greeting, has
+    not."""
     daemon = picket(TRAPS)
     visitor = next(visitors)
     s = lab.attacker.connect(VICTIM4[0], 23, 1.0, source=visitor, keep=True)
-    time.sleep(2.8)
+    time.sleep(stays_s)
     s.close()
+    time.sleep(0.3)
     explained = daemon.ctl("explain", visitor).one
-    assert 2.2 < explained["confirmed"] < 2.3, explained
+    assert abs(explained["confirmed"] - confirmed) < 0.05, explained
+    assert explained["score"] > 2.2, explained
 
 
 def test_udp_trap_never_sends(lab, picket, wire):

@@ -47,7 +47,5 @@ void visit_table_release(struct visit_table *table);
 void visit_begin(struct visit_table *table, int fd, const union any_address *peer);
 /* Reports and closes the newest visit of the net that has the most.  False: there is none. */
 bool visit_make_room(struct visit_table *table);
-/* Ends silently the visits of that source that were reported. */
-void visits_silence(struct visit_table *table, const struct prefix *source);
 
 #endif

@@ -259,11 +259,6 @@ void trap_close(struct trap *trap)
 	free(trap);
 }
 
-void trap_silence(struct trap *trap, const struct prefix *source)
-{
-	visits_silence(&trap->visits, source);
-}
-
 void trap_ports(const struct trap *trap, uint16_t *tcp4, uint16_t *tcp6, uint16_t *udp4, uint16_t *udp6)
 {
 	*tcp4 = trap->listeners[LISTENER_TCP4].port;

@@ -20,8 +20,7 @@
 
 #define TRAP_CONNECTIONS_MAX 1024
 #define TRAP_PAYLOAD_MAX     512
-#define TRAP_SILENCE_MS      2000 /* a handshake that stays silent for so long counts */
-#define TRAP_LIFETIME_MS     2500
+#define TRAP_LIFETIME_MS     3000 /* who has not closed by then waits for something */
 #define TRAP_BANNER_MAX      128
 
 /* Called once for each visit, with a complete probe.  Returns true when the source is (now) banned or blocked:
@@ -44,9 +43,6 @@ MUST_CHECK int trap_open(bool tcp, bool udp, const char *banner, struct trap **o
 /* Starts serving in the caller's event loop.  0 or -errno. */
 MUST_CHECK int trap_serve(struct trap *trap, struct event_base *base, trap_hit_fn *hit, void *context);
 void trap_close(struct trap *trap);
-/* The source was banned, or blocked by an admin: its visits that are reported and wait for their end, end now and send
- * nothing.  Must not be called from the hit function, which says the same by returning true. */
-void trap_silence(struct trap *trap, const struct prefix *source);
 /* Local ports chosen by the kernel, in host order; 0: no such listener. */
 void trap_ports(const struct trap *trap, uint16_t *tcp4, uint16_t *tcp6, uint16_t *udp4, uint16_t *udp6);
 void trap_read_stats(const struct trap *trap, struct trap_stats *out);

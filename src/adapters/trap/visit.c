@@ -28,10 +28,9 @@ struct visit {
 	struct event event;
 	struct visit_table *table;
 	int fd;
-	bool saved; /* a SYN was saved and the handshake is complete */
-	bool reported;
-	uint16_t net;            /* its place in the table's crowd */
-	int64_t born_ms, due_ms; /* due: for a report, or the end */
+	bool saved;   /* a SYN was saved and the handshake is complete */
+	uint16_t net; /* its place in the table's crowd */
+	int64_t due_ms;
 	struct probe probe;
 	size_t len;
 	uint8_t payload[TRAP_PAYLOAD_MAX];
@@ -69,43 +68,25 @@ static void visit_end(struct visit *visit, bool silently)
 	table->stats.open--;
 }
 
-/* A visit that was reported before its source was banned only waits for its end, which must be silent as well. */
-void visits_silence(struct visit_table *table, const struct prefix *source)
-{
-	struct visit *visit = TAILQ_FIRST(&table->live), *next;
-
-	for (; visit; visit = next) {
-		next = TAILQ_NEXT(visit, link);
-		if (visit->reported && prefix_contains(source, &visit->probe.packet.src))
-			visit_end(visit, true);
-	}
-}
-
-/* Returns true when the source is banned or blocked; the visit is gone then. */
-static bool visit_report(struct visit *visit, enum probe_trap outcome)
+/* The visit is reported and gone, silently when its source is banned or blocked. */
+static void visit_finish(struct visit *visit, enum probe_trap outcome)
 {
 	struct visit_table *table = visit->table;
-	struct prefix source = prefix_host(&visit->probe.packet.src);
 
-	if (visit->reported)
-		return false;
-	visit->reported = true;
 	visit->probe.trap = (uint8_t)outcome;
 	table->stats.hits++;
 	table->stats.induced += outcome == PROBE_TRAP_INDUCED;
 	table->stats.unsaved += outcome == PROBE_TRAP_UNSAVED;
-	if (!table->hit(table->context, &visit->probe))
-		return false;
-	visits_silence(table, &source);
-	return true;
+	visit_end(visit, table->hit(table->context, &visit->probe));
 }
 
-static enum probe_trap visit_outcome(const struct visit *visit, bool cut_short)
+/* if_silent: what silence means, by who ended the visit. */
+static enum probe_trap visit_outcome(const struct visit *visit, enum probe_trap if_silent)
 {
-	if (!visit->saved || (cut_short && visit->len == 0))
+	if (!visit->saved)
 		return PROBE_TRAP_UNSAVED;
 	if (visit->len == 0)
-		return PROBE_TRAP_SILENT;
+		return if_silent;
 	return payload_classify(visit->payload, visit->len, true) == PAYLOAD_INDUCED ? PROBE_TRAP_INDUCED
 										     : PROBE_TRAP_SPOKE;
 }
@@ -113,8 +94,7 @@ static enum probe_trap visit_outcome(const struct visit *visit, bool cut_short)
 static void visit_cut_short(struct visit *visit)
 {
 	visit->table->stats.evicted++;
-	if (!visit_report(visit, visit_outcome(visit, true)))
-		visit_end(visit, false);
+	visit_finish(visit, visit_outcome(visit, PROBE_TRAP_UNSAVED));
 }
 
 static struct visit *most_crowded(const struct visit_table *table)
@@ -159,21 +139,17 @@ static void visit_on_event(evutil_socket_t fd, short what, void *context)
 
 	(void)fd;
 	if (what & EV_TIMEOUT) {
-		if (visit->reported)
-			visit_end(visit, false);
-		else if (!visit_report(visit, visit_outcome(visit, false)))
-			/* a silent visit may stay for the rest of its time; half a first message has had its time */
-			visit_wait(visit, visit->len ? clock_ms(CLOCK_MONOTONIC) : visit->born_ms + TRAP_LIFETIME_MS);
+		visit_finish(visit, visit_outcome(visit, PROBE_TRAP_WAITED));
 		return;
 	}
 	first = visit->len == 0;
 	got = visit_receive(visit);
-	if (got == 0 || (got > 0 && !visit->reported && visit->len < sizeof(visit->payload) &&
+	if (got == 0 || (got > 0 && visit->len < sizeof(visit->payload) &&
 			 payload_classify(visit->payload, visit->len, false) == PAYLOAD_UNDECIDED)) {
 		judged_ms = clock_ms(CLOCK_MONOTONIC) + PAYLOAD_WAIT_MS;
 		visit_wait(visit, got > 0 && first ? judged_ms : visit->due_ms);
-	} else if (!visit_report(visit, visit_outcome(visit, false))) {
-		visit_end(visit, false);
+	} else {
+		visit_finish(visit, visit_outcome(visit, PROBE_TRAP_SILENT));
 	}
 }
 
@@ -247,9 +223,7 @@ void visit_begin(struct visit_table *table, int fd, const union any_address *pee
 	event_assign(&visit->event, table->base, fd, EV_READ, visit_on_event, visit);
 	visit->fd = fd;
 	visit->len = 0;
-	visit->reported = false;
 	visit->saved = handshake_is_proven(fd);
-	visit->born_ms = clock_ms(CLOCK_MONOTONIC);
 	visit->probe = (struct probe){ .port_state = PROBE_PORT_TRAPPED, .packet_result = PACKET_OK };
 	visit->probe.packet.protocol = PROTO_TCP;
 	addr_port_from(peer, &visit->probe.packet.src, &visit->probe.packet.sport);
@@ -258,7 +232,7 @@ void visit_begin(struct visit_table *table, int fd, const union any_address *pee
 		errno = 0; /* the peer is gone already: the next read tells */
 	visit->net = net_of(table, &visit->probe.packet.src);
 	table->crowd[visit->net]++;
-	visit_wait(visit, visit->born_ms + TRAP_SILENCE_MS);
+	visit_wait(visit, clock_ms(CLOCK_MONOTONIC) + TRAP_LIFETIME_MS);
 }
 
 int visit_table_init(struct visit_table *table, const char *banner)

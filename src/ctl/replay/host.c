@@ -338,7 +338,7 @@ static bool report_visit(struct replay_host *host, struct replay_flow *flow, con
 	return true;
 }
 
-/* A silent visit is reported when the trap's patience ends. */
+/* A visitor who waits is reported when the trap's patience ends. */
 static void wait_for_payload(struct replay_host *host, struct replay_flow *flow, const struct packet *p, int64_t now_ms)
 {
 	struct waiting *slot;
@@ -348,8 +348,8 @@ static void wait_for_payload(struct replay_host *host, struct replay_flow *flow,
 		return;
 	}
 	slot = &host->waiting[(host->waiting_head + host->waiting_count++) % TRAP_CONNECTIONS_MAX];
-	*slot = (struct waiting){ .key = flow->key, .due_ms = now_ms + TRAP_SILENCE_MS };
-	report_visit(host, flow, p, PROBE_TRAP_SILENT, &slot->report);
+	*slot = (struct waiting){ .key = flow->key, .due_ms = now_ms + TRAP_LIFETIME_MS };
+	report_visit(host, flow, p, PROBE_TRAP_WAITED, &slot->report);
 	host->counts.trap_visits--; /* counted when told */
 	flow->trap = REPLAY_TRAP_WAITING;
 }

@@ -25,14 +25,6 @@ static bool hides_behind_headers(enum packet_result result)
 	return result == PACKET_EXTENSION_LIMIT || result == PACKET_CUT;
 }
 
-/* What a trap still has open to a source that is being banned must end without an answer. */
-static void silence_traps(struct sentry *sentry, const struct actions *actions)
-{
-	for (size_t i = 0; sentry->trap && i < actions->count; i++)
-		if (actions->items[i].type == ACTION_ADD)
-			trap_silence(sentry->trap, &actions->items[i].source);
-}
-
 /* While the doctor tries every trap, it must neither be graded nor reported as a scan. */
 static bool is_doctors(struct sentry *sentry, const struct packet *packet)
 {
@@ -115,8 +107,6 @@ static bool judge_probe_of(struct sentry *sentry, const struct probe *probe, con
 {
 	enum verdict verdict = engine_probe(sentry->engine, probe, sentry->now_ms, &sentry->actions);
 
-	if (verdict == VERDICT_DROP)
-		silence_traps(sentry, &sentry->actions);
 	*changed = changes_sets(&sentry->actions);
 	sentry_act(sentry);
 	if (verdict != VERDICT_VEIL || probe->packet_result != PACKET_OK)
