@@ -130,6 +130,7 @@ void engine_block_failed(struct engine *engine, const struct prefix *source, int
 /* The kernel refused an ACTION_DELETE of the last call: the block stands again as it was.  Does nothing when the
  * source is blocked anew. */
 void engine_unblock_failed(struct engine *engine, const struct prefix *source, int64_t now_ms);
+void engine_exempt_failed(struct engine *engine, const struct prefix *source);
 
 /* The kernel has forgotten the flows of before: for ten minutes late packets of them are excused, twenty a source. */
 void engine_fresh_start(struct engine *engine, int64_t now_ms);
@@ -246,6 +247,8 @@ double engine_level_factor(uint8_t net);
 struct explain_view {
 	struct source_view source; /* decayed to now; source.grade GRADE_NONE when nothing is known */
 	struct block_view block;   /* the strictest that covers it; grade GRADE_NONE: no veil, no ban, no block */
+	struct prefix exempt_from; /* the veiled net that does not count for it */
+	int64_t exempt_until_ms;   /* until then; 0: there is none */
 	int32_t alert_mn, veil_mn, ban_mn;
 	int64_t slow_half_life_ms;
 	uint8_t allowed; /* the safeguards that apply */
@@ -282,7 +285,8 @@ uint32_t engine_sources(const struct engine *engine, uint32_t cursor, int64_t no
 uint32_t engine_allows(const struct engine *engine, uint32_t cursor, struct allow_view *out, size_t max, size_t *count);
 uint32_t engine_protects(const struct engine *engine, uint32_t cursor, struct protected_view *out, size_t max,
 			 size_t *count);
-void engine_explain(const struct engine *engine, const struct addr *addr, int64_t now_ms, struct explain_view *out);
+/* Of an address, of what it is counted with, or of a net. */
+void engine_explain(const struct engine *engine, const struct prefix *about, int64_t now_ms, struct explain_view *out);
 
 /* State over a restart.  A block whose time is up is not restored (ENGINE_NOT_FOUND).  Times in the future, of a clock
  * that was ahead, become now, and a block lasts no longer than its grade may: *block says from when to when it stands.

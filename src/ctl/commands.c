@@ -230,7 +230,7 @@ const struct ctl_command ctl_commands[] = {
 	  .build = build_sources,
 	  .shape = &shape_sources },
 	{ .name = "explain",
-	  .syntax = "ADDR",
+	  .syntax = "ADDR[/LEN]",
 	  .summary = "why: every piece of evidence, its weight and age, the safeguards",
 	  .details = "WEIGHT is what a piece counted when it was seen, NOW what is left of it. The sum is the score.\n"
 		     "Exit status 1 when nothing at all is known of the address.",

@@ -59,9 +59,10 @@ static bool expect_grade(struct play *play, const struct track *track, const cha
 
 static bool number_of(struct play *play, const struct track *track, const char *what, double *out)
 {
+	struct prefix about = prefix_host(&track->addr);
 	struct explain_view view;
 
-	engine_explain(play->engine, &track->addr, PLAY_EPOCH_MS + play->now_ms, &view);
+	engine_explain(play->engine, &about, PLAY_EPOCH_MS + play->now_ms, &view);
 	if (strcmp(what, "peak") == 0)
 		*out = track->peak;
 	else if (strcmp(what, "confirmed") == 0)
@@ -117,12 +118,13 @@ static bool expect_word(struct play *play, const struct track *track, const char
 	static const char *const outcomes[] = {
 		[OUTCOME_PASS] = "pass", [OUTCOME_DROP] = "drop", [OUTCOME_REFUSE] = "refuse"
 	};
+	struct prefix about = prefix_host(&track->addr);
 	struct explain_view view;
 	char key[PREFIX_TEXT_MAX];
 	int64_t ms;
 	bool ok;
 
-	engine_explain(play->engine, &track->addr, PLAY_EPOCH_MS + play->now_ms, &view);
+	engine_explain(play->engine, &about, PLAY_EPOCH_MS + play->now_ms, &view);
 	enum grade stands = standing(play, track, &view);
 	if (strcmp(words[0], "veiled") == 0)
 		ok = stands == GRADE_VEIL;

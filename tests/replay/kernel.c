@@ -48,9 +48,10 @@ static bool passes_veil(const struct step *step)
 
 static enum grade standing(const struct play *play, const struct addr *source)
 {
+	struct prefix about = prefix_host(source);
 	struct explain_view view;
 
-	engine_explain(play->engine, source, PLAY_EPOCH_MS + play->now_ms, &view);
+	engine_explain(play->engine, &about, PLAY_EPOCH_MS + play->now_ms, &view);
 	return view.allowed ? GRADE_NONE : (enum grade)view.block.grade;
 }
 

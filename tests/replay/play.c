@@ -183,6 +183,7 @@ static void note_learned(struct track *track, const struct step *step, const str
 static void follow(struct play *play, const struct step *step, enum outcome outcome)
 {
 	struct track *track = play_track(play, &step->probe.packet.src);
+	struct prefix about = prefix_host(&step->probe.packet.src);
 	struct explain_view view;
 	double total;
 
@@ -191,7 +192,7 @@ static void follow(struct play *play, const struct step *step, enum outcome outc
 	track->last_outcome = (uint8_t)outcome;
 	play_take(play);
 	track = play_track(play, &step->probe.packet.src);
-	engine_explain(play->engine, &step->probe.packet.src, PLAY_EPOCH_MS + play->now_ms, &view);
+	engine_explain(play->engine, &about, PLAY_EPOCH_MS + play->now_ms, &view);
 	if (outcome == OUTCOME_PASS)
 		note_learned(track, step, &view);
 	if (view.source.piece_count > 0)

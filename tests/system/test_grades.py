@@ -7,7 +7,9 @@ import time
 import pytest
 
 from lab import ATTACKER4, CLIENT4, GATEWAY4, VICTIM4, VICTIM6, Scan, wait_until
-from picket import FIVE_FAMILIES, event_text, seconds_to_connect, shut_out, visit_traps, wait_open
+from matrix_send import frame, send
+from picket import FIVE_FAMILIES, delayed, event_text, seconds_to_connect, shut_out, visit_traps, wait_open
+from veiled import MSS, key, veil
 
 KEEP_ALIVE = b"GET / HTTP/1.1\r\nConnection: keep-alive\r\n\r\n"
 
@@ -120,6 +122,49 @@ def test_unblock_all(lab, picket):
     assert len(daemon.graded()) == 40
     daemon.ctl("unblock", "--all")
     assert daemon.graded() == []
+
+
+NET = {4: ("203.0.113.0/24", "203.0.113.{}", "203.0.113.16/28"),
+       6: ("2001:db8:4242::/48", "2001:db8:4242:{}00::7", "2001:db8:4242:1000::/60")}
+
+
+@pytest.mark.parametrize("family", [4, 6])
+def test_unblock_in_a_veiled_net(lab, picket, family):
+    """An address is freed of its net's veil for a day; its own is lifted with it; a net's word ends all inside."""
+    daemon = picket()
+    net, member, part = NET[family]
+    members, target = [member.format(n) for n in range(10, 26)], (VICTIM4 if family == 4 else VICTIM6)[0]
+    send(lab, [frame(m, target, 30000, 201 + n, options=MSS) for n, m in enumerate(members)], 0.001)
+    daemon.wait_graded(net, grade="veil")
+    first, second, third = members[:3]
+    for address in members[:3]:
+        lab.attacker.add_address(address)
+    told = daemon.ctl("explain", first).one
+    assert told["block"]["source"] == net and told["grade"] == "veil" and told["exempt_from"] is None
+    text = daemon.ctl("explain", first, json_output=False).out
+    assert f'"picketctl unblock {told["source"]}" frees this address' in text and f'"picketctl unblock {net}"' in text
+    own = daemon.ctl("explain", net).one
+    assert own["source"] == net and own["score"] > 10 and own["evidence"] and own["thresholds"]["ban"] is None
+
+    answer = daemon.ctl("unblock", first, json_output=False).out
+    assert f"it is free of the veil of {net} for a day" in answer
+    assert not delayed(lab.attacker, target, source=first) and delayed(lab.attacker, target, source=second)
+    told = daemon.ctl("explain", first).one
+    assert told["exempt_from"] == net and 86000 < told["exempt_for_s"] <= 86400
+    assert told["block"] is None and told["grade"] == "watch"
+
+    part_of = daemon.ctl("unblock", part, check=False)
+    assert part_of.code == 1 and f"it lies in {net}, which stands at veil" in part_of.err, part_of
+    veil(lab, daemon, second, third)        # by themselves, too
+    assert daemon.ctl("unblock", second).one["unblocked"] == 2
+    assert not delayed(lab.attacker, target, source=second)
+    answer = daemon.ctl("unblock", net).one
+    assert answer["unblocked"] >= 2
+    if family == 6:                         # the /40 around it was veiled meanwhile, and is named
+        around = re.search(r"it still lies in (\S+), which stands at veil", answer["note"])[1]
+        assert daemon.ctl("unblock", around).code == 0
+    assert not [row for row in daemon.graded() if row["source"] in (net, key(third))]
+    assert not delayed(lab.attacker, target, source=third)
 
 
 def block_many(daemon, sources):

@@ -117,10 +117,10 @@ static inline struct engine_status core_status(const struct core *core)
 
 static inline struct explain_view core_explain(const struct core *core, const char *source)
 {
-	struct addr addr = core_addr(source);
+	struct prefix about = core_prefix(source);
 	struct explain_view view;
 
-	engine_explain(core->engine, &addr, core->now_ms, &view);
+	engine_explain(core->engine, &about, core->now_ms, &view);
 	return view;
 }
 

@@ -104,8 +104,8 @@ uint32_t engine_standing(const struct engine *engine, const struct prefix *host)
 
 	if (slot == BLOCKS_NONE || blocks_at(engine->blocks, slot)->grade < GRADE_VEIL)
 		return BLOCKS_NONE;
-	return blocks_at(engine->blocks, slot)->grade == GRADE_VEIL && engine_is_exempt(engine, host) ? BLOCKS_NONE
-												      : slot;
+	return blocks_at(engine->blocks, slot)->grade == GRADE_VEIL && engine_exempt_until(engine, host) ? BLOCKS_NONE
+													 : slot;
 }
 
 static enum verdict verdict_on(const struct engine *engine, const struct prefix *sender)

@@ -120,11 +120,12 @@ void engine_feed_nets(struct engine *engine, const struct source *source, const 
 bool engine_is_net(const struct prefix *key);
 /* By how much the thresholds of a net are higher than a source's; 1 for a source. */
 double engine_net_factor(const struct source *source);
-bool engine_is_exempt(const struct engine *engine, const struct prefix *host);
+/* 0: it is not exempt. */
+int64_t engine_exempt_until(const struct engine *engine, const struct prefix *host);
 /* It is veiled by itself: its exemption would hide that in the kernel. */
 void engine_end_exemption(struct engine *engine, const struct prefix *host, struct actions *actions);
-/* Frees it from the veils of its nets for a day, if there are any. */
-bool engine_exempt_from_net(struct engine *engine, const struct prefix *host, struct actions *actions);
+/* Frees it from the veils of its nets for a day.  ENGINE_NOT_FOUND: there are none; ENGINE_FULL: nor room for it. */
+enum engine_result engine_exempt_from_net(struct engine *engine, const struct prefix *host, struct actions *actions);
 
 /* event.c: incidents, events, orders to the kernel. */
 /* A new one, of one source.  Never 0. */

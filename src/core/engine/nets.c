@@ -149,11 +149,12 @@ static void expire_exempt(struct engine *engine)
 			prefixset_remove(engine->exempt, slot);
 }
 
-bool engine_is_exempt(const struct engine *engine, const struct prefix *host)
+int64_t engine_exempt_until(const struct engine *engine, const struct prefix *host)
 {
 	uint32_t slot = prefixset_cover(engine->exempt, host, 128);
 
-	return slot != PREFIXSET_NONE && engine->exempt_until_ms[slot] > engine->now_ms;
+	return slot != PREFIXSET_NONE && engine->exempt_until_ms[slot] > engine->now_ms ? engine->exempt_until_ms[slot]
+											: 0;
 }
 
 void engine_end_exemption(struct engine *engine, const struct prefix *host, struct actions *actions)
@@ -183,9 +184,18 @@ void engine_restore_exempt(struct engine *engine, const struct prefix *source, i
 			until_ms < engine->now_ms + EXEMPT_MS ? until_ms : engine->now_ms + EXEMPT_MS;
 }
 
-bool engine_exempt_from_net(struct engine *engine, const struct prefix *host, struct actions *actions)
+void engine_exempt_failed(struct engine *engine, const struct prefix *source)
 {
-	struct prefix key = host->len == 128 ? safeguard_key(engine->safeguard, &host->addr) : *host;
+	uint32_t slot = prefixset_find(engine->exempt, source);
+
+	if (slot != PREFIXSET_NONE)
+		prefixset_remove(engine->exempt, slot);
+}
+
+/* The kernel looks up addresses and /64s alone. */
+enum engine_result engine_exempt_from_net(struct engine *engine, const struct prefix *host, struct actions *actions)
+{
+	struct prefix key = safeguard_key(engine->safeguard, &host->addr);
 	struct prefix nets[LEVELS_MAX];
 	int count = nets_around(&key, nets);
 	struct event event = { .at_ms = engine->now_ms, .type = EVENT_UNBLOCK, .grade = GRADE_VEIL, .sources = 1 };
@@ -196,14 +206,14 @@ bool engine_exempt_from_net(struct engine *engine, const struct prefix *host, st
 
 		veiled |= slot != BLOCKS_NONE && blocks_at(engine->blocks, slot)->grade == GRADE_VEIL;
 	}
-	if (!veiled)
-		return false;
+	if (!veiled || !prefix_covers(&key, host) || (key.len != 128 && key.len != 64))
+		return ENGINE_NOT_FOUND;
 	engine_restore_exempt(engine, &key, engine->now_ms + EXEMPT_MS, engine->now_ms);
-	if (!engine_is_exempt(engine, &key))
-		return false;
+	if (!engine_exempt_until(engine, &key))
+		return ENGINE_FULL;
 	engine_order(actions, ACTION_EXEMPT, GRADE_NONE, &key, EXEMPT_MS);
 	event.source = key;
-	event_text(&event, "free of its net's veil for a day");
+	event_text(&event, "free of the veil of its net for a day");
 	engine_tell(actions, &event);
-	return true;
+	return ENGINE_OK;
 }

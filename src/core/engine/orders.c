@@ -141,21 +141,18 @@ static uint32_t meant_by(const struct engine *engine, const struct prefix *sourc
 enum engine_result engine_unblock(struct engine *engine, const struct prefix *source, int64_t now_ms,
 				  struct actions *actions)
 {
+	enum engine_result exempted;
 	uint32_t slot;
 
 	if (!begin(engine, source, now_ms, actions))
 		return ENGINE_INVALID;
 	slot = meant_by(engine, source);
-	if (slot != BLOCKS_NONE) {
+	if (source->len < 128) /* as much as one call can tell */
+		unblock_inside(engine, source, "", 0, FREED_MAX - 1, actions);
+	else if (slot != BLOCKS_NONE)
 		unblock_slot(engine, slot, "", actions);
-		return ENGINE_OK;
-	}
-	if (engine_exempt_from_net(engine, source, actions))
-		return ENGINE_OK;
-	/* A net: what is blocked in it, as much as one call can tell. */
-	if (source->len < 128)
-		unblock_inside(engine, source, "", 0, FREED_MAX, actions);
-	return actions->count > 0 ? ENGINE_OK : ENGINE_NOT_FOUND;
+	exempted = engine_exempt_from_net(engine, source, actions);
+	return actions->count > 0 ? ENGINE_OK : exempted;
 }
 
 enum engine_result engine_unblock_exact(struct engine *engine, const struct prefix *source, int64_t now_ms,

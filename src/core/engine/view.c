@@ -45,12 +45,12 @@ uint32_t engine_blocks(const struct engine *engine, uint32_t cursor, struct bloc
 /* Its block's grade, or what its score says now. */
 static uint8_t shown_grade(const struct engine *engine, const struct source *source, const struct score *score)
 {
-	uint32_t slot = blocks_strictest(engine->blocks, &source->key);
+	uint32_t slot = engine_standing(engine, &source->key);
 	double factor = engine_net_factor(source);
 	struct score scaled = { score->confirmed / factor, score->suspected / factor, score->fast / factor };
 	enum grade grade = policy_grade(&engine->config, &scaled);
 
-	if (slot != BLOCKS_NONE && blocks_at(engine->blocks, slot)->grade > GRADE_ALERT)
+	if (slot != BLOCKS_NONE)
 		return blocks_at(engine->blocks, slot)->grade;
 	return grade > GRADE_ALERT ? GRADE_ALERT : (uint8_t)grade;
 }
@@ -134,33 +134,45 @@ uint32_t engine_protects(const struct engine *engine, uint32_t cursor, struct pr
 	return safeguard_protect_view(engine->safeguard, cursor, &ignored) == PREFIXSET_NONE ? 0 : cursor;
 }
 
-void engine_explain(const struct engine *engine, const struct addr *addr, int64_t now_ms, struct explain_view *out)
+static void exemption_of(const struct engine *engine, const struct prefix *about, struct explain_view *out)
 {
-	struct prefix host = prefix_host(addr), key;
+	uint32_t slot = blocks_strictest(engine->blocks, about);
+
+	out->exempt_until_ms = slot != BLOCKS_NONE && blocks_at(engine->blocks, slot)->grade == GRADE_VEIL
+				       ? engine_exempt_until(engine, about)
+				       : 0;
+	if (out->exempt_until_ms)
+		out->exempt_from = *blocks_source(engine->blocks, slot);
+}
+
+void engine_explain(const struct engine *engine, const struct prefix *about, int64_t now_ms, struct explain_view *out)
+{
+	struct prefix key = about->len == 128 ? safeguard_key(engine->safeguard, &about->addr) : *about;
 	const struct source *source;
 	const struct prefix *allowed;
 	uint32_t slot;
 
 	memset(out, 0, sizeof(*out));
 	now_ms = now_ms > engine->now_ms ? now_ms : engine->now_ms;
-	key = safeguard_key(engine->safeguard, addr);
 	out->source.source = key;
-	source = sources_find(engine->sources, &key);
+	source = engine_find_source(engine, &key);
 	if (source)
 		view_of(engine, source, now_ms, &out->source);
-	slot = engine_standing(engine, &host);
+	slot = engine_standing(engine, about);
 	if (slot != BLOCKS_NONE)
 		blocks_view(engine->blocks, slot, &out->block);
+	else
+		exemption_of(engine, about, out);
 	out->alert_mn = engine_millinats(engine->config.alert);
 	out->veil_mn = engine_millinats(engine->config.veil);
 	out->ban_mn = engine_millinats(engine->config.ban);
 	out->slow_half_life_ms = engine->config.slow_half_life_ms;
-	allowed = safeguard_allowed(engine->safeguard, &host);
+	allowed = safeguard_allowed(engine->safeguard, about);
 	if (allowed) {
 		out->allowed = 1;
 		out->allowed_by = *allowed;
 	}
-	out->protect_why = (uint8_t)safeguard_protected(engine->safeguard, &host, &out->protected_by);
+	out->protect_why = (uint8_t)safeguard_protected(engine->safeguard, about, &out->protected_by);
 }
 
 uint32_t engine_services(const struct engine *engine, uint32_t cursor, struct served_view *out, size_t max,

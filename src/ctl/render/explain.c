@@ -27,6 +27,12 @@ static const char *account_words(struct account *account, double part, char out[
 	return out;
 }
 
+/* A net is never banned. */
+static bool is_net(const json_t *object)
+{
+	return json_is_null(json_object_get(json_object_get(object, "thresholds"), "ban"));
+}
+
 static void show_header(FILE *out, const json_t *object)
 {
 	const json_t *block = json_object_get(object, "block");
@@ -127,7 +133,7 @@ static void show_thresholds(FILE *out, const json_t *object)
 	int64_t life_ms = json_whole(object, "half_life_s") * 1000;
 
 	fputs("\nThresholds:\n", out);
-	for (size_t i = 0; i < sizeof(grades) / sizeof(grades[0]); i++) {
+	for (size_t i = 0; i < sizeof(grades) / sizeof(grades[0]) - is_net(object); i++) {
 		bool ban = i == 2;
 		double threshold = json_value(thresholds, grades[i]);
 		double distance = threshold - json_value(object, ban ? "confirmed" : "score");
@@ -145,6 +151,7 @@ static void show_thresholds(FILE *out, const json_t *object)
 static void show_safeguards(FILE *out, const json_t *object)
 {
 	const char *allowed = json_words(object, "allowed_by", NULL), *why = json_words(object, "protected_why", NULL);
+	char left[32];
 
 	fputs("\nSafeguards:\n", out);
 	if (allowed)
@@ -154,8 +161,27 @@ static void show_safeguards(FILE *out, const json_t *object)
 	else if (why)
 		fprintf(out, "  protected by %s (%s): never cut off without --force\n",
 			json_words(object, "protected_by", "?"), why);
-	if (!allowed && !why)
+	if (json_words(object, "exempt_from", NULL))
+		fprintf(out, "  an admin freed it from the veil of %s, for %s more\n",
+			json_words(object, "exempt_from", "?"), left_words(object, "exempt_for_s", "", left));
+	else if (!allowed && !why)
 		fputs("  none: neither allowed nor protected\n", out);
+}
+
+static void show_veils_end(FILE *out, const json_t *object)
+{
+	const char *source = json_words(object, "source", "?");
+	const char *veiled = json_words(json_object_get(object, "block"), "source", "?");
+
+	if (strcmp(source, veiled) == 0)
+		fputs("  The veil ends when the score has fallen below its threshold, or an hour after the last "
+		      "evidence.\n",
+		      out);
+	else
+		fprintf(out,
+			"  It is veiled with its net: \"picketctl unblock %s\" frees this address for a day,\n"
+			"  \"picketctl unblock %s\" ends the veil of the net.\n",
+			source, veiled);
 }
 
 static void show_next(FILE *out, const json_t *object)
@@ -170,13 +196,13 @@ static void show_next(FILE *out, const json_t *object)
 		fputs("  When its time is up it is let in; the next ban lasts twice as long, up to the maximum.\n",
 		      out);
 	else if (strcmp(grade, "veil") == 0)
-		fputs("  The veil ends when the score has fallen below its threshold, or an hour after the last "
-		      "evidence.\n",
-		      out);
+		show_veils_end(out, object);
 	if (exempt)
 		fputs("  Whatever it does is told at most.\n", out);
 	else if (!next)
-		fputs("  Nothing above this: it is banned.\n", out);
+		fputs(is_net(object) ? "  Nothing above this: a net is never banned.\n"
+				     : "  Nothing above this: it is banned.\n",
+		      out);
 	else if (strcmp(next, "ban") == 0)
 		fprintf(out,
 			"  %.0f more silent visit%s to traps below 1024, each of another family (2.25 each), would ban "
@@ -190,7 +216,8 @@ static void show_next(FILE *out, const json_t *object)
 static bool is_known(const json_t *object)
 {
 	return json_words(object, "grade", NULL) || json_is_object(json_object_get(object, "block")) ||
-	       json_words(object, "allowed_by", NULL) || json_words(object, "protected_why", NULL);
+	       json_words(object, "allowed_by", NULL) || json_words(object, "protected_why", NULL) ||
+	       json_words(object, "exempt_from", NULL);
 }
 
 static void explain_row(struct ctl_view *view, const json_t *object)

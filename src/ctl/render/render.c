@@ -204,7 +204,7 @@ static void unblock_row(struct ctl_view *view, const json_t *object)
 	const char *source = json_words(object, "source", NULL);
 	long long count = json_whole(object, "unblocked");
 
-	if (source && count <= 1)
+	if (source && (count <= 1 || !strchr(source, '/')))
 		fprintf(view->out, "unblocked %s\n", source);
 	else
 		fprintf(view->out, "unblocked %s%s%lld sources\n", source ? source : "", source ? ": " : "", count);

@@ -100,9 +100,10 @@ static void submit(struct replay *replay, const struct probe *probe, const struc
 {
 	enum verdict verdict = engine_probe(replay->engine, probe, replay->now_ms, &replay->actions);
 	bool dropped = replay_host_drops(replay->host, probe, verdict, replay->now_ms);
+	struct prefix sender = prefix_host(&probe->packet.src);
 	struct explain_view view;
 
-	engine_explain(replay->engine, &probe->packet.src, replay->now_ms, &view);
+	engine_explain(replay->engine, &sender, replay->now_ms, &view);
 	replay_sources_probe(&replay->sources, &view.source, in, &probe->packet, dropped);
 	act(replay, in->number);
 	replay->dropped += dropped;

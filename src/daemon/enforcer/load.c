@@ -163,7 +163,7 @@ static bool is_known(const struct found_blocks *found, const struct prefix *sour
 {
 	struct explain_view view;
 
-	engine_explain(found->enforcer->engine, &source->addr, found->now_ms, &view);
+	engine_explain(found->enforcer->engine, source, found->now_ms, &view);
 	return view.block.grade != GRADE_NONE && prefix_equal(&view.block.source, source);
 }
 

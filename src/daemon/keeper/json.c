@@ -374,8 +374,13 @@ static json_t *explain_older(const struct source_view *source, int32_t left[EVID
 	return array;
 }
 
-static void explain_safeguards(json_t *object, const struct explain_view *explain)
+static void explain_safeguards(json_t *object, const struct explain_view *explain, int64_t now_ms)
 {
+	bool exempt = explain->exempt_until_ms > now_ms;
+
+	json_object_set_new(object, "exempt_from", exempt ? json_prefix(&explain->exempt_from) : json_null());
+	json_object_set_new(object, "exempt_for_s",
+			    exempt ? json_integer((explain->exempt_until_ms - now_ms) / 1000) : json_null());
 	json_object_set_new(object, "allowed_by", explain->allowed ? json_prefix(&explain->allowed_by) : json_null());
 	json_object_set_new(object, "protected_by",
 			    explain->protect_why ? json_prefix(&explain->protected_by) : json_null());
@@ -388,6 +393,7 @@ json_t *view_explain(const struct explain_view *explain, int64_t now_ms, const s
 	const struct source_view *source = &explain->source;
 	struct thresholds thresholds = { explain->alert_mn, explain->veil_mn, explain->ban_mn };
 	int32_t left[EVIDENCE_CLASS_COUNT] = { source->confirmed_mn, source->suspected_mn, source->fast_mn };
+	double factor = engine_level_factor(source->net);
 	size_t count = source->piece_count < EVENT_PIECES_MAX ? source->piece_count : EVENT_PIECES_MAX;
 	struct source_row row;
 	json_t *object;
@@ -400,13 +406,14 @@ json_t *view_explain(const struct explain_view *explain, int64_t now_ms, const s
 	json_object_set_new(object, "kind", json_kinds(source->kinds, source->pieces, count));
 	json_object_set_new(object, "block", explain->block.grade ? view_block(&explain->block, now_ms) : json_null());
 	json_object_set_new(object, "thresholds",
-			    json_pack("{s:o, s:o, s:o}", "alert", json_nats(explain->alert_mn), "veil",
-				      json_nats(explain->veil_mn), "ban", json_nats(explain->ban_mn)));
+			    json_pack("{s:o, s:o, s:o}", "alert", json_nats((int32_t)(explain->alert_mn * factor)),
+				      "veil", json_nats((int32_t)(explain->veil_mn * factor)), "ban",
+				      source->net ? json_null() : json_nats(explain->ban_mn)));
 	json_object_set_new(object, "half_life_s", json_integer(explain->slow_half_life_ms / 1000));
 	json_object_set_new(object, "evidence", explain_pieces(explain, now_ms, names, left));
 	json_object_set_new(object, "older", explain_older(source, left));
 	json_object_set_new(object, "adjustment",
 			    json_nats(left[EVIDENCE_CONFIRMED] + left[EVIDENCE_SUSPECTED] + left[EVIDENCE_FAST]));
-	explain_safeguards(object, explain);
+	explain_safeguards(object, explain, now_ms);
 	return object;
 }

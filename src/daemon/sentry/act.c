@@ -71,6 +71,8 @@ struct acted sentry_act(struct sentry *sentry)
 			engine_block_failed(sentry->engine, &action->source, sentry->now_ms);
 		} else if (action->type == ACTION_DELETE && errors[i]) {
 			engine_unblock_failed(sentry->engine, &action->source, sentry->now_ms);
+		} else if (action->type == ACTION_EXEMPT && errors[i]) {
+			engine_exempt_failed(sentry->engine, &action->source);
 		} else if (action->type == ACTION_EVENT) {
 			acted.lifted += action->event.type == EVENT_UNBLOCK && !errors[i];
 			acted.kept += action->event.type == EVENT_UNBLOCK && errors[i];

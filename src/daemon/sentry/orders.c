@@ -130,7 +130,7 @@ static void ask_explain(struct sentry *sentry, uint32_t id, const struct wire_or
 	struct explain_view *explain = &sentry->out.body.explain;
 
 	memset(explain, 0, sizeof(*explain));
-	engine_explain(sentry->engine, &order->source.addr, sentry->now_ms, explain);
+	engine_explain(sentry->engine, &order->source, sentry->now_ms, explain);
 	reply(sentry, WIRE_EXPLAIN, id, explain);
 }
 
@@ -246,11 +246,15 @@ static void still_covered(struct sentry *sentry, const struct prefix *source, en
 	struct explain_view view;
 	char name[PREFIX_TEXT_MAX];
 
-	engine_explain(sentry->engine, &source->addr, sentry->now_ms, &view);
-	if (view.block.grade != GRADE_NONE && prefix_covers(&view.block.source, source))
-		snprintf(text, WIRE_TEXT_MAX, "%s %s, which stands at %s: unblock that, or allow the address",
-			 code == ENGINE_OK ? "it still lies in" : "nothing stands against it but as a part of",
-			 prefix_format(&view.block.source, name), grade_name((enum grade)view.block.grade));
+	engine_explain(sentry->engine, source, sentry->now_ms, &view);
+	if (code == ENGINE_OK && view.exempt_until_ms)
+		snprintf(text, WIRE_TEXT_MAX, "it is free of the veil of %s for a day; the net stays veiled",
+			 prefix_format(&view.exempt_from, name));
+	else if (view.block.grade != GRADE_NONE)
+		snprintf(text, WIRE_TEXT_MAX, "it %slies in %s, which stands at %s: unblock that, or allow %s",
+			 code == ENGINE_OK ? "still " : "", prefix_format(&view.block.source, name),
+			 grade_name((enum grade)view.block.grade),
+			 source->len == 128 ? "the address" : "what you trust in it");
 }
 
 /* What an admin must know of grades that should be over. */
@@ -277,9 +281,7 @@ static void order_unblock(struct sentry *sentry, uint32_t id, const struct wire_
 	if (!may_lift(sentry, id))
 		return;
 	code = engine_unblock(sentry->engine, &order->source, sentry->now_ms, &sentry->actions);
-	/* Nothing stands on the net itself: lift what stands inside it.  One call lifts only some. */
-	inside = code == ENGINE_OK && !prefix_equal(&sentry->actions.items[0].source, &order->source) &&
-		 prefix_covers(&order->source, &sentry->actions.items[0].source);
+	inside = code == ENGINE_OK && order->source.len < 128; /* one call lifts only some */
 	acted = sentry_act(sentry);
 	if (inside)
 		acted = acted_sum(acted, lift_blocks(sentry, &order->source, "", &left));

@@ -84,6 +84,7 @@ void wire_shift_times(struct wire_message *message, int64_t by_ms)
 	case WIRE_EXPLAIN:
 		shift_source(&message->body.explain.source, by_ms);
 		shift_block(&message->body.explain.block, by_ms);
+		shift_ms(&message->body.explain.exempt_until_ms, by_ms);
 		break;
 	default: break;
 	}
