@@ -220,10 +220,41 @@ static void write_called_back(struct rule_writer *w)
 	rule_jump(w, "asks_who");
 }
 
-void chains_expected(struct rule_writer *w)
+/* What this host asks and calls. */
+static void write_speak(struct rule_writer *w)
 {
 	static const uint32_t many[] = { RTN_MULTICAST, RTN_BROADCAST };
 
+	rule_base_chain(w, "speak", NF_INET_POST_ROUTING, PRIORITY_SPEAK);
+	rule_begin(w, "speak");
+	rule_ct_state(w, CT_ESTABLISHED | CT_RELATED);
+	rule_accept(w);
+	rule_begin(w, "speak");
+	rule_loopback(w, RULE_DESTINATION);
+	rule_accept(w);
+	for (size_t i = 0; i < sizeof(many) / sizeof(many[0]); i++) {
+		rule_begin(w, "speak");
+		rule_protocol(w, IPPROTO_UDP);
+		rule_destination_type(w, many[i]);
+		rule_add_link_port(w, RULE_SOURCE, "asked_link");
+		rule_accept(w);
+	}
+	for (EACH_FAMILY(f)) {
+		rule_begin(w, "speak");
+		rule_protocol(w, IPPROTO_UDP);
+		rule_local(w, RULE_SOURCE, RULE_IS);
+		rule_add_conversation(w, f, RULE_DESTINATION, "asked");
+		rule_end(w);
+		rule_begin(w, "speak");
+		rule_tcp_flags(w, FIN | SYN | RST | ACK, SYN);
+		rule_local(w, RULE_SOURCE, RULE_IS);
+		rule_add_service(w, f, RULE_DESTINATION, RULE_DESTINATION, "called");
+		rule_end(w);
+	}
+}
+
+void chains_expected(struct rule_writer *w)
+{
 	write_called_back(w);
 	rule_chain(w, "expected");
 	for (EACH_FAMILY(f)) {
@@ -257,31 +288,5 @@ void chains_expected(struct rule_writer *w)
 	rule_begin(w, "expected");
 	rule_tcp_flags(w, FIN | SYN | RST | ACK, SYN);
 	rule_jump(w, "called_back");
-
-	rule_base_chain(w, "speak", NF_INET_POST_ROUTING, PRIORITY_SPEAK);
-	rule_begin(w, "speak");
-	rule_ct_state(w, CT_ESTABLISHED | CT_RELATED);
-	rule_accept(w);
-	rule_begin(w, "speak");
-	rule_loopback(w, RULE_DESTINATION);
-	rule_accept(w);
-	for (size_t i = 0; i < sizeof(many) / sizeof(many[0]); i++) {
-		rule_begin(w, "speak");
-		rule_protocol(w, IPPROTO_UDP);
-		rule_destination_type(w, many[i]);
-		rule_add_link_port(w, RULE_SOURCE, "asked_link");
-		rule_accept(w);
-	}
-	for (EACH_FAMILY(f)) {
-		rule_begin(w, "speak");
-		rule_protocol(w, IPPROTO_UDP);
-		rule_local(w, RULE_SOURCE, RULE_IS);
-		rule_add_conversation(w, f, RULE_DESTINATION, "asked");
-		rule_end(w);
-		rule_begin(w, "speak");
-		rule_tcp_flags(w, FIN | SYN | RST | ACK, SYN);
-		rule_local(w, RULE_SOURCE, RULE_IS);
-		rule_add_service(w, f, RULE_DESTINATION, RULE_DESTINATION, "called");
-		rule_end(w);
-	}
+	write_speak(w);
 }
