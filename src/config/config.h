@@ -57,6 +57,8 @@ struct config {
 	uint16_t queue;    /* first of four numbers */
 	bool reverse_path; /* strict: a packet whose answer would leave by another interface is no evidence */
 	bool cut_running;  /* a ban ends what runs, too */
+	uint8_t flow_flag;       /* enum nft_flag_kind: what marks a flow as judged */
+	uint32_t flow_mark_bits; /* of the ct mark, as a mask: next to each other, at least two */
 	bool keep_on_stop; /* leave the table (blocks) in the kernel on a clean stop */
 	bool sandbox;      /* seccomp and Landlock; off for debugging alone */
 	char interfaces[CONFIG_INTERFACES_MAX][16]; /* guarded; none: all but loopback */

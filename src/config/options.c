@@ -42,6 +42,8 @@ const struct config_option config_options[] = {
 	{ NULL, "interfaces", config_parse_interface, ROOT(interfaces), COUNT(interface_count), .list = true },
 	{ NULL, "reverse_path", config_parse_reverse_path, ROOT(reverse_path), .fallback = "strict",
 	  .old_name = "way_back" },
+	{ NULL, "flow_flag", config_parse_flow_flag, ROOT(flow_flag), .fallback = "auto" },
+	{ NULL, "flow_mark_bits", config_parse_mark_bits, ROOT(flow_mark_bits), .fallback = "24-31" },
 	{ NULL, "keep_on_stop", config_parse_bool, ROOT(keep_on_stop), .fallback = "false" },
 	{ NULL, "sandbox", config_parse_bool, ROOT(sandbox), .fallback = "true" },
 

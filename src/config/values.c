@@ -77,6 +77,18 @@ static bool whole_number(const char *text, unsigned long *out)
 	return errno == 0 && *end == '\0';
 }
 
+bool config_parse_flow_flag(const struct config_value *v)
+{
+	static const char *const kinds[] = { "none", "mark", "label", "auto" }; /* as enum nft_flag_kind counts them */
+
+	for (uint8_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+		if (strcmp(v->text, kinds[i]) == 0) {
+			*(uint8_t *)v->field = i;
+			return true;
+		}
+	return refuse(v, "auto, mark, label or none");
+}
+
 /* Into a field of 1, 2 or 4 bytes. */
 bool config_parse_number(const struct config_value *v)
 {
@@ -242,6 +254,25 @@ bool config_parse_port(const struct config_value *v)
 	if (first < 1 || last > 65535 || first > last)
 		return refuse(v, "ports from 1 to 65535, the smaller one first");
 	ranges[(*count)++] = (struct port_range){ (uint16_t)first, (uint16_t)last };
+	return true;
+}
+
+/* The lowest and the highest bit. */
+bool config_parse_mark_bits(const struct config_value *v)
+{
+	unsigned long first, last;
+	char text[16];
+	struct writer copy = writer_over(text, sizeof(text));
+	char *dash;
+
+	writer_text(&copy, v->text);
+	dash = strchr(text, '-');
+	if (dash)
+		*dash = '\0';
+	if (copy.truncated || !dash || !whole_number(text, &first) || !whole_number(dash + 1, &last) || last > 31 ||
+	    first + 1 > last)
+		return refuse(v, "at least two bits of the ct mark, such as 24-31");
+	*(uint32_t *)v->field = (uint32_t)((1ull << (last + 1)) - (1ull << first));
 	return true;
 }
 

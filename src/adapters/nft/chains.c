@@ -9,6 +9,8 @@
  *   speak   110  (postrouting) learns which hosts were asked: a late answer is no probe
  *   out    -150  (output and forward, while somebody is blocked) nothing goes to a blocked source
  *
+ * At the head of `pre` and `out` a flow that was judged already passes by its flag (flag.c).
+ *
  * An honest client's first SYN over IPv4 walks four rules: three look-ups of its grade, then "not seen of late, and a
  * service listens".
  */
@@ -28,17 +30,21 @@ static const struct lookup {
 	enum rule_sense sense; /* of the grade */
 	enum nft_grade grade;
 	bool in_observe;
+	bool for_out;           /* only while the chains on the way out stand */
 	const char *then;       /* goto; NULL: accept */
 	const char *then_alone; /* instead, for one IPv6 address; NULL: the same */
 } lookups[] = {
-	{ "allowed", NFT_ALLOW, RULE_SOURCE, RULE_IS, NFT_GRADE_NONE, true, NULL, NULL },
-	{ "allowed_to", NFT_ALLOW, RULE_DESTINATION, RULE_IS, NFT_GRADE_NONE, false, NULL, NULL },
-	{ "blocked_from", NFT_GRADED, RULE_SOURCE, RULE_IS, NFT_GRADE_BLOCK, false, "block", NULL },
-	{ "banned_from", NFT_GRADED, RULE_SOURCE, RULE_IS, NFT_GRADE_BAN, false, "ban", "ban_one" },
-	{ "veiled_from", NFT_GRADED, RULE_SOURCE, RULE_IS, NFT_GRADE_VEIL, false, "veil", NULL },
-	{ "any_grade", NFT_GRADED, RULE_SOURCE, RULE_IS_NOT, NFT_GRADE_NONE, false, "late_customer", NULL },
-	{ "alerted_from", NFT_ALERTED, RULE_SOURCE, RULE_IS, NFT_GRADE_NONE, false, "late_customer", NULL },
-	{ "blocked_to", NFT_GRADED, RULE_DESTINATION, RULE_IS, NFT_GRADE_BLOCK, false, "to_blocked", NULL },
+	{ "allowed", NFT_ALLOW, RULE_SOURCE, RULE_IS, NFT_GRADE_NONE, true, false, NULL, NULL },
+	{ "allowed_to", NFT_ALLOW, RULE_DESTINATION, RULE_IS, NFT_GRADE_NONE, false, true, NULL, NULL },
+	{ "blocked_from", NFT_GRADED, RULE_SOURCE, RULE_IS, NFT_GRADE_BLOCK, false, false, "block", NULL },
+	{ "banned_from", NFT_GRADED, RULE_SOURCE, RULE_IS, NFT_GRADE_BAN, false, false, "ban", "ban_one" },
+	{ "veiled_from", NFT_GRADED, RULE_SOURCE, RULE_IS, NFT_GRADE_VEIL, false, false, "veil", NULL },
+	{ "any_grade", NFT_GRADED, RULE_SOURCE, RULE_IS_NOT, NFT_GRADE_NONE, false, false, "late_customer", NULL },
+	{ "alerted_from", NFT_ALERTED, RULE_SOURCE, RULE_IS, NFT_GRADE_NONE, false, false, "late_customer", NULL },
+	{ "blocked_to", NFT_GRADED, RULE_DESTINATION, RULE_IS, NFT_GRADE_BLOCK, false, true, "to_blocked", NULL },
+	{ "flag_graded", NFT_GRADED, RULE_SOURCE, RULE_IS_NOT, NFT_GRADE_NONE, false, false, NULL, NULL },
+	{ "flag_alerted", NFT_ALERTED, RULE_SOURCE, RULE_IS, NFT_GRADE_NONE, false, false, NULL, NULL },
+	{ "flag_peer", NFT_GRADED, RULE_DESTINATION, RULE_IS_NOT, NFT_GRADE_NONE, false, false, NULL, NULL },
 };
 
 #define LOOKUPS (sizeof(lookups) / sizeof(lookups[0]))
@@ -46,7 +52,7 @@ static const struct lookup {
 /* The chains on the way out exist only while somebody is blocked. */
 static bool is_wanted(const struct lookup *lookup, enum nft_mode mode, bool out)
 {
-	if (lookup->side == RULE_DESTINATION && !out)
+	if (lookup->for_out && !out)
 		return false;
 	return mode == NFT_BLOCK || (mode == NFT_OBSERVE && lookup->in_observe);
 }
@@ -105,17 +111,26 @@ void chain_drop(struct rule_writer *w, const char *chain, const char *counter)
 	rule_drop(w);
 }
 
-void chain_unless_guarded(struct rule_writer *w, const char *chain, const struct nft_rules *rules)
+void chain_unless_guarded(struct rule_writer *w, const char *chain, const struct nft_rules *rules, const char *then)
 {
-	if (rules->vrf_count) {
+	const struct {
+		bool wanted;
+		enum rule_sense sense;
+		const char *set;
+	} unguarded[] = {
+		{ rules->vrf_count > 0, RULE_IS, "vrf" },
+		{ rules->interface_count > 0, RULE_IS_NOT, "guarded" },
+	};
+
+	for (size_t i = 0; i < sizeof(unguarded) / sizeof(unguarded[0]); i++) {
+		if (!unguarded[i].wanted)
+			continue;
 		rule_begin(w, chain);
-		rule_interface_in(w, RULE_IS, "vrf");
-		rule_accept(w);
-	}
-	if (rules->interface_count) {
-		rule_begin(w, chain);
-		rule_interface_in(w, RULE_IS_NOT, "guarded");
-		rule_accept(w);
+		rule_interface_in(w, unguarded[i].sense, unguarded[i].set);
+		if (then)
+			rule_goto(w, then);
+		else
+			rule_accept(w);
 	}
 }
 
@@ -184,6 +199,7 @@ struct nft_written nft_rules_write(const struct nft *nft, struct nft_batch *batc
 		if (is_wanted(&lookups[i], rules->mode, rules->out))
 			rule_chain(&w, lookups[i].chain);
 	write_exempt(&w);
+	chains_flag(&w, rules);
 	chains_expected(&w);
 	chains_queues(&w, rules);
 	chains_trap(&w, rules);
@@ -195,6 +211,18 @@ struct nft_written nft_rules_write(const struct nft *nft, struct nft_batch *batc
 		chains_out(&w);
 	write_pre(&w);
 	write_lengths(&w, lengths, rules->mode, rules->out);
+	chains_flag_rules(&w, &rules->flag, rules->mode == NFT_BLOCK && rules->out);
+	return w.written;
+}
+
+struct nft_written nft_rules_write_flag(const struct nft *nft, struct nft_batch *batch, const struct nft_flag *flag)
+{
+	struct rule_writer w = {
+		.batch = batch, .table = nft->table, .native_queue = nft->queue_native, .shift = nft->shift
+	};
+
+	if (nft->mode != NFT_PAUSED)
+		chains_flag_rules(&w, flag, nft->mode == NFT_BLOCK && nft->out);
 	return w.written;
 }
 

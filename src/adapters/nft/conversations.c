@@ -85,17 +85,17 @@ static void write_customer(struct rule_writer *w, const struct nft_rules *rules)
 		rule_begin(w, "kin_add");
 		rule_source(w, f, RULE_SOURCE, RULE_IS_NOT, "kin");
 		rule_add_source(w, f, "kin");
-		rule_accept(w);
+		rule_goto(w, "flag");
 	}
 	rule_begin(w, "kin_add");
-	rule_accept(w);
+	rule_goto(w, "flag");
 
 	rule_chain(w, "late_customer");
 	accept_known(w, "late_customer", "late");
 	add_customer(w, "late_customer", "late");
 
 	rule_chain(w, "customer");
-	chain_unless_guarded(w, "customer", rules);
+	chain_unless_guarded(w, "customer", rules, "flag");
 	rule_begin(w, "customer");
 	rule_socket_transparent(w, true);
 	rule_port(w, RULE_DESTINATION, RULE_IS, "trap_tcp_ports"); /* a trap's visitor is nobody's customer */

@@ -297,8 +297,7 @@ static int read_standing(struct nft *nft, struct entry *entries, size_t count)
 	return 0;
 }
 
-/* One transaction: the entries as they are believed to stand are added if they miss, all are deleted, and added anew.
- * One transaction: the entries as they are believed to stand are added if they miss, all are deleted, and added
+/* One transaction: the entries as they are believed to stand are added if they miss, all are deleted, and added
  * anew. */
 static int replace(struct nft *nft, struct entry *entries, size_t count, struct nft_batch *batch,
 		   struct nft_lengths *lengths, unsigned *sets, unsigned *rules)
@@ -345,6 +344,8 @@ static int add(struct nft *nft, enum element_change change, const struct nft_ele
 		nft->rules += rules;
 		nft->sets += sets;
 	}
+	if (!result && rules && nft->flag.kind) /* the flag's rule belongs before the look-ups, and works behind them, too */
+		result = nft_flag_set(nft, &nft->flag);
 	nft_batch_free(&batch);
 	free(entries);
 	return result;

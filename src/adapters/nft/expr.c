@@ -89,14 +89,20 @@ void expr_load_constant(struct rule_writer *w, uint32_t reg, const void *data, u
 	expr_set_data(w, EXPR_APPEND(w, "immediate", { NFTNL_EXPR_IMM_DREG, reg }), NFTNL_EXPR_IMM_DATA, data, len);
 }
 
-void expr_mask_with(struct rule_writer *w, uint32_t reg, const void *mask, uint32_t len)
+void expr_mask_set(struct rule_writer *w, uint32_t reg, const void *mask, const void *bits, uint32_t len)
 {
-	static const uint8_t zero[16];
 	struct nftnl_expr *expr = EXPR_APPEND(w, "bitwise", { NFTNL_EXPR_BITWISE_SREG, reg },
 					      { NFTNL_EXPR_BITWISE_DREG, reg }, { NFTNL_EXPR_BITWISE_LEN, len });
 
 	expr_set_data(w, expr, NFTNL_EXPR_BITWISE_MASK, mask, len);
-	expr_set_data(w, expr, NFTNL_EXPR_BITWISE_XOR, zero, len);
+	expr_set_data(w, expr, NFTNL_EXPR_BITWISE_XOR, bits, len);
+}
+
+void expr_mask_with(struct rule_writer *w, uint32_t reg, const void *mask, uint32_t len)
+{
+	static const uint8_t none[16];
+
+	expr_mask_set(w, reg, mask, none, len);
 }
 
 void expr_load_address(struct rule_writer *w, enum nft_family family, enum rule_side side, unsigned len)

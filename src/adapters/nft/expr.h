@@ -37,6 +37,8 @@ void expr_load_payload(struct rule_writer *w, uint32_t base, uint32_t offset, ui
 void expr_load_port(struct rule_writer *w, enum rule_side side, uint32_t reg);
 void expr_load_fib(struct rule_writer *w, uint32_t result, uint32_t flags);
 void expr_load_constant(struct rule_writer *w, uint32_t reg, const void *data, uint32_t len);
+/* register & mask, with the bits set that the mask clears */
+void expr_mask_set(struct rule_writer *w, uint32_t reg, const void *mask, const void *bits, uint32_t len);
 void expr_mask_with(struct rule_writer *w, uint32_t reg, const void *mask, uint32_t len);
 void expr_load_address(struct rule_writer *w, enum nft_family family, enum rule_side side, unsigned len);
 void expr_load_source(struct rule_writer *w, enum nft_family family, enum rule_side side);

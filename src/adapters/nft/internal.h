@@ -31,12 +31,14 @@ struct nft {
 	uint32_t seq;
 	int send_buffer; /* as far as it was forced up */
 	struct mnl_socket *watch;
+	bool others_changed;     /* rules of other tables, since it was asked last */
 	enum nft_change pending; /* seen before, to be told at the next nft_watch_read() */
 	unsigned shift;          /* sizes of sets are halved so often, by the machine's memory */
 	bool queue_probed, queue_native;
 	bool loaded;
 	enum nft_mode mode;
 	bool out; /* the chains on the way out stand */
+	struct nft_flag flag;
 	struct nft_lengths lengths;
 	unsigned chains, rules, sets; /* as loaded, for nft_check() */
 };
@@ -182,6 +184,8 @@ struct nft_written nft_rules_write(const struct nft *nft, struct nft_batch *batc
 /* The rules that one more prefix length of a list needs, for the mode in force.  Returns how many. */
 unsigned nft_rules_write_length(const struct nft *nft, struct nft_batch *batch, enum nft_list list,
 				enum nft_family family, unsigned len);
+/* The rules of the flag into the chains of that mode. */
+struct nft_written nft_rules_write_flag(const struct nft *nft, struct nft_batch *batch, const struct nft_flag *flag);
 /* A throw-away table with the native queue expression in it. */
 void nft_rules_write_probe(struct nft_batch *batch, const char *table);
 

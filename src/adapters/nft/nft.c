@@ -78,6 +78,11 @@ void nft_close(struct nft *nft)
 	free(nft);
 }
 
+const char *nft_table_name(const struct nft *nft)
+{
+	return nft->table;
+}
+
 bool nft_queue_is_native(const struct nft *nft)
 {
 	return nft->queue_native;
@@ -154,6 +159,7 @@ static int write_and_run(struct nft *nft, struct nft_batch *batch, const struct 
 	nft->lengths = *lengths;
 	nft->mode = rules->mode;
 	nft->out = rules->out;
+	nft->flag = rules->flag;
 	nft->sets = sets;
 	nft->chains = written.chains;
 	nft->rules = written.rules;
@@ -166,7 +172,8 @@ static bool rules_are_valid(const struct nft_rules *rules)
 	return rules->mode <= NFT_BLOCK && rules->queue <= 65536 - NFT_QUEUES &&
 	       rules->interface_count <= NFT_INTERFACES_MAX && rules->vrf_count <= NFT_VRF_MAX &&
 	       rules->trap_tcp_count <= NFT_PORTS_MAX && rules->trap_udp_count <= NFT_PORTS_MAX &&
-	       rules->public_count <= NFT_PORTS_MAX;
+	       rules->public_count <= NFT_PORTS_MAX && rules->flag.kind <= NFT_FLAG_LABEL &&
+	       (rules->flag.value & ~rules->flag.mask) == 0 && rules->flag.bit < 128;
 }
 
 /* Leaves `first` alone when the table is of this version's format. */

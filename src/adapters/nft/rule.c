@@ -10,6 +10,7 @@
 #include <libnftnl/chain.h>
 #include <libnftnl/expr.h>
 #include <libnftnl/rule.h>
+#include <libnftnl/udata.h>
 #include <linux/netfilter/nf_conntrack_tuple_common.h>
 #include <linux/netfilter/xt_NFQUEUE.h>
 #include <linux/rtnetlink.h>
@@ -67,6 +68,15 @@ void rule_begin_first(struct rule_writer *w, const char *chain)
 {
 	rule_begin(w, chain);
 	w->first = true;
+}
+
+void rule_tag(struct rule_writer *w, char tag)
+{
+	/* a comment, in the form that nft reads: type, length, text */
+	const uint8_t comment[] = { NFTNL_UDATA_RULE_COMMENT, 2, (uint8_t)tag, 0 };
+
+	if (!w->rule || nftnl_rule_set_data(w->rule, NFTNL_RULE_USERDATA, comment, sizeof(comment)) < 0)
+		expr_fail(w, -ENOMEM);
 }
 
 /* ---- matches ---- */

@@ -56,6 +56,8 @@ void rule_base_chain(struct rule_writer *w, const char *name, uint32_t hook, int
 void rule_begin(struct rule_writer *w, const char *chain);
 /* The same, and the rule will stand at the chain's head. */
 void rule_begin_first(struct rule_writer *w, const char *chain);
+/* A mark by which the rule is found again.  It is shown as a comment. */
+void rule_tag(struct rule_writer *w, char tag);
 void rule_family(struct rule_writer *w, enum nft_family family);
 void rule_protocol(struct rule_writer *w, uint8_t protocol);
 void rule_loopback(struct rule_writer *w, enum rule_side side); /* interface: in (source) or out (destination) */
@@ -141,10 +143,16 @@ void rule_queue(struct rule_writer *w, uint16_t number); /* passes when no progr
 /* ---- what several chains begin or end with (chains.c) ---- */
 
 void chain_drop(struct rule_writer *w, const char *chain, const char *counter);
-/* From an interface that is not guarded: accept. */
-void chain_unless_guarded(struct rule_writer *w, const char *chain, const struct nft_rules *rules);
+/* From an interface that is not guarded: goto, or accept if NULL. */
+void chain_unless_guarded(struct rule_writer *w, const char *chain, const struct nft_rules *rules, const char *then);
 
 /* ---- the chains ---- */
+
+/* flag.c */
+#define FLAG_TAG_PASS 'p' /* at the head of a base chain */
+#define FLAG_TAG_SET  's' /* the writer */
+void chains_flag(struct rule_writer *w, const struct nft_rules *rules);
+void chains_flag_rules(struct rule_writer *w, const struct nft_flag *flag, bool out);
 
 /* grades.c */
 void chains_grades(struct rule_writer *w, const struct nft_rules *rules);

@@ -136,7 +136,7 @@ void chains_trap(struct rule_writer *w, const struct nft_rules *rules)
 
 	write_rested(w);
 	rule_chain(w, "trap");
-	chain_unless_guarded(w, "trap", rules);
+	chain_unless_guarded(w, "trap", rules, NULL);
 	rule_begin(w, "trap");
 	rule_pkttype_is_not(w, PACKET_HOST);
 	rule_accept(w);
@@ -205,7 +205,7 @@ static void enter_if_seen(struct rule_writer *w, const char *chain)
 static void write_publish(struct rule_writer *w, const struct nft_rules *rules)
 {
 	rule_chain(w, "publish");
-	chain_unless_guarded(w, "publish", rules); /* what containers send out may be redirected, too */
+	chain_unless_guarded(w, "publish", rules, NULL); /* what containers send out may be redirected, too */
 	rule_begin(w, "publish");
 	rule_published(w, RULE_IS_NOT, "published");
 	rule_add_published(w, "published");
@@ -286,7 +286,7 @@ static void write_innocent(struct rule_writer *w, const struct nft_rules *rules)
 	rule_begin(w, "watch");
 	rule_pkttype_is_not(w, PACKET_HOST);
 	rule_accept(w);
-	chain_unless_guarded(w, "watch", rules);
+	chain_unless_guarded(w, "watch", rules, NULL);
 	rule_begin(w, "watch");
 	rule_jump(w, "exempt");
 	rule_begin(w, "watch");

@@ -79,6 +79,22 @@ static bool is_foreign(const struct nft *nft, const struct nlmsghdr *nlh)
 	}
 }
 
+static bool is_others_rule(const struct nft *nft, const struct nlmsghdr *nlh)
+{
+	const uint16_t type = NFNL_MSG_TYPE(nlh->nlmsg_type);
+
+	return NFNL_SUBSYS_ID(nlh->nlmsg_type) == NFNL_SUBSYS_NFTABLES && !nft_is_ours(nft, nlh) &&
+	       (type == NFT_MSG_NEWRULE || type == NFT_MSG_DELRULE);
+}
+
+bool nft_others_changed(struct nft *nft)
+{
+	bool changed = nft->others_changed;
+
+	nft->others_changed = false;
+	return changed;
+}
+
 static enum nft_change worse(enum nft_change a, enum nft_change b)
 {
 	return a > b ? a : b;
@@ -101,6 +117,7 @@ enum nft_change nft_watch_read(struct nft *nft)
 			break;
 		if (got < 0) {
 			change = NFT_CHANGE_LOST;
+			nft->others_changed = true;
 			if (got != -ENOBUFS && got != -EMSGSIZE)
 				break;
 			continue;
@@ -108,6 +125,7 @@ enum nft_change nft_watch_read(struct nft *nft)
 		for (; mnl_nlmsg_ok(nlh, left); nlh = mnl_nlmsg_next(nlh, &left)) {
 			if (is_foreign(nft, nlh))
 				change = worse(change, NFT_CHANGE_FOREIGN);
+			nft->others_changed |= is_others_rule(nft, nlh);
 		}
 	}
 	free(buf);

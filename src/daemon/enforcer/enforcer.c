@@ -37,8 +37,10 @@ int enforcer_open(const char *table, struct engine *engine, const struct enforce
 	enforcer->engine = engine;
 	enforcer->listener = *listener;
 	error = nft_open(table, &enforcer->nft);
+	if (!error)
+		error = enforcer_flag_open(enforcer);
 	if (error) {
-		free(enforcer);
+		enforcer_close(enforcer);
 		return error;
 	}
 	tell_room(enforcer);
@@ -50,6 +52,7 @@ void enforcer_close(struct enforcer *enforcer)
 {
 	if (!enforcer)
 		return;
+	enforcer_flag_close(enforcer);
 	nft_close(enforcer->nft);
 	free(enforcer->allowed);
 	free(enforcer);
@@ -103,6 +106,8 @@ void enforcer_configure(struct enforcer *enforcer, const struct nft_rules *rules
 {
 	struct nft_rules had = enforcer->rules;
 	bool paused = is_paused(enforcer);
+
+	enforcer_flag_drop(enforcer); /* other rules, other judgements */
 
 	enforcer->rules = *rules;
 	if (had.queue)
@@ -206,6 +211,7 @@ int enforcer_set_mode(struct enforcer *enforcer, enum nft_mode mode, int64_t now
 {
 	const struct settings had = settings_of(enforcer);
 
+	enforcer_flag_drop(enforcer); /* what was not dropped so far may carry one */
 	take_mode(enforcer, mode, is_paused(enforcer));
 	return apply_or_take_back(enforcer, &had, now_ms);
 }
@@ -224,6 +230,7 @@ int enforcer_resume(struct enforcer *enforcer, int64_t now_ms)
 	bool gone;
 	int error;
 
+	enforcer_flag_drop(enforcer); /* nobody minded the flows meanwhile */
 	take_mode(enforcer, enforcer->resumed_mode, false);
 	enforcer->paused_until_ms = 0;
 	error = apply(enforcer, now_ms, &gone);
@@ -277,6 +284,7 @@ void enforcer_tick(struct enforcer *enforcer, int64_t now_ms)
 		enforcer->reconcile_due = false;
 		enforcer_reconcile(enforcer, now_ms);
 	}
+	enforcer_flag_tick(enforcer, now_ms);
 	if (now_ms >= enforcer->next_second_ms) {
 		enforcer->next_second_ms = now_ms + 1000;
 		tick_second(enforcer, now_ms);
@@ -290,6 +298,8 @@ void enforcer_read_status(struct enforcer *enforcer, struct enforcer_status *out
 		.paused_until_ms = enforcer->paused_until_ms,
 		.failing = enforcer->reconcile_failed,
 		.native_queue = nft_queue_is_native(enforcer->nft),
+		.flag = enforcer->rules.flag.kind,
+		.flag_values = enforcer->flagging.count,
 	};
 	if (nft_read_counters(enforcer->nft, &out->counters) < 0)
 		memset(&out->counters, 0, sizeof(out->counters));

@@ -110,6 +110,12 @@ MUST_CHECK int enforcer_set_lately(struct enforcer *enforcer, uint8_t protocol, 
 				   size_t count);
 MUST_CHECK int enforcer_read_published(struct enforcer *enforcer, struct nft_published *out, size_t max);
 
+/* ---- The flag of flows ---- */
+
+/* Before the first load, and at each change of the configuration.  mask: bits of the ct mark that may be used, at least
+ * two, next to each other. */
+void enforcer_flag_configure(struct enforcer *enforcer, enum nft_flag_kind wish, uint32_t mask);
+
 /* ---- The loop ---- */
 
 int enforcer_watch_fd(const struct enforcer *enforcer); /* readable: call enforcer_watch() */
@@ -123,6 +129,8 @@ struct enforcer_status {
 	int64_t paused_until_ms; /* 0: not paused, or until resumed */
 	bool failing;            /* the rules could not be put back yet */
 	bool native_queue;
+	enum nft_flag_kind flag; /* of judged flows, in force */
+	uint64_t flag_values;    /* how many it has had */
 };
 void enforcer_read_status(struct enforcer *enforcer, struct enforcer_status *out);
 

@@ -6,12 +6,15 @@
  *   load.c       the table: taken over or fresh, rules, blocks that are found in it
  *   act.c        the engine's actions, refusals, deletions that are tried again
  *   allow.c      the mirror of the allow list
+ *   flag.c       the flag of flows that were judged
  *   reconcile.c  what happens when others change the table
  */
 #ifndef PICKET_ENFORCER_INTERNAL_H
 #define PICKET_ENFORCER_INTERNAL_H
 
 #include "enforcer.h"
+
+#include "conntrack/conntrack.h"
 
 #define ENFORCER_UNDELETED_MAX  1024
 #define ENFORCER_RECONCILES_MAX 2 /* within ENFORCER_RECONCILE_SPAN; after that picket stays out */
@@ -22,6 +25,24 @@
 struct undeleted {
 	struct nft_element element;
 	bool ends_block; /* the engine holds the block until the element is gone, and is to hear of that */
+};
+
+enum flag_walk { FLAG_NO_WALK, FLAG_SWEEP, FLAG_CLEAR };
+
+struct flagging {
+	enum nft_flag_kind wish;
+	uint32_t mask; /* of the mark's bits that are ours */
+	struct conntrack *conntrack;
+	enum nft_flag_kind kind; /* that others leave to us */
+	uint32_t had_mask;       /* bits that we had before: to be taken off all flows */
+	uint32_t epoch;          /* counts the values */
+	enum flag_walk walk;     /* under way through all flows: to take all of our bits off, or a value that is to come */
+	bool sweep;              /* the first of these is to be done */
+	struct nft_flag next;
+	int64_t due_ms, set_ms; /* the next value's, the last one's */
+	int64_t look_ms;        /* others' rules are looked at again */
+	bool changed, looked, failing;
+	uint64_t count; /* of values */
 };
 
 struct enforcer {
@@ -51,6 +72,8 @@ struct enforcer {
 	struct undeleted undeleted[ENFORCER_UNDELETED_MAX]; /* the oldest first */
 	size_t undeleted_count;
 
+	struct flagging flagging;
+
 	uint64_t refused;
 	int64_t next_second_ms;
 };
@@ -78,6 +101,15 @@ void enforcer_allow_tick(struct enforcer *enforcer);
 
 /* load.c: comes back to what the kernel did not take of the blocks that the engine holds. */
 void enforcer_put_blocks_again(struct enforcer *enforcer, int64_t now_ms);
+
+/* flag.c */
+MUST_CHECK int enforcer_flag_open(struct enforcer *enforcer);
+void enforcer_flag_close(struct enforcer *enforcer);
+/* No flow passes by its flag any more, from the kernel's acknowledgement on, until the next value. */
+MUST_CHECK int enforcer_flag_void(struct enforcer *enforcer);
+/* The same for rules that are about to be loaded or replaced. */
+void enforcer_flag_drop(struct enforcer *enforcer);
+void enforcer_flag_tick(struct enforcer *enforcer, int64_t now_ms);
 
 /* reconcile.c */
 void enforcer_reconcile(struct enforcer *enforcer, int64_t now_ms);

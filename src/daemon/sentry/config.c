@@ -125,6 +125,12 @@ static int open_engine(struct sentry *sentry)
 	return error;
 }
 
+static void configure_flag(struct sentry *sentry)
+{
+	enforcer_flag_configure(sentry->enforcer, (enum nft_flag_kind)sentry->config.flow_flag,
+				sentry->config.flow_mark_bits);
+}
+
 /* The first configuration: engine, traps, the world, and only then the rules. */
 static int begin(struct sentry *sentry)
 {
@@ -135,6 +141,7 @@ static int begin(struct sentry *sentry)
 	if (error)
 		return error;
 	complete_rules(sentry, sentry->trap);
+	configure_flag(sentry);
 	enforcer_configure(sentry->enforcer, &sentry->config.rules);
 	configure_allow(sentry);
 	/* Before the table is there: what is protected and served must be known when the first packet is judged. */
@@ -161,6 +168,7 @@ static int change(struct sentry *sentry, const struct wire_config *had)
 	if (error)
 		return error;
 	complete_rules(sentry, trap);
+	configure_flag(sentry);
 	error = enforcer_change(sentry->enforcer, &sentry->config.rules, sentry->now_ms);
 	if (trap != sentry->trap) {
 		struct trap *unused = error ? trap : sentry->trap;
@@ -209,6 +217,7 @@ static bool config_is_valid(const struct wire_config *config)
 	return ports_in_order(config->rules.trap_tcp, config->rules.trap_tcp_count) &&
 	       ports_in_order(config->rules.trap_udp, config->rules.trap_udp_count) &&
 	       ports_in_order(config->rules.public_ports, config->rules.public_count) &&
+	       config->flow_flag <= NFT_FLAG_AUTO && (config->flow_mark_bits & (config->flow_mark_bits >> 1)) &&
 	       config->rules.interface_count <= NFT_INTERFACES_MAX && config->rules.vrf_count == 0 &&
 	       memchr(config->table, 0, sizeof(config->table)) && memchr(config->banner, 0, sizeof(config->banner));
 }

@@ -85,6 +85,8 @@ int supervisor_config_send(struct supervisor *s, const struct config *config, ui
 	memset(settings, 0, sizeof(*settings));
 	settings->engine = config->engine;
 	supervisor_rules_of(config, &settings->rules);
+	settings->flow_flag = config->flow_flag;
+	settings->flow_mark_bits = config->flow_mark_bits;
 	memcpy(settings->table, config->table, sizeof(settings->table));
 	memcpy(settings->banner, config->banner, sizeof(settings->banner));
 	settings->hook_events = wanted_events(config);

@@ -105,6 +105,8 @@ struct wire_cursor {
 struct wire_config {
 	struct engine_config engine;
 	struct nft_rules rules;
+	uint8_t flow_flag; /* enum nft_flag_kind, a wish */
+	uint32_t flow_mark_bits;
 	char table[NFT_TABLE_NAME_MAX];
 	char banner[TRAP_BANNER_MAX];
 	uint32_t hook_events; /* bit per enum event_type that some hook wants */

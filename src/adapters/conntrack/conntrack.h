@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The kernel's table of flows, as far as the flag of a flow concerns it (nft/nft.h): who else uses the ct mark and the
+ * ct label, and flows cleared of flags that are to be used anew.
+ */
+#ifndef PICKET_CONNTRACK_H
+#define PICKET_CONNTRACK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "nft/nft.h"
+#include "result.h"
+
+/* ---- clearing ---- */
+
+struct conntrack;
+
+/* Needs CAP_NET_ADMIN.  0 or -errno. */
+MUST_CHECK int conntrack_open(struct conntrack **out);
+void conntrack_close(struct conntrack *conntrack);
+
+/*
+ * Begins to take that flag off all flows.  all_values: whatever the value of the mark in those bits.
+ * A walk that is under way is given up.  0 or -errno.
+ */
+MUST_CHECK int conntrack_clear(struct conntrack *conntrack, const struct nft_flag *flag, bool all_values);
+/* Goes on without waiting, through some thousand flows.  1: no flow has the flag any more, 0: not done yet, or
+ * -errno, which ends the walk. */
+MUST_CHECK int conntrack_clear_step(struct conntrack *conntrack);
+
+/* ---- other users ---- */
+
+struct conntrack_users {
+	bool mark, label; /* rules of others read or write it */
+};
+
+/*
+ * Looks through the rules of all tables but that one, and those of the older iptables.  The ones of traffic control are
+ * not seen.  0 or -errno.
+ */
+MUST_CHECK int conntrack_users_look(const char *own_table, struct conntrack_users *out);
+
+#endif

@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Who else uses the ct mark or the ct label: the rules of nftables, those of iptables in both its forms among them.
+ * The older iptables keeps its tables by itself and tells nobody of changes; a look at one that is not loaded would
+ * load it, so its entries are asked for with a wrong size first, which no table has.
+ */
+#include "conntrack.h"
+
+#include <errno.h>
+#include <stdio.h> /* libnftnl wants it */
+#include <libnftnl/expr.h>
+#include <libnftnl/rule.h>
+#include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <linux/netfilter_ipv4/ip_tables.h>
+#include <linux/netfilter_ipv6/ip6_tables.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "netlink.h"
+
+#define ENTRIES_MAX (16u * 1024 * 1024)
+
+/* ---- nftables ---- */
+
+struct look {
+	const char *own_table;
+	struct conntrack_users *users;
+};
+
+static void take_name(struct conntrack_users *users, const char *name)
+{
+	users->mark |= strcmp(name, "CONNMARK") == 0 || strcmp(name, "connmark") == 0;
+	users->label |= strcmp(name, "connlabel") == 0;
+}
+
+static int take_expression(struct nftnl_expr *expr, void *context)
+{
+	struct conntrack_users *users = context;
+	const char *kind = nftnl_expr_get_str(expr, NFTNL_EXPR_NAME);
+	const char *name = NULL;
+
+	if (strcmp(kind, "ct") == 0 && nftnl_expr_is_set(expr, NFTNL_EXPR_CT_KEY)) {
+		users->mark |= nftnl_expr_get_u32(expr, NFTNL_EXPR_CT_KEY) == NFT_CT_MARK;
+		users->label |= nftnl_expr_get_u32(expr, NFTNL_EXPR_CT_KEY) == NFT_CT_LABELS;
+	} else if (strcmp(kind, "match") == 0 && nftnl_expr_is_set(expr, NFTNL_EXPR_MT_NAME)) {
+		name = nftnl_expr_get_str(expr, NFTNL_EXPR_MT_NAME);
+	} else if (strcmp(kind, "target") == 0 && nftnl_expr_is_set(expr, NFTNL_EXPR_TG_NAME)) {
+		name = nftnl_expr_get_str(expr, NFTNL_EXPR_TG_NAME);
+	}
+	if (name)
+		take_name(users, name);
+	return 0;
+}
+
+static int take_rule(const struct nlmsghdr *message, void *context)
+{
+	const struct look *look = context;
+	struct nftnl_rule *rule = nftnl_rule_alloc();
+	const char *table;
+
+	if (!rule)
+		return MNL_CB_ERROR;
+	if (nftnl_rule_nlmsg_parse(message, rule) == 0) {
+		table = nftnl_rule_get_str(rule, NFTNL_RULE_TABLE);
+		if (!table || nftnl_rule_get_u32(rule, NFTNL_RULE_FAMILY) != NFPROTO_INET ||
+		    strcmp(table, look->own_table) != 0)
+			nftnl_expr_foreach(rule, take_expression, look->users);
+	}
+	nftnl_rule_free(rule);
+	return MNL_CB_OK;
+}
+
+static int look_at_nftables(const char *own_table, struct conntrack_users *users)
+{
+	const struct nfgenmsg header = { .nfgen_family = AF_UNSPEC, .version = NFNETLINK_V0 };
+	struct look look = { own_table, users };
+	struct netlink_dump *dump;
+	int error = netlink_dump_open(NETLINK_NETFILTER, &dump);
+
+	if (error)
+		return error;
+	error = netlink_dump_ask(dump, NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_GETRULE, &header, sizeof(header), take_rule,
+				 &look, NULL);
+	netlink_dump_close(dump);
+	return error;
+}
+
+/* ---- the older iptables ---- */
+
+/* Both families' structures have this shape, but for the size of an entry's head. */
+struct family {
+	int domain, level, get_info, get_entries;
+	size_t entry_size, target_offset, next_offset; /* of the fields in an entry */
+};
+
+static const struct family families[] = {
+	{ AF_INET, IPPROTO_IP, IPT_SO_GET_INFO, IPT_SO_GET_ENTRIES, sizeof(struct ipt_entry),
+	  offsetof(struct ipt_entry, target_offset), offsetof(struct ipt_entry, next_offset) },
+	{ AF_INET6, IPPROTO_IPV6, IP6T_SO_GET_INFO, IP6T_SO_GET_ENTRIES, sizeof(struct ip6t_entry),
+	  offsetof(struct ip6t_entry, target_offset), offsetof(struct ip6t_entry, next_offset) },
+};
+
+static uint16_t read_u16(const uint8_t *at)
+{
+	uint16_t value;
+
+	memcpy(&value, at, sizeof(value));
+	return value;
+}
+
+/* A match or a target begins with its size and its name. */
+static size_t take_extension(const uint8_t *at, size_t left, struct conntrack_users *users)
+{
+	struct xt_entry_match head;
+
+	if (left < sizeof(head))
+		return 0;
+	memcpy(&head, at, sizeof(head));
+	head.u.user.name[sizeof(head.u.user.name) - 1] = '\0';
+	take_name(users, head.u.user.name);
+	return head.u.match_size >= sizeof(head) && head.u.match_size <= left ? head.u.match_size : 0;
+}
+
+/* The kernel's own copy of the rules, bounds checked all the same. */
+static void take_entries(const struct family *family, const uint8_t *at, size_t left, struct conntrack_users *users)
+{
+	while (left >= family->entry_size) {
+		const uint16_t target = read_u16(at + family->target_offset), next = read_u16(at + family->next_offset);
+		size_t offset = family->entry_size, step;
+
+		if (target < family->entry_size || next < target || next > left)
+			return;
+		for (; offset < target; offset += step) {
+			step = take_extension(at + offset, target - offset, users);
+			if (!step)
+				break;
+		}
+		take_extension(at + target, next - target, users);
+		if (next == 0)
+			return;
+		at += next;
+		left -= next;
+	}
+}
+
+static bool stands(int fd, const struct family *family, const char *table)
+{
+	struct ipt_get_entries ask = { .size = 1 };
+	socklen_t len = sizeof(ask) + 1;
+	uint8_t buffer[sizeof(ask) + 1];
+
+	strcpy(ask.name, table);
+	memset(buffer, 0, sizeof(buffer));
+	memcpy(buffer, &ask, sizeof(ask));
+	return getsockopt(fd, family->level, family->get_entries, buffer, &len) < 0 && errno == EAGAIN;
+}
+
+static void look_at_table(int fd, const struct family *family, const char *table, struct conntrack_users *users)
+{
+	struct ipt_getinfo info = { 0 };
+	struct ipt_get_entries *entries;
+	socklen_t len = sizeof(info);
+
+	if (!stands(fd, family, table))
+		return;
+	strcpy(info.name, table);
+	if (getsockopt(fd, family->level, family->get_info, &info, &len) < 0 || info.size > ENTRIES_MAX)
+		return;
+	len = (socklen_t)(sizeof(*entries) + info.size);
+	entries = calloc(1, len);
+	if (!entries)
+		return;
+	strcpy(entries->name, table);
+	entries->size = info.size;
+	if (getsockopt(fd, family->level, family->get_entries, entries, &len) == 0)
+		take_entries(family, (const uint8_t *)entries + offsetof(struct ipt_get_entries, entrytable), info.size,
+			     users);
+	free(entries);
+}
+
+static void look_at_iptables(struct conntrack_users *users)
+{
+	static const char *const tables[] = { "mangle", "raw", "filter", "nat", "security" };
+
+	for (size_t f = 0; f < sizeof(families) / sizeof(families[0]); f++) {
+		int fd = socket(families[f].domain, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+		if (fd < 0)
+			continue; /* no IPv6 here, say */
+		for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++)
+			look_at_table(fd, &families[f], tables[i], users);
+		close(fd);
+	}
+}
+
+int conntrack_users_look(const char *own_table, struct conntrack_users *out)
+{
+	struct conntrack_users users = { false, false };
+	int error = look_at_nftables(own_table, &users);
+
+	if (error)
+		return error;
+	look_at_iptables(&users);
+	*out = users;
+	return 0;
+}
