@@ -30,7 +30,7 @@ static const struct lookup {
 	enum rule_sense sense; /* of the grade */
 	enum nft_grade grade;
 	bool in_observe;
-	bool for_out;           /* only while the chains on the way out stand */
+	bool for_out;           /* only while something cuts what runs */
 	const char *then;       /* goto; NULL: accept */
 	const char *then_alone; /* instead, for one IPv6 address; NULL: the same */
 } lookups[] = {
@@ -39,12 +39,9 @@ static const struct lookup {
 	{ "blocked_from", NFT_GRADED, RULE_SOURCE, RULE_IS, NFT_GRADE_BLOCK, false, false, "block", NULL },
 	{ "banned_from", NFT_GRADED, RULE_SOURCE, RULE_IS, NFT_GRADE_BAN, false, false, "ban", "ban_one" },
 	{ "veiled_from", NFT_GRADED, RULE_SOURCE, RULE_IS, NFT_GRADE_VEIL, false, false, "veil", NULL },
-	{ "any_grade", NFT_GRADED, RULE_SOURCE, RULE_IS_NOT, NFT_GRADE_NONE, false, false, "late_customer", NULL },
 	{ "alerted_from", NFT_ALERTED, RULE_SOURCE, RULE_IS, NFT_GRADE_NONE, false, false, "late_customer", NULL },
 	{ "blocked_to", NFT_GRADED, RULE_DESTINATION, RULE_IS, NFT_GRADE_BLOCK, false, true, "to_blocked", NULL },
-	{ "flag_graded", NFT_GRADED, RULE_SOURCE, RULE_IS_NOT, NFT_GRADE_NONE, false, false, NULL, NULL },
-	{ "flag_alerted", NFT_ALERTED, RULE_SOURCE, RULE_IS, NFT_GRADE_NONE, false, false, NULL, NULL },
-	{ "flag_peer", NFT_GRADED, RULE_DESTINATION, RULE_IS_NOT, NFT_GRADE_NONE, false, false, NULL, NULL },
+	{ "graded_peer", NFT_GRADED, RULE_DESTINATION, RULE_IS_NOT, NFT_GRADE_NONE, false, true, NULL, NULL },
 };
 
 #define LOOKUPS (sizeof(lookups) / sizeof(lookups[0]))

@@ -39,39 +39,64 @@
 
 /* ---- customers and kin ---- */
 
-static void accept_known(struct rule_writer *w, const char *chain, const char *set)
+static void goto_known(struct rule_writer *w, const char *chain, const char *set, const char *then)
 {
 	for (EACH_FAMILY(f)) {
 		rule_begin(w, chain);
 		rule_ct_status(w, IPS_DST_NAT);
 		rule_customer(w, f, true, set);
-		rule_goto(w, "kin_add");
+		rule_goto(w, then);
 		rule_begin(w, chain); /* the host's own port, not a container's of that number */
 		rule_ct_status_none(w, IPS_DST_NAT);
 		rule_customer(w, f, false, set);
-		rule_goto(w, "kin_add");
+		rule_goto(w, then);
 	}
 }
 
 /* A listener that is bound to one address counts as a connection here; assured tells that it is one. */
-static void add_customer(struct rule_writer *w, const char *chain, const char *set)
+static void add_customer(struct rule_writer *w, const char *chain, const char *set, const char *then)
 {
 	for (EACH_FAMILY(f)) {
 		rule_begin(w, chain);
 		rule_ct_status(w, IPS_DST_NAT);
 		rule_add_customer(w, f, true, set);
-		rule_goto(w, "kin_add");
+		rule_goto(w, then);
 	}
 	rule_begin(w, chain);
 	rule_local(w, RULE_DESTINATION, RULE_IS_NOT);
-	rule_goto(w, "kin_add");
+	rule_goto(w, then);
 	for (EACH_FAMILY(f)) {
 		rule_begin(w, chain);
 		rule_socket_is_connection(w);
 		rule_add_customer(w, f, false, set);
-		rule_goto(w, "kin_add");
+		rule_goto(w, then);
 	}
 	rule_begin(w, chain);
+	rule_accept(w);
+}
+
+/* then NULL: accept */
+static void write_kin_chain(struct rule_writer *w, const char *chain, const char *then)
+{
+	rule_chain(w, chain);
+	for (EACH_FAMILY(f)) {
+		rule_begin(w, chain);
+		rule_source(w, f, RULE_SOURCE, RULE_IS_NOT, "kin");
+		rule_add_source(w, f, "kin");
+		rule_end(w);
+	}
+	rule_begin(w, chain);
+	if (then)
+		rule_goto(w, then);
+	else
+		rule_accept(w);
+}
+
+static void accept_trap_visitor(struct rule_writer *w, const char *chain)
+{
+	rule_begin(w, chain);
+	rule_port(w, RULE_DESTINATION, RULE_IS, "trap_tcp_ports"); /* a trap's visitor is nobody's customer */
+	rule_socket_transparent(w, true);
 	rule_accept(w);
 }
 
@@ -80,30 +105,27 @@ static void write_customer(struct rule_writer *w, const struct nft_rules *rules)
 	static const unsigned net_len[NFT_FAMILY_COUNT] = { [NFT_V4] = 24, [NFT_V6] = 48 };
 	const unsigned per_hour = CUSTOMERS_PER_HOUR >> w->shift;
 
-	rule_chain(w, "kin_add");
-	for (EACH_FAMILY(f)) {
-		rule_begin(w, "kin_add");
-		rule_source(w, f, RULE_SOURCE, RULE_IS_NOT, "kin");
-		rule_add_source(w, f, "kin");
-		rule_goto(w, "flag");
-	}
-	rule_begin(w, "kin_add");
-	rule_goto(w, "flag");
+	write_kin_chain(w, "kin_add", NULL);
+	write_kin_chain(w, "kin_flag", "flag");
 
 	rule_chain(w, "late_customer");
-	accept_known(w, "late_customer", "late");
-	add_customer(w, "late_customer", "late");
+	goto_known(w, "late_customer", "late", "kin_add");
+	add_customer(w, "late_customer", "late", "kin_add");
+
+	if (rules->mode == NFT_BLOCK) {
+		rule_chain(w, "graded_customer");
+		chain_unless_guarded(w, "graded_customer", rules, NULL);
+		accept_trap_visitor(w, "graded_customer");
+		goto_known(w, "graded_customer", "customers", "kin_add");
+		rule_begin(w, "graded_customer");
+		rule_goto(w, "late_customer");
+	}
 
 	rule_chain(w, "customer");
 	chain_unless_guarded(w, "customer", rules, "flag");
-	rule_begin(w, "customer");
-	rule_socket_transparent(w, true);
-	rule_port(w, RULE_DESTINATION, RULE_IS, "trap_tcp_ports"); /* a trap's visitor is nobody's customer */
-	rule_accept(w);
-	accept_known(w, "customer", "customers");
+	accept_trap_visitor(w, "customer");
+	goto_known(w, "customer", "customers", "kin_flag");
 	if (rules->mode == NFT_BLOCK) {
-		rule_begin(w, "customer");
-		rule_jump(w, "any_grade");
 		rule_begin(w, "customer");
 		rule_jump(w, "alerted_from");
 	}
@@ -113,11 +135,10 @@ static void write_customer(struct rule_writer *w, const struct nft_rules *rules)
 		rule_count(w, "over_customers");
 		rule_accept(w);
 	}
-	add_customer(w, "customer", "customers");
+	add_customer(w, "customer", "customers", "kin_flag");
 }
 
-/* A packet of a connection that conntrack knows, of which both sides have spoken or not. */
-static void write_running(struct rule_writer *w)
+static void write_trap_ack(struct rule_writer *w)
 {
 	rule_chain(w, "trap_ack");
 	rule_begin(w, "trap_ack"); /* a visit under way; or a service that listens there, whose clients have no limit */
@@ -133,41 +154,45 @@ static void write_running(struct rule_writer *w)
 	}
 	rule_begin(w, "trap_ack");
 	rule_goto(w, "trap");
+}
 
-	rule_chain(w, "running");
-	rule_begin(w, "running"); /* a container's SYN+ACK proves nothing */
+/* A packet of a connection that conntrack knows, of which both sides have spoken or not; its source is graded, or not. */
+static void write_running(struct rule_writer *w, const char *chain, const char *customer, const char *kin)
+{
+	rule_chain(w, chain);
+	rule_begin(w, chain); /* a container's SYN+ACK proves nothing */
 	rule_ct_direction(w, IP_CT_DIR_REPLY);
 	rule_ct_status(w, IPS_DST_NAT);
 	rule_accept(w);
-	rule_begin(w, "running"); /* not of one answer to one question: a name server asks thousands a second */
+	rule_begin(w, chain); /* not of one answer to one question: a name server asks thousands a second */
 	rule_ct_direction(w, IP_CT_DIR_REPLY);
 	rule_ct_status(w, IPS_ASSURED);
 	rule_protocol(w, IPPROTO_UDP);
 	rule_jump(w, "call");
-	rule_begin(w, "running");
+	rule_begin(w, chain);
 	rule_ct_direction(w, IP_CT_DIR_REPLY);
 	rule_ct_status(w, IPS_ASSURED);
-	rule_goto(w, "kin_add");
-	rule_begin(w, "running");
+	rule_goto(w, kin);
+	rule_begin(w, chain);
 	rule_ct_direction(w, IP_CT_DIR_REPLY);
 	rule_accept(w);
-	rule_begin(w, "running"); /* under SYN cookies the last ACK finds no socket */
+	rule_begin(w, chain); /* under SYN cookies the last ACK finds no socket */
 	rule_tcp_flags(w, FIN | SYN | RST | ACK, ACK);
 	rule_port(w, RULE_DESTINATION, RULE_IS, "trap_tcp_ports");
 	rule_local(w, RULE_DESTINATION, RULE_IS);
 	rule_jump(w, "trap_ack");
-	rule_begin(w, "running");
+	rule_begin(w, chain);
 	rule_protocol(w, IPPROTO_TCP);
 	rule_ct_status(w, IPS_ASSURED);
-	rule_goto(w, "customer");
-	rule_begin(w, "running");
+	rule_goto(w, customer);
+	rule_begin(w, chain);
 	rule_protocol(w, IPPROTO_UDP);
 	rule_jump(w, "call");
-	rule_begin(w, "running");
+	rule_begin(w, chain);
 	rule_protocol(w, IPPROTO_UDP);
 	rule_ct_status(w, IPS_ASSURED);
-	rule_goto(w, "kin_add");
-	rule_begin(w, "running");
+	rule_goto(w, kin);
+	rule_begin(w, chain);
 	rule_accept(w);
 }
 
@@ -188,7 +213,10 @@ void chains_customers(struct rule_writer *w, const struct nft_rules *rules)
 {
 	write_customer(w, rules);
 	write_call(w);
-	write_running(w);
+	write_trap_ack(w);
+	write_running(w, "running", "customer", "kin_flag");
+	if (rules->mode == NFT_BLOCK)
+		write_running(w, "graded_running", "graded_customer", "kin_add");
 }
 
 /* ---- expected answers ---- */

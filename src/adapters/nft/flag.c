@@ -18,6 +18,8 @@
 #include <linux/netfilter/nf_conntrack_tuple_common.h>
 #include <string.h>
 
+_Static_assert(NFT_LABEL_BYTES % sizeof(unsigned long) == 0, "a label is whole words");
+
 #define TAGGED_MAX  8
 
 void nft_flag_label(uint32_t bit, uint8_t out[NFT_LABEL_BYTES])
@@ -87,14 +89,9 @@ void chains_flag(struct rule_writer *w, const struct nft_rules *rules)
 	rule_begin(w, "flag"); /* what it expects would inherit the mark */
 	rule_ct_status(w, IPS_HELPER);
 	rule_accept(w);
-	if (rules->mode == NFT_BLOCK) {
-		rule_begin(w, "flag");
-		rule_jump(w, "flag_graded");
-		rule_begin(w, "flag");
-		rule_jump(w, "flag_alerted");
+	if (rules->mode == NFT_BLOCK && rules->out) {
 		rule_begin(w, "flag"); /* what is dropped on its way out must not flag the answers */
-		rule_local(w, RULE_DESTINATION, RULE_IS_NOT);
-		rule_jump(w, "flag_peer");
+		rule_jump(w, "graded_peer");
 	}
 	rule_begin(w, "flag");
 	rule_jump(w, "flag_set");

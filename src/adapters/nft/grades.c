@@ -176,12 +176,12 @@ static void write_veil(struct rule_writer *w, const struct nft_rules *rules)
 	rule_goto(w, "veil_syn");
 	rule_begin(w, "veil");
 	rule_ct_state(w, CT_ESTABLISHED);
-	rule_goto(w, "running");
+	rule_goto(w, "graded_running");
 	rule_begin(w, "veil"); /* who has a connection is a customer, as far as a socket can tell */
 	rule_ct_state(w, NF_CT_STATE_UNTRACKED_BIT);
 	rule_protocol(w, IPPROTO_TCP);
 	rule_socket_is_connection(w);
-	rule_goto(w, "customer");
+	rule_goto(w, "graded_customer");
 	accept_untracked(w, "veil");
 	rule_begin(w, "veil");
 	rule_jump(w, "forgotten");
@@ -224,7 +224,7 @@ static void write_ban(struct rule_writer *w, const struct nft_rules *rules)
 	if (!rules->cut_running) {
 		rule_begin(w, "ban_rest");
 		rule_ct_state(w, CT_ESTABLISHED);
-		rule_goto(w, "running");
+		rule_goto(w, "graded_running");
 		accept_untracked(w, "ban_rest");
 		rule_begin(w, "ban_rest");
 		rule_jump(w, "forgotten");

@@ -82,12 +82,13 @@ static void take_mode(struct enforcer *enforcer, enum nft_mode mode, bool paused
 	enforcer->rules.mode = paused ? NFT_PAUSED : mode;
 }
 
-bool enforcer_has_blocks(const struct enforcer *enforcer)
+/* Something cuts what runs, or may at any moment. */
+bool enforcer_needs_out(const struct enforcer *enforcer)
 {
 	struct engine_status status;
 
 	engine_status(enforcer->engine, &status);
-	return status.blocks > 0;
+	return status.blocks > 0 || enforcer->rules.cut_running;
 }
 
 static void take_guarded(struct nft_rules *rules, const char names[NFT_INTERFACES_MAX][16], size_t count)
@@ -116,7 +117,7 @@ void enforcer_configure(struct enforcer *enforcer, const struct nft_rules *rules
 	if (enforcer->interfaces_found)
 		take_guarded(&enforcer->rules, had.interfaces, had.interface_count);
 	take_vrf(&enforcer->rules, had.vrf, had.vrf_count);
-	enforcer->rules.out = enforcer_has_blocks(enforcer);
+	enforcer->rules.out = enforcer_needs_out(enforcer);
 	take_mode(enforcer, rules->mode, paused);
 }
 
@@ -273,7 +274,7 @@ static void tick_second(struct enforcer *enforcer, int64_t now_ms)
 	else if (enforcer->reconcile_failed)
 		enforcer_reconcile(enforcer, now_ms);
 	enforcer_put_blocks_again(enforcer, now_ms);
-	enforcer_way_out(enforcer, enforcer_has_blocks(enforcer), now_ms);
+	enforcer_way_out(enforcer, enforcer_needs_out(enforcer), now_ms);
 	enforcer_delete_again(enforcer);
 }
 

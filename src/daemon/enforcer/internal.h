@@ -94,7 +94,7 @@ MUST_CHECK int enforcer_ensure(struct enforcer *enforcer, const struct nft_eleme
 
 /* enforcer.c: the chains on the way out exist while somebody is blocked. */
 void enforcer_way_out(struct enforcer *enforcer, bool blocked, int64_t now_ms);
-bool enforcer_has_blocks(const struct enforcer *enforcer);
+bool enforcer_needs_out(const struct enforcer *enforcer);
 
 /* allow.c: tries again what the kernel refused, and removes what has expired. */
 void enforcer_allow_tick(struct enforcer *enforcer);

@@ -91,7 +91,7 @@ static int fill_and_arm(struct enforcer *enforcer, int64_t now_ms)
 	if (error)
 		enforcer_notice(enforcer, EVENT_FAILED, "some veils, bans or blocks could not be put back: %s",
 				strerror(-error));
-	enforcer->rules.out = enforcer_has_blocks(enforcer);
+	enforcer->rules.out = enforcer_needs_out(enforcer);
 	return nft_rules_replace(enforcer->nft, &enforcer->rules);
 }
 

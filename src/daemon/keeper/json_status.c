@@ -46,6 +46,14 @@ static json_t *queue_kind(const void *place)
 	return json_string(*(const uint32_t *)place ? "native" : "xt target");
 }
 
+static json_t *flow_flag(const void *place)
+{
+	static const char *const names[] = { "none", "mark", "label" };
+	uint32_t kind = *(const uint32_t *)place;
+
+	return json_string(kind < sizeof(names) / sizeof(names[0]) ? names[kind] : "none");
+}
+
 static json_t *table_name(const void *place)
 {
 	return json_ascii(place, NFT_TABLE_NAME_MAX);
@@ -204,6 +212,8 @@ static const struct row rows[] = {
 	NUMBER("sensors", "probe_packets", sentry.probe_packets),
 	ROW("sensors", "healing", flag, sentry.reconciling),
 	ROW("sensors", "queue", queue_kind, sentry.native_queue),
+	ROW("sensors", "flow_flag", flow_flag, sentry.flow_flag),
+	NUMBER("sensors", "flow_values", sentry.flow_values),
 	WHOLE("sensors", "interfaces", interfaces),
 	WHOLE("sensors", "vrf", vrf),
 	NUMBER("sensors", "trapped_tcp_ports", sentry.traps_tcp),
