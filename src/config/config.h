@@ -54,13 +54,13 @@ struct config {
 	char allow_file[PATH_MAX];  /* "" none */
 	char user[CONFIG_USER_MAX]; /* of sentry and keeper */
 	char table[CONFIG_TABLE_MAX];
-	uint16_t queue;    /* first of four numbers */
-	bool reverse_path; /* strict: a packet whose answer would leave by another interface is no evidence */
-	bool cut_running;  /* a ban ends what runs, too */
-	uint8_t flow_flag;       /* enum nft_flag_kind: what marks a flow as judged */
+	uint16_t queue;          /* first of four numbers */
+	bool reverse_path;       /* strict: a packet whose answer would leave by another interface is no evidence */
+	bool cut_running;        /* a ban ends what runs, too */
+	uint8_t flow_flag;       /* enum flow_flag_kind: what marks a flow as judged */
 	uint32_t flow_mark_bits; /* of the ct mark, as a mask: next to each other, at least two */
-	bool keep_on_stop; /* leave the table (blocks) in the kernel on a clean stop */
-	bool sandbox;      /* seccomp and Landlock; off for debugging alone */
+	bool keep_on_stop;       /* leave the table (blocks) in the kernel on a clean stop */
+	bool sandbox;            /* seccomp and Landlock; off for debugging alone */
 	char interfaces[CONFIG_INTERFACES_MAX][16]; /* guarded; none: all but loopback */
 	size_t interface_count;
 	char admin_groups[CONFIG_GROUPS_MAX][CONFIG_GROUP_MAX]; /* whose logged-in members are protected */

@@ -79,7 +79,7 @@ static bool whole_number(const char *text, unsigned long *out)
 
 bool config_parse_flow_flag(const struct config_value *v)
 {
-	static const char *const kinds[] = { "none", "mark", "label", "auto" }; /* as enum nft_flag_kind counts them */
+	static const char *const kinds[] = { "none", "mark", "label", "auto" }; /* as enum flow_flag_kind counts them */
 
 	for (uint8_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
 		if (strcmp(v->text, kinds[i]) == 0) {

@@ -231,7 +231,8 @@ def test_what_a_helper_follows_has_no_flag(lab, picket):
 
 def test_untracked_flows_go_the_whole_way(lab, picket):
     daemon = ready(picket)
-    lab.victim.nft("table inet admin { chain pre { type filter hook prerouting priority -300; tcp dport 8080 notrack\n}\n"
+    lab.victim.nft("table inet admin { "
+                   "chain pre { type filter hook prerouting priority -300; tcp dport 8080 notrack\n}\n"
                    "chain out { type filter hook output priority -300; tcp sport 8080 notrack\n}\n}\n")
     with exchange(lab.attacker, VICTIM4[0], 8080) as running:
         assert flows(daemon.host, f"sport={running.getsockname()[1]} ") == []

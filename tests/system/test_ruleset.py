@@ -10,7 +10,7 @@ from collections import Counter
 
 import pytest
 
-from lab import VICTIM4
+from lab import VICTIM4, wait_until
 from picket import ROOT
 
 HEADING = re.compile(r"^### (\w+) \((?:(\w+), (-?\d+), )?(\d+) rules?\)$", re.M)
@@ -38,7 +38,9 @@ def table(host):
 
 @pytest.mark.core
 def test_the_page_tells_the_loaded_table(lab, picket):
-    picket().ctl("block", "203.0.113.99", "--for", "1h")
+    daemon = picket()
+    daemon.ctl("block", "203.0.113.99", "--for", "1h")
+    wait_until(lambda: daemon.ctl("status").one["sensors"]["flow_flag"] == "mark", 4, "the flag has a value")
     loaded = table(lab.victim)
     with open(os.path.join(ROOT, "docs", "ruleset.md")) as f:
         page = f.read()

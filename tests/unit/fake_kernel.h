@@ -27,8 +27,9 @@ struct nft {
 	struct prefix stuck; /* a transaction that deletes it is refused; len 0: none */
 	enum nft_change change;
 	int check;
-	struct nft_flag flag; /* in force */
+	struct flow_flag flag; /* in force */
 	struct conntrack_users users;
+	int clear_error;
 	unsigned flag_sets;
 	bool others_changed;
 	size_t graded_max;                            /* of the list of grades; 0: no limit */
@@ -62,7 +63,7 @@ const char *nft_table_name(const struct nft *nft)
 
 /* ---- the flag of flows ---- */
 
-int nft_flag_set(struct nft *nft, const struct nft_flag *flag)
+int nft_flag_set(struct nft *nft, const struct flow_flag *flag)
 {
 	if (!nft->present)
 		return -ENOENT;
@@ -75,7 +76,7 @@ int nft_flag_void(struct nft *nft)
 {
 	if (!nft->present)
 		return -ENOENT;
-	nft->flag = (struct nft_flag){ .kind = NFT_FLAG_NONE };
+	nft->flag = (struct flow_flag){ .kind = FLOW_FLAG_NONE };
 	return 0;
 }
 
@@ -87,7 +88,8 @@ bool nft_others_changed(struct nft *nft)
 	return changed;
 }
 
-/* Its flows are cleared at once. */
+/* Its flows are cleared at once; or it refuses to. */
+static const int *fake_clear_error;
 struct conntrack {
 	int unused;
 };
@@ -103,12 +105,12 @@ void conntrack_close(struct conntrack *conntrack)
 	free(conntrack);
 }
 
-int conntrack_clear(struct conntrack *conntrack, const struct nft_flag *flag, bool all_values)
+int conntrack_clear(struct conntrack *conntrack, const struct flow_flag *flag, bool all_values)
 {
 	(void)conntrack;
 	(void)flag;
 	(void)all_values;
-	return 0;
+	return fake_clear_error ? *fake_clear_error : 0;
 }
 
 int conntrack_clear_step(struct conntrack *conntrack)
@@ -388,7 +390,7 @@ static struct guard *guard_new(enum nft_mode mode)
 	return guard;
 }
 
-static struct guard *guard_loaded(void)
+static inline struct guard *guard_loaded(void)
 {
 	struct guard *guard = guard_new(NFT_BLOCK);
 
@@ -429,7 +431,7 @@ static inline void unblock(struct guard *guard, const char *source)
 	act(guard);
 }
 
-static void allow(struct guard *guard, const char *source, int64_t until_ms)
+static inline void allow(struct guard *guard, const char *source, int64_t until_ms)
 {
 	struct prefix prefix = core_prefix(source);
 
@@ -438,7 +440,7 @@ static void allow(struct guard *guard, const char *source, int64_t until_ms)
 			 ENGINE_OK);
 }
 
-static const struct nft_element *element(const struct guard *guard, enum nft_list list, const char *source)
+static inline const struct nft_element *element(const struct guard *guard, enum nft_list list, const char *source)
 {
 	struct prefix prefix = core_prefix(source);
 	size_t at = place_of(&guard->kernel, list, &prefix);
@@ -453,7 +455,7 @@ static void tick(struct guard *guard, int64_t after_ms)
 }
 
 /* Another program took the table away, and the kernel said so. */
-static void remove_table(struct guard *guard)
+static inline void remove_table(struct guard *guard)
 {
 	guard->kernel.present = false;
 	guard->kernel.count = 0;
@@ -474,7 +476,7 @@ static struct enforcer_status status_of(struct guard *guard)
 	return status;
 }
 
-static size_t undeleted_of(const struct guard *guard)
+static inline size_t undeleted_of(const struct guard *guard)
 {
 	return guard->enforcer->undeleted_count;
 }

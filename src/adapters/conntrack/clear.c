@@ -23,7 +23,7 @@
 
 struct conntrack {
 	struct mnl_socket *dump, *update;
-	struct nft_flag flag;
+	struct flow_flag flag;
 	bool walking, all_values;
 	uint32_t seq;
 	_Alignas(8) uint8_t buffer[DATAGRAM_MAX];
@@ -78,7 +78,7 @@ static struct nlmsghdr *begin_message(void *buffer, uint16_t type, uint16_t flag
 	return nlh;
 }
 
-int conntrack_clear(struct conntrack *conntrack, const struct nft_flag *flag, bool all_values)
+int conntrack_clear(struct conntrack *conntrack, const struct flow_flag *flag, bool all_values)
 {
 	struct nlmsghdr *nlh;
 	int error;
@@ -92,7 +92,7 @@ int conntrack_clear(struct conntrack *conntrack, const struct nft_flag *flag, bo
 	conntrack->updates_len = 0;
 	nlh = begin_message(conntrack->buffer, IPCTNL_MSG_CT_GET, NLM_F_DUMP, AF_UNSPEC);
 	nlh->nlmsg_seq = ++conntrack->seq;
-	if (flag->kind == NFT_FLAG_MARK && !all_values) {
+	if (flag->kind == FLOW_FLAG_MARK && !all_values) {
 		mnl_attr_put_u32(nlh, CTA_MARK, htonl(flag->value));
 		mnl_attr_put_u32(nlh, CTA_MARK_MASK, htonl(flag->mask));
 	}
@@ -117,7 +117,7 @@ static int take_attribute(const struct nlattr *attr, void *context)
 	case CTA_TUPLE_ORIG: flow->tuple = attr; break;
 	case CTA_ZONE: flow->zone = attr; break;
 	case CTA_MARK: flow->mark = mnl_attr_get_payload_len(attr) == sizeof(uint32_t) ? attr : NULL; break;
-	case CTA_LABELS: flow->labels = mnl_attr_get_payload_len(attr) == NFT_LABEL_BYTES ? attr : NULL; break;
+	case CTA_LABELS: flow->labels = mnl_attr_get_payload_len(attr) == FLOW_LABEL_BYTES ? attr : NULL; break;
 	default: break;
 	}
 	return MNL_CB_OK;
@@ -125,18 +125,18 @@ static int take_attribute(const struct nlattr *attr, void *context)
 
 static bool has_flag(const struct conntrack *conntrack, const struct flow *flow)
 {
-	const struct nft_flag *flag = &conntrack->flag;
-	uint8_t label[NFT_LABEL_BYTES];
+	const struct flow_flag *flag = &conntrack->flag;
+	uint8_t label[FLOW_LABEL_BYTES];
 	const uint8_t *has;
 
-	if (flag->kind == NFT_FLAG_MARK) {
+	if (flag->kind == FLOW_FLAG_MARK) {
 		uint32_t mark = flow->mark ? ntohl(mnl_attr_get_u32(flow->mark)) & flag->mask : 0;
 
 		return conntrack->all_values ? mark != 0 : mark == flag->value;
 	}
-	nft_flag_label(flag->bit, label);
+	flow_flag_label(flag->bit, label);
 	has = flow->labels ? mnl_attr_get_payload(flow->labels) : NULL;
-	for (size_t i = 0; has && i < NFT_LABEL_BYTES; i++)
+	for (size_t i = 0; has && i < FLOW_LABEL_BYTES; i++)
 		if (has[i] & label[i])
 			return true;
 	return false;
@@ -145,9 +145,9 @@ static bool has_flag(const struct conntrack *conntrack, const struct flow *flow)
 /* An update that finds its flow gone is none. */
 static int send_updates(struct conntrack *conntrack)
 {
-	ssize_t sent = conntrack->updates_len ?
-			       mnl_socket_sendto(conntrack->update, conntrack->updates, conntrack->updates_len) :
-			       0;
+	ssize_t sent = conntrack->updates_len
+			       ? mnl_socket_sendto(conntrack->update, conntrack->updates, conntrack->updates_len)
+			       : 0;
 
 	conntrack->updates_len = 0;
 	while (mnl_socket_recvfrom(conntrack->update, conntrack->buffer, sizeof(conntrack->buffer)) > 0)
@@ -155,19 +155,19 @@ static int send_updates(struct conntrack *conntrack)
 	return sent < 0 ? -errno : 0;
 }
 
-static void put_cleared(struct nlmsghdr *nlh, const struct nft_flag *flag)
+static void put_cleared(struct nlmsghdr *nlh, const struct flow_flag *flag)
 {
-	static const uint8_t none[NFT_LABEL_BYTES];
-	uint8_t label[NFT_LABEL_BYTES];
+	static const uint8_t none[FLOW_LABEL_BYTES];
+	uint8_t label[FLOW_LABEL_BYTES];
 
-	if (flag->kind == NFT_FLAG_MARK) {
+	if (flag->kind == FLOW_FLAG_MARK) {
 		mnl_attr_put_u32(nlh, CTA_MARK, 0);
 		mnl_attr_put_u32(nlh, CTA_MARK_MASK, htonl(flag->mask));
 		return;
 	}
-	nft_flag_label(flag->bit, label);
-	mnl_attr_put(nlh, CTA_LABELS, NFT_LABEL_BYTES, none);
-	mnl_attr_put(nlh, CTA_LABELS_MASK, NFT_LABEL_BYTES, label);
+	flow_flag_label(flag->bit, label);
+	mnl_attr_put(nlh, CTA_LABELS, FLOW_LABEL_BYTES, none);
+	mnl_attr_put(nlh, CTA_LABELS_MASK, FLOW_LABEL_BYTES, label);
 }
 
 static int take_flow(const struct nlmsghdr *told, void *context)
@@ -203,8 +203,8 @@ static int take_datagram(struct conntrack *conntrack, size_t len)
 		if (nlh->nlmsg_type == NLMSG_ERROR) {
 			const struct nlmsgerr *error = mnl_nlmsg_get_payload(nlh);
 
-			return nlh->nlmsg_len >= mnl_nlmsg_size(sizeof(error->error)) && error->error ? error->error :
-													-EBADMSG;
+			return nlh->nlmsg_len >= mnl_nlmsg_size(sizeof(error->error)) && error->error ? error->error
+												      : -EBADMSG;
 		}
 		if (take_flow(nlh, conntrack) != MNL_CB_OK)
 			return -EBADMSG;

@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "nft/nft.h"
+#include "flowflag.h"
 #include "result.h"
 
 /* ---- clearing ---- */
@@ -24,7 +24,7 @@ void conntrack_close(struct conntrack *conntrack);
  * Begins to take that flag off all flows.  all_values: whatever the value of the mark in those bits.
  * A walk that is under way is given up.  0 or -errno.
  */
-MUST_CHECK int conntrack_clear(struct conntrack *conntrack, const struct nft_flag *flag, bool all_values);
+MUST_CHECK int conntrack_clear(struct conntrack *conntrack, const struct flow_flag *flag, bool all_values);
 /* Goes on without waiting, through some thousand flows.  1: no flow has the flag any more, 0: not done yet, or
  * -errno, which ends the walk. */
 MUST_CHECK int conntrack_clear_step(struct conntrack *conntrack);

@@ -212,7 +212,7 @@ struct nft_written nft_rules_write(const struct nft *nft, struct nft_batch *batc
 	return w.written;
 }
 
-struct nft_written nft_rules_write_flag(const struct nft *nft, struct nft_batch *batch, const struct nft_flag *flag)
+struct nft_written nft_rules_write_flag(const struct nft *nft, struct nft_batch *batch, const struct flow_flag *flag)
 {
 	struct rule_writer w = {
 		.batch = batch, .table = nft->table, .native_queue = nft->queue_native, .shift = nft->shift

@@ -156,7 +156,7 @@ static void write_trap_ack(struct rule_writer *w)
 	rule_goto(w, "trap");
 }
 
-/* A packet of a connection that conntrack knows, of which both sides have spoken or not; its source is graded, or not. */
+/* A packet of a connection that conntrack knows, whether both sides have spoken or not. */
 static void write_running(struct rule_writer *w, const char *chain, const char *customer, const char *kin)
 {
 	rule_chain(w, chain);

@@ -344,7 +344,8 @@ static int add(struct nft *nft, enum element_change change, const struct nft_ele
 		nft->rules += rules;
 		nft->sets += sets;
 	}
-	if (!result && rules && nft->flag.kind) /* the flag's rule belongs before the look-ups, and works behind them, too */
+	if (!result && rules &&
+	    nft->flag.kind) /* the flag's rule belongs before the look-ups, and works behind them, too */
 		result = nft_flag_set(nft, &nft->flag);
 	nft_batch_free(&batch);
 	free(entries);

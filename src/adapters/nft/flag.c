@@ -18,57 +18,46 @@
 #include <linux/netfilter/nf_conntrack_tuple_common.h>
 #include <string.h>
 
-_Static_assert(NFT_LABEL_BYTES % sizeof(unsigned long) == 0, "a label is whole words");
+#define TAGGED_MAX 8
 
-#define TAGGED_MAX  8
-
-void nft_flag_label(uint32_t bit, uint8_t out[NFT_LABEL_BYTES])
+static void match_flag(struct rule_writer *w, const struct flow_flag *flag)
 {
-	unsigned long words[NFT_LABEL_BYTES / sizeof(unsigned long)] = { 0 };
-	const unsigned bits = 8 * sizeof(words[0]);
+	static const uint8_t none[FLOW_LABEL_BYTES];
+	uint8_t label[FLOW_LABEL_BYTES];
 
-	words[bit / bits] = 1ul << bit % bits;
-	memcpy(out, words, NFT_LABEL_BYTES);
-}
-
-static void match_flag(struct rule_writer *w, const struct nft_flag *flag)
-{
-	static const uint8_t none[NFT_LABEL_BYTES];
-	uint8_t label[NFT_LABEL_BYTES];
-
-	if (flag->kind == NFT_FLAG_MARK) {
+	if (flag->kind == FLOW_FLAG_MARK) {
 		expr_load_ct(w, NFT_CT_MARK);
 		expr_mask_with(w, NFT_REG_1, &flag->mask, sizeof(flag->mask));
 		expr_compare_u32(w, NFT_CMP_EQ, flag->value);
 		return;
 	}
-	nft_flag_label(flag->bit, label);
+	flow_flag_label(flag->bit, label);
 	expr_load_ct(w, NFT_CT_LABELS);
 	expr_mask_with(w, NFT_REG_1, label, sizeof(label));
 	expr_compare(w, NFT_CMP_NEQ, none, sizeof(none));
 }
 
-static void set_flag(struct rule_writer *w, const struct nft_flag *flag)
+static void set_flag(struct rule_writer *w, const struct flow_flag *flag)
 {
 	const uint32_t others = ~flag->mask;
-	uint8_t label[NFT_LABEL_BYTES];
+	uint8_t label[FLOW_LABEL_BYTES];
 
-	if (flag->kind == NFT_FLAG_MARK) {
+	if (flag->kind == FLOW_FLAG_MARK) {
 		expr_load_ct(w, NFT_CT_MARK);
 		expr_mask_set(w, NFT_REG_1, &others, &flag->value, sizeof(others));
 		EXPR_APPEND(w, "ct", { NFTNL_EXPR_CT_KEY, NFT_CT_MARK }, { NFTNL_EXPR_CT_SREG, NFT_REG_1 });
 		return;
 	}
-	nft_flag_label(flag->bit, label);
+	flow_flag_label(flag->bit, label);
 	expr_load_constant(w, NFT_REG_1, label, sizeof(label));
 	EXPR_APPEND(w, "ct", { NFTNL_EXPR_CT_KEY, NFT_CT_LABELS }, { NFTNL_EXPR_CT_SREG, NFT_REG_1 });
 }
 
-void chains_flag_rules(struct rule_writer *w, const struct nft_flag *flag, bool out)
+void chains_flag_rules(struct rule_writer *w, const struct flow_flag *flag, bool out)
 {
 	static const char *const base[] = { "pre", "out", "out_forward" };
 
-	if (flag->kind == NFT_FLAG_NONE)
+	if (flag->kind == FLOW_FLAG_NONE)
 		return;
 	rule_begin(w, "flag_set");
 	rule_tag(w, FLAG_TAG_SET);
@@ -142,7 +131,7 @@ static int delete_tagged(void *context, const struct nlmsghdr *dumped)
 }
 
 /* One transaction; what was dumped may be gone when it comes. */
-static int change(struct nft *nft, const struct nft_flag *flag, bool writers)
+static int change(struct nft *nft, const struct flow_flag *flag, bool writers)
 {
 	int result = -EINTR;
 
@@ -164,7 +153,7 @@ static int change(struct nft *nft, const struct nft_flag *flag, bool writers)
 	return result;
 }
 
-int nft_flag_set(struct nft *nft, const struct nft_flag *flag)
+int nft_flag_set(struct nft *nft, const struct flow_flag *flag)
 {
 	int result = change(nft, flag, true);
 
@@ -175,7 +164,7 @@ int nft_flag_set(struct nft *nft, const struct nft_flag *flag)
 
 int nft_flag_void(struct nft *nft)
 {
-	static const struct nft_flag none = { NFT_FLAG_NONE, 0, 0, 0 };
+	static const struct flow_flag none = { FLOW_FLAG_NONE, 0, 0, 0 };
 	int result = change(nft, &none, false);
 
 	if (!result)

@@ -38,7 +38,7 @@ struct nft {
 	bool loaded;
 	enum nft_mode mode;
 	bool out; /* the chains on the way out stand */
-	struct nft_flag flag;
+	struct flow_flag flag;
 	struct nft_lengths lengths;
 	unsigned chains, rules, sets; /* as loaded, for nft_check() */
 };
@@ -185,7 +185,7 @@ struct nft_written nft_rules_write(const struct nft *nft, struct nft_batch *batc
 unsigned nft_rules_write_length(const struct nft *nft, struct nft_batch *batch, enum nft_list list,
 				enum nft_family family, unsigned len);
 /* The rules of the flag into the chains of that mode. */
-struct nft_written nft_rules_write_flag(const struct nft *nft, struct nft_batch *batch, const struct nft_flag *flag);
+struct nft_written nft_rules_write_flag(const struct nft *nft, struct nft_batch *batch, const struct flow_flag *flag);
 /* A throw-away table with the native queue expression in it. */
 void nft_rules_write_probe(struct nft_batch *batch, const char *table);
 

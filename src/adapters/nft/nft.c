@@ -172,7 +172,7 @@ static bool rules_are_valid(const struct nft_rules *rules)
 	return rules->mode <= NFT_BLOCK && rules->queue <= 65536 - NFT_QUEUES &&
 	       rules->interface_count <= NFT_INTERFACES_MAX && rules->vrf_count <= NFT_VRF_MAX &&
 	       rules->trap_tcp_count <= NFT_PORTS_MAX && rules->trap_udp_count <= NFT_PORTS_MAX &&
-	       rules->public_count <= NFT_PORTS_MAX && rules->flag.kind <= NFT_FLAG_LABEL &&
+	       rules->public_count <= NFT_PORTS_MAX && rules->flag.kind <= FLOW_FLAG_LABEL &&
 	       (rules->flag.value & ~rules->flag.mask) == 0 && rules->flag.bit < 128;
 }
 

@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "addr.h"
+#include "flowflag.h"
 #include "ports.h"
 #include "result.h"
 
@@ -58,26 +59,9 @@ enum nft_queue {
 	NFT_QUEUES
 };
 
-/*
- * What marks a flow in conntrack as judged: its packets pass by the first rule of a base chain.  Written to flows of
- * which both sides have spoken and no side has a grade; so only what cuts running flows needs to make it void.
- */
-enum nft_flag_kind {
-	NFT_FLAG_NONE,
-	NFT_FLAG_MARK, /* a value in bits of the ct mark */
-	NFT_FLAG_LABEL, /* a bit of the ct label */
-	NFT_FLAG_AUTO /* a wish, never in rules: the first of mark and label that nobody else uses */
-};
-
-struct nft_flag {
-	enum nft_flag_kind kind;
-	uint32_t mask, value; /* of the mark: value & ~mask is 0 */
-	uint32_t bit;         /* of the label: below 128 */
-};
-
 struct nft_rules {
 	enum nft_mode mode;
-	struct nft_flag flag;
+	struct flow_flag flag;
 	uint16_t queue;                          /* the first of NFT_QUEUES numbers */
 	bool cut_running;                        /* a ban ends what runs, too */
 	bool out;                                /* somebody is blocked: the chains on the way out are needed */
@@ -137,11 +121,8 @@ MUST_CHECK int nft_read_blocks(struct nft *nft, nft_element_fn *tell, void *cont
 MUST_CHECK int nft_load(struct nft *nft, const struct nft_rules *rules, nft_element_fn *tell, void *context);
 /* Rebuilds the chains of the standing table with these rules; the lists and what the kernel has learned stay. */
 MUST_CHECK int nft_rules_replace(struct nft *nft, const struct nft_rules *rules);
-#define NFT_LABEL_BYTES 16
-/* That bit of the ct label, as the kernel has it in memory. */
-void nft_flag_label(uint32_t bit, uint8_t out[NFT_LABEL_BYTES]);
-/* Flags of that kind count from now on, and no others.  NFT_FLAG_NONE: every packet walks the whole way. */
-MUST_CHECK int nft_flag_set(struct nft *nft, const struct nft_flag *flag);
+/* Flags of that kind count from now on, and no others.  FLOW_FLAG_NONE: every packet walks the whole way. */
+MUST_CHECK int nft_flag_set(struct nft *nft, const struct flow_flag *flag);
 /* No flag counts any more; what writes them stays, so that conntrack keeps its room for labels. */
 MUST_CHECK int nft_flag_void(struct nft *nft);
 /* Deletes the table.  0 also when there is none. */

@@ -152,7 +152,7 @@ void chain_unless_guarded(struct rule_writer *w, const char *chain, const struct
 #define FLAG_TAG_PASS 'p' /* at the head of a base chain */
 #define FLAG_TAG_SET  's' /* the writer */
 void chains_flag(struct rule_writer *w, const struct nft_rules *rules);
-void chains_flag_rules(struct rule_writer *w, const struct nft_flag *flag, bool out);
+void chains_flag_rules(struct rule_writer *w, const struct flow_flag *flag, bool out);
 
 /* grades.c */
 void chains_grades(struct rule_writer *w, const struct nft_rules *rules);

@@ -182,8 +182,8 @@ static const struct set sets[] = {
 	{ "newcomers", KEY_ADDRESS, LEARNED, .size = 16384, .timeout_ms = DAY_MS, .metered = true },
 	/* who has a running session with this host */
 	{ "kin", KEY_ADDRESS, LEARNED, .size = 65536, .timeout_ms = HOUR_MS },
-	/* with whom this host exchanges datagrams, at which port or the one beside it */
-	{ "calls", KEY_CUSTOMER, LEARNED, .size = 8192, .timeout_ms = 120000 },
+	/* with whom this host exchanges datagrams, at which port or the one beside it; longer than a flag lasts */
+	{ "calls", KEY_CUSTOMER, LEARNED, .size = 16384, .timeout_ms = 20 * 60 * 1000 },
 	/* what this host sent first; conntrack forgets a question after 30 s */
 	{ "asked", KEY_CONVERSATION, LEARNED, .size = 131072, .timeout_ms = 120000 },
 	{ "called", KEY_SERVICE, LEARNED, .size = 131072, .timeout_ms = DAY_MS },

@@ -148,7 +148,8 @@ static int add(struct enforcer *enforcer, const struct action *action, int64_t n
 		enforcer->refused++;
 	else
 		forget_undeleted(enforcer, &element);
-	if (!error && (element.grade == NFT_GRADE_BLOCK || (element.grade == NFT_GRADE_BAN && enforcer->rules.cut_running)))
+	if (!error &&
+	    (element.grade == NFT_GRADE_BLOCK || (element.grade == NFT_GRADE_BAN && enforcer->rules.cut_running)))
 		error = enforcer_flag_void(enforcer);
 	if (!error && element.grade == NFT_GRADE_BLOCK)
 		enforcer_way_out(enforcer, true, now_ms);

@@ -114,7 +114,7 @@ MUST_CHECK int enforcer_read_published(struct enforcer *enforcer, struct nft_pub
 
 /* Before the first load, and at each change of the configuration.  mask: bits of the ct mark that may be used, at least
  * two, next to each other. */
-void enforcer_flag_configure(struct enforcer *enforcer, enum nft_flag_kind wish, uint32_t mask);
+void enforcer_flag_configure(struct enforcer *enforcer, enum flow_flag_kind wish, uint32_t mask);
 
 /* ---- The loop ---- */
 
@@ -129,8 +129,8 @@ struct enforcer_status {
 	int64_t paused_until_ms; /* 0: not paused, or until resumed */
 	bool failing;            /* the rules could not be put back yet */
 	bool native_queue;
-	enum nft_flag_kind flag; /* of judged flows, in force */
-	uint64_t flag_values;    /* how many it has had */
+	enum flow_flag_kind flag; /* of judged flows, in force */
+	uint64_t flag_values;     /* how many it has had */
 };
 void enforcer_read_status(struct enforcer *enforcer, struct enforcer_status *out);
 

@@ -16,17 +16,17 @@
 #include <string.h>
 #include <sys/random.h>
 
-#define FLAG_LIFE_MS   (15 * 60 * 1000)
-#define FLAG_SPACE_MS  1000  /* between two values */
-#define LOOK_MS        60000 /* at others' rules */
-#define LOOK_SPACE_MS  5000
-#define FAILED_MS      60000 /* before the next attempt */
-#define LABELS_BEGIN   96    /* the upper quarter of the label's bits: others count from below */
-#define LABELS_END     128
+#define FLAG_LIFE_MS  (15 * 60 * 1000)
+#define FLAG_SPACE_MS 1000  /* between two values */
+#define LOOK_MS       60000 /* at others' rules */
+#define LOOK_SPACE_MS 5000
+#define FAILED_MS     60000 /* before the next attempt */
+#define LABELS_BEGIN  96    /* the upper quarter of the label's bits: others count from below */
+#define LABELS_END    128
 
 static bool has_flag(const struct enforcer *enforcer)
 {
-	return enforcer->rules.flag.kind != NFT_FLAG_NONE;
+	return enforcer->rules.flag.kind != FLOW_FLAG_NONE;
 }
 
 int enforcer_flag_open(struct enforcer *enforcer)
@@ -51,7 +51,7 @@ void enforcer_flag_drop(struct enforcer *enforcer)
 {
 	struct flagging *flagging = &enforcer->flagging;
 
-	enforcer->rules.flag = (struct nft_flag){ .kind = NFT_FLAG_NONE };
+	enforcer->rules.flag = (struct flow_flag){ .kind = FLOW_FLAG_NONE };
 	next_value_at(flagging, flagging->set_ms + FLAG_SPACE_MS);
 }
 
@@ -67,11 +67,11 @@ int enforcer_flag_void(struct enforcer *enforcer)
 	return error == -ENOENT ? 0 : error;
 }
 
-void enforcer_flag_configure(struct enforcer *enforcer, enum nft_flag_kind wish, uint32_t mask)
+void enforcer_flag_configure(struct enforcer *enforcer, enum flow_flag_kind wish, uint32_t mask)
 {
 	struct flagging *flagging = &enforcer->flagging;
 
-	if (flagging->kind == NFT_FLAG_MARK && flagging->mask != mask) {
+	if (flagging->kind == FLOW_FLAG_MARK && flagging->mask != mask) {
 		flagging->had_mask |= flagging->mask;
 		flagging->sweep = true;
 	}
@@ -82,35 +82,35 @@ void enforcer_flag_configure(struct enforcer *enforcer, enum nft_flag_kind wish,
 
 /* ---- which kind ---- */
 
-static enum nft_flag_kind kind_for(const struct flagging *flagging, const struct conntrack_users *users)
+static enum flow_flag_kind kind_for(const struct flagging *flagging, const struct conntrack_users *users)
 {
-	if (flagging->wish != NFT_FLAG_AUTO)
+	if (flagging->wish != FLOW_FLAG_AUTO)
 		return flagging->wish;
-	return !users->mark ? NFT_FLAG_MARK : !users->label ? NFT_FLAG_LABEL : NFT_FLAG_NONE;
+	return !users->mark ? FLOW_FLAG_MARK : !users->label ? FLOW_FLAG_LABEL : FLOW_FLAG_NONE;
 }
 
-static void notice_kind(struct enforcer *enforcer, enum nft_flag_kind had)
+static void notice_kind(struct enforcer *enforcer, enum flow_flag_kind had)
 {
 	static const char *const names[] = { "none", "mark", "label" };
 
 	if (had != enforcer->flagging.kind && enforcer->flagging.looked)
 		enforcer_notice(enforcer, EVENT_NOTICE, "flow_flag is %s now (was %s): other rules %s the ct mark",
 				names[enforcer->flagging.kind], names[had],
-				enforcer->flagging.kind == NFT_FLAG_MARK ? "no longer use" : "use");
+				enforcer->flagging.kind == FLOW_FLAG_MARK ? "no longer use" : "use");
 }
 
 /* Bits of the mark that others read as theirs must go from all flows. */
-static void change_kind(struct enforcer *enforcer, enum nft_flag_kind kind)
+static void change_kind(struct enforcer *enforcer, enum flow_flag_kind kind)
 {
 	struct flagging *flagging = &enforcer->flagging;
-	enum nft_flag_kind had = flagging->kind;
+	enum flow_flag_kind had = flagging->kind;
 
 	if (kind == had)
 		return;
 	if (enforcer_flag_void(enforcer) != 0)
 		return; /* looked at again */
 	flagging->kind = kind;
-	if (had == NFT_FLAG_MARK) {
+	if (had == FLOW_FLAG_MARK) {
 		flagging->had_mask |= flagging->mask;
 		flagging->sweep = true;
 	}
@@ -128,8 +128,7 @@ static void look(struct enforcer *enforcer, int64_t now_ms)
 	flagging->look_ms = now_ms + LOOK_MS;
 	flagging->changed = false;
 	/* What cannot be seen may use both. */
-	if (flagging->wish == NFT_FLAG_AUTO &&
-	    conntrack_users_look(nft_table_name(enforcer->nft), &users) != 0)
+	if (flagging->wish == FLOW_FLAG_AUTO && conntrack_users_look(nft_table_name(enforcer->nft), &users) != 0)
 		users = (struct conntrack_users){ true, true };
 	change_kind(enforcer, kind_for(flagging, &users));
 	flagging->looked = true;
@@ -137,20 +136,20 @@ static void look(struct enforcer *enforcer, int64_t now_ms)
 
 /* ---- the next value ---- */
 
-static struct nft_flag next_flag(struct flagging *flagging)
+static struct flow_flag next_flag(struct flagging *flagging)
 {
 	const uint32_t mask = flagging->mask;
 	unsigned shift = 0;
 
 	flagging->epoch++;
-	if (flagging->kind == NFT_FLAG_LABEL)
-		return (struct nft_flag){ .kind = NFT_FLAG_LABEL,
-					  .bit = LABELS_BEGIN + flagging->epoch % (LABELS_END - LABELS_BEGIN) };
+	if (flagging->kind == FLOW_FLAG_LABEL)
+		return (struct flow_flag){ .kind = FLOW_FLAG_LABEL,
+					   .bit = LABELS_BEGIN + flagging->epoch % (LABELS_END - LABELS_BEGIN) };
 	while (!(mask >> shift & 1))
 		shift++;
-	return (struct nft_flag){ .kind = NFT_FLAG_MARK,
-				  .mask = mask,
-				  .value = (1 + flagging->epoch % (mask >> shift)) << shift };
+	return (struct flow_flag){ .kind = FLOW_FLAG_MARK,
+				   .mask = mask,
+				   .value = (1 + flagging->epoch % (mask >> shift)) << shift };
 }
 
 static void give_up(struct enforcer *enforcer, int error, int64_t now_ms)
@@ -158,16 +157,17 @@ static void give_up(struct enforcer *enforcer, int error, int64_t now_ms)
 	struct flagging *flagging = &enforcer->flagging;
 
 	if (!flagging->failing)
-		enforcer_notice(enforcer, EVENT_FAILED,
-				"flows cannot be flagged: %s; every packet walks the whole way, trying again each minute",
-				strerror(-error));
+		enforcer_notice(
+			enforcer, EVENT_FAILED,
+			"flows cannot be flagged: %s; every packet walks the whole way, trying again each minute",
+			strerror(-error));
 	flagging->failing = true;
 	next_value_at(flagging, now_ms + FAILED_MS);
 }
 
 static int begin_walk(struct flagging *flagging)
 {
-	const struct nft_flag all = { .kind = NFT_FLAG_MARK, .mask = flagging->had_mask };
+	const struct flow_flag all = { .kind = FLOW_FLAG_MARK, .mask = flagging->had_mask };
 
 	flagging->walk = flagging->sweep ? FLAG_SWEEP : FLAG_CLEAR;
 	if (flagging->walk == FLAG_SWEEP)
@@ -219,7 +219,7 @@ void enforcer_flag_tick(struct enforcer *enforcer, int64_t now_ms)
 	if (enforcer->rules.mode == NFT_PAUSED || enforcer->reconcile_failed)
 		return;
 	look(enforcer, now_ms);
-	if (now_ms < flagging->due_ms || (flagging->kind == NFT_FLAG_NONE && !flagging->sweep))
+	if (now_ms < flagging->due_ms || (flagging->kind == FLOW_FLAG_NONE && !flagging->sweep))
 		return;
 	error = walk_on(enforcer, now_ms);
 	if (error < 0)

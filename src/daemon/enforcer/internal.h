@@ -30,15 +30,15 @@ struct undeleted {
 enum flag_walk { FLAG_NO_WALK, FLAG_SWEEP, FLAG_CLEAR };
 
 struct flagging {
-	enum nft_flag_kind wish;
+	enum flow_flag_kind wish;
 	uint32_t mask; /* of the mark's bits that are ours */
 	struct conntrack *conntrack;
-	enum nft_flag_kind kind; /* that others leave to us */
-	uint32_t had_mask;       /* bits that we had before: to be taken off all flows */
-	uint32_t epoch;          /* counts the values */
-	enum flag_walk walk;     /* under way through all flows: to take all of our bits off, or a value that is to come */
-	bool sweep;              /* the first of these is to be done */
-	struct nft_flag next;
+	enum flow_flag_kind kind; /* that others leave to us */
+	uint32_t had_mask;        /* bits that we had before: to be taken off all flows */
+	uint32_t epoch;           /* counts the values */
+	enum flag_walk walk; /* under way through all flows: to take all of our bits off, or a value that is to come */
+	bool sweep;          /* the first of these is to be done */
+	struct flow_flag next;
 	int64_t due_ms, set_ms; /* the next value's, the last one's */
 	int64_t look_ms;        /* others' rules are looked at again */
 	bool changed, looked, failing;

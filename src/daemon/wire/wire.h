@@ -105,7 +105,7 @@ struct wire_cursor {
 struct wire_config {
 	struct engine_config engine;
 	struct nft_rules rules;
-	uint8_t flow_flag; /* enum nft_flag_kind, a wish */
+	uint8_t flow_flag; /* enum flow_flag_kind, a wish */
 	uint32_t flow_mark_bits;
 	char table[NFT_TABLE_NAME_MAX];
 	char banner[TRAP_BANNER_MAX];
@@ -159,8 +159,8 @@ struct wire_status {
 	int64_t paused_until_ms; /* 0: not paused or until resumed */
 	uint32_t mode;           /* enum nft_mode now in force */
 	uint32_t native_queue;
-	uint32_t flow_flag;   /* enum nft_flag_kind in force */
-	uint64_t flow_values; /* how many it has had */
+	uint32_t flow_flag;       /* enum flow_flag_kind in force */
+	uint64_t flow_values;     /* how many it has had */
 	uint32_t interface_count; /* 0: all but loopback */
 	char interfaces[NFT_INTERFACES_MAX][16];
 	uint32_t vrf_count; /* of VRFs: not guarded */
