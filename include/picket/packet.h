@@ -20,7 +20,7 @@ enum packet_result {
 	PACKET_BAD_VERSION,     /* neither 4 nor 6 */
 	PACKET_SHORT_IP,        /* fixed IP header incomplete */
 	PACKET_BAD_IP_LENGTH,   /* header length or total length impossible */
-	PACKET_EXTENSION_LIMIT, /* more IPv6 extension headers than PACKET_EXTENSIONS_MAX; addresses are valid */
+	PACKET_EXTENSION_LIMIT, /* IPv6 extension headers of more than PACKET_EXTENSIONS_MAX; addresses are valid */
 	PACKET_SHORT_EXTENSION, /* extension header reaches past the packet */
 	PACKET_LATER_FRAGMENT,  /* offset > 0: no transport header in it */
 	PACKET_SHORT_TRANSPORT, /* ends inside its transport header; addresses and protocol are valid */
@@ -29,7 +29,7 @@ enum packet_result {
 	PACKET_RESULT_COUNT
 };
 
-#define PACKET_EXTENSIONS_MAX 16 /* no honest stack sends so many */
+#define PACKET_EXTENSIONS_MAX 1900 /* bytes; no honest stack sends so many, and the copy of a packet has room for them */
 
 enum {
 	TCP_FIN = 0x01,

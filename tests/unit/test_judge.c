@@ -240,6 +240,8 @@ static void damage_is_judged_by_who_did_it(void **state)
 	struct probe probe = tcp(TCP_SYN);
 
 	(void)state;
+	probe.packet_result = PACKET_EXTENSION_LIMIT;
+	assert_int_equal(judge_probe(&probe).weight, WEIGHT_HIDDEN);
 	probe.packet_result = PACKET_SHORT_TRANSPORT;
 	assert_int_equal(judge_probe(&probe).kind, EVIDENCE_TRUNCATED);
 	probe.packet.first_fragment = true;

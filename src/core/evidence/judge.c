@@ -199,9 +199,11 @@ struct finding judge_probe(const struct probe *probe)
 		return nothing;
 	if (probe->trap != PROBE_TRAP_NONE && p->protocol == PROTO_TCP)
 		return judge_trap(probe);
-	if (probe->packet_result == PACKET_SHORT_TRANSPORT || probe->packet_result == PACKET_BAD_TRANSPORT ||
-	    probe->packet_result == PACKET_EXTENSION_LIMIT)
+	if (probe->packet_result == PACKET_SHORT_TRANSPORT || probe->packet_result == PACKET_BAD_TRANSPORT)
 		return judge_malformed(p);
+	/* Which port it is for is hidden, so that further ones count as this one: the first must be enough. */
+	if (probe->packet_result == PACKET_EXTENSION_LIMIT)
+		return finding(EVIDENCE_TRUNCATED, WEIGHT_HIDDEN, 0);
 	if (probe->packet_result != PACKET_OK)
 		return nothing;
 	if (p->checksum == PACKET_CHECKSUM_BAD)

@@ -130,13 +130,11 @@ static enum packet_result read_extension(uint8_t type, const uint8_t *h, struct 
 /* Walks from span->offset over the extension headers to the first header that is none. */
 static enum packet_result walk_extensions(uint8_t next, struct packet_span *span, struct packet *p)
 {
-	for (unsigned count = 0; is_extension(next); count++) {
+	while (is_extension(next)) {
 		const uint8_t *h = span->data + span->offset;
 		enum packet_result result;
 		size_t len;
 
-		if (count == PACKET_EXTENSIONS_MAX)
-			return PACKET_EXTENSION_LIMIT;
 		if (span->total - span->offset < EXTENSION_MIN)
 			return PACKET_SHORT_EXTENSION;
 		if (span->copied - span->offset < EXTENSION_MIN)
@@ -144,6 +142,8 @@ static enum packet_result walk_extensions(uint8_t next, struct packet_span *span
 		len = extension_len(next, h);
 		if (span->total - span->offset < len)
 			return PACKET_SHORT_EXTENSION;
+		if (span->offset + len > IPV6_FIXED + PACKET_EXTENSIONS_MAX)
+			return PACKET_EXTENSION_LIMIT;
 		result = read_extension(next, h, span, p);
 		if (result != PACKET_OK)
 			return result;

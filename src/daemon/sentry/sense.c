@@ -16,6 +16,8 @@
 #include "clock.h"
 #include "probenet.h"
 
+_Static_assert(NFQUEUE_COPY_RANGE >= 40 + PACKET_EXTENSIONS_MAX + 60, "the copy holds what the parser looks at");
+
 #define READ_BATCH 64 /* packets a turn of the loop: other work is never far away */
 
 /* The chain of headers is so long that it hides what follows: no honest stack builds one, but ours would walk to its
@@ -131,14 +133,14 @@ static bool judge(void *context, const struct nfqueue_packet *packet)
 		return true;
 	blocking = enforcer_mode(sentry->enforcer) == NFT_BLOCK;
 	if (!packet_is_set(result))
-		return !hides_behind_headers(result) || !blocking;
+		return !blocking || (!hides_behind_headers(result) && packet->number != NFT_QUEUE_VEIL);
 	if (is_doctors(sentry, &probe.packet)) {
 		sentry->probe_packets++;
 		return true;
 	}
 	probe.packet_result = (uint8_t)result;
 	if (packet->number == NFT_QUEUE_VEIL) {
-		pass = !blocking || result != PACKET_OK || may_enter(sentry, &probe.packet, packet);
+		pass = !blocking || (result == PACKET_OK && may_enter(sentry, &probe.packet, packet));
 	} else {
 		pass = judge_probe_of(sentry, &probe, packet, &changed) && (!hides_behind_headers(result) || !blocking);
 	}
