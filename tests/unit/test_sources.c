@@ -78,6 +78,27 @@ static void a_newcomer_finds_room_among_high_scores(void **state)
 	sources_free(table);
 }
 
+/* Forged names hold higher scores than a scanner at his second probe, and more of them come in between. */
+static void who_has_shown_something_stays_among_higher_scores(void **state)
+{
+	struct seed seed = seed_new("who_has_shown_something_stays_among_higher_scores");
+	struct sources *table = sources_new(MAX, &core_key);
+
+	(void)state;
+	for (int i = 0; i < 10 * MAX; i++) {
+		struct prefix key = forged(&seed);
+		struct source *source = sources_find(table, &key);
+
+		if (!source)
+			source = sources_add(table, &key);
+		sources_rank(table, source, SOURCES_SUSPECTED, i < 5 * MAX ? 4.2 : 1.4);
+		if (i == 5 * MAX)
+			sources_rank(table, add(table, "198.51.100.1", SOURCES_SUSPECTED, 1.4), SOURCES_SUSPECTED, 2.8);
+	}
+	assert_true(known(table, "198.51.100.1"));
+	sources_free(table);
+}
+
 static void blocked_ones_stay_and_newcomers_are_turned_away(void **state)
 {
 	struct seed seed = seed_new("blocked_ones_stay_and_newcomers_are_turned_away");
@@ -145,6 +166,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_flood_flushes_out_itself),
 		cmocka_unit_test(a_newcomer_finds_room_among_high_scores),
+		cmocka_unit_test(who_has_shown_something_stays_among_higher_scores),
 		cmocka_unit_test(blocked_ones_stay_and_newcomers_are_turned_away),
 		cmocka_unit_test(one_net_does_not_hold_all_confirmed_places),
 		cmocka_unit_test(entries_come_and_go),

@@ -18,10 +18,10 @@
 /*
  * The table of sources: their evidence and their scores.  Bounded, keyed, touched at start, 208 bytes for each source.
  *
- * When the table is full a new source evicts another, in constant time and in this order: a confirmed one, while
- * these hold more than a quarter of the table; the newcomer with the least score, while newcomers hold more than a
- * quarter; the lowest-scored of the rest.  Among equals the one without new evidence for the longest time goes.  A
- * forged flood is a flood of newcomers, so it evicts its own entries.
+ * When the table is full a new source evicts another, in constant time: a confirmed one, while these hold more than a
+ * quarter of the table; else one of the crowd.  Sources are listed by score, a list a nat, and the longest list gives
+ * the one without new evidence for the longest time.  A forged flood evicts its own entries, whatever score it gives
+ * them: by rank alone a table full of higher scores would evict a scanner after each of its probes.
  */
 
 #define SOURCE_PIECES 12

@@ -2,7 +2,7 @@
 /*
  * The table of sources: hash chains, and the lists that give the order of eviction.  Owns the memory and the order, not
  * the meaning of scores.  All memory is allocated and written to once at start; no operation walks more than one chain.
- * Defends against floods of forged sources (bounded, newcomers first) and against chosen collisions (keyed hash).
+ * Defends against floods of forged sources (bounded, the crowd gives way) and against chosen collisions (keyed hash).
  */
 #include "source.h"
 
@@ -13,7 +13,6 @@
 
 /* Lists, in rising order: one a nat, then the two kinds that stand apart. */
 #define LEVELS         8
-#define LEVEL_NEWCOMER 2 /* lists below this one hold newcomers: less than two nats */
 #define LIST_CONFIRMED LEVELS
 #define LIST_BLOCKED   (LEVELS + 1)
 #define LISTS          (LEVELS + 2)
@@ -205,23 +204,19 @@ void sources_remove(struct sources *table, struct source *source)
 	table->count--;
 }
 
-/* The entry to evict, in the order that source.h gives. */
+/* The entry to evict: source.h says why the longest list gives it. */
 static uint32_t victim(const struct sources *table)
 {
-	const struct list *lists = table->lists;
-	uint32_t newcomers = lists[0].count + lists[1].count, quarter = table->max / 4;
+	const struct list *lists = table->lists, *longest = &lists[0];
 
-	if (lists[LIST_CONFIRMED].count > quarter)
+	if (lists[LIST_CONFIRMED].count > table->max / 4)
 		return lists[LIST_CONFIRMED].last;
-	for (int i = newcomers > quarter ? 0 : LEVEL_NEWCOMER; i < LEVELS; i++) {
-		if (lists[i].last != NONE)
-			return lists[i].last;
+	for (int i = 1; i < LEVELS; i++) {
+		if (lists[i].count > longest->count)
+			longest = &lists[i];
 	}
-	for (int i = 0; i < LEVEL_NEWCOMER; i++) {
-		if (lists[i].last != NONE)
-			return lists[i].last;
-	}
-	return lists[LIST_CONFIRMED].last; /* the banned and blocked ones stay while that holds */
+	/* the banned and blocked ones stay while that holds */
+	return longest->count > 0 ? longest->last : lists[LIST_CONFIRMED].last;
 }
 
 struct source *sources_add_if_free(struct sources *table, const struct prefix *key)
