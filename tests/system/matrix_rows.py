@@ -156,7 +156,7 @@ FAMILIES = "7,23,79,111,513"            # echo, telnet, finger, RPC, login: no t
 SILENT = f"-sT -r --max-parallelism 1 -T4 -p{FAMILIES},15,17,77,87,95"
 
 TRAPS = [
-    *both("five-families", SILENT, ("silent visits to 5 traps .*23 telnet",), 7, tool=None,
+    *both("five-families", SILENT, (r"silent visits to \d traps .*23 telnet",), 7, tool=None,
           grade="ban", linger=1.4),
     *both("four-families", "-sT -r --max-parallelism 1 -T4 -p7,23,79,111", (r"traps \(7 echo",), 4, tool=None,
           over=True, why="four families prove nothing"),

@@ -163,6 +163,7 @@ static void write_pre(struct rule_writer *w)
 		rule_begin(w, "pre");
 		rule_tcp_flags(w, FIN | SYN | RST | ACK | URG | PSH, SYN);
 		rule_source(w, f, RULE_SOURCE, RULE_IS_NOT, "seen");
+		rule_ct_status_none(w, IPS_DST_NAT); /* published ports are learned; this host's socket is another's */
 		rule_socket_transparent(w, false);
 		rule_accept(w);
 	}

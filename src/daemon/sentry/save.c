@@ -89,6 +89,7 @@ void sentry_restore(struct sentry *sentry, const struct wire_message *message)
 			sentry_notice(sentry, EVENT_NOTICE, "%u veils, bans and blocks of an earlier run carry on",
 				      sentry->restored);
 		sentry->next_save_ms = sentry->now_ms + SAVE_EVERY_MS;
+		sentry_world_lately(sentry); /* before a trap answers for what was served until the stop */
 		ready(sentry);
 		break;
 	default: restore_others(sentry, message); break;
