@@ -176,6 +176,17 @@ def test_silent_trap_visit_counts(lab, picket, visitors, stays_s, confirmed):
     assert explained["score"] > 2.2, explained
 
 
+def test_public_ports_are_none(lab, picket, visitors):
+    """What is served by something that has no socket here is named in public_ports: no trap, no evidence."""
+    ports = [7, 23, 79, 8443, 9000, 9001, 9002, 9003, 30080]
+    daemon = picket(f"public_ports = {{ {', '.join(map(str, ports))} }}")
+    visitor = next(visitors)
+    assert {lab.attacker.connect(VICTIM4[0], port, 1.0, source=visitor) for port in ports} == {"refused"}
+    for port in ports:
+        lab.attacker.datagram(VICTIM4[0], port, timeout=0.05, source=visitor)
+    assert daemon.ctl("explain", visitor, check=False).one["grade"] is None
+
+
 def test_udp_trap_never_sends(lab, picket, wire):
     daemon = picket(TRAPS)
     seen = wire(lab.victim, ATTACKER4)

@@ -131,7 +131,6 @@ static void write_veiled_syn(struct rule_writer *w, const struct nft_rules *rule
 
 	write_veiled_trap(w);
 	rule_chain(w, "veil_syn");
-	accept_port(w, "veil_syn", IPPROTO_TCP, "public_ports");
 	accept_customers_of_published(w, "veil_syn", "customers");
 	accept_customers_of_published(w, "veil_syn", "late");
 	goto_if_elsewhere(w, "veil_syn", "veil_queue");
@@ -171,6 +170,7 @@ static void write_veil(struct rule_writer *w, const struct nft_rules *rules)
 	rule_begin(w, "veil");
 	rule_ct_state(w, CT_RELATED);
 	rule_accept(w);
+	accept_public(w, "veil");
 	rule_begin(w, "veil");
 	rule_tcp_flags(w, FIN | SYN | RST | ACK, SYN);
 	rule_goto(w, "veil_syn");

@@ -126,6 +126,10 @@ static void write_rested(struct rule_writer *w)
 		rule_protocol(w, lately[i].protocol);
 		rule_transport(w, "published");
 		rule_accept(w);
+		rule_begin(w, "rested"); /* perhaps served by what has no socket: IPVS, a stack in user space */
+		rule_protocol(w, lately[i].protocol);
+		rule_port(w, RULE_DESTINATION, RULE_IS, "public_ports");
+		rule_accept(w);
 	}
 }
 
