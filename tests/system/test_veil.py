@@ -228,13 +228,15 @@ def test_what_conntrack_forgot(lab, picket, grade):
     """Flushed, or a short time-out: connections of customers and of hosts behind this one go on, in both directions."""
     inside = lab.add_container()
     lab.services("tcp:90:http", host=inside)
+    lab.victim.nft("table ip published { chain pre { type nat hook prerouting priority -100; "
+                   f"ip daddr {VICTIM4[0]} tcp dport 8088 dnat to 172.30.0.2:90; }}; }}")
     daemon = picket()
     who = Stranger(lab)
     listener = who.host.socket()
     listener.bind((who.v4, 7000))
     listener.listen()
     streams = [who.connect_s(4, 8080, keep=True)[1], who.connect_s(6, 8080, keep=True)[1],
-               who.host.connect("172.30.0.2", 90, 2.0, who.v4, keep=True)]
+               who.connect_s(4, 8088, keep=True)[1], who.host.connect("172.30.0.2", 90, 2.0, who.v4, keep=True)]
     for stream in streams:
         served(stream)
     called = inside.connect(who.v4, 7000, 2.0, keep=True)
@@ -251,6 +253,22 @@ def test_what_conntrack_forgot(lab, picket, grade):
     caller.sendall(b"news")
     called.settimeout(2)
     assert called.recv(10) == b"news"
+
+
+def test_a_strangers_ack_to_a_published_port(lab, picket, wire):
+    """It opens nothing, but its reset would tell that something is published."""
+    inside = lab.add_container()
+    lab.services("tcp:90:http", host=inside)
+    lab.victim.nft("table ip published { chain pre { type nat hook prerouting priority -100; "
+                   f"ip daddr {VICTIM4[0]} tcp dport 8088 dnat to 172.30.0.2:90; }}; }}")
+    daemon = picket()
+    who = Stranger(lab)
+    veil(lab, daemon, who.v4)
+    recorded = wire(lab.attacker, who.v4)
+    with Forger(lab.attacker) as forger:
+        forger.send([tcp(who.v4, VICTIM4[0], 4000 + n, 8088, ACK, seq=n, ack=n) for n in range(5)])
+    time.sleep(0.4)
+    assert [f for f in recorded.frames() if f.dst == who.v4] == []
 
 
 def test_one_way_alone_leads_through_here(lab, picket):

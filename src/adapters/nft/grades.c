@@ -80,14 +80,19 @@ static void accept_untracked(struct rule_writer *w, const char *chain)
 
 /*
  * Segments of what runs that conntrack does not know: it was flushed, its time-out is short, or only one of the ways
- * leads through here.  Without SYN they open nothing.  To a socket here they pass for customers alone: a listener's
- * answer to a stranger's ACK would tell that it is there.
+ * leads through here.  Without SYN they open nothing.  To what is served here or published they pass for customers
+ * alone: the answer to a stranger's ACK would tell that it is there.
  */
 static void write_forgotten(struct rule_writer *w)
 {
 	rule_chain(w, "forgotten");
 	rule_begin(w, "forgotten");
 	rule_tcp_flags(w, ACK, 0);
+	rule_return(w);
+	accept_customers_of_published(w, "forgotten", "customers");
+	accept_customers_of_published(w, "forgotten", "late");
+	rule_begin(w, "forgotten");
+	rule_ct_status(w, IPS_DST_NAT);
 	rule_return(w);
 	rule_begin(w, "forgotten");
 	rule_protocol(w, IPPROTO_TCP);
