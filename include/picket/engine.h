@@ -246,7 +246,8 @@ double engine_level_factor(uint8_t net);
 
 struct explain_view {
 	struct source_view source; /* decayed to now; source.grade GRADE_NONE when nothing is known */
-	struct block_view block;   /* the strictest that covers it; grade GRADE_NONE: no veil, no ban, no block */
+	struct block_view block;   /* the strictest that counts for it; grade GRADE_NONE: no veil, no ban, no block */
+	uint8_t waits;             /* not the engine's: nothing of it touches a packet now (observe mode, a pause) */
 	struct prefix exempt_from; /* the veiled net that does not count for it */
 	int64_t exempt_until_ms;   /* until then; 0: there is none */
 	int32_t alert_mn, veil_mn, ban_mn;

@@ -77,7 +77,7 @@ static int take_word(struct ctl_args *out, const char *word, char *error)
 		return out->command ? 0 : wrong(error, "unknown command '%.40s'", word);
 	}
 	if (out->word_count == CTL_WORDS_MAX)
-		return wrong(error, "%s: too many arguments: expected %s", out->command->name, out->command->syntax);
+		return wrong(error, "%s: too many arguments", out->command->name);
 	out->words[out->word_count++] = word;
 	return 0;
 }
@@ -146,9 +146,8 @@ static int check(const struct ctl_args *args, char *error)
 		if (foreign & 1u << i)
 			return wrong(error, "%s takes no %s", command->name, options[i].name);
 	if (args->word_count < command->words[0] || args->word_count > command->words[1])
-		return wrong(error, "%s: expected %s %s",
-			     args->word_count < command->words[0] ? "too few arguments" : "too many arguments",
-			     command->name, command->syntax);
+		return wrong(error, "%s: %s", command->name,
+			     args->word_count < command->words[0] ? "too few arguments" : "too many arguments");
 	return 0;
 }
 

@@ -90,6 +90,8 @@ static json_t *build_sources(const struct ctl_args *args, char error[CTL_ERROR_M
 {
 	json_t *request = with_limit(ctl_request("sources", NULL), args, error);
 
+	if (request && ctl_given(args, CTL_OPTION_ALL) && ctl_given(args, CTL_OPTION_LIMIT))
+		return refuse(request, error, "sources", "", "expected --limit or --all, not both");
 	if (request && ctl_given(args, CTL_OPTION_ALL))
 		json_object_set_new(request, "limit", json_integer(LIMIT_ALL));
 	return request;
@@ -206,7 +208,7 @@ static json_t *build_events(const struct ctl_args *args, char error[CTL_ERROR_MA
 
 const struct ctl_command ctl_commands[] = {
 	{ .name = "status",
-	  .syntax = "",
+	  .syntax = "[--all]",
 	  .summary = "mode, sensors, counts, losses, who is protected",
 	  .details = "--all shows every protected address.",
 	  .options = CTL_BIT(ALL),

@@ -84,7 +84,8 @@ int ctl_main(int argc, char **argv)
 	if (ctl_args_parse(argc, argv, &args, error) < 0) {
 		ctl_complain(CTL_USAGE, "%s", error);
 		if (args.command)
-			fprintf(stderr, "usage: picketctl %s %s\n", args.command->name, args.command->syntax);
+			fprintf(stderr, "usage: picketctl %s%s%s\n", args.command->name,
+				*args.command->syntax ? " " : "", args.command->syntax);
 		else
 			fputs("`picketctl help` lists the commands\n", stderr);
 		return CTL_USAGE;

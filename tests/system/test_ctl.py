@@ -29,6 +29,7 @@ def test_exit_codes(lab, picket, tmp_path):
     assert daemon.ctl("unblock", "192.0.2.77", check=False).code == 1
     for usage in (["block"], ["block", "nonsense"], ["block", "192.0.2.1/33"], ["block", "192.0.2.1", "--for", "10"],
                   ["nonsense"], [],
+                  ["sources", "--all", "--limit", "3"],
                   ["mode"], ["mode", "maybe"], ["allow"], ["allow", "add"], ["unblock"], ["status", "extra"]):
         answer = daemon.ctl(*usage, check=False)
         assert answer.code == 2, (usage, answer.out, answer.err)
@@ -109,6 +110,41 @@ def test_explain_safeguards(picket):
     assert daemon.ctl("explain", CLIENT4).one["allowed_by"] == "198.51.100.0/24"
     assert daemon.ctl("explain", GATEWAY4).one["protected_why"] == "gateway"
     assert daemon.ctl("explain", VICTIM4[0]).one["protected_why"] == "own address"
+
+
+def test_explain_of_what_holds_protected_addresses(picket):
+    """What `block` refuses, `explain` gives the reason for."""
+    daemon = picket('allow = { "198.51.100.0/25" }')
+    for what in ("127.0.0.1", "10.0.0.0/8"):
+        assert "explain" in daemon.ctl("block", what, check=False).err
+        told = daemon.ctl("explain", what)
+        assert told.one["protected_why"] == "own address"
+    assert "a block of it needs --force" in daemon.ctl("explain", "10.0.0.0/8", json_output=False).out
+    assert daemon.ctl("allow", "check", "198.51.100.0/25").code == 0
+    assert daemon.ctl("allow", "check", "198.51.100.0/24", check=False).code == 1
+    daemon.ctl("block", "198.51.100.0/24")
+    assert daemon.ctl("explain", "198.51.100.7").one["block"] is None       # what is allowed passes all the same
+    assert daemon.ctl("explain", "198.51.100.200").one["block"]["source"] == "198.51.100.0/24"
+
+
+@pytest.mark.parametrize("how", [("mode", "observe"), ("pause",)], ids=["observe", "pause"])
+def test_what_stands_while_nothing_is_touched(lab, picket, how):
+    """list and explain do not claim that anybody is kept out."""
+    daemon = picket()
+    daemon.ctl("block", ATTACKER4)
+    assert daemon.ctl("status").one["totals"]["blocks_total"] == 1
+    assert daemon.ctl("list").one["passes"] == "nothing"
+    daemon.ctl(*how)
+    assert daemon.ctl("list").one["passes"].startswith("everything")
+    assert "still passes: everything" in daemon.ctl("explain", ATTACKER4, json_output=False).out
+    assert lab.attacker.connect(VICTIM4[0], 80) == "open"
+
+
+def test_a_score_that_observe_mode_let_be(lab, picket):
+    daemon = picket("mode = observe")
+    Scan(lab, "-sS", "-T4", "-p1-40").wait()
+    daemon.wait_line(f"would veil {ATTACKER4}")
+    assert "enough for a veil" in daemon.ctl("explain", ATTACKER4, json_output=False).out
 
 
 def test_allow(picket):

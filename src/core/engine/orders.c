@@ -90,6 +90,7 @@ enum engine_result engine_block(struct engine *engine, const struct prefix *sour
 	copy_text(event.text, ENGINE_REASON_MAX, reason);
 	if (!engine_put_block(engine, &event, 0))
 		return ENGINE_FULL;
+	engine->counts.blocks_total++;
 	engine_order(actions, ACTION_ADD, GRADE_BLOCK, source, duration_ms);
 	engine_tell(actions, &event);
 	return ENGINE_OK;

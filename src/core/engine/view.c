@@ -150,6 +150,7 @@ void engine_explain(const struct engine *engine, const struct prefix *about, int
 	struct prefix key = about->len == 128 ? safeguard_key(engine->safeguard, &about->addr) : *about;
 	const struct source *source;
 	const struct prefix *allowed;
+	struct prefix inside;
 	uint32_t slot;
 
 	memset(out, 0, sizeof(*out));
@@ -158,7 +159,8 @@ void engine_explain(const struct engine *engine, const struct prefix *about, int
 	source = engine_find_source(engine, &key);
 	if (source)
 		view_of(engine, source, now_ms, &out->source);
-	slot = engine_standing(engine, about);
+	allowed = safeguard_allowed(engine->safeguard, about);
+	slot = allowed ? BLOCKS_NONE : engine_standing(engine, about);
 	if (slot != BLOCKS_NONE)
 		blocks_view(engine->blocks, slot, &out->block);
 	else
@@ -167,12 +169,13 @@ void engine_explain(const struct engine *engine, const struct prefix *about, int
 	out->veil_mn = engine_millinats(engine->config.veil);
 	out->ban_mn = engine_millinats(engine->config.ban);
 	out->slow_half_life_ms = engine->config.slow_half_life_ms;
-	allowed = safeguard_allowed(engine->safeguard, about);
 	if (allowed) {
 		out->allowed = 1;
 		out->allowed_by = *allowed;
 	}
 	out->protect_why = (uint8_t)safeguard_protected(engine->safeguard, about, &out->protected_by);
+	if (!out->protect_why && safeguard_protected_next(engine->safeguard, 0, about, &inside) != PREFIXSET_NONE)
+		out->protect_why = (uint8_t)safeguard_protected(engine->safeguard, &inside, &out->protected_by);
 }
 
 uint32_t engine_services(const struct engine *engine, uint32_t cursor, struct served_view *out, size_t max,

@@ -8,6 +8,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "addr.h"
 #include "duration.h"
 
 /* Shows a running sum in hundredths: each row is the difference of two rounded sums. */
@@ -148,6 +149,17 @@ static void show_thresholds(FILE *out, const json_t *object)
 		duration_format(life_ms, half_life), duration_format(life_ms, confirmed));
 }
 
+/* What is explained is a prefix, and what is protected an address or a smaller prefix inside it. */
+static bool holds_protected(const json_t *object)
+{
+	struct prefix source, protected_by;
+	const char *ignored;
+
+	return prefix_parse(json_words(object, "source", ""), &source, &ignored) &&
+	       prefix_parse(json_words(object, "protected_by", ""), &protected_by, &ignored) &&
+	       source.len < protected_by.len;
+}
+
 static void show_safeguards(FILE *out, const json_t *object)
 {
 	const char *allowed = json_words(object, "allowed_by", NULL), *why = json_words(object, "protected_why", NULL);
@@ -158,6 +170,9 @@ static void show_safeguards(FILE *out, const json_t *object)
 		fprintf(out, "  allowed by %s: nothing it does weighs, and a block of it is refused\n", allowed);
 	if (why && strcmp(why, "no-source") == 0)
 		fputs("  no host can send from it: it is never judged, and a block of it is refused\n", out);
+	else if (why && holds_protected(object))
+		fprintf(out, "  holds %s (%s), which is never cut off; a block of it needs --force\n",
+			json_words(object, "protected_by", "?"), why);
 	else if (why)
 		fprintf(out, "  protected by %s (%s): never cut off without --force\n",
 			json_words(object, "protected_by", "?"), why);
@@ -187,8 +202,10 @@ static void show_veils_end(FILE *out, const json_t *object)
 static void show_next(FILE *out, const json_t *object)
 {
 	const char *next = json_words(object, "next", NULL);
-	bool exempt = json_words(object, "allowed_by", NULL) || json_words(object, "protected_why", NULL);
+	bool exempt = json_words(object, "allowed_by", NULL) ||
+		      (json_words(object, "protected_why", NULL) && !holds_protected(object));
 	const char *grade = json_words(json_object_get(object, "block"), "grade", "");
+	const json_t *thresholds = json_object_get(object, "thresholds");
 	double distance = json_value(object, "distance");
 
 	fputs("\nNext:\n", out);
@@ -197,6 +214,10 @@ static void show_next(FILE *out, const json_t *object)
 		      out);
 	else if (strcmp(grade, "veil") == 0)
 		show_veils_end(out, object);
+	else if (!*grade && !exempt && json_value(object, "score") >= json_value(thresholds, "veil"))
+		fputs("  Its score is enough for a veil: in observe mode that is told alone, else it begins with the "
+		      "next evidence.\n",
+		      out);
 	if (exempt)
 		fputs("  Whatever it does is told at most.\n", out);
 	else if (!next)

@@ -73,7 +73,8 @@ json_t *json_prefix(const struct prefix *prefix);
 json_t *json_seconds_left(int64_t until_ms, int64_t now_ms); /* until 0: null */
 const char *protect_why_name(uint8_t why);
 
-json_t *view_block(const struct block_view *block, int64_t now_ms);
+/* waits: nothing of it touches a packet now. */
+json_t *view_block(const struct block_view *block, bool waits, int64_t now_ms);
 json_t *view_source(const struct source_row *row, const struct thresholds *thresholds);
 json_t *view_allow(const struct allow_view *allow, int64_t now_ms);
 json_t *view_protected(const struct protected_view *protected);

@@ -159,13 +159,16 @@ const char *protect_why_name(uint8_t why)
 
 /* ---- rows of lists ---- */
 
-json_t *view_block(const struct block_view *block, int64_t now_ms)
+json_t *view_block(const struct block_view *block, bool waits, int64_t now_ms)
 {
+	const char *passes = waits ? "everything, in observe mode and while picket is paused"
+				   : grade_passes((enum grade)block->grade);
+
 	return json_pack("{s:o, s:o, s:s?, s:o, s:o, s:i, s:o, s:o, s:o, s:o, s:o}", "source",
-			 json_prefix(&block->source), "grade", json_grade(block->grade), "passes",
-			 grade_passes((enum grade)block->grade), "expires_in_s",
-			 json_seconds_left(block->until_ms, now_ms), "since", json_time(block->since_ms), "times",
-			 (int)block->times, "reason", json_ascii(block->reason, sizeof(block->reason)), "ports",
+			 json_prefix(&block->source), "grade", json_grade(block->grade), "passes", passes,
+			 "expires_in_s", json_seconds_left(block->until_ms, now_ms), "since",
+			 json_time(block->since_ms), "times", (int)block->times, "reason",
+			 json_ascii(block->reason, sizeof(block->reason)), "ports",
 			 json_ports(block->ports, sizeof(block->ports) / sizeof(block->ports[0])), "kind",
 			 json_kinds(block->kinds, NULL, 0), "tool", json_tool(block->tool), "incident",
 			 json_incident(block->incident));
@@ -404,7 +407,8 @@ json_t *view_explain(const struct explain_view *explain, int64_t now_ms, const s
 		return NULL;
 	json_object_set_new(object, "fast", json_nats(source->fast_mn));
 	json_object_set_new(object, "kind", json_kinds(source->kinds, source->pieces, count));
-	json_object_set_new(object, "block", explain->block.grade ? view_block(&explain->block, now_ms) : json_null());
+	json_object_set_new(object, "block",
+			    explain->block.grade ? view_block(&explain->block, explain->waits, now_ms) : json_null());
 	json_object_set_new(object, "thresholds",
 			    json_pack("{s:o, s:o, s:o}", "alert", json_nats((int32_t)(explain->alert_mn * factor)),
 				      "veil", json_nats((int32_t)(explain->veil_mn * factor)), "ban",

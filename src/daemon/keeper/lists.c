@@ -58,7 +58,7 @@ static bool take_blocks(struct task *task, const struct wire_message *message)
 	int64_t now_ms = clock_ms(CLOCK_REALTIME);
 
 	for (uint32_t i = 0; i < page->count && i < WIRE_BLOCK_BATCH; i++)
-		if (control_send(task->client, view_block(&page->items[i], now_ms)) < 0)
+		if (control_send(task->client, view_block(&page->items[i], page->wait, now_ms)) < 0)
 			return false;
 	return true;
 }

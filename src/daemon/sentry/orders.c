@@ -99,7 +99,10 @@ uint32_t sentry_page(struct sentry *sentry, enum wire_type type, uint32_t cursor
 	memset(&sentry->out.body, 0, wire_body_len(type));
 	switch (type) {
 	case WIRE_BLOCKS:
-	case WIRE_SAVED_BLOCKS: next = engine_blocks(engine, cursor, blocks->items, WIRE_BLOCK_BATCH, &count); break;
+	case WIRE_SAVED_BLOCKS:
+		blocks->wait = enforcer_mode(sentry->enforcer) != NFT_BLOCK;
+		next = engine_blocks(engine, cursor, blocks->items, WIRE_BLOCK_BATCH, &count);
+		break;
 	case WIRE_SOURCES:
 	case WIRE_SAVED_SOURCES:
 		next = engine_sources(engine, cursor, sentry->now_ms, sentry->out.body.sources.items, WIRE_SOURCE_BATCH,
@@ -133,6 +136,7 @@ static void ask_explain(struct sentry *sentry, uint32_t id, const struct wire_or
 
 	memset(explain, 0, sizeof(*explain));
 	engine_explain(sentry->engine, &order->source, sentry->now_ms, explain);
+	explain->waits = enforcer_mode(sentry->enforcer) != NFT_BLOCK;
 	reply(sentry, WIRE_EXPLAIN, id, explain);
 }
 

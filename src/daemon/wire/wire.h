@@ -177,6 +177,7 @@ struct wire_status {
 
 struct wire_blocks {
 	uint32_t next, count;
+	uint32_t wait; /* nothing of them touches a packet now: observe mode, a pause */
 	struct block_view items[WIRE_BLOCK_BATCH];
 };
 struct wire_sources {
