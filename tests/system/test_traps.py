@@ -85,16 +85,23 @@ sys.stdin.read()
 @pytest.mark.parametrize("config, ports", [("", [6667, 2049, 554]), ('trap { tcp = { "all" } }', [80, 8080, 3000])],
                          ids=["default", "all"])
 def test_no_trap_in_place_of_a_service_that_stopped(lab, picket, config, ports):
-    """A health check must see that it is down."""
+    """A health check must see that it is down, when picket is restarted or its table is rebuilt, too."""
     lab.attacker.add_address(VISITORS[0])
     lab.services(*(f"tcp:{port}:banner" for port in ports if port not in REAL_TCP))
-    picket(config)
+    daemon = picket(config)
     time.sleep(LISTENERS_ARE_LOOKED_AT_S)
     assert [lab.client.connect(VICTIM4[0], port) for port in ports] == ["open"] * len(ports)
     for process in lab.victim.processes:
         if "services.py" in " ".join(map(str, process.args)):
             stop_process(process)
     assert [lab.client.connect(VICTIM4[0], port) for port in ports] == ["refused"] * len(ports)
+    daemon.stop()
+    daemon.start()
+    assert [lab.client.connect(VICTIM4[0], port) for port in ports] == ["refused"] * len(ports)
+    lab.victim.run("nft", "flush", "ruleset")
+    wait_until(daemon.table_present, 5, "the table is back", every=0.01)
+    for _ in range(20):
+        assert [lab.client.connect(VICTIM4[0], port) for port in ports] == ["refused"] * len(ports)
     assert lab.attacker.connect(VICTIM4[0], 79, source=VISITORS[0]) == "open", "a trap, for comparison"
 
 

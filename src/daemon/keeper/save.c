@@ -27,7 +27,7 @@ struct save {
 	bool usable;
 };
 
-/* How the items of a table travel, in the order in which they are restored. */
+/* How the items of a table travel, in the order in which they are restored: first what no trap may answer for. */
 static const struct page {
 	enum store_table table;
 	enum wire_type type;
@@ -37,9 +37,9 @@ static const struct page {
 /* clang-format off */
 #define PAGE(table, type, max, shape) \
 	{ table, type, max, offsetof(struct shape, items), sizeof(((struct shape *)0)->items[0]) }
+	PAGE(STORE_SERVED, WIRE_SAVED_SERVED, WIRE_SERVED_BATCH, wire_served),
 	PAGE(STORE_SOURCES, WIRE_SAVED_SOURCES, WIRE_SOURCE_BATCH, wire_sources),
 	PAGE(STORE_BLOCKS, WIRE_SAVED_BLOCKS, WIRE_BLOCK_BATCH, wire_blocks),
-	PAGE(STORE_SERVED, WIRE_SAVED_SERVED, WIRE_SERVED_BATCH, wire_served),
 	PAGE(STORE_LEARNED, WIRE_SAVED_LEARNED, WIRE_LEARNED_BATCH, wire_learned),
 	/* clang-format on */
 };

@@ -104,6 +104,7 @@ static void on_loaded(void *context)
 
 	sentry->lately_told = false; /* its set is empty, or unknown */
 	sentry_put_learned_back(sentry);
+	sentry_world_lately(sentry);
 	enforcer_read_status(sentry->enforcer, &kernel);
 	nfqueue_read_stats(sentry->start->queue, &read);
 	sentry->packets_before_load = read.packets;

@@ -51,6 +51,10 @@ static void restore_others(struct sentry *sentry, const struct wire_message *mes
 	case WIRE_SAVED_SERVED:
 		for (uint32_t i = 0; i < served->count && i < WIRE_SERVED_BATCH; i++)
 			engine_restore_served(sentry->engine, &served->items[i], sentry->now_ms);
+		/* At once, so that no trap answers for a service that was stopped: the last page has room left. */
+		sentry->lately_told = false;
+		if (served->count < WIRE_SERVED_BATCH)
+			sentry_world_lately(sentry);
 		break;
 	default:
 		if (learned->count <= WIRE_LEARNED_BATCH &&
