@@ -239,8 +239,8 @@ def test_what_conntrack_forgot(lab, picket, grade):
                who.connect_s(4, 8088, keep=True)[1], who.host.connect("172.30.0.2", 90, 2.0, who.v4, keep=True)]
     for stream in streams:
         served(stream)
-    called = inside.connect(who.v4, 7000, 2.0, keep=True)
-    caller, _ = listener.accept()
+    calls = [host.connect(who.v4, 7000, 2.0, keep=True) for host in (inside, lab.victim)]
+    callers = [listener.accept()[0] for _ in calls]
     if grade == "veil":
         veil(lab, daemon, who.v4, who.v6)
     else:
@@ -250,9 +250,10 @@ def test_what_conntrack_forgot(lab, picket, grade):
     conntrack_forgets(lab.victim)
     for stream in streams:
         served(stream)
-    caller.sendall(b"news")
-    called.settimeout(2)
-    assert called.recv(10) == b"news"
+    for called, caller in zip(calls, callers):
+        caller.sendall(b"news")
+        called.settimeout(2)
+        assert called.recv(10) == b"news"
 
 
 def test_a_strangers_ack_to_a_published_port(lab, picket, wire):

@@ -233,6 +233,8 @@ static void write_ban(struct rule_writer *w, const struct nft_rules *rules)
 		accept_untracked(w, "ban_rest");
 		rule_begin(w, "ban_rest");
 		rule_jump(w, "forgotten");
+		rule_begin(w, "ban_rest"); /* answers to what this host opened */
+		rule_jump(w, "expected");
 	}
 	chain_drop(w, "ban_rest", "dropped_ban");
 
