@@ -214,19 +214,22 @@ def test_reset_stays_evidence(tmp_path):
 TRAPS = [7, 23, 79, 111, 513]    # of five families
 
 
-def trap_visits(ports, payload=b""):
+def trap_visits(ports, payload=b"", close=True):
     return [packet for number, port in enumerate(ports)
-            for packet in connection(port, SCANNER, sport=50001 + number, payload=payload, close=False)]
+            for packet in connection(port, SCANNER, sport=50001 + number, payload=payload, close=close)]
 
 
 def test_visits_to_traps(tmp_path):
-    """A listener that --open leaves out is a trap: silent visits to five families are a ban.  Without --open it is a
-    service."""
+    """A listener that --open leaves out is a trap: silent visits to five families are a ban, unless the visitor waits
+    until the trap closes.  Without --open it is a service."""
     path = str(tmp_path / "honeypot.pcap")
     scapy.wrpcap(path, timed([ETHER / p for p in trap_visits(TRAPS)]))
     assert sources(path) == {}
     row = sources(path, "--open", "22")[SCANNER]
     assert row["grade"] == "ban" and row["confirmed"] > 9 and row["ports"] == TRAPS and row["to_ban"] < 0
+    scapy.wrpcap(path, timed([ETHER / p for p in trap_visits(TRAPS, close=False)]))
+    row = sources(path, "--open", "22")[SCANNER]
+    assert row["grade"] == "veil" and row["confirmed"] == 0
 
 
 @pytest.mark.parametrize("said, grade", [(b"somebody\r\n", "veil"), (b"NICK somebody\r\n", "alert")])
