@@ -29,7 +29,7 @@ enum packet_result {
 	PACKET_RESULT_COUNT
 };
 
-#define PACKET_EXTENSIONS_MAX 1900 /* bytes; no honest stack sends so many, and the copy of a packet has room for them */
+#define PACKET_EXTENSIONS_MAX 1900 /* bytes: no honest stack sends so many, and a copied packet has room for them */
 
 enum {
 	TCP_FIN = 0x01,
