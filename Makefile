@@ -155,6 +155,7 @@ bench: all $(BENCH)                     ## speed: blocks beside an allow list, t
 	$(BUILD)/bench/bench_allow
 	$(BUILD)/bench/bench_store $(BENCH_ROWS)
 	PICKET_BUILD=$(BUILD) /usr/bin/python3 -B tests/bench/throughput.py
+	PICKET_BUILD=$(BUILD) /usr/bin/python3 -B tests/bench/path.py -o $(BUILD)/bench
 
 veil-table: all                         ## what a veil tells scanners and costs the honest; what forgers can do (root; an hour)
 	PICKET_BUILD=$(BUILD) /usr/bin/python3 -B tests/bench/veil.py
