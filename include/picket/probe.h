@@ -20,11 +20,10 @@ enum probe_port_state {
 /* How a connection that a trap accepted ended. */
 enum probe_trap {
 	PROBE_TRAP_NONE,    /* a packet, not a trap's report */
-	PROBE_TRAP_SILENT,  /* handshake with saved SYN, and its visitor closed without a byte */
+	PROBE_TRAP_SILENT,  /* handshake with saved SYN, and not a byte from its visitor until it or the trap closed */
 	PROBE_TRAP_SPOKE,   /* the same, with bytes that nobody else can have caused as far as is known */
 	PROBE_TRAP_INDUCED, /* payload that a third party can make an honest program send (HTTP, TLS, BitTorrent) */
 	PROBE_TRAP_UNSAVED, /* no saved SYN (SYN cookie) or not established: could be forged */
-	PROBE_TRAP_WAITED,  /* saved SYN, and not a byte until the trap closed: so does who waits for a greeting */
 	PROBE_TRAP_COUNT
 };
 

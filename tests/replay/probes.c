@@ -38,7 +38,6 @@ static const struct kind_word kinds[] = {
 	{ "completed", PROTO_TCP, 0, 0, PROBE_TRAP_SILENT, 0, true },
 	{ "spoke", PROTO_TCP, 0, 0, PROBE_TRAP_SPOKE, 0, true },
 	{ "induced", PROTO_TCP, 0, 0, PROBE_TRAP_INDUCED, 0, true },
-	{ "waited", PROTO_TCP, 0, 0, PROBE_TRAP_WAITED, 0, true },
 	{ "unsaved", PROTO_TCP, 0, 0, PROBE_TRAP_UNSAVED, 0, true },
 	{ "udp", PROTO_UDP, 0, 0, 0, 0, true },
 	{ "sctp-init", PROTO_SCTP, 0, 1, 0, 0, true },

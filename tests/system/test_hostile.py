@@ -100,7 +100,7 @@ def test_a_crowd_in_the_traps(lab, picket):
     time.sleep(4)
     kept = [lab.attacker.connect(V, port, 1.5, SCANNER, keep=True) for port in FIVE_FAMILIES]
     assert not [s for s in kept if isinstance(s, str)], kept
-    time.sleep(2.0)
+    time.sleep(2.6)
     for s in kept:
         s.close()
     daemon.wait_graded(SCANNER, grade="ban", timeout=5)

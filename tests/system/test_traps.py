@@ -167,10 +167,9 @@ def test_trap_closes_and_says_its_banner(lab, picket):
     s.close()
 
 
-@pytest.mark.parametrize("stays_s, confirmed", [(0.1, 2.25), (2.5, 2.25), (3.3, 0)])
-def test_silent_trap_visit_counts(lab, picket, visitors, stays_s, confirmed):
-    """Who comes and goes without a word has proved something; who waits until the trap closes, as for a greeting, has
-    not."""
+@pytest.mark.parametrize("stays_s", [0.1, 1.5, 3.3])
+def test_silent_trap_visit_counts(lab, picket, visitors, stays_s):
+    """Without a word, whether the visitor goes at once or waits until the trap closes."""
     daemon = picket(TRAPS)
     visitor = next(visitors)
     s = lab.attacker.connect(VICTIM4[0], 23, 1.0, source=visitor, keep=True)
@@ -178,7 +177,7 @@ def test_silent_trap_visit_counts(lab, picket, visitors, stays_s, confirmed):
     s.close()
     time.sleep(0.3)
     explained = daemon.ctl("explain", visitor).one
-    assert abs(explained["confirmed"] - confirmed) < 0.05, explained
+    assert 2.2 < explained["confirmed"] < 2.3, explained
     assert explained["score"] > 2.2, explained
 
 

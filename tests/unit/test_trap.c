@@ -109,7 +109,7 @@ static void test_outcomes(void **state)
 		{ "help me\r\n", 9, 50, PROBE_TRAP_SPOKE },
 		{ "GET / HTTP/1.1\r\n\r\n", 18, 50, PROBE_TRAP_INDUCED },
 		{ "G", 1, 450, PROBE_TRAP_SPOKE },
-		{ "", 0, TRAP_LIFETIME_MS + 100, PROBE_TRAP_WAITED },
+		{ "", 0, TRAP_LIFETIME_MS + 100, PROBE_TRAP_SILENT },
 	};
 	struct scene scene;
 	char byte;

@@ -20,7 +20,7 @@
 
 #define TRAP_CONNECTIONS_MAX 1024
 #define TRAP_PAYLOAD_MAX     512
-#define TRAP_LIFETIME_MS     3000 /* who has not closed by then waits for something */
+#define TRAP_LIFETIME_MS     2000 /* longer than a program takes to speak over any distance; then the trap closes */
 #define TRAP_BANNER_MAX      128
 
 /* Called once for each visit, with a complete probe.  Returns true when the source is (now) banned or blocked:

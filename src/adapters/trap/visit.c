@@ -80,7 +80,7 @@ static void visit_finish(struct visit *visit, enum probe_trap outcome)
 	visit_end(visit, table->hit(table->context, &visit->probe));
 }
 
-/* if_silent: what silence means, by who ended the visit. */
+/* if_silent: what silence means; a visit that was cut short might have spoken. */
 static enum probe_trap visit_outcome(const struct visit *visit, enum probe_trap if_silent)
 {
 	if (!visit->saved)
@@ -139,7 +139,7 @@ static void visit_on_event(evutil_socket_t fd, short what, void *context)
 
 	(void)fd;
 	if (what & EV_TIMEOUT) {
-		visit_finish(visit, visit_outcome(visit, PROBE_TRAP_WAITED));
+		visit_finish(visit, visit_outcome(visit, PROBE_TRAP_SILENT));
 		return;
 	}
 	first = visit->len == 0;

@@ -176,9 +176,8 @@ static struct finding judge_malformed(const struct packet *p)
 }
 
 /*
- * To come and go without a word is a visitor's own deed.  A program that a third party sends here speaks, or waits for
- * a greeting (a redirect to an ftp address, the data connection of a strange FTP server); and an FTP server connects
- * wherever its client says, from port 20 (RFC 2577).
+ * A silent visit is its visitor's own deed: a program that a third party sends here speaks, and an FTP server connects
+ * wherever its client says, from port 20 (RFC 2577).  Limit: a fetcher that follows ftp addresses waits in silence.
  */
 static struct finding judge_trap(const struct probe *probe)
 {

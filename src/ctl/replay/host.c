@@ -349,7 +349,7 @@ static void wait_for_payload(struct replay_host *host, struct replay_flow *flow,
 	}
 	slot = &host->waiting[(host->waiting_head + host->waiting_count++) % TRAP_CONNECTIONS_MAX];
 	*slot = (struct waiting){ .key = flow->key, .due_ms = now_ms + TRAP_LIFETIME_MS };
-	report_visit(host, flow, p, PROBE_TRAP_WAITED, &slot->report);
+	report_visit(host, flow, p, PROBE_TRAP_SILENT, &slot->report);
 	host->counts.trap_visits--; /* counted when told */
 	flow->trap = REPLAY_TRAP_WAITING;
 }
