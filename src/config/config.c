@@ -35,6 +35,8 @@ struct config_mistakes {
 
 /* False: it was told before, or there is no room. */
 static bool add_line(struct config_reader *reader, const char *file, int line, const char *format, va_list args)
+	__attribute__((format(printf, 4, 0)));
+static bool add_line(struct config_reader *reader, const char *file, int line, const char *format, va_list args)
 {
 	struct config_mistakes *mistakes = reader->mistakes;
 	struct mistake new = { .file = file, .line = line };

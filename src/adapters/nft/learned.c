@@ -23,11 +23,11 @@ static const struct learned_set {
 	uint8_t protocol; /* 0: no part of the key */
 	bool port, own_port, whole;
 } learned_sets[NFT_LEARNED_KINDS] = {
-	[NFT_LEARNED_CUSTOMER] = { "customers", DAY_S, .port = true },
-	[NFT_LEARNED_LATE] = { "late", DAY_S, .port = true },
-	[NFT_LEARNED_CALLED] = { "called", DAY_S, IPPROTO_TCP, .port = true },
-	[NFT_LEARNED_KIN] = { "kin", 3600 },
-	[NFT_LEARNED_ASKED] = { "asked", 120, .port = true, .own_port = true, .whole = true },
+	[NFT_LEARNED_CUSTOMER] = { .pair = "customers", .lasts_s = DAY_S, .port = true },
+	[NFT_LEARNED_LATE] = { .pair = "late", .lasts_s = DAY_S, .port = true },
+	[NFT_LEARNED_CALLED] = { .pair = "called", .lasts_s = DAY_S, .protocol = IPPROTO_TCP, .port = true },
+	[NFT_LEARNED_KIN] = { .pair = "kin", .lasts_s = 3600 },
+	[NFT_LEARNED_ASKED] = { .pair = "asked", .lasts_s = 120, .port = true, .own_port = true, .whole = true },
 };
 
 static size_t address_len(enum nft_family family)
