@@ -101,6 +101,7 @@ def scanners():
             for p in range(int(lo), int(hi or lo) + 1)]
     rows = {f"-sT {speed} {name}": nmap("-sT", f"-{speed}", f"-p{ports}")
             for name, ports in (("12", TWELVE), ("101", hundred), ("1000", "1-1000")) for speed in ("T3", "T4", "T5")}
+    rows |= {f"-sT {speed} 12": nmap("-sT", f"-{speed}", f"-p{TWELVE}") for speed in ("T1", "T2")}
     rows |= {"-sT -sV T4 12": nmap("-sT", "-sV", "-T4", f"-p{TWELVE}"),
              "-sT rtt 2s 101": nmap("-sT", "--initial-rtt-timeout", "2s", "--min-rtt-timeout", "2s", f"-p{hundred}"),
              "-sT rtt 4s 101": nmap("-sT", "--initial-rtt-timeout", "4s", "--min-rtt-timeout", "4s",

@@ -285,13 +285,14 @@ def test_five_families_are_a_ban(lab, picket, honest, address, source):
 
 
 def test_ports_of_one_service_are_one_proof(lab, picket):
-    """An IRC program's list, RPC and then NFS: the same ten times over."""
+    """An IRC program's list, RPC and then NFS, the remote shell's three ports, again and again: two families below
+    1024, so two proofs."""
     daemon = picket()
     for _ in range(3):
-        visit_traps(lab, 6665, 6666, 6667, 6668, 6669, 111, 2049)
+        visit_traps(lab, 6665, 6666, 6667, 6668, 6669, 111, 2049, 512, 513, 514)
     time.sleep(0.3)
     assert daemon.graded(grade="ban") == []
-    assert daemon.ctl("explain", ATTACKER4).one["confirmed"] < 4.6
+    assert 4.4 < daemon.ctl("explain", ATTACKER4).one["confirmed"] < 4.6
 
 
 def test_a_ban_that_cuts_what_runs(lab, picket):

@@ -261,41 +261,13 @@ int nft_ask(struct nft *nft, uint16_t type, nft_dump_fn *fn, void *context)
 	return request(nft, nlh, false, fn, context, &interrupted);
 }
 
-static int read_value(struct nftnl_set_elem *element, void *data)
-{
-	uint32_t len = 0;
-	const void *value = nftnl_set_elem_get(element, NFTNL_SET_ELEM_DATA, &len);
-	uint32_t grade;
-
-	if (!value || len != sizeof(grade))
-		return 0;
-	memcpy(&grade, value, len);
-	*(uint32_t *)data = ntohl(grade);
-	return 0;
-}
-
-static int read_answer(void *context, const struct nlmsghdr *nlh)
-{
-	struct nftnl_set *set = nftnl_set_alloc();
-	int result;
-
-	if (!set)
-		return -ENOMEM;
-	result = nftnl_set_elems_nlmsg_parse(nlh, set) < 0 ? -EBADMSG : 0;
-	if (!result)
-		nftnl_set_elem_foreach(set, read_value, context);
-	nftnl_set_free(set);
-	return result;
-}
-
-int nft_ask_element(struct nft *nft, const char *set, const void *key, size_t len, uint32_t *grade)
+int nft_ask_element(struct nft *nft, const char *set, const void *key, size_t len, nft_dump_fn *fn, void *context)
 {
 	_Alignas(16) char buf[512];
 	bool interrupted;
 	struct nlmsghdr *nlh = nftnl_nlmsg_build_hdr(buf, NFT_MSG_GETSETELEM, NFPROTO_INET, 0, nft->seq++);
 	struct nlattr *list, *element, *value;
 
-	*grade = 0;
 	mnl_attr_put_strz(nlh, NFTA_SET_ELEM_LIST_TABLE, nft->table);
 	mnl_attr_put_strz(nlh, NFTA_SET_ELEM_LIST_SET, set);
 	list = mnl_attr_nest_start(nlh, NFTA_SET_ELEM_LIST_ELEMENTS);
@@ -305,7 +277,7 @@ int nft_ask_element(struct nft *nft, const char *set, const void *key, size_t le
 	mnl_attr_nest_end(nlh, value);
 	mnl_attr_nest_end(nlh, element);
 	mnl_attr_nest_end(nlh, list);
-	return request(nft, nlh, false, read_answer, grade, &interrupted);
+	return request(nft, nlh, false, fn, context, &interrupted);
 }
 
 struct ours {

@@ -108,22 +108,29 @@ struct dump {
 	void *context;
 };
 
+/* In a map; else 0. */
+static uint32_t grade_of(struct nftnl_set_elem *element)
+{
+	uint32_t len = 0, grade = 0;
+	const void *value = nftnl_set_elem_get(element, NFTNL_SET_ELEM_DATA, &len);
+
+	if (value && len == sizeof(grade))
+		memcpy(&grade, value, sizeof(grade));
+	return ntohl(grade);
+}
+
 static int read_element(struct nftnl_set_elem *element, void *data)
 {
 	const struct dump *dump = data;
 	uint8_t copy[ELEMENT_KEY_MAX];
-	const void *key, *value;
-	uint32_t len = 0, value_len = 0, grade = 0;
+	const void *key;
+	uint32_t len = 0;
 	int64_t left_ms = 0;
 
 	key = nftnl_set_elem_get(element, NFTNL_SET_ELEM_KEY, &len);
 	if (!key || !len || len > sizeof(copy))
 		return 0;
 	memcpy(copy, key, len);
-	value = nftnl_set_elem_get(element, NFTNL_SET_ELEM_DATA, &value_len);
-	if (value && value_len == sizeof(grade))
-		memcpy(&grade, value, sizeof(grade));
-	grade = ntohl(grade);
 	if (nftnl_set_elem_is_set(element, NFTNL_SET_ELEM_EXPIRATION)) {
 		const uint64_t left = nftnl_set_elem_get_u64(element, NFTNL_SET_ELEM_EXPIRATION);
 
@@ -131,10 +138,16 @@ static int read_element(struct nftnl_set_elem *element, void *data)
 			return 0; /* over by now */
 		left_ms = (int64_t)left;
 	}
-	return dump->fn(dump->context, copy, len, grade, left_ms);
+	return dump->fn(dump->context, copy, len, grade_of(element), left_ms);
 }
 
-static int read_elements(void *context, const struct nlmsghdr *nlh)
+static int read_grade(struct nftnl_set_elem *element, void *data)
+{
+	*(uint32_t *)data = grade_of(element);
+	return 0;
+}
+
+static int each_element(const struct nlmsghdr *nlh, int (*fn)(struct nftnl_set_elem *element, void *data), void *data)
 {
 	struct nftnl_set *set = nftnl_set_alloc();
 	int result;
@@ -143,9 +156,19 @@ static int read_elements(void *context, const struct nlmsghdr *nlh)
 		return -ENOMEM;
 	result = nftnl_set_elems_nlmsg_parse(nlh, set) < 0 ? -EBADMSG : 0;
 	if (!result)
-		result = nftnl_set_elem_foreach(set, read_element, context);
+		result = nftnl_set_elem_foreach(set, fn, data);
 	nftnl_set_free(set);
 	return result < 0 ? result : 0;
+}
+
+static int read_elements(void *context, const struct nlmsghdr *nlh)
+{
+	return each_element(nlh, read_element, context);
+}
+
+static int read_answer(void *context, const struct nlmsghdr *nlh)
+{
+	return each_element(nlh, read_grade, context);
 }
 
 int element_dump(struct nft *nft, const char *set, element_fn *fn, void *context)
@@ -277,19 +300,27 @@ static unsigned write_new_lengths(const struct nft *nft, struct nft_batch *batch
 	return rules;
 }
 
+/* Does the source stand in its list, and in a map at which grade (else 0)?  0, -ENOENT, or another -errno. */
+static int ask(struct nft *nft, const struct place *place, uint32_t *grade)
+{
+	char name[NFT_NAME_MAX];
+
+	*grade = 0;
+	nft_set_name(place->list, place->family, place->len, name);
+	return nft_ask_element(nft, name, place->key, address_lens[place->family], read_answer, grade);
+}
+
 /* What each entry's source stands at now, where it stands in a map. */
 static int read_standing(struct nft *nft, struct entry *entries, size_t count)
 {
 	for (size_t i = 0; i < count; i++) {
 		const struct place *place = &entries[i].place;
-		uint32_t standing = 0;
-		char name[NFT_NAME_MAX];
+		uint32_t standing;
 		int result;
 
 		if (place->list != NFT_GRADED)
 			continue;
-		nft_set_name(place->list, place->family, place->len, name);
-		result = nft_ask_element(nft, name, place->key, address_lens[place->family], &standing);
+		result = ask(nft, place, &standing);
 		if (result && result != -ENOENT)
 			return result;
 		entries[i].standing = standing ? standing : entries[i].grade;
@@ -380,13 +411,9 @@ static int keep_standing(struct nft *nft, struct entry *entries, size_t *count)
 	size_t kept = 0;
 
 	for (size_t i = 0; i < *count; i++) {
-		const struct place *place = &entries[i].place;
 		uint32_t standing;
-		char name[NFT_NAME_MAX];
-		int result;
+		int result = ask(nft, &entries[i].place, &standing);
 
-		nft_set_name(place->list, place->family, place->len, name);
-		result = nft_ask_element(nft, name, place->key, address_lens[place->family], &standing);
 		if (!result)
 			entries[kept++] = entries[i];
 		else if (result != -ENOENT)

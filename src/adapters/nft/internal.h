@@ -73,9 +73,9 @@ typedef int nft_dump_fn(void *context, const struct nlmsghdr *nlh);
 MUST_CHECK int nft_dump(struct nft *nft, uint16_t type, const char *set, nft_dump_fn *fn, void *context);
 /* Asks for one object: NFT_MSG_GETTABLE (ours), NFT_MSG_GETGEN.  fn NULL: only whether it is there. */
 MUST_CHECK int nft_ask(struct nft *nft, uint16_t type, nft_dump_fn *fn, void *context);
-/* Does this element stand in that set, and in a map at which grade (else 0)?  0 or -ENOENT, which a set or a table that
- * is gone says as well; or -errno. */
-MUST_CHECK int nft_ask_element(struct nft *nft, const char *set, const void *key, size_t len, uint32_t *grade);
+/* Asks for one element of a set: 0 or -ENOENT, which a set or a table that is gone says as well; or -errno. */
+MUST_CHECK int nft_ask_element(struct nft *nft, const char *set, const void *key, size_t len, nft_dump_fn *fn,
+			       void *context);
 /* The next datagram from the kernel, without waiting: its length; 0 when there is none; -EMSGSIZE, -ENOBUFS or another
  * -errno. */
 ssize_t nft_receive(struct mnl_socket *socket, void *buf, size_t size);
