@@ -107,7 +107,7 @@ def scanners():
              "-sT rtt 4s 101": nmap("-sT", "--initial-rtt-timeout", "4s", "--min-rtt-timeout", "4s",
                                     "--max-rtt-timeout", "5s", f"-p{hundred}")}
     rows |= {f"-sS {speed} 101": nmap("-sS", f"-{speed}", f"-p{hundred}") for speed in ("T3", "T4", "T5")}
-    rows |= {f"connect() {s} s 101": connects(s, wide) for s in (1, 2, 3)}
+    rows |= {f"connect() {s} s 101": connects(s, wide) for s in (1, 2, 3, 4)}
     rows |= {f"connect() {s} s the 6": connects(s, SERVED) for s in (1, 2, 3)}
     rows |= {"raw 0 1 2": raw(0, 1.02, 2.02), "raw 0 1 2.6": raw(0, 1.02, 2.62),
              "careful, all ports": careful}
