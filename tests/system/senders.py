@@ -9,7 +9,7 @@ import socket
 import struct
 import time
 
-from lab import CLIENT_GATEWAY6, MAC, VICTIM4, VICTIM6, Honest
+from lab import CLIENT_GATEWAY4, CLIENT_GATEWAY6, MAC, VICTIM4, VICTIM6, Honest
 
 FIN, SYN, RST, PSH, ACK, URG = 1, 2, 4, 8, 16, 32
 SCANS = ("syn", "fin", "null", "xmas", "synfin", "ack", "maimon", "udp", "icmp", "sctp", "protocol")
@@ -136,7 +136,8 @@ class Forger:
 
 
 class Person:
-    """An honest sender: an IPv4 address and an IPv6 network of its own in the client's namespace, and real sockets."""
+    """An honest sender in the client's namespace, with real sockets, in an IPv4 and an IPv6 network of its own: what
+    others do is held against nobody's network but theirs."""
 
     _numbers = {}
 
@@ -144,10 +145,11 @@ class Person:
         numbers = self._numbers.setdefault(lab.prefix, itertools.count(30))
         self.n = next(numbers)
         self.lab, self.host = lab, lab.client
-        self.v4, self.net6 = f"198.51.100.{self.n}", f"2001:db8:c12:{self.n:x}::"
+        self.v4, self.net6 = f"198.19.{self.n}.7", f"2001:db8:{0x1000 + self.n:x}::"
         self.v6 = self.net6 + "1"
         lab.client.batch(f"addr add {self.v4}/32 dev eth0", f"addr add {self.v6}/128 dev eth0 nodad")
-        lab.victim.batch(f"route replace {self.net6}/64 via {CLIENT_GATEWAY6}")
+        lab.victim.batch(f"route replace {self.v4}/32 via {CLIENT_GATEWAY4}",
+                         f"route replace {self.net6}/64 via {CLIENT_GATEWAY6}")
         self.steady = None
 
     def work(self):
