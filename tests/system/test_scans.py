@@ -96,6 +96,6 @@ def test_observe_mode_only_tells(lab, picket, wire, honest):
 def test_slow_scan_in_real_time(lab, picket, wire):
     """One probe in two seconds is caught by its score, not by its rate."""
     daemon = picket()
-    outcome = run_scan(lab, daemon, wire, "-sS", "-T4", "-p81-90", "--scan-delay", "2s", timeout=25, linger=3)
+    outcome = run_scan(lab, daemon, wire, "-sS", "-T4", "-p81-90", "--scan-delay", "2s", timeout=25, linger=6)
     assert outcome.probes_until_decision() <= 6
     check_outcome(outcome)
