@@ -140,7 +140,7 @@ asan:                                   ## unit tests and the core of the system
 	@$(MAKE) BUILD=$(BUILD)-asan SANITIZE=1 all unit
 	@PICKET_BUILD=$(BUILD) scripts/check asan
 
-.PHONY: fuzz fuzzers fuzz-programs bench veil-table vm calibrate
+.PHONY: fuzz fuzzers fuzz-programs bench bench-rest veil-table vm calibrate
 fuzz: fuzzers                           ## each program of tests/fuzz for FUZZ_SECONDS (20), with sanitizers
 	@PICKET_BUILD=$(BUILD) FUZZ_SECONDS=$(FUZZ_SECONDS) scripts/check fuzz
 
@@ -156,6 +156,9 @@ bench: all $(BENCH)                     ## speed: blocks beside an allow list, t
 	$(BUILD)/bench/bench_store $(BENCH_ROWS)
 	PICKET_BUILD=$(BUILD) /usr/bin/python3 -B tests/bench/throughput.py
 	PICKET_BUILD=$(BUILD) /usr/bin/python3 -B tests/bench/path.py -o $(BUILD)/bench
+
+bench-rest: all                         ## at rest: wake-ups, start, stop, memory and list with 100,000 bans (root; two minutes)
+	PICKET_BUILD=$(BUILD) /usr/bin/python3 -B tests/bench/rest.py
 
 veil-table: all                         ## what a veil tells scanners and costs the honest; what forgers can do (root; an hour)
 	PICKET_BUILD=$(BUILD) /usr/bin/python3 -B tests/bench/veil.py

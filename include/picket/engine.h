@@ -123,6 +123,8 @@ enum verdict engine_verdict(const struct engine *engine, const struct addr *send
 /* Must be called every 100 to 1000 ms: ends veils, bans and blocks, ages sources.  When it returns
  * ENGINE_ACTIONS_MAX actions there may be more to do: call it again. */
 void engine_tick(struct engine *engine, int64_t now_ms, struct actions *actions);
+/* When the next grade ends or is looked at; INT64_MAX: none does. */
+int64_t engine_due_ms(const struct engine *engine);
 
 /* The kernel refused an ACTION_ADD of the last call: the block is removed, so that the engine agrees with the kernel.
  * One that it was to replace stands again as it was. */

@@ -63,6 +63,11 @@ static void a_block_makes_it_void_at_once_and_a_ban_does_not(void **state)
 	block(guard, "198.51.100.7", 60000);
 	assert_int_equal(guard->kernel.flag.kind, FLOW_FLAG_NONE);
 	assert_int_equal(status_of(guard).flag, FLOW_FLAG_NONE);
+	/* The loop comes back for the next value within a second, then not before that has had its time. */
+	assert_true(enforcer_due_ms(guard->enforcer) <= guard->core.now_ms + 1000);
+	tick(guard, 1000);
+	assert_int_equal(guard->kernel.flag.kind, FLOW_FLAG_MARK);
+	assert_true(enforcer_due_ms(guard->enforcer) > guard->core.now_ms + 60000);
 	guard_free(guard);
 }
 

@@ -128,6 +128,25 @@ static void an_allowed_net_lives_as_long_as_one_of_its_reasons(void **state)
 	core_free(&core);
 }
 
+static void the_next_end_is_known(void **state)
+{
+	struct core core = core_new(NULL);
+	struct prefix late = core_prefix("198.51.100.7"), soon = core_prefix("203.0.113.9"),
+		      never = core_prefix("192.0.2.7");
+
+	(void)state;
+	assert_int_equal(engine_due_ms(core.engine), INT64_MAX);
+	assert_int_equal(engine_block(core.engine, &never, 0, false, "", core.now_ms, core.actions), ENGINE_OK);
+	assert_int_equal(engine_due_ms(core.engine), INT64_MAX);
+	assert_int_equal(engine_block(core.engine, &late, 60000, false, "", core.now_ms, core.actions), ENGINE_OK);
+	assert_int_equal(engine_block(core.engine, &soon, 5000, false, "", core.now_ms, core.actions), ENGINE_OK);
+	assert_int_equal(engine_due_ms(core.engine), core.now_ms + 5000);
+	engine_tick(core.engine, core.now_ms + 5000, core.actions);
+	assert_int_equal(core.actions->count, 1);
+	assert_int_equal(engine_due_ms(core.engine), core.now_ms + 60000);
+	core_free(&core);
+}
+
 static void protection_frees_and_goes_with_its_last_reason(void **state)
 {
 	struct core core = core_new(NULL);
@@ -486,6 +505,7 @@ int main(void)
 		cmocka_unit_test(orders_are_refused_with_a_reason),
 		cmocka_unit_test(bad_values_change_nothing),
 		cmocka_unit_test(an_allowed_net_lives_as_long_as_one_of_its_reasons),
+		cmocka_unit_test(the_next_end_is_known),
 		cmocka_unit_test(protection_frees_and_goes_with_its_last_reason),
 		cmocka_unit_test(a_refused_veil_is_forgotten_and_tried_again),
 		cmocka_unit_test(a_refused_renewal_leaves_the_block_as_it_was),

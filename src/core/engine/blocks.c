@@ -137,6 +137,13 @@ bool blocks_none_inside(const struct blocks *blocks, const struct prefix *within
 	return prefixset_none_inside(blocks->sources, within);
 }
 
+int64_t blocks_due_ms(const struct blocks *blocks)
+{
+	int64_t due_ms = INT64_MAX;
+
+	return heap_first(blocks->ends, &due_ms) == HEAP_NONE ? INT64_MAX : due_ms;
+}
+
 uint32_t blocks_due(const struct blocks *blocks, int64_t now_ms)
 {
 	int64_t due_ms;

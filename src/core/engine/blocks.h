@@ -42,6 +42,8 @@ uint32_t blocks_next(const struct blocks *blocks, uint32_t slot, const struct pr
 bool blocks_none_inside(const struct blocks *blocks, const struct prefix *within);
 /* The block that ends, or is to be looked at, first, if that is at or before now. */
 uint32_t blocks_due(const struct blocks *blocks, int64_t now_ms);
+/* When that is so next; INT64_MAX: never. */
+int64_t blocks_due_ms(const struct blocks *blocks);
 void blocks_set_room(struct blocks *blocks, const struct engine_room *room);
 uint32_t blocks_veils_max(const struct blocks *blocks);
 /* Is there room for the source as an alert or a veil? */

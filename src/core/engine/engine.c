@@ -200,6 +200,11 @@ void engine_tick(struct engine *engine, int64_t now_ms, struct actions *actions)
 	age(engine, engine->nets, &engine->nets_hand);
 }
 
+int64_t engine_due_ms(const struct engine *engine)
+{
+	return blocks_due_ms(engine->blocks);
+}
+
 void engine_fresh_start(struct engine *engine, int64_t now_ms)
 {
 	engine->fresh_until_ms = engine_time(engine, now_ms) + FRESH_MS;

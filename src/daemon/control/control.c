@@ -155,6 +155,15 @@ static bool make_place(struct control *control, uid_t uid)
 	return victim != NULL;
 }
 
+/* While somebody is connected. */
+static void start_ticks(struct control *control)
+{
+	const struct timeval tick = { .tv_usec = TICK_US };
+
+	if (!event_pending(control->tick, EV_TIMEOUT, NULL))
+		event_add(control->tick, &tick);
+}
+
 static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *from, int len,
 		      void *context)
 {
@@ -183,6 +192,7 @@ static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struc
 	control->clients[place] = client;
 	control->stats.clients++;
 	control->stats.accepted++;
+	start_ticks(control);
 }
 
 /* Out of descriptors or memory: without a pause this would be called again and again. */
@@ -192,6 +202,7 @@ static void on_accept_error(struct evconnlistener *listener, void *context)
 
 	evconnlistener_disable(listener);
 	control->deaf = true;
+	start_ticks(control);
 }
 
 static void on_tick(evutil_socket_t fd, short what, void *context)
@@ -206,11 +217,12 @@ static void on_tick(evutil_socket_t fd, short what, void *context)
 	for (size_t i = 0; i < CONTROL_CLIENTS_MAX; i++)
 		if (control->clients[i])
 			client_tick(control->clients[i], now_ms);
+	if (!control->deaf && control->stats.clients == 0)
+		event_del(control->tick);
 }
 
 int control_open(const struct control_options *options, struct control **out)
 {
-	const struct timeval tick = { .tv_usec = TICK_US };
 	struct control *control = calloc(1, sizeof(*control));
 
 	if (!control) {
@@ -228,7 +240,7 @@ int control_open(const struct control_options *options, struct control **out)
 		control->tick = event_new(options->base, -1, EV_PERSIST, on_tick, control);
 	else
 		close(options->fd);
-	if (!control->tick || event_add(control->tick, &tick) < 0) {
+	if (!control->tick) {
 		control_close(control);
 		return -ENOMEM;
 	}

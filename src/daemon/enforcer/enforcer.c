@@ -292,6 +292,11 @@ void enforcer_tick(struct enforcer *enforcer, int64_t now_ms)
 	}
 }
 
+int64_t enforcer_due_ms(const struct enforcer *enforcer)
+{
+	return enforcer->reconcile_due ? 0 : enforcer_flag_due_ms(enforcer);
+}
+
 void enforcer_read_status(struct enforcer *enforcer, struct enforcer_status *out)
 {
 	*out = (struct enforcer_status){

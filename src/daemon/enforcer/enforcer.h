@@ -120,8 +120,12 @@ void enforcer_flag_configure(struct enforcer *enforcer, enum flow_flag_kind wish
 
 int enforcer_watch_fd(const struct enforcer *enforcer); /* readable: call enforcer_watch() */
 void enforcer_watch(struct enforcer *enforcer);
-/* Every 100 ms: puts back what others removed; once a second it ends a pause, and tries again what was refused. */
+/* Every 100 ms to 1 s: puts back what others removed; once a second it ends a pause, and tries again what was
+ * refused. */
 void enforcer_tick(struct enforcer *enforcer, int64_t now_ms);
+/* When it has something to do that should not wait for the second, such as the next step of a walk over the flows; in
+ * the past: at once.  INT64_MAX: nothing. */
+int64_t enforcer_due_ms(const struct enforcer *enforcer);
 
 struct enforcer_status {
 	struct nft_counters counters;

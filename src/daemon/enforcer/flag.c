@@ -211,15 +211,28 @@ static int walk_on(struct enforcer *enforcer, int64_t now_ms)
 	return set_next(enforcer, now_ms);
 }
 
+static bool is_waiting(const struct enforcer *enforcer)
+{
+	return enforcer->rules.mode == NFT_PAUSED || enforcer->reconcile_failed;
+}
+
+int64_t enforcer_flag_due_ms(const struct enforcer *enforcer)
+{
+	const struct flagging *flagging = &enforcer->flagging;
+
+	if (is_waiting(enforcer) || (flagging->kind == FLOW_FLAG_NONE && !flagging->sweep))
+		return INT64_MAX;
+	return flagging->due_ms;
+}
+
 void enforcer_flag_tick(struct enforcer *enforcer, int64_t now_ms)
 {
-	struct flagging *flagging = &enforcer->flagging;
 	int error;
 
-	if (enforcer->rules.mode == NFT_PAUSED || enforcer->reconcile_failed)
+	if (is_waiting(enforcer))
 		return;
 	look(enforcer, now_ms);
-	if (now_ms < flagging->due_ms || (flagging->kind == FLOW_FLAG_NONE && !flagging->sweep))
+	if (now_ms < enforcer_flag_due_ms(enforcer))
 		return;
 	error = walk_on(enforcer, now_ms);
 	if (error < 0)

@@ -110,6 +110,7 @@ MUST_CHECK int enforcer_flag_void(struct enforcer *enforcer);
 /* The same for rules that are about to be loaded or replaced. */
 void enforcer_flag_drop(struct enforcer *enforcer);
 void enforcer_flag_tick(struct enforcer *enforcer, int64_t now_ms);
+int64_t enforcer_flag_due_ms(const struct enforcer *enforcer); /* see enforcer_due_ms() */
 
 /* reconcile.c */
 void enforcer_reconcile(struct enforcer *enforcer, int64_t now_ms);

@@ -466,6 +466,7 @@ static void on_request(void *context, struct control_client *client, const struc
 		control_fail(client, CONTROL_FAILED, "picketd is ending");
 		return;
 	}
+	keeper_wake(keeper);
 	task = calloc(1, sizeof(*task));
 	if (!task) {
 		control_fail(client, CONTROL_FAILED, "picketd is out of memory");

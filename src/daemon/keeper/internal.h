@@ -237,7 +237,10 @@ struct keeper {
 	unsigned big_sorts;
 	bool sentry_ready; /* it has answered: it has an engine */
 	bool sentry_gone, supervisor_gone;
-	uint32_t ticks;
+	int64_t busy_until_ms; /* the clock is looked at in short ticks */
+	bool ticks_soon;       /* the next of them is set */
+	int64_t next_save_ms;
+	int64_t next_protect_ms, next_protect_all_ms;
 	int64_t clock_set_ms;  /* by how much the clock was set since the start */
 	int64_t complained_ms; /* of messages that made no sense, once a minute */
 	struct wire_hooks hooks;
@@ -247,6 +250,8 @@ struct keeper {
 };
 
 /* Logs and saves an event, and sends it to the clients that follow. */
+/* Something has happened: for a while it ticks in short steps. */
+void keeper_wake(struct keeper *keeper);
 void keeper_event(struct keeper *keeper, const struct event *event);
 
 /* Asks the sentry (or, for RELOAD and ALLOW_SAVE, the supervisor); the answer goes to `answer`.

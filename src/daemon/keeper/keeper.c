@@ -18,13 +18,29 @@
 #include "sandbox/sandbox.h"
 #include "services.h"
 
-#define TICK_US          200000
-#define TICKS_A_SECOND   5
-#define PROTECT_EVERY_S  10
-#define PROTECT_ALL_S    300    /* all of it again, in case a message got lost */
+#define TICK_MS          200  /* while something happens */
+#define REST_MS          2000 /* between ticks while nothing does */
+#define SAVE_EVERY_MS    1000
+#define PROTECT_EVERY_MS 10000
+#define PROTECT_ALL_MS   300000 /* all of it again, in case a message got lost */
 #define CLOCK_SET_MS     2000   /* less is how a time server corrects it by and by */
 #define FAREWELL_US      500000 /* for the last messages of the supervisor, once the sentry is gone */
 #define MESSAGES_AT_ONCE 256    /* before clients get their turn */
+
+static void set_tick(struct keeper *keeper, int64_t in_ms)
+{
+	const struct timeval when = { (time_t)(in_ms / 1000), (suseconds_t)(in_ms % 1000 * 1000) };
+
+	event_add(keeper->tick, &when);
+}
+
+void keeper_wake(struct keeper *keeper)
+{
+	keeper->busy_until_ms = clock_ms(CLOCK_MONOTONIC) + REST_MS;
+	if (!keeper->ticks_soon)
+		set_tick(keeper, TICK_MS);
+	keeper->ticks_soon = true;
+}
 
 void keeper_event(struct keeper *keeper, const struct event *event)
 {
@@ -128,6 +144,7 @@ static void look_at_clock(struct keeper *keeper)
 
 static void take(struct keeper *keeper, int fd, const char *who)
 {
+	keeper_wake(keeper);
 	if (fd == keeper->start->sentry_fd && keeper->message.header.type == WIRE_ADMINS) {
 		bad_message(keeper, who); /* whom to protect is not the sentry's to say */
 		return;
@@ -193,25 +210,58 @@ static void on_farewell(evutil_socket_t fd, short what, void *context)
 	event_base_loopbreak(keeper->base);
 }
 
-static void on_tick(evutil_socket_t fd, short what, void *context)
+static void tick_protect(struct keeper *keeper, int64_t now_ms)
 {
-	struct keeper *keeper = context;
-	uint32_t tick = keeper->ticks++;
+	bool all = now_ms >= keeper->next_protect_all_ms;
 
-	(void)fd;
-	(void)what;
+	if (now_ms < keeper->next_protect_ms)
+		return;
+	keeper->next_protect_ms = now_ms + PROTECT_EVERY_MS;
+	if (all)
+		keeper->next_protect_all_ms = now_ms + PROTECT_ALL_MS;
+	protect_refresh(keeper->protect, keeper->start->sentry_fd, clock_ms(CLOCK_REALTIME) / 1000, all);
+}
+
+static void tick(struct keeper *keeper, int64_t now_ms)
+{
 	task_expire(keeper);
 	if (keeper->sentry_gone)
 		return;
 	exposure_tick(keeper);
 	look_at_clock(keeper);
-	if (tick % TICKS_A_SECOND == 0)
+	if (now_ms >= keeper->next_save_ms) {
+		keeper->next_save_ms = now_ms + SAVE_EVERY_MS;
 		save_tick(keeper->save, clock_ms(CLOCK_REALTIME));
+	}
 	if (!keeper->sentry_ready)
 		wire_send(keeper->start->sentry_fd, WIRE_ASK_STATUS, 0, &(struct wire_empty){ 0 });
-	else if (tick % (PROTECT_EVERY_S * TICKS_A_SECOND) == 0)
-		protect_refresh(keeper->protect, keeper->start->sentry_fd, clock_ms(CLOCK_REALTIME) / 1000,
-				tick % (PROTECT_ALL_S * TICKS_A_SECOND) == 0);
+	else
+		tick_protect(keeper, now_ms);
+}
+
+static void on_tick(evutil_socket_t fd, short what, void *context)
+{
+	struct keeper *keeper = context;
+	int64_t now_ms = clock_ms(CLOCK_MONOTONIC);
+
+	(void)fd;
+	(void)what;
+	tick(keeper, now_ms);
+	keeper->ticks_soon = !keeper->sentry_ready || !LIST_EMPTY(&keeper->tasks) || now_ms < keeper->busy_until_ms;
+	set_tick(keeper, keeper->ticks_soon ? TICK_MS : REST_MS);
+}
+
+/* With the loop's usual clock, which moves every 4 ms, each timer wakes it up to three times. */
+static struct event_base *open_base(void)
+{
+	struct event_config *config = event_config_new();
+	struct event_base *base = NULL;
+
+	if (config && event_config_set_flag(config, EVENT_BASE_FLAG_PRECISE_TIMER) == 0)
+		base = event_base_new_with_config(config);
+	if (config)
+		event_config_free(config);
+	return base;
 }
 
 /* Gives up what a keeper never needs.  0 or -errno. */
@@ -255,7 +305,6 @@ static struct event *listen_to(struct keeper *keeper, int fd, event_callback_fn 
 static int set_up(struct keeper *keeper)
 {
 	const struct keeper_start *start = keeper->start;
-	const struct timeval tick = { .tv_usec = TICK_US };
 	struct control_options options = {
 		.fd = start->control_fd,
 		.admin_gid = start->admin_gid,
@@ -271,7 +320,7 @@ static int set_up(struct keeper *keeper)
 	keeper->history = history_new();
 	keeper->save = save_open(start->state_dir, keeper->journal, clock_ms(CLOCK_REALTIME), start->boot_ms);
 	keeper->protect = protect_new(start->state_dir, &start->admins, keeper->journal);
-	keeper->base = options.base = event_base_new();
+	keeper->base = options.base = open_base();
 	if (!keeper->history || !keeper->save || !keeper->protect || !keeper->base ||
 	    control_open(&options, &keeper->control) < 0)
 		return -ENOMEM;
@@ -281,12 +330,12 @@ static int set_up(struct keeper *keeper)
 	save_restore(keeper->save, start->sentry_fd, clock_ms(CLOCK_REALTIME));
 	keeper->sentry_event = listen_to(keeper, start->sentry_fd, on_sentry);
 	keeper->supervisor_event = listen_to(keeper, start->supervisor_fd, on_supervisor);
-	keeper->tick = event_new(keeper->base, -1, EV_PERSIST, on_tick, keeper);
+	keeper->tick = evtimer_new(keeper->base, on_tick, keeper);
 	keeper->farewell = event_new(keeper->base, -1, 0, on_farewell, keeper);
-	return keeper->sentry_event && keeper->supervisor_event && keeper->tick && keeper->farewell &&
-			       event_add(keeper->tick, &tick) == 0
-		       ? 0
-		       : -ENOMEM;
+	if (!keeper->sentry_event || !keeper->supervisor_event || !keeper->tick || !keeper->farewell)
+		return -ENOMEM;
+	keeper_wake(keeper);
+	return 0;
 }
 
 static void clean_up(struct keeper *keeper)

@@ -83,6 +83,9 @@ struct sentry {
 	bool lately_told;
 	bool routes_stale;
 	int64_t next_second_ms, next_listeners_ms, next_lately_ms;
+	uint32_t seconds;
+	int timer;       /* of the next tick */
+	bool ticks_soon; /* the timer is set for what has happened just now */
 
 	int64_t ready_by_ms;  /* 0: on guard, and said so */
 	uint32_t restored;    /* blocks of an earlier run */

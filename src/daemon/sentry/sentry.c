@@ -13,6 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
 
 #include "clock.h"
 #include "file.h"
@@ -23,20 +25,42 @@
 
 #define EXPIRY_PAGES 32 /* of ENGINE_ACTIONS_MAX, in one tick: the rest comes with the next */
 
+/*
+ * One timer, for the next deadline: where nothing happens the sentry wakes once a second.  It is the kernel's and not
+ * the loop's, which wakes up to three times for each of its own (it reads a clock that moves every 4 ms).
+ */
+static void set_timer(const struct sentry *sentry, int64_t in_ms)
+{
+	const struct itimerspec when = { .it_value = { .tv_sec = (time_t)(in_ms / 1000),
+						       .tv_nsec = (long)(in_ms % 1000 * 1000000) } };
+
+	/* It fails only for a descriptor that is no timer. */
+	(void)!timerfd_settime(sentry->timer, 0, &when, NULL);
+}
+
+/* Something has happened, which may have brought work: the next tick comes soon. */
+static void tick_within(struct sentry *sentry, int64_t in_ms)
+{
+	if (sentry->ticks_soon)
+		return;
+	sentry->ticks_soon = true;
+	set_timer(sentry, in_ms);
+}
+
 /* Wall time that never jumps: what is 24 hours old must not depend on the day a time server was found. */
 void sentry_begin_turn(struct sentry *sentry)
 {
 	sentry->now_ms = sentry->start->boot_ms + clock_ms(CLOCK_BOOTTIME);
+	tick_within(sentry, SENTRY_TICK_MS);
 }
 
 /* What comes round once a second or more seldom. */
 static void tick_second(struct sentry *sentry)
 {
-	wire_send(sentry->start->supervisor_fd, WIRE_BEAT, 0, &(struct wire_empty){ 0 });
-	if (sentry->engine) {
-		sentry_sum_up(sentry);
-		sentry_save_learned_tick(sentry);
-	}
+	if (sentry->seconds++ % WIRE_BEAT_S == 0)
+		wire_send(sentry->start->supervisor_fd, WIRE_BEAT, 0, &(struct wire_empty){ 0 });
+	sentry_sum_up(sentry);
+	sentry_save_learned_tick(sentry);
 	if (sentry->routes_stale)
 		sentry_world_routes(sentry);
 	if (sentry->now_ms >= sentry->next_listeners_ms)
@@ -51,8 +75,6 @@ static void tick(struct sentry *sentry)
 {
 	size_t count = ENGINE_ACTIONS_MAX;
 
-	if (!sentry->engine)
-		return;
 	for (unsigned i = 0; i < EXPIRY_PAGES && count == ENGINE_ACTIONS_MAX; i++) {
 		engine_tick(sentry->engine, sentry->now_ms, &sentry->actions);
 		count = sentry->actions.count;
@@ -68,6 +90,25 @@ static void tick(struct sentry *sentry)
 	}
 }
 
+static int64_t earlier(int64_t a, int64_t b)
+{
+	return a < b ? a : b;
+}
+
+/* In how many ms there is something to do, at least one tick and at most a second. */
+static int64_t next_tick_ms(const struct sentry *sentry)
+{
+	int64_t due_ms = earlier(sentry->next_second_ms, engine_due_ms(sentry->engine));
+
+	due_ms = earlier(due_ms, enforcer_due_ms(sentry->enforcer));
+	if (sentry->next_save_ms)
+		due_ms = earlier(due_ms, sentry->next_save_ms); /* in the past while one is under way */
+	if (sentry->lift_count > 0 || sentry->ready_by_ms)
+		due_ms = sentry->now_ms;
+	due_ms -= sentry->now_ms;
+	return due_ms > SENTRY_TICK_MS ? due_ms : SENTRY_TICK_MS;
+}
+
 /* ---- the callbacks of the loop ---- */
 
 static void on_queue(evutil_socket_t fd, short what, void *context)
@@ -79,9 +120,19 @@ static void on_queue(evutil_socket_t fd, short what, void *context)
 
 static void on_tick(evutil_socket_t fd, short what, void *context)
 {
-	(void)fd, (void)what;
-	sentry_begin_turn(context);
-	tick(context);
+	struct sentry *sentry = context;
+	uint64_t expirations;
+
+	(void)what;
+	if (read(fd, &expirations, sizeof(expirations)) < 0)
+		return;            /* it was set anew meanwhile */
+	sentry->ticks_soon = true; /* what this turn brings is looked at below */
+	sentry_begin_turn(sentry);
+	if (sentry->engine) {
+		tick(sentry);
+		set_timer(sentry, next_tick_ms(sentry));
+	}
+	sentry->ticks_soon = false;
 }
 
 static void on_routes(evutil_socket_t fd, short what, void *context)
@@ -99,6 +150,7 @@ static void on_watch(evutil_socket_t fd, short what, void *context)
 
 	(void)fd, (void)what;
 	enforcer_watch(sentry->enforcer);
+	tick_within(sentry, SENTRY_TICK_MS / 2);
 }
 
 static void on_end(evutil_socket_t fd, short what, void *context)
@@ -109,13 +161,12 @@ static void on_end(evutil_socket_t fd, short what, void *context)
 	event_base_loopbreak(sentry->base);
 }
 
-/* A descriptor, a signal (EV_SIGNAL) or, with `every`, a timer. */
-static bool listen_to(struct sentry *sentry, int fd, short what, event_callback_fn callback,
-		      const struct timeval *every)
+/* A descriptor or a signal (EV_SIGNAL). */
+static bool listen_to(struct sentry *sentry, int fd, short what, event_callback_fn callback)
 {
 	struct event *item = event_new(sentry->base, fd, what | EV_PERSIST, callback, sentry);
 
-	return item && event_add(item, every) == 0;
+	return item && event_add(item, NULL) == 0;
 }
 
 /* One order a turn: a flood of questions never holds up the queue. */
@@ -147,8 +198,8 @@ static void on_supervisor(evutil_socket_t fd, short what, void *context)
 	/* The first configuration opens the kernel side, which has notifications, and the engine, for which the keeper
 	 * has messages: what is to be restored comes first. */
 	if (!began && sentry->engine &&
-	    (!listen_to(sentry, enforcer_watch_fd(sentry->enforcer), EV_READ, on_watch, NULL) ||
-	     !listen_to(sentry, sentry->start->keeper_fd, EV_READ, on_keeper, NULL)))
+	    (!listen_to(sentry, enforcer_watch_fd(sentry->enforcer), EV_READ, on_watch) ||
+	     !listen_to(sentry, sentry->start->keeper_fd, EV_READ, on_keeper)))
 		event_base_loopbreak(sentry->base);
 }
 
@@ -170,7 +221,6 @@ static void read_ephemeral(struct sentry *sentry)
 static int open_senses(struct sentry *sentry)
 {
 	const struct rlimit descriptors = { .rlim_cur = 4096, .rlim_max = 4096 }; /* each visit to a trap is one */
-	const struct timeval every = { .tv_usec = SENTRY_TICK_MS * 1000 };
 	int error = setrlimit(RLIMIT_NOFILE, &descriptors) < 0 ? -errno : 0;
 
 	read_ephemeral(sentry);
@@ -185,11 +235,13 @@ static int open_senses(struct sentry *sentry)
 	signal(SIGPIPE, SIG_IGN);
 	sentry->next_allow = calloc(ENGINE_ALLOW_MAX, sizeof(*sentry->next_allow));
 	sentry->base = event_base_new();
-	return sentry->next_allow && sentry->base && listen_to(sentry, -1, 0, on_tick, &every) &&
-			       listen_to(sentry, SIGTERM, EV_SIGNAL, on_end, NULL) &&
-			       listen_to(sentry, nfqueue_fd(sentry->start->queue), EV_READ, on_queue, NULL) &&
-			       listen_to(sentry, routes_fd(sentry->routes), EV_READ, on_routes, NULL) &&
-			       listen_to(sentry, sentry->start->supervisor_fd, EV_READ, on_supervisor, NULL)
+	sentry->timer = timerfd_create(CLOCK_BOOTTIME, TFD_NONBLOCK | TFD_CLOEXEC);
+	return sentry->next_allow && sentry->base && sentry->timer >= 0 &&
+			       listen_to(sentry, sentry->timer, EV_READ, on_tick) &&
+			       listen_to(sentry, SIGTERM, EV_SIGNAL, on_end) &&
+			       listen_to(sentry, nfqueue_fd(sentry->start->queue), EV_READ, on_queue) &&
+			       listen_to(sentry, routes_fd(sentry->routes), EV_READ, on_routes) &&
+			       listen_to(sentry, sentry->start->supervisor_fd, EV_READ, on_supervisor)
 		       ? 0
 		       : -ENOMEM;
 }
@@ -219,6 +271,7 @@ int sentry_run(const struct sentry_start *start)
 	if (!sentry)
 		return 1;
 	sentry->start = start;
+	sentry->ticks_soon = true; /* no timer yet */
 	sentry_begin_turn(sentry);
 	sentry->started_ms = sentry->now_ms;
 	error = open_senses(sentry);
@@ -231,6 +284,7 @@ int sentry_run(const struct sentry_start *start)
 		tell_failure(start, "the sentry cannot give up its privileges", error);
 		return 1;
 	}
+	sentry->ticks_soon = false;
 	event_base_dispatch(sentry->base);
 	/* What the kernel holds for the sentry passes.  An error is the supervisor's to report: when the sentry has
 	 * ended, it does the same with its copy of the queue. */

@@ -209,6 +209,7 @@ void supervisor_children_reap(struct supervisor *s)
 		else if (s->hooks)
 			hook_reap(s->hooks, info.si_pid,
 				  info.si_code == CLD_EXITED ? (info.si_status & 0xff) << 8 : info.si_status & 0x7f);
+		supervisor_tick_soon(s); /* for what the hooks count */
 		waitpid(info.si_pid, NULL, 0);
 	}
 }
@@ -278,6 +279,7 @@ void supervisor_hooks_event(struct supervisor *s, const struct event *event)
 		filled = true;
 		supervisor_hook_of(&s->config->hooks[i], &spec);
 		hook_run(s->hooks, &spec, &values);
+		supervisor_tick_soon(s);
 	}
 }
 
@@ -296,5 +298,7 @@ void supervisor_hooks_tick(struct supervisor *s)
 	if (wire_send(s->keeper.fd, WIRE_HOOKS, 0, &message) == 0) {
 		s->hooks_told = stats;
 		s->hooks_ever_told = true;
+	} else {
+		supervisor_tick_soon(s); /* the keeper does not read just now */
 	}
 }

@@ -193,6 +193,7 @@ void supervisor_reload(struct supervisor *s, uint32_t asked_by)
 	if (w.len)
 		journal_log(s->journal, LOG_WARNING, "%s", changed);
 	memcpy(s->reload.note, changed, sizeof(changed));
+	supervisor_tick_soon(s);
 	result = supervisor_config_send(s, config, s->reload.id);
 	if (result < 0) {
 		journal_log_errno(s->journal, LOG_ERR, result,

@@ -17,8 +17,8 @@
 #include "supervisor.h"
 #include "wire/wire.h"
 
-/* A sentry that sends no beat for so many seconds hangs, and cuts off the hosts whose packets it holds: kill it. */
-#define SUPERVISOR_BEATS_MISSED 5
+/* A sentry whose beat is late for so many seconds hangs, and cuts off the hosts whose packets it holds: kill it. */
+#define SUPERVISOR_LATE_S 3
 
 #define SUPERVISOR_START_S          30    /* the sentry must be ready by then */
 #define SUPERVISOR_PATIENCE_S       6     /* a child told to end has so long, then it is killed */
@@ -52,10 +52,10 @@ struct supervisor {
 	struct journal *journal;
 	struct service_names *names;
 	struct event_base *base;
-	struct event *signals[4], *tick, *deadline, *watchdog;
+	struct event *signals[4], *tick, *late, *deadline, *watchdog;
 	int ready_fd;
 	enum stage stage;
-	unsigned missed_beats; /* of the sentry, in our own seconds: a suspended or starved machine counts none */
+	unsigned late_s; /* the sentry's beat, in our own seconds: a suspended or starved machine counts none */
 	int status;
 	bool table_loaded;
 
@@ -87,6 +87,10 @@ void background_leave_terminal(void);
 void supervisor_end(struct supervisor *supervisor, int status);
 /* The sentry is ready: tells the launcher, the service manager and the log. */
 void supervisor_ready(struct supervisor *supervisor);
+/* The sentry moves. */
+void supervisor_beat(struct supervisor *supervisor);
+/* A reload is under way or hooks were run: within a second they are looked at. */
+void supervisor_tick_soon(struct supervisor *supervisor);
 
 /* Accounts, directories, lock, pid file, queue, control socket.  0, or -1 after logging what is wrong. */
 MUST_CHECK int supervisor_place_open(struct supervisor *supervisor);

@@ -69,14 +69,38 @@ static void on_child(evutil_socket_t number, short what, void *context)
 	supervisor_children_reap(context);
 }
 
-/* A sentry that hangs holds packets and judges none; once it is killed, what it holds passes. */
-static void watch_sentry(struct supervisor *s)
+void supervisor_beat(struct supervisor *s)
 {
-	if (s->stage != STAGE_SERVING || !s->sentry.pid || ++s->missed_beats != SUPERVISOR_BEATS_MISSED)
+	const struct timeval late = { WIRE_BEAT_S + 1, 0 };
+
+	s->late_s = 0;
+	evtimer_add(s->late, &late);
+}
+
+/* A sentry that hangs holds packets and judges none; once it is killed, what it holds passes. */
+static void on_late(evutil_socket_t fd, short what, void *context)
+{
+	const struct timeval second = { 1, 0 };
+	struct supervisor *s = context;
+
+	(void)fd, (void)what;
+	if (s->stage != STAGE_SERVING || !s->sentry.pid)
 		return;
+	if (++s->late_s < SUPERVISOR_LATE_S) {
+		evtimer_add(s->late, &second);
+		return;
+	}
 	journal_log(s->journal, LOG_ERR, "the sentry has not moved for %d s: ending it, what it holds passes",
-		    SUPERVISOR_BEATS_MISSED);
+		    WIRE_BEAT_S + SUPERVISOR_LATE_S);
 	kill(s->sentry.pid, SIGKILL);
+}
+
+void supervisor_tick_soon(struct supervisor *s)
+{
+	const struct timeval second = { 1, 0 };
+
+	if (!evtimer_pending(s->tick, NULL))
+		evtimer_add(s->tick, &second);
 }
 
 static void on_tick(evutil_socket_t fd, short what, void *context)
@@ -84,9 +108,10 @@ static void on_tick(evutil_socket_t fd, short what, void *context)
 	struct supervisor *s = context;
 
 	(void)fd, (void)what;
-	watch_sentry(s);
 	supervisor_config_tick(s);
 	supervisor_hooks_tick(s);
+	if (s->reload.config)
+		supervisor_tick_soon(s);
 }
 
 static void on_watchdog(evutil_socket_t fd, short what, void *context)
@@ -94,7 +119,7 @@ static void on_watchdog(evutil_socket_t fd, short what, void *context)
 	const struct supervisor *s = context;
 
 	(void)fd, (void)what;
-	if (s->stage != STAGE_SERVING || s->missed_beats < SUPERVISOR_BEATS_MISSED)
+	if (s->stage != STAGE_SERVING || s->late_s < SUPERVISOR_LATE_S)
 		sd_notify(0, "WATCHDOG=1");
 }
 
@@ -130,18 +155,18 @@ static int listen_to_signals(struct supervisor *s)
 
 static int open_loop(struct supervisor *s)
 {
-	const struct timeval second = { 1, 0 }, start = { SUPERVISOR_START_S, 0 };
+	const struct timeval start = { SUPERVISOR_START_S, 0 };
 	struct timeval alive;
 	uint64_t watchdog_us = 0;
 
 	s->base = event_base_new();
 	if (!s->base || listen_to_signals(s) < 0 || supervisor_hooks_open(s) < 0 || supervisor_wire_open(s) < 0)
 		return -ENOMEM;
-	s->tick = event_new(s->base, -1, EV_PERSIST, on_tick, s);
+	s->tick = evtimer_new(s->base, on_tick, s);
+	s->late = evtimer_new(s->base, on_late, s);
 	s->deadline = evtimer_new(s->base, on_deadline, s);
 	s->watchdog = event_new(s->base, -1, EV_PERSIST, on_watchdog, s);
-	if (!s->tick || !s->deadline || !s->watchdog || event_add(s->tick, &second) < 0 ||
-	    evtimer_add(s->deadline, &start) < 0)
+	if (!s->tick || !s->late || !s->deadline || !s->watchdog || evtimer_add(s->deadline, &start) < 0)
 		return -ENOMEM;
 	if (sd_watchdog_enabled(0, &watchdog_us) > 0) {
 		watchdog_us /= 2;
@@ -154,7 +179,7 @@ static int open_loop(struct supervisor *s)
 static void close_loop(struct supervisor *s)
 {
 	struct event *events[] = { s->signals[0], s->signals[1], s->signals[2], s->signals[3],
-				   s->tick,       s->deadline,   s->watchdog };
+				   s->tick,       s->late,       s->deadline,   s->watchdog };
 
 	supervisor_wire_close(&s->sentry);
 	supervisor_wire_close(&s->keeper);
@@ -187,6 +212,7 @@ void supervisor_ready(struct supervisor *s)
 	s->stage = STAGE_SERVING;
 	s->table_loaded = true;
 	evtimer_del(s->deadline);
+	supervisor_beat(s);
 	supervisor_hooks_tick(s);
 	if (s->ready_fd >= 0)
 		leave_terminal(s);

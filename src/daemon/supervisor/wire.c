@@ -46,7 +46,7 @@ static bool of_sentry(struct supervisor *s)
 			return false;
 		supervisor_config_answered(s, message->header.id, &message->body.result);
 		return true;
-	case WIRE_BEAT: s->missed_beats = 0; return true;
+	case WIRE_BEAT: supervisor_beat(s); return true;
 	case WIRE_READY:
 		if (s->stage == STAGE_STARTING)
 			supervisor_ready(s);

@@ -1,0 +1,164 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What picket costs where nothing happens, and what its tools cost:  rest.py [start] [wake] [bans]
+
+start   seconds until it answers, and until a stop is over
+wake    wake-ups a second of the three processes, nothing happening, over 60 s
+bans    100,000 bans: memory, start, stop, `picketctl list` as text and JSON (seconds, memory)
+Compare with the same run of another version, not across machines.
+"""
+import contextlib
+import os
+import re
+import sqlite3
+import subprocess
+import sys
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "system"))
+from lab import Host        # noqa: E402
+from picket import PICKETCTL, Picket        # noqa: E402
+
+BANS = 100000
+WAKE_S = 60
+
+
+class Quiet:
+    """A namespace with one interface on which nothing ever comes."""
+
+    def __init__(self):
+        self.victim = Host(f"pk-{os.getpid()}-rest")
+        self.victim.batch("link set lo up", "link add eth0 type veth peer name eth1", "addr add 10.77.0.1/24 dev eth0",
+                          "link set eth0 up", "link set eth1 up")
+
+    def close(self):
+        self.victim.close()
+
+
+@contextlib.contextmanager
+def quiet(config=""):
+    lab = Quiet()
+    daemon = Picket(lab, config)
+    try:
+        yield daemon
+    finally:
+        with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):
+            daemon.close()
+        lab.close()
+
+
+def processes(daemon):
+    return [daemon.process.pid, daemon.keeper(), daemon.sentry()]
+
+
+def read(pid, name):
+    with open(f"/proc/{pid}/{name}") as f:
+        return f.read()
+
+
+def pss(daemon):
+    """MB of supervisor, keeper and sentry."""
+    return [int(re.search(r"^Pss:\s+(\d+)", read(pid, "smaps_rollup"), re.M)[1]) / 1024 for pid in processes(daemon)]
+
+
+def shown(parts):
+    return f"{sum(parts):.1f} MB ({' + '.join(f'{part:.1f}' for part in parts)})"
+
+
+def timed(action):
+    began = time.monotonic()
+    action()
+    return time.monotonic() - began
+
+
+def start():
+    begun, stopped = [], []
+    with quiet() as daemon:
+        for _ in range(5):
+            daemon.spawn()
+            begun.append(timed(lambda: daemon.wait_line("is on guard")))
+            daemon.wait_ready()
+            time.sleep(3)
+            stopped.append(timed(daemon.stop))
+            os.truncate(daemon.log_path, 0)
+    print(f"start {min(begun) * 1000:.0f} ms, stop {min(stopped):.2f} to {max(stopped):.2f} s")
+
+
+def switches(pid):
+    return sum(int(re.search(r"^voluntary_ctxt_switches:\s+(\d+)", read(pid, f"task/{task}/status"), re.M)[1])
+               for task in os.listdir(f"/proc/{pid}/task"))
+
+
+def wake():
+    with quiet() as daemon:
+        daemon.start()
+        time.sleep(12)
+        pids = processes(daemon)
+        before = [switches(pid) for pid in pids]
+        time.sleep(WAKE_S)
+        rates = [(switches(pid) - was) / WAKE_S for pid, was in zip(pids, before)]
+        print(f"wake-ups {sum(rates):.2f} a second (supervisor, keeper, sentry: "
+              f"{', '.join(f'{rate:.2f}' for rate in rates)})")
+
+
+def put_bans(state_dir):
+    """Into the file of a stopped daemon."""
+    now = int(time.time() * 1000)
+    db = sqlite3.connect(os.path.join(state_dir, "picket.db"))
+    with db:
+        db.executemany(
+            "INSERT INTO block VALUES (?, ?, 128, 'ban', 1, '', 0, 0, ?, ?, '', 'silent visits to 5 families')",
+            ((f"100.{64 + n // 65536}.{n // 256 % 256}.{n % 256}",
+              bytes(10) + b"\xff\xff" + bytes((100, 64 + n // 65536, n // 256 % 256, n % 256)), now - 1000 * n,
+              now + 86400000 + 1000 * n) for n in range(BANS)))
+    db.close()
+
+
+def ended(*argv):
+    """Seconds and greatest memory (MB) of a process that writes to nowhere."""
+    began = time.monotonic()
+    process = subprocess.Popen(argv, stdout=subprocess.DEVNULL)
+    _, status, used = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    assert process.returncode == 0, argv
+    return time.monotonic() - began, used.ru_maxrss / 1024, used.ru_utime + used.ru_stime
+
+
+def cpu(pid):
+    fields = read(pid, "stat").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def bans():
+    with quiet() as daemon:
+        daemon.start()
+        time.sleep(3)
+        bare = pss(daemon)
+        daemon.stop()
+        put_bans(daemon.state_dir)
+        daemon.spawn()
+        began = timed(lambda: daemon.wait_line("is on guard", 60, 2))
+        daemon.wait_ready()
+        time.sleep(3)
+        full = pss(daemon)
+        print(f"{BANS} bans: start {began:.2f} s, memory {shown(full)}, {sum(full) - sum(bare):+.1f} MB")
+        for form in ((), ("--json",)):
+            spent, before = cpu(daemon.keeper()), pss(daemon)
+            runs = [ended(PICKETCTL, "-s", daemon.socket_path, *form, "list") for _ in range(5)]
+            print(f"list {' '.join(form) or 'as text'}: {min(run[0] for run in runs):.2f} s (CPU: picketctl "
+                  f"{min(run[2] for run in runs):.2f}, keeper {(cpu(daemon.keeper()) - spent) / 5:.2f}), picketctl "
+                  f"{max(run[1] for run in runs):.1f} MB, keeper {pss(daemon)[1] - before[1]:+.1f} MB")
+        print(f"stop {timed(daemon.stop):.2f} s")
+
+
+def main():
+    parts = {"start": start, "wake": wake, "bans": bans}
+    if set(sys.argv[1:]) - set(parts):
+        sys.exit(__doc__)
+    for name in sys.argv[1:] or parts:
+        parts[name]()
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()
