@@ -6,7 +6,8 @@
  *
  * Both ends are this one process, and a packet that is sent here is received within the same call (a veth hands it to
  * the receiver's softirq at once), so the process's own clock holds all of it.  Reads "MODE COUNT" lines, answers each
- * with a line "CPU_NS WALL_NS" for one unit; "ready" comes first.
+ * with a line "CPU_NS WALL_NS YARDSTICK_NS" for one unit; "ready" comes first.  The yardstick is a piece of work that is
+ * always the same, timed before and after: by it times can be compared although the machine's speed drifts.
  *
  *   ack psh    segments of an established connection, into the server, without and with the PSH flag
  *   in out     datagrams of an established flow, into the server, out of it
@@ -469,6 +470,21 @@ static long run(struct bench *bench, const char *mode, long count)
 	return send_batches(bench->device, &bench->batch, count);
 }
 
+/* System calls and a walk through memory, as a packet's way is. */
+static double yardstick(void)
+{
+	static uint32_t memory[1 << 16];
+	const double begin = ns(CLOCK_PROCESS_CPUTIME_ID);
+	uint64_t random = 88172645463325252ull;
+
+	for (int i = 0; i < 2000; i++) {
+		for (int k = 0; k < 20; k++)
+			memory[next_random(&random) % (1 << 16)]++;
+		(void)!fcntl(0, F_GETFD);
+	}
+	return ns(CLOCK_PROCESS_CPUTIME_ID) - begin;
+}
+
 static int serve(struct bench *bench)
 {
 	char mode[16];
@@ -477,19 +493,21 @@ static int serve(struct bench *bench)
 	puts("ready");
 	fflush(stdout);
 	while (scanf("%15s %ld", mode, &count) == 2) {
-		double cpu, wall;
+		double cpu, wall, yard;
 
 		if (strcmp(mode, "settle") == 0) {
 			settle(bench);
-			puts("0 0");
+			puts("0 0 1");
 			fflush(stdout);
 			continue;
 		}
+		yard = yardstick();
 		cpu = ns(CLOCK_PROCESS_CPUTIME_ID);
 		wall = ns(CLOCK_MONOTONIC);
 		count = run(bench, mode, count);
-		printf("%.1f %.1f\n", (ns(CLOCK_PROCESS_CPUTIME_ID) - cpu) / (double)count,
-		       (ns(CLOCK_MONOTONIC) - wall) / (double)count);
+		cpu = ns(CLOCK_PROCESS_CPUTIME_ID) - cpu;
+		wall = ns(CLOCK_MONOTONIC) - wall;
+		printf("%.1f %.1f %.0f\n", cpu / (double)count, wall / (double)count, (yard + yardstick()) / 2);
 		fflush(stdout);
 	}
 	return 0;
