@@ -6,8 +6,8 @@
  *
  * Both ends are this one process, and a packet that is sent here is received within the same call (a veth hands it to
  * the receiver's softirq at once), so the process's own clock holds all of it.  Reads "MODE COUNT" lines, answers each
- * with a line "CPU_NS WALL_NS YARDSTICK_NS" for one unit; "ready" comes first.  The yardstick is a piece of work that is
- * always the same, timed before and after: by it times can be compared although the machine's speed drifts.
+ * with a line "CPU_NS WALL_NS YARDSTICK_NS" for one unit; "ready" comes first.  The yardstick is a piece of work that
+ * is always the same, timed before and after: by it times can be compared although the machine's speed drifts.
  *
  *   ack psh    segments of an established connection, into the server, without and with the PSH flag
  *   in out     datagrams of an established flow, into the server, out of it

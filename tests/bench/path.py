@@ -5,10 +5,11 @@
 Sections: path, firewall, flood, growth; all by default.
 
 Two namespaces and one veth between them, no offloads, static neighbours; both ends are one process whose own clock
-holds the whole way of a packet (bench_path.c), measured by a yardstick since machines change their speed.  Each pair alternates every variant in random order and keeps the least
-of several blocks of each; printed is the median over the pairs of the ratio to the baseline, with its 95 per cent
-interval (order statistics).  The baseline is one stateful rule, as on nearly every server, and under a flood the same
-rule under the same flood.  A line holds when its interval reaches the figure that is promised.
+holds the whole way of a packet (bench_path.c), read by a yardstick, since machines change their speed.  Each pair
+alternates every variant in random order and keeps the least of several blocks of each; printed is the median over the
+pairs of the ratio to the baseline, with its 95 per cent interval (order statistics).  The baseline is one stateful
+rule, as on nearly every server, and under a flood the same rule under the same flood.  A line holds when its interval
+reaches the figure that is promised.
 Compare ratios, not nanoseconds: they are this machine's.  -o also writes path.json and, with gnuplot, growth.png.
 """
 import argparse
