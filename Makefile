@@ -140,7 +140,7 @@ asan:                                   ## unit tests and the core of the system
 	@$(MAKE) BUILD=$(BUILD)-asan SANITIZE=1 all unit
 	@PICKET_BUILD=$(BUILD) scripts/check asan
 
-.PHONY: fuzz fuzzers fuzz-programs bench bench-rest veil-table vm calibrate
+.PHONY: fuzz fuzzers fuzz-programs bench bench-engine bench-rest veil-table vm calibrate
 fuzz: fuzzers                           ## each program of tests/fuzz for FUZZ_SECONDS (20), with sanitizers
 	@PICKET_BUILD=$(BUILD) FUZZ_SECONDS=$(FUZZ_SECONDS) scripts/check fuzz
 
@@ -159,6 +159,17 @@ bench: all $(BENCH)                     ## speed: blocks beside an allow list, t
 
 bench-rest: all                         ## at rest: wake-ups, start, stop, memory and list with 100,000 bans (root; two minutes)
 	PICKET_BUILD=$(BUILD) /usr/bin/python3 -B tests/bench/rest.py
+
+# The same program over the library of another checkout (PICKET_BASE), which is built there.
+$(BUILD)/bench/base_engine: tests/bench/bench_engine.c
+	@mkdir -p $(@D)
+	@$(MAKE) -C $(PICKET_BASE) build/libpicket.a
+	$(Q)$(CC) $(ALL_CFLAGS) -I$(PICKET_BASE)/src/base -I$(PICKET_BASE)/include $(LDFLAGS) -o $@ $< \
+		$(PICKET_BASE)/build/libpicket.a -lm
+
+bench-engine: $(BUILD)/bench/bench_engine  ## a probe's price in the engine, from memory to verdict; PICKET_BASE=DIR: beside another checkout
+	$(if $(PICKET_BASE),@rm -f $(BUILD)/bench/base_engine; $(MAKE) $(BUILD)/bench/base_engine)
+	@PICKET_BUILD=$(BUILD) PICKET_BASE=$(PICKET_BASE) /usr/bin/python3 -B tests/bench/engine.py $(CASES)
 
 veil-table: all                         ## what a veil tells scanners and costs the honest; what forgers can do (root; an hour)
 	PICKET_BUILD=$(BUILD) /usr/bin/python3 -B tests/bench/veil.py

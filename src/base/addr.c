@@ -10,9 +10,6 @@
 #include "addr.h"
 
 #include <arpa/inet.h>
-#include <string.h>
-
-#define MAPPED_LEN 96
 
 static const uint8_t mapped[12] = { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff };
 
@@ -33,19 +30,9 @@ struct addr addr_from_v6(const uint8_t v6[16])
 	return a;
 }
 
-bool addr_is_v4(const struct addr *a)
-{
-	return memcmp(a->b, mapped, sizeof(mapped)) == 0;
-}
-
 const uint8_t *addr_v4_bytes(const struct addr *a)
 {
 	return a->b + sizeof(mapped);
-}
-
-bool addr_equal(const struct addr *a, const struct addr *b)
-{
-	return memcmp(a->b, b->b, sizeof(a->b)) == 0;
 }
 
 /* True when the first `bits` bits of both agree. */
@@ -170,7 +157,7 @@ bool prefix_parse(const char *text, struct prefix *out, const char **error)
 			return false;
 		len = given;
 	}
-	p.len = (uint8_t)(quad ? len + MAPPED_LEN : len);
+	p.len = (uint8_t)(quad ? len + ADDR_MAPPED_LEN : len);
 	*error = "host bits are set beyond the prefix length, expected them to be zero";
 	if (!prefix_is_valid(&p))
 		return false;
@@ -198,26 +185,9 @@ const char *prefix_format(const struct prefix *p, char out[PREFIX_TEXT_MAX])
 	return out;
 }
 
-struct prefix prefix_of(const struct addr *a, unsigned len)
-{
-	struct prefix p = { .addr = *a, .len = (uint8_t)(len < 128 ? len : 128) };
-	unsigned whole = p.len / 8;
-
-	if (p.len < 128) {
-		p.addr.b[whole] &= (uint8_t)(0xff00 >> (p.len % 8));
-		memset(p.addr.b + whole + 1, 0, sizeof(p.addr.b) - whole - 1);
-	}
-	return p;
-}
-
-struct prefix prefix_host(const struct addr *a)
-{
-	return prefix_of(a, 128);
-}
-
 bool prefix_contains(const struct prefix *p, const struct addr *a)
 {
-	if (p->len > 128 || (p->len < MAPPED_LEN && addr_is_v4(a)))
+	if (p->len > 128 || (p->len < ADDR_MAPPED_LEN && addr_is_v4(a)))
 		return false;
 	return same_bits(p->addr.b, a->b, p->len);
 }
@@ -235,34 +205,27 @@ const char *prefix_no_source(const struct prefix *p)
 		struct prefix range;
 		const char *what;
 	} ranges[] = {
-		{ { { { [10] = 0xff, [11] = 0xff } }, MAPPED_LEN + 8 }, "an address of \"this\" network" },
-		{ { { { [10] = 0xff, [11] = 0xff, [12] = 224 } }, MAPPED_LEN + 4 }, "multicast" },
+		{ { { { [10] = 0xff, [11] = 0xff } }, ADDR_MAPPED_LEN + 8 }, "an address of \"this\" network" },
+		{ { { { [10] = 0xff, [11] = 0xff, [12] = 224 } }, ADDR_MAPPED_LEN + 4 }, "multicast" },
 		{ { { { [10] = 0xff, [11] = 0xff, 255, 255, 255, 255 } }, 128 }, "the broadcast address" },
-		{ { { { [10] = 0xff, [11] = 0xff, [12] = 240 } }, MAPPED_LEN + 4 }, "reserved" },
-		{ { { { [10] = 0xff, [11] = 0xff, [12] = 224 } }, MAPPED_LEN + 3 }, "multicast and reserved" },
+		{ { { { [10] = 0xff, [11] = 0xff, [12] = 240 } }, ADDR_MAPPED_LEN + 4 }, "reserved" },
+		{ { { { [10] = 0xff, [11] = 0xff, [12] = 224 } }, ADDR_MAPPED_LEN + 3 }, "multicast and reserved" },
 		{ { { { 0 } }, 128 }, "the unspecified address" },
 		{ { { { 0xff } }, 8 }, "multicast" },
 	};
 
+	/* Nearly every packet's sender: none of these ranges. */
+	if (prefix_is_v4(p) ? p->addr.b[12] > 0 && p->addr.b[12] < 224 : p->addr.b[0] > 0 && p->addr.b[0] < 0xff)
+		return NULL;
 	for (size_t i = 0; i < sizeof(ranges) / sizeof(ranges[0]); i++)
 		if (prefix_covers(&ranges[i].range, p))
 			return ranges[i].what;
 	return NULL;
 }
 
-bool prefix_equal(const struct prefix *a, const struct prefix *b)
-{
-	return a->len == b->len && addr_equal(&a->addr, &b->addr);
-}
-
-bool prefix_is_v4(const struct prefix *p)
-{
-	return p->len >= MAPPED_LEN && addr_is_v4(&p->addr);
-}
-
 unsigned prefix_family_len(const struct prefix *p)
 {
-	return prefix_is_v4(p) ? p->len - MAPPED_LEN : p->len;
+	return prefix_is_v4(p) ? p->len - ADDR_MAPPED_LEN : p->len;
 }
 
 bool prefix_is_valid(const struct prefix *p)

@@ -6,9 +6,11 @@
 #ifndef PICKET_ADDR_H
 #define PICKET_ADDR_H
 
+#include <endian.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 struct addr {
 	uint8_t b[16]; /* network byte order */
@@ -23,11 +25,56 @@ struct prefix {
 #define ADDR_TEXT_MAX   46 /* INET6_ADDRSTRLEN */
 #define PREFIX_TEXT_MAX 50 /* address, '/', three digits, NUL */
 
+#define ADDR_MAPPED_LEN 96 /* of the prefix that all of IPv4 is */
+
+/* Those that are asked several times of each packet are inline. */
+static inline bool addr_is_v4(const struct addr *a)
+{
+	return memcmp(a->b, "\0\0\0\0\0\0\0\0\0\0\xff\xff", ADDR_MAPPED_LEN / 8) == 0;
+}
+
+static inline bool addr_equal(const struct addr *a, const struct addr *b)
+{
+	return memcmp(a->b, b->b, sizeof(a->b)) == 0;
+}
+
+static inline bool prefix_equal(const struct prefix *a, const struct prefix *b)
+{
+	return addr_equal(&a->addr, &b->addr) && a->len == b->len;
+}
+
+static inline bool prefix_is_v4(const struct prefix *p) /* mapped and len >= 96 */
+{
+	return p->len >= ADDR_MAPPED_LEN && addr_is_v4(&p->addr);
+}
+
+static inline struct prefix prefix_host(const struct addr *a) /* len 128 */
+{
+	return (struct prefix){ .addr = *a, .len = 128 };
+}
+
+/* The first `bits` of 64, as they stand in an address. */
+static inline uint64_t addr_mask(unsigned bits)
+{
+	return bits == 0 ? 0 : bits >= 64 ? UINT64_MAX : htobe64(UINT64_MAX << (64 - bits));
+}
+
+/* The prefix of the given mapped length (0..128) that holds the address. */
+static inline struct prefix prefix_of(const struct addr *a, unsigned len)
+{
+	struct prefix p = { .len = (uint8_t)(len < 128 ? len : 128) };
+	uint64_t words[2];
+
+	memcpy(words, a->b, sizeof(words));
+	words[0] &= addr_mask(len);
+	words[1] &= addr_mask(len < 64 ? 0 : len - 64);
+	memcpy(p.addr.b, words, sizeof(words));
+	return p;
+}
+
 struct addr addr_from_v4(const uint8_t v4[4]);
 struct addr addr_from_v6(const uint8_t v6[16]);
-bool addr_is_v4(const struct addr *a);
 const uint8_t *addr_v4_bytes(const struct addr *a); /* the last four bytes */
-bool addr_equal(const struct addr *a, const struct addr *b);
 bool addr_is_loopback(const struct addr *a);
 bool addr_is_link_local(const struct addr *a); /* 169.254/16, fe80::/10 */
 bool addr_is_multicast(const struct addr *a);  /* and 255.255.255.255 */
@@ -47,16 +94,11 @@ const char *addr_format(const struct addr *a, char out[ADDR_TEXT_MAX]);
 bool prefix_parse(const char *text, struct prefix *out, const char **error);
 /* A single address prints without "/32" or "/128". */
 const char *prefix_format(const struct prefix *p, char out[PREFIX_TEXT_MAX]);
-/* The prefix of the given mapped length (0..128) that holds the address. */
-struct prefix prefix_of(const struct addr *a, unsigned len);
-struct prefix prefix_host(const struct addr *a); /* len 128 */
 bool prefix_contains(const struct prefix *p, const struct addr *a);
 bool prefix_covers(const struct prefix *outer, const struct prefix *inner);
 /* What every address of the prefix is when no host can send from it ("multicast", ...: RFC 1122 section 3.2.1.3,
  * RFC 4291 section 2.7); NULL: a host can have one of them. */
 const char *prefix_no_source(const struct prefix *p);
-bool prefix_equal(const struct prefix *a, const struct prefix *b);
-bool prefix_is_v4(const struct prefix *p);          /* mapped and len >= 96 */
 unsigned prefix_family_len(const struct prefix *p); /* 0..32 or 0..128, as people write it */
 /* From an untrusted message: true when len and host bits are in order. */
 bool prefix_is_valid(const struct prefix *p);

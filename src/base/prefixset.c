@@ -1,20 +1,21 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Sets of prefixes: blocks, the allow list, the protected set.  Owns slots and hash chains, nothing of what the
+ * Sets of prefixes: blocks, the allow list, the protected set.  Owns slots and an index of them, nothing of what the
  * members mean.  The hash is keyed and the capacity fixed, so that whoever chooses addresses can neither aim at one
- * chain nor make the table grow.
+ * place nor make the table grow.
  */
 #include "prefixset.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#define LOOKUP_BITS 8 /* an IPv4 /24 is looked up address by address */
+#define LOOKUP_BITS 8   /* an IPv4 /24 is looked up address by address */
+#define FILTER_BITS 512 /* one cache line tells that an address is in none of the small sets */
 
 struct member {
 	struct prefix prefix;
 	bool used;
-	uint32_t next; /* in its chain, or in the list of freed slots */
+	uint32_t hash; /* of the prefix; of a freed slot: the next one in their list */
 };
 
 struct prefixset {
@@ -22,8 +23,8 @@ struct prefixset {
 	uint32_t capacity, count;
 	uint32_t high;  /* slots from here on were never used */
 	uint32_t freed; /* head of the list of freed slots */
-	uint32_t mask;
-	uint32_t *heads;
+	struct hashindex index;
+	uint64_t perhaps[FILTER_BITS / 64]; /* a bit for the hashes of each member, and of some that have left */
 	struct member *members;
 	uint32_t of_len[129]; /* members of each length */
 	uint8_t lens[129];    /* lengths in use, longest first */
@@ -33,23 +34,17 @@ struct prefixset {
 struct prefixset *prefixset_new(uint32_t capacity, const struct hash_key *key)
 {
 	struct prefixset *set = calloc(1, sizeof(*set));
-	uint32_t buckets = 16;
 
 	if (!set)
 		return NULL;
-	while (buckets < capacity)
-		buckets *= 2;
 	set->key = *key;
 	set->capacity = capacity;
 	set->freed = PREFIXSET_NONE;
-	set->mask = buckets - 1;
-	set->heads = malloc(buckets * sizeof(*set->heads));
 	set->members = calloc(capacity, sizeof(*set->members));
-	if (!set->heads || !set->members) {
+	if (!hashindex_init(&set->index, capacity) || !set->members) {
 		prefixset_free(set);
 		return NULL;
 	}
-	memset(set->heads, 0xff, buckets * sizeof(*set->heads));
 	return set;
 }
 
@@ -57,31 +52,40 @@ void prefixset_free(struct prefixset *set)
 {
 	if (!set)
 		return;
-	free(set->heads);
+	hashindex_free(&set->index);
 	free(set->members);
 	free(set);
 }
 
-static uint32_t *chain_of(const struct prefixset *set, const struct prefix *prefix)
+static bool is_member(const void *members, uint32_t slot, const void *prefix)
 {
-	uint8_t bytes[17];
+	return prefix_equal(&((const struct member *)members)[slot].prefix, prefix);
+}
 
-	memcpy(bytes, prefix->addr.b, 16);
-	bytes[16] = prefix->len;
-	return &set->heads[hash_bytes(&set->key, bytes, sizeof(bytes)) & set->mask];
+/* By bits of the hash that neither choose the line of an index as large as these are nor are the mark in it. */
+static unsigned filter_bit(uint32_t hash)
+{
+	return (hash >> 14) % FILTER_BITS;
+}
+
+static bool may_hold(const struct prefixset *set, uint32_t hash)
+{
+	unsigned bit = filter_bit(hash);
+
+	return set->perhaps[bit / 64] >> bit % 64 & 1;
+}
+
+uint32_t prefixset_find_hashed(const struct prefixset *set, const struct prefix *prefix, uint32_t hash)
+{
+	return may_hold(set, hash) ? hashindex_find(&set->index, hash, is_member, set->members, prefix)
+				   : PREFIXSET_NONE;
 }
 
 uint32_t prefixset_find(const struct prefixset *set, const struct prefix *prefix)
 {
-	uint32_t slot;
-
 	if (set->of_len[prefix->len] == 0)
 		return PREFIXSET_NONE;
-	for (slot = *chain_of(set, prefix); slot != PREFIXSET_NONE; slot = set->members[slot].next) {
-		if (prefix_equal(&set->members[slot].prefix, prefix))
-			return slot;
-	}
-	return PREFIXSET_NONE;
+	return prefixset_find_hashed(set, prefix, prefix_hash(&set->key, prefix));
 }
 
 static void list_lens(struct prefixset *set)
@@ -95,21 +99,22 @@ static void list_lens(struct prefixset *set)
 
 uint32_t prefixset_add(struct prefixset *set, const struct prefix *prefix)
 {
-	uint32_t slot = prefixset_find(set, prefix), *chain;
+	uint32_t hash = prefix_hash(&set->key, prefix), slot = prefixset_find_hashed(set, prefix, hash);
+	unsigned bit = filter_bit(hash);
 
 	if (slot != PREFIXSET_NONE)
 		return slot;
 	if (set->freed != PREFIXSET_NONE) {
 		slot = set->freed;
-		set->freed = set->members[slot].next;
+		set->freed = set->members[slot].hash;
 	} else if (set->high < set->capacity) {
 		slot = set->high++;
 	} else {
 		return PREFIXSET_NONE;
 	}
-	chain = chain_of(set, prefix);
-	set->members[slot] = (struct member){ .prefix = *prefix, .used = true, .next = *chain };
-	*chain = slot;
+	set->members[slot] = (struct member){ .prefix = *prefix, .used = true, .hash = hash };
+	hashindex_add(&set->index, hash, slot);
+	set->perhaps[bit / 64] |= 1ULL << bit % 64;
 	set->count++;
 	if (set->of_len[prefix->len]++ == 0)
 		list_lens(set);
@@ -119,15 +124,13 @@ uint32_t prefixset_add(struct prefixset *set, const struct prefix *prefix)
 void prefixset_remove(struct prefixset *set, uint32_t slot)
 {
 	struct member *member = &set->members[slot];
-	uint32_t *link = chain_of(set, &member->prefix);
 
-	while (*link != slot)
-		link = &set->members[*link].next;
-	*link = member->next;
+	hashindex_remove(&set->index, member->hash, slot);
 	member->used = false;
-	member->next = set->freed;
+	member->hash = set->freed;
 	set->freed = slot;
-	set->count--;
+	if (--set->count == 0)
+		memset(set->perhaps, 0, sizeof(set->perhaps));
 	if (--set->of_len[member->prefix.len] == 0)
 		list_lens(set);
 }
@@ -149,6 +152,24 @@ uint32_t prefixset_cover(const struct prefixset *set, const struct prefix *prefi
 			return slot;
 	}
 	return PREFIXSET_NONE;
+}
+
+unsigned prefixset_holders(const struct prefixset *set, struct prefix_hashes *hashes, uint32_t slots[129])
+{
+	unsigned shortest = set->lens_count && addr_is_v4(&hashes->addr) ? ADDR_MAPPED_LEN : 0, count = 0;
+
+	for (unsigned i = 0; i < set->lens_count && set->lens[i] >= shortest; i++) {
+		uint32_t hash = prefix_hashes_of(hashes, set->lens[i]), slot;
+		struct prefix outer;
+
+		if (!may_hold(set, hash))
+			continue;
+		outer = prefix_of(&hashes->addr, set->lens[i]);
+		slot = hashindex_find(&set->index, hash, is_member, set->members, &outer);
+		if (slot != PREFIXSET_NONE)
+			slots[count++] = slot;
+	}
+	return count;
 }
 
 uint32_t prefixset_next(const struct prefixset *set, uint32_t slot, const struct prefix *within)

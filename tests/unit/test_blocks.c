@@ -180,6 +180,37 @@ static void a_block_for_good_never_comes_due(void **state)
 	blocks_free(blocks);
 }
 
+static void the_lowest_is_found_however_scores_move(void **state)
+{
+	struct seed seed = seed_new("the_lowest_is_found_however_scores_move");
+	struct blocks *blocks = blocks_new(&core_key);
+	struct prefix other = core_prefix("203.0.113.1");
+	float scores[256] = { 0 };
+
+	(void)state;
+	for (int step = 0; step < 20000; step++) {
+		uint32_t i = seed_below(&seed, 256), slot, lowest;
+		const uint8_t b[4] = { 198, 51, 100, (uint8_t)i };
+		struct addr addr = addr_from_v4(b);
+		struct prefix key = prefix_host(&addr);
+		struct block block = { .grade = GRADE_VEIL, .until_ms = 1000, .look_ms = 1000 };
+
+		slot = blocks_find(blocks, &key);
+		scores[i] = (float)(7 + seed_below(&seed, 100));
+		block.score = scores[i];
+		if (slot == BLOCKS_NONE)
+			blocks_put(blocks, &key, &block);
+		else
+			blocks_renew(blocks, slot, 2000 + step, scores[i]);
+		if (step % 10)
+			continue;
+		lowest = blocks_lowest(blocks, &other, GRADE_VEIL);
+		for (uint32_t k = 0; k < 256; k++)
+			assert_true(scores[k] == 0 || blocks_at(blocks, lowest)->score <= scores[k]);
+	}
+	blocks_free(blocks);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -188,6 +219,7 @@ int main(void)
 		cmocka_unit_test(blocks_end_in_order),
 		cmocka_unit_test(veils_come_due_when_they_are_looked_at),
 		cmocka_unit_test(of_veils_the_lowest_gives_way_and_no_ban),
+		cmocka_unit_test(the_lowest_is_found_however_scores_move),
 		cmocka_unit_test(each_set_has_its_own_room),
 		cmocka_unit_test(a_block_for_good_never_comes_due),
 	};

@@ -11,6 +11,8 @@
 #define HALF_LIFE_MS 86400000LL
 #define HISTORY      2000
 
+static struct decay day, quarter;
+
 struct entry {
 	struct evidence piece;
 	bool gone;
@@ -40,11 +42,11 @@ static double listed(const struct source *source, enum evidence_class class, int
 
 	for (int i = 0; i < SOURCE_PIECES && source->pieces[i].kind != EVIDENCE_NONE; i++) {
 		if (evidence_class(source->pieces[i].kind) == class)
-			sum += score_piece(&source->pieces[i], now_ms, HALF_LIFE_MS);
+			sum += score_piece(&source->pieces[i], now_ms, &day);
 	}
 	for (int i = 0; i < SOURCE_OLDER; i++) {
 		if (source->older[i].kind != EVIDENCE_NONE && evidence_class(source->older[i].kind) == class)
-			sum += score_older(source, i, now_ms, HALF_LIFE_MS);
+			sum += score_older(source, i, now_ms, &day);
 	}
 	return sum;
 }
@@ -71,15 +73,15 @@ static void pieces_add_up_to_the_score(void **state)
 		entries[i].piece =
 			(struct evidence){ (uint32_t)(now_ms / 1000), (uint16_t)i, 1, (uint8_t)seed_below(&seed, 95),
 					   kinds[seed_below(&seed, sizeof(kinds))] };
-		score_add(&source, &entries[i].piece, now_ms, HALF_LIFE_MS);
+		score_add(&source, &entries[i].piece, now_ms, &day);
 		if (i > 20 && seed_below(&seed, 5) == 0) {
 			int at = (int)seed_below(&seed, 6);
 
 			entries[source.pieces[at].port].gone = true; /* each has a port of its own */
-			score_remove(&source, at, now_ms, HALF_LIFE_MS);
+			score_remove(&source, at, now_ms, &day);
 		}
 		for (int class = EVIDENCE_CONFIRMED; class <= EVIDENCE_SUSPECTED; class ++) {
-			struct score score = score_at(&source, now_ms, HALF_LIFE_MS);
+			struct score score = score_at(&source, now_ms, &day);
 			double shown = class == EVIDENCE_CONFIRMED ? score.confirmed : score.suspected;
 
 			assert_near(listed(&source, class, now_ms), shown, "listed");
@@ -100,7 +102,7 @@ static void what_proves_something_stays_listed(void **state)
 	for (int i = 0; i < 40; i++) {
 		piece.port++;
 		piece.kind = i < 5 ? EVIDENCE_TRAP : EVIDENCE_SYN;
-		score_add(&source, &piece, CORE_EPOCH_MS, HALF_LIFE_MS);
+		score_add(&source, &piece, CORE_EPOCH_MS, &day);
 	}
 	assert_int_equal(source.pieces[0].port, 40);
 	for (int i = 0; i < SOURCE_PIECES; i++)
@@ -117,11 +119,11 @@ static void fast_evidence_leaks_to_nothing(void **state)
 	(void)state;
 	for (int i = 0; i < 30; i++) {
 		piece.port++;
-		score_add(&source, &piece, CORE_EPOCH_MS, HALF_LIFE_MS);
+		score_add(&source, &piece, CORE_EPOCH_MS, &day);
 	}
-	assert_near(score_at(&source, CORE_EPOCH_MS, HALF_LIFE_MS).fast, 21.0, "at once");
-	assert_near(score_at(&source, CORE_EPOCH_MS + 10000, HALF_LIFE_MS).fast, 21.0 - 2.8, "after 10 s");
-	assert_near(score_at(&source, CORE_EPOCH_MS + 80000, HALF_LIFE_MS).fast, 0, "after 80 s");
+	assert_near(score_at(&source, CORE_EPOCH_MS, &day).fast, 21.0, "at once");
+	assert_near(score_at(&source, CORE_EPOCH_MS + 10000, &day).fast, 21.0 - 2.8, "after 10 s");
+	assert_near(score_at(&source, CORE_EPOCH_MS + 80000, &day).fast, 0, "after 80 s");
 }
 
 static void halves_are_halves(void **state)
@@ -132,14 +134,33 @@ static void halves_are_halves(void **state)
 	struct score score;
 
 	(void)state;
-	score_add(&source, &syn, CORE_EPOCH_MS, HALF_LIFE_MS);
-	score_add(&source, &trap, CORE_EPOCH_MS, HALF_LIFE_MS);
-	score = score_at(&source, CORE_EPOCH_MS + HALF_LIFE_MS, HALF_LIFE_MS);
+	score_add(&source, &syn, CORE_EPOCH_MS, &day);
+	score_add(&source, &trap, CORE_EPOCH_MS, &day);
+	score = score_at(&source, CORE_EPOCH_MS + HALF_LIFE_MS, &day);
 	assert_near(score.suspected, 0.7, "suspected");
-	score = score_at(&source, CORE_EPOCH_MS + HALF_LIFE_MS, HALF_LIFE_MS);
+	score = score_at(&source, CORE_EPOCH_MS + HALF_LIFE_MS, &day);
 	assert_near(score.confirmed, 2.35, "confirmed");
-	score_reweigh(&source, 1, 14, CORE_EPOCH_MS, HALF_LIFE_MS);
-	assert_near(score_at(&source, CORE_EPOCH_MS, HALF_LIFE_MS).suspected, 0.7, "reweighed");
+	score_reweigh(&source, 1, 14, CORE_EPOCH_MS, &day);
+	assert_near(score_at(&source, CORE_EPOCH_MS, &day).suspected, 0.7, "reweighed");
+}
+
+static void the_tables_of_decay_are_exp2(void **state)
+{
+	static const int64_t half_lives[] = { 1000, HALF_LIFE_MS, 30 * HALF_LIFE_MS };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(half_lives) / sizeof(half_lives[0]); i++) {
+		struct evidence piece = { .at_s = CORE_EPOCH_MS / 1000, .weight = EVIDENCE_NAT, .kind = EVIDENCE_SYN };
+		struct decay decay;
+
+		decay_init(&decay, half_lives[i]);
+		for (int64_t after_s = 0; after_s < 1LL << 25; after_s += 1 + after_s / 50) {
+			double left = score_piece(&piece, CORE_EPOCH_MS + after_s * 1000, &decay);
+			double want = exp2(-(double)after_s * 1000 / (double)half_lives[i]);
+
+			assert_true(fabs(left - want) <= want * 1e-12 + 1e-300);
+		}
+	}
 }
 
 static void another_half_life_keeps_the_sums_true(void **state)
@@ -151,17 +172,17 @@ static void another_half_life_keeps_the_sums_true(void **state)
 	for (int i = 0; i < 20; i++) {
 		struct evidence piece = { (uint32_t)(now_ms / 1000), (uint16_t)i, 1, 28, EVIDENCE_SYN };
 
-		score_add(&source, &piece, now_ms, HALF_LIFE_MS);
+		score_add(&source, &piece, now_ms, &day);
 		now_ms += 600000;
 	}
-	score_rebase(&source, now_ms, HALF_LIFE_MS, HALF_LIFE_MS / 4);
+	score_rebase(&source, now_ms, &day, &quarter);
 	for (int i = 0; i < 3; i++, now_ms += 3600000) {
 		double sum = 0;
 
 		for (int p = 0; p < SOURCE_PIECES; p++)
-			sum += score_piece(&source.pieces[p], now_ms, HALF_LIFE_MS / 4);
-		sum += score_older(&source, 0, now_ms, HALF_LIFE_MS / 4);
-		assert_near(sum, score_at(&source, now_ms, HALF_LIFE_MS / 4).suspected, "listed");
+			sum += score_piece(&source.pieces[p], now_ms, &quarter);
+		sum += score_older(&source, 0, now_ms, &quarter);
+		assert_near(sum, score_at(&source, now_ms, &quarter).suspected, "listed");
 	}
 }
 
@@ -172,8 +193,11 @@ int main(void)
 		cmocka_unit_test(what_proves_something_stays_listed),
 		cmocka_unit_test(fast_evidence_leaks_to_nothing),
 		cmocka_unit_test(halves_are_halves),
+		cmocka_unit_test(the_tables_of_decay_are_exp2),
 		cmocka_unit_test(another_half_life_keeps_the_sums_true),
 	};
 
+	decay_init(&day, HALF_LIFE_MS);
+	decay_init(&quarter, HALF_LIFE_MS / 4);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

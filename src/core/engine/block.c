@@ -89,12 +89,16 @@ static struct block veil_block(const struct engine *engine, const struct event *
 static bool begin_veil(struct engine *engine, struct source *source, enum grade grade, struct actions *actions)
 {
 	struct score score = engine_score(engine, source);
-	struct event event = engine_event(engine, source, grade == GRADE_VEIL ? EVENT_VEIL : EVENT_ALERT, grade);
+	struct event event;
 	struct block block;
 
+	/* Before anything is written down: in a full table each probe of a flood comes here. */
+	if (!make_room(engine, &source->key, grade, score_total(&score), actions))
+		return false;
+	event = engine_event(engine, source, grade == GRADE_VEIL ? EVENT_VEIL : EVENT_ALERT, grade);
 	event.duration_ms = engine->config.veil_max_ms; /* at most, without new evidence */
 	block = veil_block(engine, &event, score_total(&score));
-	if (!make_room(engine, &source->key, grade, score_total(&score), actions) || !put(engine, &source->key, &block))
+	if (!put(engine, &source->key, &block))
 		return false;
 	engine_order(actions, ACTION_ADD, grade, &source->key, block.kernel_until_ms - engine->now_ms);
 	if (grade == GRADE_VEIL) {
@@ -136,12 +140,7 @@ bool engine_begin_block(struct engine *engine, struct source *source, enum grade
 
 void engine_renew_veil(struct engine *engine, uint32_t slot, double score)
 {
-	struct prefix key = *blocks_source(engine->blocks, slot);
-	struct block block = *blocks_at(engine->blocks, slot);
-
-	block.until_ms = engine->now_ms + engine->config.veil_max_ms;
-	block.score = (float)score;
-	blocks_put(engine->blocks, &key, &block);
+	blocks_renew(engine->blocks, slot, engine->now_ms + engine->config.veil_max_ms, (float)score);
 }
 
 /* ---- looks and ends ---- */

@@ -24,6 +24,7 @@ struct blocks {
 	struct heap *scores[CLASSES]; /* of alerts and veils, in thousandths of a nat */
 	uint32_t room[CLASSES];
 	uint32_t count[GRADE_COUNT];
+	uint32_t changes;
 };
 
 struct blocks *blocks_new(const struct hash_key *key)
@@ -75,6 +76,13 @@ static unsigned class_of(const struct prefix *source, unsigned grade)
 	return 2 * place + (grade == GRADE_VEIL);
 }
 
+/* A heap's key may be lower than the score that its item has now: it is put right when it comes to the top.  So the
+ * evidence of a flood of probes, each of which raises a score, moves nothing in the heap. */
+static int64_t score_key(const struct block *block)
+{
+	return (int64_t)(block->score * 1000);
+}
+
 static void unlist(struct blocks *blocks, uint32_t slot)
 {
 	heap_remove(blocks->ends, slot);
@@ -94,25 +102,65 @@ uint32_t blocks_put(struct blocks *blocks, const struct prefix *source, const st
 	if (slot == PREFIXSET_NONE)
 		return BLOCKS_NONE;
 	blocks->items[slot] = *block;
+	blocks->changes++;
 	blocks->count[block->grade]++;
 	if (may_give_way(block)) {
 		heap_add(blocks->ends, slot, block->look_ms);
-		heap_add(blocks->scores[class_of(source, block->grade)], slot, (int64_t)(block->score * 1000));
+		heap_add(blocks->scores[class_of(source, block->grade)], slot, score_key(block));
 	} else if (block->until_ms > 0) {
 		heap_add(blocks->ends, slot, block->until_ms);
 	}
 	return slot;
 }
 
+void blocks_renew(struct blocks *blocks, uint32_t slot, int64_t until_ms, float score)
+{
+	struct block *block = &blocks->items[slot];
+	bool falls = score < block->score;
+
+	block->until_ms = until_ms;
+	block->score = score;
+	if (!falls)
+		return;
+	heap_remove(blocks->scores[class_of(blocks_source(blocks, slot), block->grade)], slot);
+	heap_add(blocks->scores[class_of(blocks_source(blocks, slot), block->grade)], slot, score_key(block));
+}
+
 void blocks_remove(struct blocks *blocks, uint32_t slot)
 {
 	unlist(blocks, slot);
 	prefixset_remove(blocks->sources, slot);
+	blocks->changes++;
 }
 
 uint32_t blocks_find(const struct blocks *blocks, const struct prefix *source)
 {
 	return prefixset_find(blocks->sources, source);
+}
+
+uint32_t blocks_find_hashed(const struct blocks *blocks, const struct prefix *source, uint32_t hash)
+{
+	return prefixset_find_hashed(blocks->sources, source, hash);
+}
+
+uint32_t blocks_strictest_of(const struct blocks *blocks, struct prefix_hashes *address, unsigned len, uint32_t *own)
+{
+	uint32_t slots[129], strictest = BLOCKS_NONE;
+	unsigned count = prefixset_holders(blocks->sources, address, slots);
+
+	*own = BLOCKS_NONE;
+	for (unsigned i = 0; i < count; i++) {
+		if (i == 0 || blocks->items[slots[i]].grade > blocks->items[strictest].grade)
+			strictest = slots[i];
+		if (blocks_source(blocks, slots[i])->len == len)
+			*own = slots[i];
+	}
+	return strictest;
+}
+
+uint32_t blocks_changes(const struct blocks *blocks)
+{
+	return blocks->changes;
 }
 
 uint32_t blocks_strictest(const struct blocks *blocks, const struct prefix *what)
@@ -187,7 +235,22 @@ bool blocks_fits(const struct blocks *blocks, const struct prefix *source, enum 
 	return !class_is_full(blocks, class_of(source, grade)) && (is_one || all_veils(blocks) < ENGINE_VEILS_MAX);
 }
 
-uint32_t blocks_lowest(const struct blocks *blocks, const struct prefix *source, enum grade grade)
+/* The first of a heap of scores, by the score that it has now.  Each step here makes up for a renewal that moved
+ * nothing, and no key is older than a minute: each look at a block puts its key right. */
+static uint32_t first_by_score(struct blocks *blocks, unsigned class, int64_t *score)
+{
+	struct heap *heap = blocks->scores[class];
+	uint32_t slot = heap_first(heap, score);
+
+	while (slot != HEAP_NONE && score_key(&blocks->items[slot]) > *score) {
+		heap_remove(heap, slot);
+		heap_add(heap, slot, score_key(&blocks->items[slot]));
+		slot = heap_first(heap, score);
+	}
+	return slot;
+}
+
+uint32_t blocks_lowest(struct blocks *blocks, const struct prefix *source, enum grade grade)
 {
 	unsigned class = class_of(source, grade);
 	uint32_t lowest = BLOCKS_NONE;
@@ -195,7 +258,7 @@ uint32_t blocks_lowest(const struct blocks *blocks, const struct prefix *source,
 
 	for (unsigned i = 0; i < CLASSES; i++) {
 		uint32_t slot =
-			i == class || !class_is_full(blocks, class) ? heap_first(blocks->scores[i], &score) : HEAP_NONE;
+			i == class || !class_is_full(blocks, class) ? first_by_score(blocks, i, &score) : HEAP_NONE;
 
 		if (slot == HEAP_NONE || score >= least)
 			continue;
@@ -205,13 +268,16 @@ uint32_t blocks_lowest(const struct blocks *blocks, const struct prefix *source,
 	return lowest;
 }
 
-uint32_t blocks_lowest_like(const struct blocks *blocks, const struct prefix *source)
+uint32_t blocks_lowest_like(struct blocks *blocks, const struct prefix *source)
 {
 	unsigned class = class_of(source, GRADE_VEIL);
-	uint32_t slot = heap_first(blocks->scores[class], NULL), lowest = BLOCKS_NONE;
+	uint32_t lowest = BLOCKS_NONE, slot;
+	int64_t score;
 
-	if (class != 2 * RARE + 1)
+	if (class != 2 * RARE + 1) {
+		slot = first_by_score(blocks, class, &score);
 		return slot != HEAP_NONE ? slot : BLOCKS_NONE;
+	}
 	for (slot = blocks_next(blocks, 0, NULL); slot != BLOCKS_NONE; slot = blocks_next(blocks, slot + 1, NULL)) {
 		const struct prefix *other = blocks_source(blocks, slot);
 

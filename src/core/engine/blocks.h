@@ -32,10 +32,17 @@ void blocks_free(struct blocks *blocks);
 struct block blocks_from_view(const struct block_view *view, double score);
 /* Places the block, replacing the one on the same prefix.  BLOCKS_NONE: the table is full. */
 uint32_t blocks_put(struct blocks *blocks, const struct prefix *source, const struct block *block);
+/* Gives an alert or a veil another end and score. */
+void blocks_renew(struct blocks *blocks, uint32_t slot, int64_t until_ms, float score);
 void blocks_remove(struct blocks *blocks, uint32_t slot);
 uint32_t blocks_find(const struct blocks *blocks, const struct prefix *source);
+uint32_t blocks_find_hashed(const struct blocks *blocks, const struct prefix *source, uint32_t hash);
 /* The strictest one that covers all of `what`; of equals the longest. */
 uint32_t blocks_strictest(const struct blocks *blocks, const struct prefix *what);
+/* The same of an address.  *own is the one on the prefix of that length that holds it. */
+uint32_t blocks_strictest_of(const struct blocks *blocks, struct prefix_hashes *address, unsigned len, uint32_t *own);
+/* Another number whenever what those tell may have changed. */
+uint32_t blocks_changes(const struct blocks *blocks);
 /* The next used slot from `slot` on, inside `within` (NULL: any). */
 uint32_t blocks_next(const struct blocks *blocks, uint32_t slot, const struct prefix *within);
 /* Is surely none inside `within`?  Cheap, and false where it takes a walk to know. */
@@ -49,10 +56,10 @@ uint32_t blocks_veils_max(const struct blocks *blocks);
 /* Is there room for the source as an alert or a veil? */
 bool blocks_fits(const struct blocks *blocks, const struct prefix *source, enum grade grade);
 /* The alert or veil with the lowest score of those whose end makes that room. */
-uint32_t blocks_lowest(const struct blocks *blocks, const struct prefix *source, enum grade grade);
+uint32_t blocks_lowest(struct blocks *blocks, const struct prefix *source, enum grade grade);
 /* The veil with the lowest score among prefixes of the same family and length.  Of addresses and /64s it is at hand; of
  * other lengths, which stand higher than a veil by an admin's word alone, it takes a walk. */
-uint32_t blocks_lowest_like(const struct blocks *blocks, const struct prefix *source);
+uint32_t blocks_lowest_like(struct blocks *blocks, const struct prefix *source);
 
 const struct prefix *blocks_source(const struct blocks *blocks, uint32_t slot);
 const struct block *blocks_at(const struct blocks *blocks, uint32_t slot);

@@ -13,11 +13,15 @@
 
 /* One of our addresses, in 16 bits.  The same after a restart, so that nothing is counted twice for it; no secret: a
  * sender does not choose our addresses, and two that share a tag merely count as one. */
-static uint16_t tag_of(const struct addr *host)
+static uint16_t tag_of(struct engine *engine, const struct addr *host)
 {
 	static const struct hash_key key = { 0x7069636b6574, 0x686f737473 };
 
-	return (uint16_t)hash_bytes(&key, host->b, sizeof(host->b));
+	if (!addr_equal(&engine->own, host)) {
+		engine->own = *host;
+		engine->own_tag = (uint16_t)hash_bytes(&key, host->b, sizeof(host->b));
+	}
+	return engine->own_tag;
 }
 
 /* Probes of ports that are or were served prove nothing. */
@@ -80,7 +84,7 @@ void engine_write_piece(struct engine *engine, struct source *source, enum evide
 	if (source->first_s == 0)
 		source->first_s = piece.at_s;
 	source->kinds |= 1u << kind;
-	score_add(source, &piece, engine->now_ms, engine->config.slow_half_life_ms);
+	score_add(source, &piece, engine->now_ms, &engine->decay);
 	if (weight == 0)
 		return;
 	if (kind != EVIDENCE_MARK && source->probes < UINT16_MAX)
@@ -95,7 +99,7 @@ static void end_grace(struct engine *engine, struct source *source)
 {
 	for (int i = 0; i < SOURCE_PIECES && source->pieces[i].kind != EVIDENCE_NONE; i++) {
 		const struct evidence *piece = &source->pieces[i];
-		uint8_t weight = weigh_without_grace(piece);
+		uint8_t weight = piece->weight > 0 ? piece->weight : weigh_without_grace(piece);
 
 		if (weight == piece->weight)
 			continue;
@@ -103,7 +107,7 @@ static void end_grace(struct engine *engine, struct source *source)
 		engine->counts.evidence_total++;
 		if (source->probes < UINT16_MAX)
 			source->probes++;
-		score_reweigh(source, i, weight, engine->now_ms, engine->config.slow_half_life_ms);
+		score_reweigh(source, i, weight, engine->now_ms, &engine->decay);
 	}
 }
 
@@ -129,11 +133,11 @@ static void note_sweep(struct engine *engine, const struct source *source, const
 {
 	unsigned tried = 0;
 
-	for (int i = 0; i < SOURCE_PIECES && source->pieces[i].kind != EVIDENCE_NONE; i++)
+	for (int i = 0; i < SOURCE_PIECES && tried <= 2 && source->pieces[i].kind != EVIDENCE_NONE; i++)
 		tried += source->pieces[i].kind != EVIDENCE_MARK;
 	if (tried <= 2 && (judge_group(finding->kind) == GROUP_CONNECT || judge_group(finding->kind) == GROUP_UDP ||
 			   judge_group(finding->kind) == GROUP_FLAGS))
-		sweep_note(engine->sweep, &source->key, finding->port, engine->now_ms);
+		sweep_note(engine->sweep, source->hash, finding->port, engine->now_ms);
 }
 
 static bool shows(const struct source *source, uint8_t kind)
@@ -152,7 +156,7 @@ static void drop_replaced(struct engine *engine, struct source *source, int at)
 {
 	struct evidence gone = source->pieces[at];
 
-	score_remove(source, at, engine->now_ms, engine->config.slow_half_life_ms);
+	score_remove(source, at, engine->now_ms, &engine->decay);
 	if (gone.weight > 0 && source->probes > 0)
 		source->probes--;
 	if (!shows(source, gone.kind))
@@ -161,10 +165,10 @@ static void drop_replaced(struct engine *engine, struct source *source, int at)
 
 /* Everything about the finding goes into the source's entry. */
 static void write_down(struct engine *engine, struct source *source, const struct probe *probe,
-		       const struct finding *finding, const struct weighing *w, enum evidence_tool mark)
+		       const struct finding *finding, uint16_t host_tag, const struct weighing *w,
+		       enum evidence_tool mark)
 {
-	struct decoy_sharers sharers = { .count = 1 };
-	uint16_t host_tag = weigh_tag(finding, tag_of(&probe->packet.dst));
+	const struct decoy_sharers *sharers = NULL;
 
 	if (w->replaces >= 0)
 		drop_replaced(engine, source, w->replaces);
@@ -174,28 +178,37 @@ static void write_down(struct engine *engine, struct source *source, const struc
 	if (probe->trap != PROBE_TRAP_NONE)
 		trap_family_note(&source->visited, trap_family(finding->port), engine->now_ms);
 	if (mark != TOOL_NONE && source->tool == TOOL_NONE && w->weight > 0) {
-		source->tool = (uint8_t)mark;
+		source->tool = (uint8_t)mark & 15;
 		engine_write_piece(engine, source, EVIDENCE_MARK, 0, 0, WEIGHT_MARK);
 	}
-	if (w->grace_over)
+	if (w->grace_over && w->forgiven)
 		end_grace(engine, source);
-	if (sharers.count > 1)
-		join_decoys(engine, source, &sharers);
+	if (sharers)
+		join_decoys(engine, source, sharers);
 	note_sweep(engine, source, finding);
 }
 
-bool engine_count(struct engine *engine, const struct probe *probe, const struct prefix *key, struct actions *actions)
+bool engine_count(struct engine *engine, const struct probe *probe, struct engine_sender *sender,
+		  struct actions *actions)
 {
 	struct finding finding = judge_probe(probe);
-	enum evidence_tool mark = probe->trap == PROBE_TRAP_NONE ? judge_mark(&probe->packet) : TOOL_NONE;
+	enum evidence_tool mark;
+	uint32_t hash;
+	uint16_t host_tag;
 	struct source *source;
 	struct weighing w;
+	struct score score;
 
 	if (finding.kind == EVIDENCE_NONE || proves_nothing(engine, probe, &finding))
 		return false;
-	source = sources_find(engine->sources, key);
-	w = weigh(source, &finding, weigh_tag(&finding, tag_of(&probe->packet.dst)),
-		  mark != TOOL_NONE || (source && source->tool != TOOL_NONE), engine->now_ms);
+	hash = prefix_hashes_of(&sender->hashes, sender->key.len);
+	mark = probe->trap == PROBE_TRAP_NONE ? judge_mark(&probe->packet) : TOOL_NONE;
+	host_tag = weigh_tag(&finding, tag_of(engine, &probe->packet.dst));
+	source = sources_find_hashed(engine->sources, &sender->key, hash);
+	if (source)
+		sources_prefetch_rank(engine->sources, source);
+	w = weigh(source, &finding, host_tag, mark != TOOL_NONE || (source && source->tool != TOOL_NONE),
+		  engine->now_ms);
 	if (w.duplicate) {
 		engine->counts.duplicates++;
 		return true;
@@ -205,18 +218,19 @@ bool engine_count(struct engine *engine, const struct probe *probe, const struct
 		w.grace_over = false;
 	}
 	if (!source)
-		source = sources_add(engine->sources, key);
+		source = sources_add_hashed(engine->sources, &sender->key, hash);
 	if (!source) {
 		engine->counts.dropped++;
 		return true;
 	}
-	engine_settle(engine, source);
-	write_down(engine, source, probe, &finding, &w, mark);
-	engine_rank(engine, source);
+	engine_settle(engine, source, sender->own);
+	write_down(engine, source, probe, &finding, host_tag, &w, mark);
+	score = engine_score(engine, source);
+	engine_rank_by(engine, source, sender->own, &score);
 	if (w.weight > 0 || w.grace_over)
-		engine_decide(engine, source, &probe->packet.src, actions);
-	if (w.weight > 0)
-		engine_feed_nets(engine, source, probe, &finding, weigh_tag(&finding, tag_of(&probe->packet.dst)),
-				 actions);
+		engine_decide(engine, source, sender, &score, actions);
+	/* Who is suspected by itself answers for itself. */
+	if (w.weight > 0 && score_total(&score) < engine->config.alert)
+		engine_feed_nets(engine, sender, probe, &finding, host_tag, actions);
 	return true;
 }

@@ -110,18 +110,22 @@ double engine_threshold(const struct engine *engine, const struct prefix *key, e
 }
 
 /* A veiled source may give way to a higher score like any other: its veil stands without it. */
-void engine_rank(struct engine *engine, struct source *source)
+void engine_rank_by(struct engine *engine, struct source *source, uint32_t own, const struct score *score)
 {
-	struct sources *table = source->net ? engine->nets : engine->sources;
-	struct score score = engine_score(engine, source);
-	uint32_t slot = blocks_find(engine->blocks, &source->key);
 	enum sources_rank rank = SOURCES_SUSPECTED;
 
-	if (slot != BLOCKS_NONE && blocks_at(engine->blocks, slot)->grade >= GRADE_BAN)
+	if (own != BLOCKS_NONE && blocks_at(engine->blocks, own)->grade >= GRADE_BAN)
 		rank = SOURCES_BLOCKED;
-	else if (score.confirmed >= ENGINE_CONFIRMED)
+	else if (score->confirmed >= ENGINE_CONFIRMED)
 		rank = SOURCES_CONFIRMED;
-	sources_rank(table, source, rank, score_total(&score));
+	sources_rank(source->net ? engine->nets : engine->sources, source, rank, score_total(score));
+}
+
+void engine_rank(struct engine *engine, struct source *source)
+{
+	struct score score = engine_score(engine, source);
+
+	engine_rank_by(engine, source, blocks_find_hashed(engine->blocks, &source->key, source->hash), &score);
 }
 
 /* In observe mode nothing says when a grade would have ended but its length. */
@@ -134,17 +138,18 @@ static bool would_still_stand(const struct engine *engine, const struct source *
 }
 
 /* Called before evidence is added: what was told of an earlier incident no longer holds. */
-void engine_settle(struct engine *engine, struct source *source)
+void engine_settle(struct engine *engine, struct source *source, uint32_t own)
 {
-	struct score score = engine_score(engine, source);
-	uint32_t slot = blocks_find(engine->blocks, &source->key);
-
-	if (slot != BLOCKS_NONE && blocks_at(engine->blocks, slot)->grade >= GRADE_VEIL)
+	if (own != BLOCKS_NONE && blocks_at(engine->blocks, own)->grade >= GRADE_VEIL)
 		return;
 	if (source->grade > GRADE_ALERT && !would_still_stand(engine, source))
 		source->grade = GRADE_ALERT;
-	if (source->grade == GRADE_ALERT && score_total(&score) < engine->config.alert - 1)
-		source->grade = GRADE_WATCH;
+	if (source->grade == GRADE_ALERT) {
+		struct score score = engine_score(engine, source);
+
+		if (score_total(&score) < engine->config.alert - 1)
+			source->grade = GRADE_WATCH;
+	}
 	if (engine->now_ms - source->updated_ms > ENGINE_INCIDENT_QUIET_MS) {
 		source->incident = 0;
 		source->exempt = 0;
@@ -196,14 +201,14 @@ void engine_observe(struct engine *engine, struct source *source, enum grade gra
 }
 
 /* Brings the source to the grade, in the kernel too, unless it or a net around it stands at that or a stricter one. */
-static void raise_to(struct engine *engine, struct source *source, enum grade grade, struct actions *actions)
+static void raise_to(struct engine *engine, struct source *source, uint32_t own, enum grade grade,
+		     const struct score *score, struct actions *actions)
 {
-	struct score score = engine_score(engine, source);
-	uint32_t own = blocks_find(engine->blocks, &source->key), cover;
+	uint32_t cover;
 
 	if (own != BLOCKS_NONE && blocks_at(engine->blocks, own)->grade >= grade) {
 		if (blocks_at(engine->blocks, own)->grade <= GRADE_VEIL)
-			engine_renew_veil(engine, own, score_total(&score));
+			engine_renew_veil(engine, own, score_total(score));
 		return;
 	}
 	cover = blocks_strictest(engine->blocks, &source->key);
@@ -217,26 +222,23 @@ static void raise_to(struct engine *engine, struct source *source, enum grade gr
 	engine_begin_block(engine, source, grade, actions);
 }
 
-void engine_decide(struct engine *engine, struct source *source, const struct addr *sender, struct actions *actions)
+void engine_decide(struct engine *engine, struct source *source, const struct engine_sender *sender,
+		   const struct score *score, struct actions *actions)
 {
-	struct score score = engine_score(engine, source);
-	enum grade grade = policy_grade(&engine->config, &score);
-	struct prefix host = prefix_host(sender);
-	enum protect_why why;
+	enum grade grade = policy_grade(&engine->config, score);
 
 	if (grade < GRADE_ALERT)
 		return;
 	if (source->incident == 0)
 		source->incident = incidents_begin(&engine->incidents);
-	why = safeguard_protected(engine->safeguard, &host, NULL);
-	if (why != PROTECT_NONE) {
+	if (sender->word.why != PROTECT_NONE) {
 		if (grade == GRADE_ALERT)
 			alert(engine, source, actions);
 		else
-			exempt(engine, source, grade, why, actions);
+			exempt(engine, source, grade, sender->word.why, actions);
 		return;
 	}
 	if (grade == GRADE_ALERT)
 		alert(engine, source, actions);
-	raise_to(engine, source, grade, actions);
+	raise_to(engine, source, sender->own, grade, score, actions);
 }

@@ -21,6 +21,7 @@ struct engine *engine_new(const struct engine_config *config, const struct hash_
 	if (!engine)
 		return NULL;
 	engine->config = policy_sane(config);
+	decay_init(&engine->decay, engine->config.slow_half_life_ms);
 	engine->key = *key;
 	engine->now_ms = now_ms > 0 ? now_ms : 0;
 	engine->sources = sources_new(engine->config.max_sources, key);
@@ -31,7 +32,7 @@ struct engine *engine_new(const struct engine_config *config, const struct hash_
 	engine->safeguard = safeguard_new(key, engine->config.ipv6_prefix);
 	engine->served = served_new();
 	engine->decoys = decoys_new(key);
-	engine->sweep = sweep_new(key);
+	engine->sweep = sweep_new();
 	if (engine->sources && engine->nets && engine->exempt && engine->exempt_until_ms && engine->blocks &&
 	    engine->safeguard && engine->served && engine->decoys && engine->sweep)
 		return engine;
@@ -55,28 +56,29 @@ void engine_free(struct engine *engine)
 	free(engine);
 }
 
-static void rebase(struct sources *table, const struct engine *engine, int64_t old_half_life_ms)
+static void rebase(struct sources *table, const struct engine *engine, const struct decay *old)
 {
 	for (uint32_t i = 0; i < sources_max(table); i++) {
 		struct source *source = sources_at(table, i);
 
 		if (source)
-			score_rebase(source, engine->now_ms, old_half_life_ms, engine->config.slow_half_life_ms);
+			score_rebase(source, engine->now_ms, old, &engine->decay);
 	}
 }
 
 void engine_configure(struct engine *engine, const struct engine_config *config)
 {
-	int64_t old_half_life_ms = engine->config.slow_half_life_ms;
+	struct decay old = engine->decay;
 	uint32_t max_sources = engine->config.max_sources;
 
 	engine->config = policy_sane(config);
 	engine->config.max_sources = max_sources;
 	safeguard_set_ipv6_prefix(engine->safeguard, engine->config.ipv6_prefix);
-	if (engine->config.slow_half_life_ms == old_half_life_ms)
+	if (engine->config.slow_half_life_ms == old.half_life_ms)
 		return;
-	rebase(engine->sources, engine, old_half_life_ms);
-	rebase(engine->nets, engine, old_half_life_ms);
+	decay_init(&engine->decay, engine->config.slow_half_life_ms);
+	rebase(engine->sources, engine, &old);
+	rebase(engine->nets, engine, &old);
 }
 
 int64_t engine_time(struct engine *engine, int64_t now_ms)
@@ -86,42 +88,59 @@ int64_t engine_time(struct engine *engine, int64_t now_ms)
 	return engine->now_ms;
 }
 
-struct score engine_score(const struct engine *engine, const struct source *source)
+/* No other host sends from these; an address of our own on the wire is forged, or an echo of our own packet. */
+static bool is_sender(const struct engine_sender *sender)
 {
-	return score_at(source, engine->now_ms, engine->config.slow_half_life_ms);
+	struct prefix host = prefix_host(&sender->hashes.addr);
+
+	return !prefix_no_source(&host) && !addr_is_loopback(&host.addr) && !sender->word.own;
 }
 
-/* No other host sends from these; an address of our own on the wire is forged, or an echo of our own packet. */
-static bool is_sender(const struct engine *engine, const struct prefix *sender)
+static void look_at_blocks(const struct engine *engine, struct engine_sender *sender)
 {
-	return !prefix_no_source(sender) && !addr_is_loopback(&sender->addr) &&
-	       !safeguard_is_own(engine->safeguard, &sender->addr);
+	sender->changes = blocks_changes(engine->blocks);
+	sender->strictest = blocks_strictest_of(engine->blocks, &sender->hashes, sender->key.len, &sender->own);
+}
+
+/* The strictest block, if it counts for the host. */
+static uint32_t standing(const struct engine *engine, uint32_t strictest, const struct prefix *host)
+{
+	enum grade grade;
+
+	if (strictest == BLOCKS_NONE)
+		return BLOCKS_NONE;
+	grade = blocks_at(engine->blocks, strictest)->grade;
+	if (grade < GRADE_VEIL || (grade == GRADE_VEIL && engine_exempt_until(engine, host)))
+		return BLOCKS_NONE;
+	return strictest;
 }
 
 uint32_t engine_standing(const struct engine *engine, const struct prefix *host)
 {
-	uint32_t slot = blocks_strictest(engine->blocks, host);
-
-	if (slot == BLOCKS_NONE || blocks_at(engine->blocks, slot)->grade < GRADE_VEIL)
-		return BLOCKS_NONE;
-	return blocks_at(engine->blocks, slot)->grade == GRADE_VEIL && engine_exempt_until(engine, host) ? BLOCKS_NONE
-													 : slot;
+	return standing(engine, blocks_strictest(engine->blocks, host), host);
 }
 
-static enum verdict verdict_on(const struct engine *engine, const struct prefix *sender)
+static enum verdict verdict_on(const struct engine *engine, const struct engine_sender *sender)
 {
-	uint32_t slot = engine->config.observe ? BLOCKS_NONE : engine_standing(engine, sender);
+	struct prefix host = prefix_host(&sender->hashes.addr);
+	uint32_t slot = engine->config.observe ? BLOCKS_NONE : standing(engine, sender->strictest, &host);
 
-	if (slot == BLOCKS_NONE || safeguard_protected(engine->safeguard, sender, NULL) != PROTECT_NONE)
+	if (slot == BLOCKS_NONE || sender->word.why != PROTECT_NONE)
 		return VERDICT_ACCEPT;
 	return blocks_at(engine->blocks, slot)->grade == GRADE_VEIL ? VERDICT_VEIL : VERDICT_DROP;
 }
 
-enum verdict engine_verdict(const struct engine *engine, const struct addr *sender)
+enum verdict engine_verdict(const struct engine *engine, const struct addr *addr)
 {
-	struct prefix host = prefix_host(sender);
+	struct engine_sender sender;
 
-	return safeguard_allowed(engine->safeguard, &host) ? VERDICT_ACCEPT : verdict_on(engine, &host);
+	sender.key = prefix_host(addr);
+	prefix_hashes_begin(&sender.hashes, &engine->key, addr);
+	if (safeguard_allows(engine->safeguard, &sender.hashes))
+		return VERDICT_ACCEPT;
+	sender.word = safeguard_protects(engine->safeguard, &sender.hashes);
+	look_at_blocks(engine, &sender);
+	return verdict_on(engine, &sender);
 }
 
 static bool has_ports(const struct packet *p)
@@ -131,21 +150,29 @@ static bool has_ports(const struct packet *p)
 
 enum verdict engine_probe(struct engine *engine, const struct probe *probe, int64_t now_ms, struct actions *actions)
 {
-	struct prefix sender = prefix_host(&probe->packet.src), key;
+	struct engine_sender sender;
+	enum verdict verdict;
+	bool evidence;
 
 	actions->count = 0;
 	engine_time(engine, now_ms);
 	engine->counts.probes++;
-	if (!is_sender(engine, &sender))
+	prefix_hashes_begin(&sender.hashes, &engine->key, &probe->packet.src);
+	sources_prefetch(engine->sources, prefix_hashes_of(&sender.hashes, 128));
+	sender.word = safeguard_protects(engine->safeguard, &sender.hashes);
+	if (!is_sender(&sender))
 		return VERDICT_ACCEPT;
-	if (safeguard_allowed(engine->safeguard, &sender)) {
+	if (safeguard_allows(engine->safeguard, &sender.hashes)) {
 		engine->counts.exempt_allowed++;
 		return VERDICT_ACCEPT;
 	}
-	key = safeguard_key(engine->safeguard, &probe->packet.src);
-	bool evidence = engine_count(engine, probe, &key, actions);
-	enum verdict verdict = verdict_on(engine, &sender);
-
+	sender.key = safeguard_key_of(engine->safeguard, &sender.hashes, sender.word.onlink);
+	sources_prefetch_entry(engine->sources, prefix_hashes_of(&sender.hashes, sender.key.len));
+	look_at_blocks(engine, &sender);
+	evidence = engine_count(engine, probe, &sender, actions);
+	if (sender.changes != blocks_changes(engine->blocks))
+		look_at_blocks(engine, &sender);
+	verdict = verdict_on(engine, &sender);
 	/* A neighbour's routing, a tunnel's first packet, an error of what conntrack forgot: a veil hides ports. */
 	return verdict == VERDICT_VEIL && !evidence && !has_ports(&probe->packet) ? VERDICT_ACCEPT : verdict;
 }
@@ -175,7 +202,7 @@ static void age(struct engine *engine, struct sources *table, uint32_t *hand)
 		struct score score;
 
 		*hand = (*hand + 1) % max;
-		if (!source || sources_is_blocked(table, source))
+		if (!source || sources_is_blocked(source))
 			continue;
 		score = engine_score(engine, source);
 		if (score_total(&score) < FADED && engine->now_ms - source->updated_ms > DAY_MS &&

@@ -40,8 +40,18 @@ struct incidents {
 	} sizes[ENGINE_INCIDENT_SIZES];
 };
 
+/* Who sent the probe that is being judged, and what was looked up for it: once a probe. */
+struct engine_sender {
+	struct prefix key; /* under which it is counted */
+	struct prefix_hashes hashes;
+	struct safeguard_word word;
+	uint32_t strictest, own; /* blocks: the strictest that covers the address, and the one on the key */
+	uint32_t changes;        /* blocks_changes() of that look */
+};
+
 struct engine {
 	struct engine_config config;
+	struct decay decay; /* of the configured half-life */
 	struct hash_key key;
 	int64_t now_ms;
 	struct sources *sources;
@@ -54,6 +64,8 @@ struct engine {
 	struct decoys *decoys;
 	struct incidents incidents;
 	struct sweep *sweep;
+	struct addr own; /* the address of ours that was probed last, and its tag */
+	uint16_t own_tag;
 	struct engine_former former[ENGINE_ACTIONS_MAX]; /* a ring: those of the last call and some before */
 	uint32_t former_count;       /* of all ever, so that the next goes into [former_count % ENGINE_ACTIONS_MAX] */
 	int64_t fresh_until_ms;      /* engine_fresh_start() */
@@ -64,14 +76,18 @@ struct engine {
 
 /* Time as the engine keeps it: never backwards. */
 int64_t engine_time(struct engine *engine, int64_t now_ms);
-struct score engine_score(const struct engine *engine, const struct source *source);
+static inline struct score engine_score(const struct engine *engine, const struct source *source)
+{
+	return score_at(source, engine->now_ms, &engine->decay);
+}
 /* The entry of a source, or NULL. */
 struct source *engine_find_source(const struct engine *engine, const struct prefix *key);
 /* What its score must reach for that grade, in nats. */
 double engine_threshold(const struct engine *engine, const struct prefix *key, enum grade grade);
 
 /* count.c: what the probe proves is counted against its source.  Whether it proves anything. */
-bool engine_count(struct engine *engine, const struct probe *probe, const struct prefix *key, struct actions *actions);
+bool engine_count(struct engine *engine, const struct probe *probe, struct engine_sender *sender,
+		  struct actions *actions);
 
 /* Puts a piece of evidence into the entry. */
 void engine_write_piece(struct engine *engine, struct source *source, enum evidence_kind kind, uint16_t port,
@@ -92,9 +108,12 @@ uint8_t policy_next_times(const struct source *source, int64_t now_ms);
 struct engine_config policy_sane(const struct engine_config *config);
 
 /* decide.c: the consequences of what was counted. */
-void engine_settle(struct engine *engine, struct source *source);
-void engine_decide(struct engine *engine, struct source *source, const struct addr *sender, struct actions *actions);
-void engine_rank(struct engine *engine, struct source *source);
+/* own: the block on the source's key, or BLOCKS_NONE; score: the source's, as it is now. */
+void engine_settle(struct engine *engine, struct source *source, uint32_t own);
+void engine_decide(struct engine *engine, struct source *source, const struct engine_sender *sender,
+		   const struct score *score, struct actions *actions);
+void engine_rank_by(struct engine *engine, struct source *source, uint32_t own, const struct score *score);
+void engine_rank(struct engine *engine, struct source *source); /* looks both up */
 /* Observe mode: what would have been done is told, once. */
 void engine_observe(struct engine *engine, struct source *source, enum grade grade, struct actions *actions);
 
@@ -113,8 +132,8 @@ void engine_end_blocks(struct engine *engine, struct actions *actions);
 void engine_lift(struct engine *engine, uint32_t slot, const char *text, struct actions *actions);
 
 /* nets.c: what many addresses of one net show together. */
-/* What a source below an alert has shown, counted for the nets around it; their veils begin here. */
-void engine_feed_nets(struct engine *engine, const struct source *source, const struct probe *probe,
+/* What the sender, below an alert, has shown, counted for the nets around it; their veils begin here. */
+void engine_feed_nets(struct engine *engine, struct engine_sender *sender, const struct probe *probe,
 		      const struct finding *finding, uint16_t host_tag, struct actions *actions);
 /* Can it be a net's key?  An IPv6 /64 may be one, or a source. */
 bool engine_is_net(const struct prefix *key);

@@ -72,13 +72,13 @@ static void exempt_protected(struct engine *engine, const struct prefix *net, st
 	}
 }
 
-static void decide(struct engine *engine, struct source *net, struct actions *actions)
+static void decide(struct engine *engine, struct source *net, uint32_t own, const struct score *score,
+		   struct actions *actions)
 {
-	struct score score = engine_score(engine, net);
-	uint32_t slot = blocks_find(engine->blocks, &net->key), cover;
+	uint32_t cover;
 
-	if (score_total(&score) < engine_threshold(engine, &net->key, GRADE_VEIL) || holds_allowed(engine, &net->key) ||
-	    safeguard_protected(engine->safeguard, &net->key, NULL) != PROTECT_NONE)
+	if (score_total(score) < policy_threshold(&engine->config, GRADE_VEIL) * engine_net_factor(net) ||
+	    holds_allowed(engine, &net->key) || safeguard_protected(engine->safeguard, &net->key, NULL) != PROTECT_NONE)
 		return;
 	if (net->incident == 0)
 		net->incident = incidents_begin(&engine->incidents);
@@ -86,9 +86,9 @@ static void decide(struct engine *engine, struct source *net, struct actions *ac
 		engine_observe(engine, net, GRADE_VEIL, actions);
 		return;
 	}
-	if (slot != BLOCKS_NONE && blocks_at(engine->blocks, slot)->grade >= GRADE_VEIL) {
-		if (blocks_at(engine->blocks, slot)->grade == GRADE_VEIL)
-			engine_renew_veil(engine, slot, score_total(&score));
+	if (own != BLOCKS_NONE && blocks_at(engine->blocks, own)->grade >= GRADE_VEIL) {
+		if (blocks_at(engine->blocks, own)->grade == GRADE_VEIL)
+			engine_renew_veil(engine, own, score_total(score));
 		return;
 	}
 	cover = blocks_strictest(engine->blocks, &net->key);
@@ -98,44 +98,43 @@ static void decide(struct engine *engine, struct source *net, struct actions *ac
 	engine_begin_block(engine, net, GRADE_VEIL, actions);
 }
 
-static void feed(struct engine *engine, const struct prefix *key, uint8_t level, const struct probe *probe,
-		 const struct finding *finding, uint16_t host_tag, struct actions *actions)
+static void feed(struct engine *engine, const struct prefix *key, uint32_t hash, uint8_t level,
+		 const struct probe *probe, const struct finding *finding, uint16_t host_tag, struct actions *actions)
 {
-	struct source *net = sources_find(engine->nets, key);
+	struct source *net = sources_find_hashed(engine->nets, key, hash);
 	struct weighing w = weigh(net, finding, host_tag, false, engine->now_ms);
+	uint32_t own;
 	struct score score;
 
 	if (w.duplicate)
 		return;
 	if (!net)
-		net = sources_add(engine->nets, key);
+		net = sources_add_hashed(engine->nets, key, hash);
 	if (!net)
 		return;
 	net->net = level & 7;
-	engine_settle(engine, net);
+	own = blocks_find_hashed(engine->blocks, key, hash);
+	engine_settle(engine, net, own);
 	if (w.replaces >= 0)
-		score_remove(net, w.replaces, engine->now_ms, engine->config.slow_half_life_ms);
+		score_remove(net, w.replaces, engine->now_ms, &engine->decay);
 	engine_write_piece(engine, net, finding->kind, finding->port, host_tag, w.weight);
 	if (probe->trap != PROBE_TRAP_NONE)
 		trap_family_note(&net->visited, trap_family(finding->port), engine->now_ms);
 	score = engine_score(engine, net);
 	sources_rank(engine->nets, net, SOURCES_SUSPECTED, score_total(&score));
 	if (w.weight > 0)
-		decide(engine, net, actions);
+		decide(engine, net, own, &score, actions);
 }
 
-void engine_feed_nets(struct engine *engine, const struct source *source, const struct probe *probe,
+void engine_feed_nets(struct engine *engine, struct engine_sender *sender, const struct probe *probe,
 		      const struct finding *finding, uint16_t host_tag, struct actions *actions)
 {
-	struct score score = engine_score(engine, source);
 	struct prefix nets[LEVELS_MAX];
-	int count = nets_around(&source->key, nets);
+	int count = nets_around(&sender->key, nets);
 
-	/* Who is suspected by itself answers for itself. */
-	if (score_total(&score) >= engine->config.alert)
-		return;
 	for (int i = 0; i < count; i++)
-		feed(engine, &nets[i], (uint8_t)(i + 1), probe, finding, host_tag, actions);
+		feed(engine, &nets[i], prefix_hashes_of(&sender->hashes, nets[i].len), (uint8_t)(i + 1), probe, finding,
+		     host_tag, actions);
 }
 
 /* ---- exemptions ---- */

@@ -168,7 +168,7 @@ static void fill_source(struct engine *engine, struct source *source, const stru
 		source->older[slots].count = view->older[i].count;
 		older[slots++] = view->older[i].weight_mn / 1000.0;
 	}
-	score_restore(source, older, view->fast_mn / 1000.0, at_ms, engine->config.slow_half_life_ms);
+	score_restore(source, older, view->fast_mn / 1000.0, at_ms, &engine->decay);
 }
 
 enum engine_result engine_restore_source(struct engine *engine, const struct source_view *view, int64_t now_ms)

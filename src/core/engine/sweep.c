@@ -7,7 +7,6 @@
 #include "sweep.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #define NOTES 256
 
@@ -18,20 +17,15 @@ struct note {
 };
 
 struct sweep {
-	struct hash_key key;
 	struct note notes[NOTES];
 	unsigned next;
 	bool changed;
 	int64_t quiet_until_ms;
 };
 
-struct sweep *sweep_new(const struct hash_key *key)
+struct sweep *sweep_new(void)
 {
-	struct sweep *sweep = calloc(1, sizeof(*sweep));
-
-	if (sweep)
-		sweep->key = *key;
-	return sweep;
+	return calloc(1, sizeof(struct sweep));
 }
 
 void sweep_free(struct sweep *sweep)
@@ -39,11 +33,11 @@ void sweep_free(struct sweep *sweep)
 	free(sweep);
 }
 
-void sweep_note(struct sweep *sweep, const struct prefix *source, uint16_t port, int64_t now_ms)
+void sweep_note(struct sweep *sweep, uint32_t source_hash, uint16_t port, int64_t now_ms)
 {
 	sweep->notes[sweep->next] = (struct note){
 		.at_ms = now_ms,
-		.source = (uint32_t)hash_bytes(&sweep->key, source->addr.b, sizeof(source->addr.b)),
+		.source = source_hash,
 		.port = port,
 	};
 	sweep->next = (sweep->next + 1) % NOTES;

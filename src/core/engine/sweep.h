@@ -8,9 +8,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "addr.h"
-#include "hash.h"
-
 #define SWEEP_SOURCES   10
 #define SWEEP_PORTS     20
 #define SWEEP_WINDOW_MS 600000LL
@@ -18,10 +15,10 @@
 
 struct sweep;
 
-struct sweep *sweep_new(const struct hash_key *key);
+struct sweep *sweep_new(void);
 void sweep_free(struct sweep *sweep);
-/* A source that has tried one or two ports tried this one. */
-void sweep_note(struct sweep *sweep, const struct prefix *source, uint16_t port, int64_t now_ms);
+/* A source, of this keyed hash, that has tried one or two ports tried this one. */
+void sweep_note(struct sweep *sweep, uint32_t source_hash, uint16_t port, int64_t now_ms);
 /* Is a sweep to be told?  Then how many sources and ports, at least. */
 bool sweep_tell(struct sweep *sweep, int64_t now_ms, uint16_t *sources, uint16_t *ports);
 

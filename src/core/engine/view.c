@@ -57,8 +57,7 @@ static uint8_t shown_grade(const struct engine *engine, const struct source *sou
 
 static void view_of(const struct engine *engine, const struct source *source, int64_t now_ms, struct source_view *out)
 {
-	int64_t half_life_ms = engine->config.slow_half_life_ms;
-	struct score score = score_at(source, now_ms, half_life_ms);
+	struct score score = score_at(source, now_ms, &engine->decay);
 
 	*out = (struct source_view){
 		.source = source->key,
@@ -82,7 +81,7 @@ static void view_of(const struct engine *engine, const struct source *source, in
 	for (int i = 0; i < SOURCE_OLDER && source->older[i].kind != EVIDENCE_NONE; i++) {
 		out->older[i].kind = source->older[i].kind;
 		out->older[i].count = source->older[i].count;
-		out->older[i].weight_mn = engine_millinats(score_older(source, i, now_ms, half_life_ms));
+		out->older[i].weight_mn = engine_millinats(score_older(source, i, now_ms, &engine->decay));
 	}
 }
 

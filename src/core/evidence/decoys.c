@@ -47,15 +47,19 @@ static bool is_telling(const struct packet *p)
 
 static uint64_t hash_of(const struct decoys *decoys, const struct packet *p)
 {
-	uint8_t bytes[16 + 2 + 2 + 4 + 2] = { 0 };
+	struct hash_state state = hash_begin(&decoys->key);
+	uint64_t kind = (unsigned)p->protocol << 8 | p->tcp_flags;
 
-	memcpy(bytes, p->dst.b, 16);
-	memcpy(bytes + 16, &p->sport, 2);
-	memcpy(bytes + 18, &p->dport, 2);
-	memcpy(bytes + 20, &p->seq, 4);
-	bytes[24] = p->protocol;
-	bytes[25] = p->tcp_flags;
-	return hash_bytes(&decoys->key, bytes, sizeof(bytes));
+	/* The last word tells IPv4, which needs two words, from IPv6. */
+	hash_add(&state, (uint64_t)p->seq << 32 | (uint32_t)p->sport << 16 | p->dport);
+	if (addr_is_v4(&p->dst)) {
+		hash_add(&state, hash_word(p->dst.b + 8) >> 32 | kind << 32 | 4ULL << 56);
+		return hash_end(&state);
+	}
+	hash_add(&state, hash_word(p->dst.b));
+	hash_add(&state, hash_word(p->dst.b + 8));
+	hash_add(&state, kind << 32 | 6ULL << 56);
+	return hash_end(&state);
 }
 
 /* Puts the sender last, once. */
@@ -74,18 +78,21 @@ static void join(struct decoy_sharers *sharers, const struct prefix *sender)
 	sharers->keys[sharers->count - 1] = *sender;
 }
 
-struct decoy_sharers decoys_see(struct decoys *decoys, const struct packet *packet, const struct prefix *sender,
-				int64_t now_ms)
+const struct decoy_sharers *decoys_see(struct decoys *decoys, const struct packet *packet, const struct prefix *sender,
+				       int64_t now_ms)
 {
-	struct decoy_sharers alone = { .count = 1, .keys = { *sender } };
-	uint64_t hash = hash_of(decoys, packet);
-	struct place *place = &decoys->places[hash % PLACES];
+	struct place *place;
+	uint64_t hash;
 
 	if (!is_telling(packet))
-		return alone;
-	if (place->hash != hash || now_ms - place->at_ms > WINDOW_MS || place->sharers.count == 0)
-		*place = (struct place){ .hash = hash, .sharers = { .count = 0 } };
+		return NULL;
+	hash = hash_of(decoys, packet);
+	place = &decoys->places[hash % PLACES];
+	if (place->hash != hash || now_ms - place->at_ms > WINDOW_MS) {
+		place->hash = hash;
+		place->sharers.count = 0;
+	}
 	place->at_ms = now_ms;
 	join(&place->sharers, sender);
-	return place->sharers;
+	return place->sharers.count > 1 ? &place->sharers : NULL;
 }

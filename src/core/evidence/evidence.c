@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What each kind of evidence is called, which accumulator it feeds and what its port is: one row a kind.  The words are
- * the contract's: logs, hooks, JSON and metrics are matched against them, so a row's text changes only with an entry in
- * the changelog.
+ * What each kind of evidence is called, and what its port is: one row a kind.  The words are the contract's: logs,
+ * hooks, JSON and metrics are matched against them, so a row's text changes only with an entry in the changelog.
  */
 #include <picket/evidence.h>
 #include <picket/packet.h>
@@ -12,38 +11,35 @@
 struct kind_row {
 	const char *name; /* JSON, metrics label */
 	const char *scan; /* log line */
-	enum evidence_class class;
 	uint8_t protocol; /* of its port; 0: the port says nothing */
 	bool closed;      /* the port was closed, or trapped */
 };
 
 static const struct kind_row kinds[EVIDENCE_KIND_COUNT] = {
-	[EVIDENCE_NONE] = { "none", "nothing", EVIDENCE_SUSPECTED, 0, false },
-	/* A silent visit is its source's own deed; everything else can be forged, or caused by a third party. */
-	[EVIDENCE_TRAP] = { "trap", "connect scan", EVIDENCE_CONFIRMED, PROTO_TCP, true },
-	[EVIDENCE_TRAP_WEAK] = { "trap_weak", "possible connect scan", EVIDENCE_SUSPECTED, PROTO_TCP, true },
-	[EVIDENCE_SYN] = { "syn", "SYN scan", EVIDENCE_SUSPECTED, PROTO_TCP, true },
-	[EVIDENCE_FIN] = { "fin", "FIN scan", EVIDENCE_SUSPECTED, PROTO_TCP, false },
-	[EVIDENCE_NULL] = { "null", "NULL scan", EVIDENCE_SUSPECTED, PROTO_TCP, false },
-	[EVIDENCE_XMAS] = { "xmas", "Xmas scan", EVIDENCE_SUSPECTED, PROTO_TCP, false },
-	[EVIDENCE_SYNFIN] = { "synfin", "SYN+FIN scan", EVIDENCE_SUSPECTED, PROTO_TCP, false },
-	[EVIDENCE_SYNRST] = { "synrst", "SYN+RST scan", EVIDENCE_SUSPECTED, PROTO_TCP, false },
-	[EVIDENCE_FLAGS] = { "flags", "impossible-flags scan", EVIDENCE_SUSPECTED, PROTO_TCP, false },
-	/* Late packets of forgotten connections look like these, so they leak away fast. */
-	[EVIDENCE_MAIMON] = { "maimon", "Maimon scan", EVIDENCE_FAST, PROTO_TCP, true },
-	[EVIDENCE_ACK] = { "ack", "ACK scan", EVIDENCE_FAST, PROTO_TCP, true },
-	[EVIDENCE_UDP] = { "udp", "UDP scan", EVIDENCE_SUSPECTED, PROTO_UDP, true },
-	[EVIDENCE_UDP_TRAP] = { "udp_trap", "UDP scan", EVIDENCE_SUSPECTED, PROTO_UDP, true },
-	[EVIDENCE_SCTP_INIT] = { "sctp_init", "SCTP INIT scan", EVIDENCE_SUSPECTED, PROTO_SCTP, true },
-	[EVIDENCE_SCTP_COOKIE] = { "sctp_cookie", "SCTP COOKIE-ECHO scan", EVIDENCE_SUSPECTED, PROTO_SCTP, false },
-	[EVIDENCE_PROTOCOL] = { "protocol", "IP protocol scan", EVIDENCE_SUSPECTED, 0, false },
-	[EVIDENCE_ICMP_ECHO] = { "icmp_echo", "ICMP sweep", EVIDENCE_SUSPECTED, 0, false },
-	[EVIDENCE_ICMP_TIMESTAMP] = { "icmp_timestamp", "ICMP timestamp probe", EVIDENCE_SUSPECTED, 0, false },
-	[EVIDENCE_ICMP_MASK] = { "icmp_mask", "ICMP mask probe", EVIDENCE_SUSPECTED, 0, false },
-	[EVIDENCE_FRAGMENT] = { "fragment", "tiny fragments", EVIDENCE_SUSPECTED, 0, false },
-	[EVIDENCE_TRUNCATED] = { "truncated", "truncated headers", EVIDENCE_SUSPECTED, 0, false },
-	[EVIDENCE_CHECKSUM] = { "checksum", "bad checksums", EVIDENCE_FAST, 0, false },
-	[EVIDENCE_MARK] = { "mark", "scanner mark", EVIDENCE_SUSPECTED, 0, false },
+	[EVIDENCE_NONE] = { "none", "nothing", 0, false },
+	[EVIDENCE_TRAP] = { "trap", "connect scan", PROTO_TCP, true },
+	[EVIDENCE_TRAP_WEAK] = { "trap_weak", "possible connect scan", PROTO_TCP, true },
+	[EVIDENCE_SYN] = { "syn", "SYN scan", PROTO_TCP, true },
+	[EVIDENCE_FIN] = { "fin", "FIN scan", PROTO_TCP, false },
+	[EVIDENCE_NULL] = { "null", "NULL scan", PROTO_TCP, false },
+	[EVIDENCE_XMAS] = { "xmas", "Xmas scan", PROTO_TCP, false },
+	[EVIDENCE_SYNFIN] = { "synfin", "SYN+FIN scan", PROTO_TCP, false },
+	[EVIDENCE_SYNRST] = { "synrst", "SYN+RST scan", PROTO_TCP, false },
+	[EVIDENCE_FLAGS] = { "flags", "impossible-flags scan", PROTO_TCP, false },
+	[EVIDENCE_MAIMON] = { "maimon", "Maimon scan", PROTO_TCP, true },
+	[EVIDENCE_ACK] = { "ack", "ACK scan", PROTO_TCP, true },
+	[EVIDENCE_UDP] = { "udp", "UDP scan", PROTO_UDP, true },
+	[EVIDENCE_UDP_TRAP] = { "udp_trap", "UDP scan", PROTO_UDP, true },
+	[EVIDENCE_SCTP_INIT] = { "sctp_init", "SCTP INIT scan", PROTO_SCTP, true },
+	[EVIDENCE_SCTP_COOKIE] = { "sctp_cookie", "SCTP COOKIE-ECHO scan", PROTO_SCTP, false },
+	[EVIDENCE_PROTOCOL] = { "protocol", "IP protocol scan", 0, false },
+	[EVIDENCE_ICMP_ECHO] = { "icmp_echo", "ICMP sweep", 0, false },
+	[EVIDENCE_ICMP_TIMESTAMP] = { "icmp_timestamp", "ICMP timestamp probe", 0, false },
+	[EVIDENCE_ICMP_MASK] = { "icmp_mask", "ICMP mask probe", 0, false },
+	[EVIDENCE_FRAGMENT] = { "fragment", "tiny fragments", 0, false },
+	[EVIDENCE_TRUNCATED] = { "truncated", "truncated headers", 0, false },
+	[EVIDENCE_CHECKSUM] = { "checksum", "bad checksums", 0, false },
+	[EVIDENCE_MARK] = { "mark", "scanner mark", 0, false },
 };
 
 static const char *const tools[TOOL_COUNT] = {
@@ -54,11 +50,6 @@ static const char *const tools[TOOL_COUNT] = {
 static const struct kind_row *row_of(enum evidence_kind kind)
 {
 	return &kinds[(size_t)kind < EVIDENCE_KIND_COUNT ? kind : EVIDENCE_NONE];
-}
-
-enum evidence_class evidence_class(enum evidence_kind kind)
-{
-	return row_of(kind)->class;
 }
 
 const char *evidence_name(enum evidence_kind kind)

@@ -78,7 +78,37 @@ enum judge_group {
 	GROUP_CHECKSUM,
 	GROUP_MARK,
 };
-enum judge_group judge_group(enum evidence_kind kind);
+
+static inline enum judge_group judge_group(enum evidence_kind kind)
+{
+	static const uint8_t groups[EVIDENCE_KIND_COUNT] = {
+		[EVIDENCE_TRAP] = GROUP_CONNECT,
+		[EVIDENCE_TRAP_WEAK] = GROUP_CONNECT,
+		[EVIDENCE_SYN] = GROUP_CONNECT,
+		[EVIDENCE_FIN] = GROUP_FLAGS,
+		[EVIDENCE_NULL] = GROUP_FLAGS,
+		[EVIDENCE_XMAS] = GROUP_FLAGS,
+		[EVIDENCE_SYNFIN] = GROUP_FLAGS,
+		[EVIDENCE_SYNRST] = GROUP_FLAGS,
+		[EVIDENCE_FLAGS] = GROUP_FLAGS,
+		[EVIDENCE_MAIMON] = GROUP_ACK,
+		[EVIDENCE_ACK] = GROUP_ACK,
+		[EVIDENCE_UDP] = GROUP_UDP,
+		[EVIDENCE_UDP_TRAP] = GROUP_UDP,
+		[EVIDENCE_SCTP_INIT] = GROUP_SCTP,
+		[EVIDENCE_SCTP_COOKIE] = GROUP_SCTP,
+		[EVIDENCE_PROTOCOL] = GROUP_PROTOCOL,
+		[EVIDENCE_ICMP_ECHO] = GROUP_ECHO,
+		[EVIDENCE_ICMP_TIMESTAMP] = GROUP_TIMESTAMP,
+		[EVIDENCE_ICMP_MASK] = GROUP_MASK,
+		[EVIDENCE_FRAGMENT] = GROUP_MALFORMED,
+		[EVIDENCE_TRUNCATED] = GROUP_MALFORMED,
+		[EVIDENCE_CHECKSUM] = GROUP_CHECKSUM,
+		[EVIDENCE_MARK] = GROUP_MARK,
+	};
+
+	return (unsigned)kind < EVIDENCE_KIND_COUNT ? groups[kind] : GROUP_NONE;
+}
 
 /* The weight of a SYN to a closed port. */
 uint8_t judge_syn_weight(uint16_t port);
@@ -94,6 +124,7 @@ struct weighing {
 	int replaces;   /* the piece whose place it takes, or -1 */
 	uint8_t weight;
 	bool grace_over; /* ports that were forgiven as a family's are so no longer */
+	bool forgiven;   /* there may be such ports */
 };
 
 /* source NULL: one without a past.  marked: it bears, or bore, a scanner's mark. */
@@ -184,12 +215,13 @@ struct decoys;
 struct decoys *decoys_new(const struct hash_key *key);
 void decoys_free(struct decoys *decoys);
 
-/* Those who sent the same probe within the last second, this sender last.  1: nobody else did. */
+/* Those who sent the same probe within the last second, this sender last. */
 struct decoy_sharers {
 	unsigned count;
 	struct prefix keys[DECOYS_SHARERS];
 };
-struct decoy_sharers decoys_see(struct decoys *decoys, const struct packet *packet, const struct prefix *sender,
-				int64_t now_ms);
+/* NULL: nobody else did.  What it returns holds until the next call. */
+const struct decoy_sharers *decoys_see(struct decoys *decoys, const struct packet *packet, const struct prefix *sender,
+				       int64_t now_ms);
 
 #endif

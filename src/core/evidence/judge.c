@@ -220,37 +220,6 @@ struct finding judge_probe(const struct probe *probe)
 	return is_used_protocol(p) ? nothing : finding(EVIDENCE_PROTOCOL, WEIGHT_PROTOCOL, p->protocol);
 }
 
-enum judge_group judge_group(enum evidence_kind kind)
-{
-	static const uint8_t groups[EVIDENCE_KIND_COUNT] = {
-		[EVIDENCE_TRAP] = GROUP_CONNECT,
-		[EVIDENCE_TRAP_WEAK] = GROUP_CONNECT,
-		[EVIDENCE_SYN] = GROUP_CONNECT,
-		[EVIDENCE_FIN] = GROUP_FLAGS,
-		[EVIDENCE_NULL] = GROUP_FLAGS,
-		[EVIDENCE_XMAS] = GROUP_FLAGS,
-		[EVIDENCE_SYNFIN] = GROUP_FLAGS,
-		[EVIDENCE_SYNRST] = GROUP_FLAGS,
-		[EVIDENCE_FLAGS] = GROUP_FLAGS,
-		[EVIDENCE_MAIMON] = GROUP_ACK,
-		[EVIDENCE_ACK] = GROUP_ACK,
-		[EVIDENCE_UDP] = GROUP_UDP,
-		[EVIDENCE_UDP_TRAP] = GROUP_UDP,
-		[EVIDENCE_SCTP_INIT] = GROUP_SCTP,
-		[EVIDENCE_SCTP_COOKIE] = GROUP_SCTP,
-		[EVIDENCE_PROTOCOL] = GROUP_PROTOCOL,
-		[EVIDENCE_ICMP_ECHO] = GROUP_ECHO,
-		[EVIDENCE_ICMP_TIMESTAMP] = GROUP_TIMESTAMP,
-		[EVIDENCE_ICMP_MASK] = GROUP_MASK,
-		[EVIDENCE_FRAGMENT] = GROUP_MALFORMED,
-		[EVIDENCE_TRUNCATED] = GROUP_MALFORMED,
-		[EVIDENCE_CHECKSUM] = GROUP_CHECKSUM,
-		[EVIDENCE_MARK] = GROUP_MARK,
-	};
-
-	return (unsigned)kind < EVIDENCE_KIND_COUNT ? groups[kind] : GROUP_NONE;
-}
-
 /*
  * Marks by which scanners that build their own packets give themselves away.  Where one feature alone would meet an
  * honest packet once in 65,536, a mark needs two that have nothing to do with one another.  A mark counts only beside

@@ -40,6 +40,8 @@ struct user_port {
 };
 
 struct served {
+	/* A bit for each port that ever counted: a probe of any other port looks no further. */
+	uint64_t ever[SERVED_PROTOCOLS][65536 / 64];
 	struct port ports[SERVED_PROTOCOLS][65536];
 	struct user_port users[USER_PLACES];
 	uint64_t refused;
@@ -63,6 +65,12 @@ static int row_of(uint8_t protocol)
 	case PROTO_SCTP: return SERVED_SCTP;
 	}
 	return -1;
+}
+
+static void count_from(struct served *served, int row, uint16_t port, int64_t served_s)
+{
+	served->ports[row][port].served_s = (uint32_t)served_s;
+	served->ever[row][port / 64] |= 1ULL << port % 64;
 }
 
 static bool is_lately(const struct port *port, int64_t now_s)
@@ -96,7 +104,7 @@ static void give_back(struct served *served, int row, uint16_t port)
 static void note(struct served *served, int row, uint16_t port, int64_t now_s)
 {
 	give_back(served, row, port);
-	served->ports[row][port].served_s = (uint32_t)now_s;
+	count_from(served, row, port, now_s);
 }
 
 void served_note(struct served *served, uint8_t protocol, uint16_t port, int64_t now_ms)
@@ -137,16 +145,14 @@ void served_restore(struct served *served, uint8_t protocol, uint16_t port, uint
 		    int64_t now_ms)
 {
 	int row = row_of(protocol);
-	struct port *p;
 
 	if (row < 0 || now_ms - last_ms >= SERVED_MEMORY_S * 1000LL)
 		return;
-	p = &served->ports[row][port];
-	if (is_lately(p, now_ms / 1000))
+	if (is_lately(&served->ports[row][port], now_ms / 1000))
 		return;
 	if (uid != SERVED_SYSTEM && !take_place(served, uid, row, port, now_ms / 1000))
 		return;
-	p->served_s = (uint32_t)(last_ms / 1000);
+	count_from(served, row, port, last_ms / 1000);
 }
 
 static void look_at_users(struct served *served, uint32_t uid, int row, uint16_t number, int64_t now_s)
@@ -163,7 +169,7 @@ static void look_at_users(struct served *served, uint32_t uid, int row, uint16_t
 	if (port->looks < LOOKS_MIN || now_s - port->first_s < USER_S)
 		return;
 	if (take_place(served, uid, row, number, now_s))
-		port->served_s = (uint32_t)now_s;
+		count_from(served, row, number, now_s);
 	else
 		port->first_s = (uint32_t)now_s; /* again in an hour */
 }
@@ -198,7 +204,8 @@ bool served_is(const struct served *served, uint8_t protocol, uint16_t port, int
 {
 	int row = row_of(protocol);
 
-	return row >= 0 && is_lately(&served->ports[row][port], now_ms / 1000);
+	return row >= 0 && served->ever[row][port / 64] >> port % 64 & 1 &&
+	       is_lately(&served->ports[row][port], now_ms / 1000);
 }
 
 bool served_next(const struct served *served, uint32_t *cursor, struct served_view *out)

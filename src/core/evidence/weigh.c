@@ -36,31 +36,48 @@ enum family {
 /* Short on purpose: a scanner enjoys the grace of each row as well, until it leaves the family. */
 static enum family family_of_tcp(uint16_t port)
 {
-	static const struct {
-		uint16_t port;
-		uint8_t family;
-	} rows[] = {
-		{ 25, FAMILY_MAIL },   { 110, FAMILY_MAIL },  { 143, FAMILY_MAIL },   { 465, FAMILY_MAIL },
-		{ 587, FAMILY_MAIL },  { 993, FAMILY_MAIL },  { 995, FAMILY_MAIL },   { 2525, FAMILY_MAIL },
-		{ 4190, FAMILY_MAIL }, { 80, FAMILY_WEB },    { 443, FAMILY_WEB },    { 8080, FAMILY_WEB },
-		{ 8443, FAMILY_WEB },  { 20, FAMILY_FTP },    { 21, FAMILY_FTP },     { 989, FAMILY_FTP },
-		{ 990, FAMILY_FTP },   { 139, FAMILY_SMB },   { 445, FAMILY_SMB },    { 389, FAMILY_LDAP },
-		{ 636, FAMILY_LDAP },  { 3268, FAMILY_LDAP }, { 3269, FAMILY_LDAP },  { 5060, FAMILY_SIP },
-		{ 5061, FAMILY_SIP },  { 5222, FAMILY_XMPP }, { 5223, FAMILY_XMPP },  { 5269, FAMILY_XMPP },
-		{ 515, FAMILY_PRINT }, { 631, FAMILY_PRINT }, { 9100, FAMILY_PRINT },
-	};
-
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		if (rows[i].port == port)
-			return (enum family)rows[i].family;
+	switch (port) {
+	case 25:
+	case 110:
+	case 143:
+	case 465:
+	case 587:
+	case 993:
+	case 995:
+	case 2525:
+	case 4190: return FAMILY_MAIL;
+	case 80:
+	case 443:
+	case 8080:
+	case 8443: return FAMILY_WEB;
+	case 20:
+	case 21:
+	case 989:
+	case 990: return FAMILY_FTP;
+	case 139:
+	case 445: return FAMILY_SMB;
+	case 389:
+	case 636:
+	case 3268:
+	case 3269: return FAMILY_LDAP;
+	case 5060:
+	case 5061: return FAMILY_SIP;
+	case 5222:
+	case 5223:
+	case 5269: return FAMILY_XMPP;
+	case 515:
+	case 631:
+	case 9100: return FAMILY_PRINT;
+	default: return FAMILY_NONE;
 	}
-	return FAMILY_NONE;
 }
 
 /* What is known when a finding is weighed. */
 struct past {
 	const struct source *source; /* may be NULL */
 	int skip;                    /* the piece that is about to be replaced, or -1 */
+	bool port_known;             /* some piece has the finding's port */
+	bool forgiven;               /* some piece may have weighed nothing */
 	uint16_t host_tag;
 	int64_t now_s;
 	bool marked;
@@ -84,16 +101,23 @@ uint16_t weigh_tag(const struct finding *finding, uint16_t host_tag)
 							 : host_tag;
 }
 
-static int find_same(const struct source *source, const struct finding *finding, uint16_t host_tag)
+/* The one look at all pieces: is the same among them, and is a further look worth while? */
+static void survey(struct past *past, const struct finding *finding)
 {
-	for (int i = 0; source && i < SOURCE_PIECES && source->pieces[i].kind != EVIDENCE_NONE; i++) {
-		const struct evidence *piece = &source->pieces[i];
+	past->skip = -1;
+	for (int i = 0; past->source && i < SOURCE_PIECES && past->source->pieces[i].kind != EVIDENCE_NONE; i++) {
+		const struct evidence *piece = &past->source->pieces[i];
 
-		if (piece->port == finding->port && piece->host_tag == host_tag &&
-		    judge_group(piece->kind) == judge_group(finding->kind))
-			return i;
+		past->forgiven |= piece->weight == 0;
+		if (piece->port != finding->port)
+			continue;
+		past->port_known = true;
+		if (piece->host_tag == past->host_tag && judge_group(piece->kind) == judge_group(finding->kind)) {
+			past->skip = i;
+			past->forgiven = true; /* nobody looked at those behind it */
+			return;
+		}
 	}
-	return -1;
 }
 
 /* The report of a trap takes the place of the SYN that began the visit; a silent visit that of any other. */
@@ -106,10 +130,8 @@ static bool outranks(enum evidence_kind later, enum evidence_kind earlier)
 /* kinds: a bit for each enum evidence_kind that the source has shown. */
 static bool showed_flags(uint32_t kinds)
 {
-	for (unsigned kind = 0; kind < EVIDENCE_KIND_COUNT; kind++)
-		if (kinds & (1u << kind) && judge_group((enum evidence_kind)kind) == GROUP_FLAGS)
-			return true;
-	return false;
+	return kinds & (1u << EVIDENCE_FIN | 1u << EVIDENCE_NULL | 1u << EVIDENCE_XMAS | 1u << EVIDENCE_SYNFIN |
+			1u << EVIDENCE_SYNRST | 1u << EVIDENCE_FLAGS);
 }
 
 static unsigned count_group(const struct past *past, enum judge_group group, int64_t window_s)
@@ -171,11 +193,11 @@ static bool in_grace(const struct past *past, enum family family)
  * makes an honest program try each, one after the other. */
 static bool tried_elsewhere(const struct past *past, uint16_t port, bool visited)
 {
-	for (int i = next_piece(past, 0); i >= 0; i = next_piece(past, i + 1)) {
+	for (int i = past->port_known ? next_piece(past, 0) : -1; i >= 0; i = next_piece(past, i + 1)) {
 		const struct evidence *piece = &past->source->pieces[i];
 
-		if (judge_group(piece->kind) == GROUP_CONNECT && (!visited || piece->kind != EVIDENCE_SYN) &&
-		    piece->port == port && piece->host_tag != past->host_tag)
+		if (piece->port == port && piece->host_tag != past->host_tag &&
+		    judge_group(piece->kind) == GROUP_CONNECT && (!visited || piece->kind != EVIDENCE_SYN))
 			return true;
 	}
 	return false;
@@ -183,10 +205,10 @@ static bool tried_elsewhere(const struct past *past, uint16_t port, bool visited
 
 static bool flags_seen_at(const struct past *past, uint16_t port)
 {
-	for (int i = next_piece(past, 0); i >= 0; i = next_piece(past, i + 1)) {
+	for (int i = past->port_known ? next_piece(past, 0) : -1; i >= 0; i = next_piece(past, i + 1)) {
 		const struct evidence *piece = &past->source->pieces[i];
 
-		if (judge_group(piece->kind) == GROUP_FLAGS && piece->port == port)
+		if (piece->port == port && judge_group(piece->kind) == GROUP_FLAGS)
 			return true;
 	}
 	return false;
@@ -236,9 +258,12 @@ static uint8_t weigh_flags(const struct past *past, const struct finding *findin
 struct weighing weigh(const struct source *source, const struct finding *finding, uint16_t host_tag, bool marked,
 		      int64_t now_ms)
 {
-	struct past past = { source, find_same(source, finding, host_tag), host_tag, now_ms / 1000, marked };
-	struct weighing w = { .replaces = past.skip, .weight = finding->weight };
+	struct past past = { .source = source, .host_tag = host_tag, .now_s = now_ms / 1000, .marked = marked };
+	struct weighing w = { .weight = finding->weight };
 
+	survey(&past, finding);
+	w.replaces = past.skip;
+	w.forgiven = past.forgiven;
 	if (w.replaces >= 0) {
 		const struct evidence *same = &source->pieces[w.replaces];
 

@@ -22,6 +22,9 @@
  */
 #include <picket/packet.h>
 
+#include <endian.h>
+#include <string.h>
+
 #define IPV4_MIN      20
 #define IPV6_FIXED    40
 #define EXTENSION_MIN 8
@@ -199,22 +202,28 @@ static uint16_t clamp16(size_t value)
 	return (uint16_t)(value < UINT16_MAX ? value : UINT16_MAX);
 }
 
-static uint32_t sum_words(uint32_t sum, const uint8_t *p, size_t len)
+/* Adds up 16-bit words in their one's complement (RFC 1071): in any order, in words of 32 bits and in the machine's own
+ * byte order alike, as long as the carries come back in. */
+static uint64_t sum_words(uint64_t sum, const uint8_t *p, size_t len)
 {
-	for (; len > 1; len -= 2, p += 2) {
-		sum += be16(p);
-		sum = (sum & 0xffff) + (sum >> 16);
+	uint32_t word;
+
+	for (; len >= sizeof(word); len -= sizeof(word), p += sizeof(word)) {
+		memcpy(&word, p, sizeof(word));
+		sum += word;
 	}
-	if (len)
-		sum += (uint32_t)p[0] << 8;
-	return (sum & 0xffff) + (sum >> 16);
+	if (len == 0)
+		return sum;
+	word = 0;
+	memcpy(&word, p, len);
+	return sum + word;
 }
 
 /* Over len bytes of the transport, where wanted with the pseudo-header of RFC 9293 section 3.1, RFC 8200 section
  * 8.1. */
 static enum packet_checksum verify(const struct packet_span *span, const struct packet *p, size_t len, bool pseudo)
 {
-	uint32_t sum = 0;
+	uint64_t sum = 0;
 
 	if (!span->sum_known || !span->total_known || p->first_fragment || span->copied - span->offset < len)
 		return PACKET_CHECKSUM_UNKNOWN;
@@ -223,11 +232,12 @@ static enum packet_checksum verify(const struct packet_span *span, const struct 
 
 		sum = sum_words(sum, p->src.b + from, sizeof(p->src.b) - from);
 		sum = sum_words(sum, p->dst.b + from, sizeof(p->dst.b) - from);
-		sum += (uint32_t)len + p->protocol;
-		sum = (sum & 0xffff) + (sum >> 16);
+		sum += htobe32((uint32_t)len + p->protocol);
 	}
 	sum = sum_words(sum, span->data + span->offset, len);
-	return (uint16_t)sum == 0xffff ? PACKET_CHECKSUM_GOOD : PACKET_CHECKSUM_BAD;
+	while (sum >> 16)
+		sum = (sum & 0xffff) + (sum >> 16);
+	return sum == 0xffff ? PACKET_CHECKSUM_GOOD : PACKET_CHECKSUM_BAD;
 }
 
 static void read_ports(const struct header *h, struct packet *out)

@@ -16,6 +16,7 @@ struct allowed {
 };
 
 struct safeguard {
+	struct hash_key key;
 	struct prefixset *allow, *protect;
 	struct allowed *allowed; /* beside allow */
 	uint16_t *whys;          /* beside protect: bit per enum protect_why */
@@ -80,6 +81,7 @@ struct safeguard *safeguard_new(const struct hash_key *key, unsigned ipv6_prefix
 
 	if (!safeguard)
 		return NULL;
+	safeguard->key = *key;
 	safeguard->allow = prefixset_new(ENGINE_ALLOW_MAX, key);
 	safeguard->protect = prefixset_new(ENGINE_PROTECTED_MAX, key);
 	safeguard->allowed = calloc(ENGINE_ALLOW_MAX, sizeof(*safeguard->allowed));
@@ -179,6 +181,13 @@ const struct prefix *safeguard_allowed(const struct safeguard *safeguard, const 
 	return slot == PREFIXSET_NONE ? NULL : prefixset_at(safeguard->allow, slot);
 }
 
+bool safeguard_allows(const struct safeguard *safeguard, struct prefix_hashes *sender)
+{
+	uint32_t entries[129];
+
+	return prefixset_holders(safeguard->allow, sender, entries) > 0;
+}
+
 enum engine_result safeguard_protect(struct safeguard *safeguard, const struct prefix *what, enum protect_why why)
 {
 	bool known = prefixset_find(safeguard->protect, what) != PREFIXSET_NONE;
@@ -230,26 +239,53 @@ static bool is_local(const struct prefix *what)
 	       (addr_is_link_local(&what->addr) && what->len >= 10);
 }
 
+/* What is protected without an entry. */
+static enum protect_why protected_by_nature(const struct prefix *what)
+{
+	if (prefix_no_source(what))
+		return PROTECT_NO_SOURCE;
+	return is_local(what) ? PROTECT_LOCAL : PROTECT_NONE;
+}
+
 enum protect_why safeguard_protected(const struct safeguard *safeguard, const struct prefix *what, struct prefix *by)
 {
 	uint32_t slot = prefixset_cover(safeguard->protect, what, 128);
+	enum protect_why why = PROTECT_NONE;
 
-	while (slot != PREFIXSET_NONE) {
+	while (slot != PREFIXSET_NONE && why == PROTECT_NONE) {
 		const struct prefix *entry = prefixset_at(safeguard->protect, slot);
-		enum protect_why why = first_why(safeguard->whys[slot]);
 
-		if (why != PROTECT_NONE) {
-			if (by)
-				*by = *entry;
-			return why;
-		}
+		why = first_why(safeguard->whys[slot]);
+		if (why != PROTECT_NONE && by)
+			*by = *entry;
 		slot = prefixset_cover(safeguard->protect, what, (int)entry->len - 1);
 	}
-	if (!prefix_no_source(what) && !is_local(what))
-		return PROTECT_NONE;
-	if (by)
+	if (why != PROTECT_NONE)
+		return why;
+	why = protected_by_nature(what);
+	if (why != PROTECT_NONE && by)
 		*by = *what;
-	return prefix_no_source(what) ? PROTECT_NO_SOURCE : PROTECT_LOCAL;
+	return why;
+}
+
+struct safeguard_word safeguard_protects(const struct safeguard *safeguard, struct prefix_hashes *sender)
+{
+	struct prefix host = prefix_host(&sender->addr);
+	struct safeguard_word word = { .why = PROTECT_NONE };
+	uint32_t entries[129];
+	unsigned count = prefixset_holders(safeguard->protect, sender, entries);
+
+	for (unsigned i = 0; i < count; i++) {
+		uint16_t whys = safeguard->whys[entries[i]];
+
+		word.own |= prefixset_at(safeguard->protect, entries[i])->len == 128 && (whys & (1u << PROTECT_OWN));
+		word.onlink |= (whys & (1u << PROTECT_ONLINK)) != 0;
+		if (word.why == PROTECT_NONE)
+			word.why = first_why(whys);
+	}
+	if (word.why == PROTECT_NONE)
+		word.why = protected_by_nature(&host);
+	return word;
 }
 
 enum protect_why safeguard_protected_inside(const struct safeguard *safeguard, const struct prefix *what)
@@ -278,26 +314,6 @@ uint32_t safeguard_protected_next(const struct safeguard *safeguard, uint32_t sl
 	return PREFIXSET_NONE;
 }
 
-bool safeguard_is_own(const struct safeguard *safeguard, const struct addr *addr)
-{
-	struct prefix host = prefix_host(addr);
-	uint32_t slot = prefixset_find(safeguard->protect, &host);
-
-	return slot != PREFIXSET_NONE && (safeguard->whys[slot] & (1u << PROTECT_OWN));
-}
-
-static bool is_onlink(const struct safeguard *safeguard, const struct prefix *what)
-{
-	uint32_t slot = prefixset_cover(safeguard->protect, what, 128);
-
-	while (slot != PREFIXSET_NONE) {
-		if (safeguard->whys[slot] & (1u << PROTECT_ONLINK))
-			return true;
-		slot = prefixset_cover(safeguard->protect, what, (int)prefixset_at(safeguard->protect, slot)->len - 1);
-	}
-	return false;
-}
-
 /* ---- under which key an address is counted ---- */
 
 /*
@@ -318,14 +334,25 @@ void safeguard_set_ipv6_prefix(struct safeguard *safeguard, unsigned ipv6_prefix
 	add_all(safeguard, safeguard->protect);
 }
 
+struct prefix safeguard_key_of(const struct safeguard *safeguard, struct prefix_hashes *sender, bool onlink)
+{
+	const struct addr *addr = &sender->addr;
+	struct prefix net;
+
+	if (addr_is_v4(addr) || addr_is_link_local(addr) || addr_is_translated(addr) || onlink)
+		return prefix_host(addr);
+	net = safeguard_net(safeguard, addr);
+	if (prefixset_find_hashed(safeguard->nets, &net, prefix_hashes_of(sender, net.len)) != PREFIXSET_NONE)
+		return prefix_host(addr);
+	return net;
+}
+
 struct prefix safeguard_key(const struct safeguard *safeguard, const struct addr *addr)
 {
-	struct prefix host = prefix_host(addr), net;
+	struct prefix_hashes hashes;
 
-	if (addr_is_v4(addr) || addr_is_link_local(addr) || addr_is_translated(addr) || is_onlink(safeguard, &host))
-		return host;
-	net = safeguard_net(safeguard, addr);
-	return prefixset_find(safeguard->nets, &net) != PREFIXSET_NONE ? host : net;
+	prefix_hashes_begin(&hashes, &safeguard->key, addr);
+	return safeguard_key_of(safeguard, &hashes, safeguard_protects(safeguard, &hashes).onlink);
 }
 
 /* ---- flat copies, and the words for each reason ---- */

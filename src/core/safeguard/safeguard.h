@@ -23,13 +23,20 @@ enum engine_result safeguard_disallow(struct safeguard *safeguard, const struct 
 void safeguard_expire(struct safeguard *safeguard, int64_t now_ms);
 /* The entry that allows the whole of `what`, or NULL. */
 const struct prefix *safeguard_allowed(const struct safeguard *safeguard, const struct prefix *what);
+/* Is this sender allowed?  What is asked of each packet takes the sender's hashes (prefixset.h). */
+bool safeguard_allows(const struct safeguard *safeguard, struct prefix_hashes *sender);
 
 enum engine_result safeguard_protect(struct safeguard *safeguard, const struct prefix *what, enum protect_why why);
 void safeguard_protect_clear(struct safeguard *safeguard, enum protect_why why);
 /* Why the whole of `what` is protected; *by (may be NULL) is the entry that says so.  PROTECT_NONE: it is not. */
 enum protect_why safeguard_protected(const struct safeguard *safeguard, const struct prefix *what, struct prefix *by);
-/* One of our own addresses? */
-bool safeguard_is_own(const struct safeguard *safeguard, const struct addr *addr);
+/* All that the protected set says of a sender. */
+struct safeguard_word {
+	bool own;    /* one of our own addresses */
+	bool onlink; /* a neighbour's: it stands for itself, whatever its family */
+	enum protect_why why;
+};
+struct safeguard_word safeguard_protects(const struct safeguard *safeguard, struct prefix_hashes *sender);
 /* The next protected prefix inside `within`, from slot on; the slot after it, or PREFIXSET_NONE. */
 uint32_t safeguard_protected_next(const struct safeguard *safeguard, uint32_t slot, const struct prefix *within,
 				  struct prefix *out);
@@ -40,6 +47,7 @@ enum protect_why safeguard_protected_inside(const struct safeguard *safeguard, c
 struct prefix safeguard_net(const struct safeguard *safeguard, const struct addr *addr);
 /* The key under which an address is counted. */
 struct prefix safeguard_key(const struct safeguard *safeguard, const struct addr *addr);
+struct prefix safeguard_key_of(const struct safeguard *safeguard, struct prefix_hashes *sender, bool onlink);
 
 uint32_t safeguard_allow_count(const struct safeguard *safeguard);
 uint32_t safeguard_protect_count(const struct safeguard *safeguard);

@@ -6,115 +6,161 @@
 #include "source.h"
 
 #include <math.h>
+#include <string.h>
 
-struct rest {
-	double of[EVIDENCE_CLASS_COUNT]; /* nats that stem from evidence older than the pieces */
+/* Nats by class. */
+struct nats {
+	double of[EVIDENCE_CLASS_COUNT];
 };
 
-static double faded(enum evidence_class class, int64_t from_s, int64_t to_s, int64_t half_life_ms)
+/* A source's score at some time: what its pieces weigh, and what stems from evidence older than these. */
+struct account {
+	struct nats pieces, rest; /* without the fast class */
+	double fast;
+};
+
+/* ---- decay ---- */
+
+void decay_init(struct decay *decay, int64_t half_life_ms)
 {
-	if (to_s <= from_s || class == EVIDENCE_FAST)
+	decay->half_life_ms = half_life_ms;
+	for (unsigned table = 0; table < DECAY_TABLES; table++)
+		for (unsigned i = 0; i < 1u << DECAY_BITS; i++)
+			decay->left[table][i] =
+				exp2(-(double)((int64_t)i << DECAY_BITS * table) * 1000.0 / (double)half_life_ms);
+}
+
+static __attribute__((noinline)) double left_after_long(const struct decay *decay, int64_t seconds)
+{
+	const unsigned last = (1u << DECAY_BITS) - 1;
+
+	if (seconds <= 0)
 		return 1.0;
-	return exp2(-(double)(to_s - from_s) * 1000.0 / (double)half_life_ms);
+	if (seconds >> DECAY_BITS * DECAY_TABLES)
+		return exp2(-(double)seconds * 1000.0 / (double)decay->half_life_ms);
+	return decay->left[0][seconds & last] * decay->left[1][seconds >> DECAY_BITS & last] *
+	       decay->left[2][seconds >> 2 * DECAY_BITS];
 }
 
-double score_total(const struct score *score)
+/* What is left after so long a time. */
+static inline double left_after(const struct decay *decay, int64_t seconds)
 {
-	return score->confirmed + score->suspected + score->fast;
+	return (uint64_t)seconds >> DECAY_BITS ? left_after_long(decay, seconds) : decay->left[0][seconds];
 }
 
-struct score score_at(const struct source *source, int64_t now_ms, int64_t half_life_ms)
+/* ---- the score as it stands ---- */
+
+struct score score_faded(const struct source *source, int64_t now_ms, const struct decay *decay)
 {
-	int64_t from_s = source->updated_ms / 1000, to_s = now_ms / 1000;
+	struct score score = { source->confirmed, source->suspected, source->fast };
 	double leaked = (double)(now_ms - source->updated_ms) / 1000.0 * SCORE_LEAK_PER_S;
-	struct score score = {
-		.confirmed = source->confirmed * faded(EVIDENCE_CONFIRMED, from_s, to_s, half_life_ms),
-		.suspected = source->suspected * faded(EVIDENCE_SUSPECTED, from_s, to_s, half_life_ms),
-		.fast = source->fast,
-	};
 
+	if (source->confirmed > 0 || source->suspected > 0) {
+		double left = left_after(decay, now_ms / 1000 - source->updated_ms / 1000);
+
+		score.confirmed *= left;
+		score.suspected *= left;
+	}
 	if (leaked > 0)
 		score.fast = score.fast > leaked ? score.fast - leaked : 0;
 	return score;
 }
 
-double score_piece(const struct evidence *piece, int64_t now_ms, int64_t half_life_ms)
+static bool fades(enum evidence_class class)
 {
-	return piece->weight / (double)EVIDENCE_NAT *
-	       faded(evidence_class(piece->kind), piece->at_s, now_ms / 1000, half_life_ms);
+	return class != EVIDENCE_FAST;
 }
 
-static void add_up(const struct source *source, int64_t now_ms, int64_t half_life_ms, double sums[EVIDENCE_CLASS_COUNT])
+double score_piece(const struct evidence *piece, int64_t now_ms, const struct decay *decay)
 {
-	for (int i = 0; i < EVIDENCE_CLASS_COUNT; i++)
-		sums[i] = 0;
-	for (int i = 0; i < SOURCE_PIECES && source->pieces[i].kind != EVIDENCE_NONE; i++)
-		sums[evidence_class(source->pieces[i].kind)] += score_piece(&source->pieces[i], now_ms, half_life_ms);
+	double left = fades(evidence_class(piece->kind)) ? left_after(decay, now_ms / 1000 - piece->at_s) : 1.0;
+
+	return piece->weight * left / EVIDENCE_NAT;
 }
 
-static bool has_older(const struct source *source, enum evidence_class class)
+/* One pass over the pieces, the most frequent work there is: each sum in a register of its own. */
+static struct nats pieces_of(const struct source *source, int64_t now_ms, const struct decay *decay)
 {
-	for (int i = 0; i < SOURCE_OLDER; i++) {
-		if (source->older[i].kind != EVIDENCE_NONE && evidence_class(source->older[i].kind) == class)
-			return true;
+	double confirmed = 0, suspected = 0, fast = 0;
+	int64_t now_s = now_ms / 1000;
+
+	for (const struct evidence *piece = source->pieces;
+	     piece < source->pieces + SOURCE_PIECES && piece->kind != EVIDENCE_NONE; piece++) {
+		double weight = piece->weight;
+
+		switch (evidence_class(piece->kind)) {
+		case EVIDENCE_FAST: fast += weight; break;
+		case EVIDENCE_CONFIRMED: confirmed += weight * left_after(decay, now_s - piece->at_s); break;
+		default: suspected += weight * left_after(decay, now_s - piece->at_s); break;
+		}
 	}
-	return false;
+	return (struct nats){ { [EVIDENCE_CONFIRMED] = confirmed / EVIDENCE_NAT,
+				[EVIDENCE_SUSPECTED] = suspected / EVIDENCE_NAT,
+				[EVIDENCE_FAST] = fast / EVIDENCE_NAT } };
 }
 
-static struct rest rest_at(const struct source *source, int64_t now_ms, int64_t half_life_ms)
+/* A bit for each class of which there is older evidence. */
+static unsigned older_classes(const struct source *source)
 {
-	struct score score = score_at(source, now_ms, half_life_ms);
-	struct rest rest = { { 0 } };
-	double sums[EVIDENCE_CLASS_COUNT];
+	unsigned classes = 0;
 
-	add_up(source, now_ms, half_life_ms, sums);
-	if (has_older(source, EVIDENCE_CONFIRMED))
-		rest.of[EVIDENCE_CONFIRMED] = fmax(0, score.confirmed - sums[EVIDENCE_CONFIRMED]);
-	if (has_older(source, EVIDENCE_SUSPECTED))
-		rest.of[EVIDENCE_SUSPECTED] = fmax(0, score.suspected - sums[EVIDENCE_SUSPECTED]);
-	return rest;
+	for (int i = 0; i < SOURCE_OLDER; i++)
+		if (source->older[i].kind != EVIDENCE_NONE)
+			classes |= 1u << evidence_class(source->older[i].kind);
+	return classes;
+}
+
+static struct account account_at(const struct source *source, int64_t now_ms, const struct decay *decay)
+{
+	struct score score = score_at(source, now_ms, decay);
+	struct account account = { .pieces = pieces_of(source, now_ms, decay), .fast = score.fast };
+	unsigned older = older_classes(source);
+
+	if (older & 1u << EVIDENCE_CONFIRMED)
+		account.rest.of[EVIDENCE_CONFIRMED] = fmax(0, score.confirmed - account.pieces.of[EVIDENCE_CONFIRMED]);
+	if (older & 1u << EVIDENCE_SUSPECTED)
+		account.rest.of[EVIDENCE_SUSPECTED] = fmax(0, score.suspected - account.pieces.of[EVIDENCE_SUSPECTED]);
+	return account;
 }
 
 /* What leaks evenly is gone from its oldest end: the pieces hold the newest part of it, and what is left beside is
  * older. */
-static double older_fast(const struct source *source, int slot, int64_t now_ms, int64_t half_life_ms)
+static double older_fast(const struct source *source, int slot, int64_t now_ms, const struct decay *decay)
 {
-	double sums[EVIDENCE_CLASS_COUNT], left = score_at(source, now_ms, half_life_ms).fast;
+	double left = score_at(source, now_ms, decay).fast;
 	unsigned counts = 0;
 
-	add_up(source, now_ms, half_life_ms, sums);
 	for (int i = 0; i < SOURCE_OLDER; i++) {
 		if (source->older[i].kind != EVIDENCE_NONE && evidence_class(source->older[i].kind) == EVIDENCE_FAST)
 			counts += source->older[i].count;
 	}
-	left -= sums[EVIDENCE_FAST];
+	left -= pieces_of(source, now_ms, decay).of[EVIDENCE_FAST];
 	return counts && left > 0 ? left * source->older[slot].count / counts : 0;
 }
 
-double score_older(const struct source *source, int slot, int64_t now_ms, int64_t half_life_ms)
+double score_older(const struct source *source, int slot, int64_t now_ms, const struct decay *decay)
 {
 	enum evidence_class class = evidence_class(source->older[slot].kind);
-	struct rest rest = rest_at(source, now_ms, half_life_ms);
+	struct account account = account_at(source, now_ms, decay);
 	unsigned shares = 0;
 
 	if (class == EVIDENCE_FAST)
-		return older_fast(source, slot, now_ms, half_life_ms);
+		return older_fast(source, slot, now_ms, decay);
 	for (int i = 0; i < SOURCE_OLDER; i++) {
 		if (source->older[i].kind != EVIDENCE_NONE && evidence_class(source->older[i].kind) == class)
 			shares += source->older[i].share;
 	}
-	return shares ? rest.of[class] * source->older[slot].share / shares : 0;
+	return shares ? account.rest.of[class] * source->older[slot].share / shares : 0;
 }
 
-/* The sums are what the pieces and the rest say.  fast is given: it has no pieces to be told from. */
-static void settle(struct source *source, const struct rest *rest, double fast, int64_t now_ms, int64_t half_life_ms)
+/* The sums are what the pieces and the rest say; fast has no pieces to be told from. */
+static void settle(struct source *source, const struct account *account, int64_t now_ms)
 {
-	double sums[EVIDENCE_CLASS_COUNT];
-
-	add_up(source, now_ms, half_life_ms, sums);
-	source->confirmed = (float)(sums[EVIDENCE_CONFIRMED] + rest->of[EVIDENCE_CONFIRMED]);
-	source->suspected = (float)(sums[EVIDENCE_SUSPECTED] + rest->of[EVIDENCE_SUSPECTED]);
-	source->fast = (float)fmax(0, fast);
+	source->confirmed =
+		(float)fmax(0, account->pieces.of[EVIDENCE_CONFIRMED] + account->rest.of[EVIDENCE_CONFIRMED]);
+	source->suspected =
+		(float)fmax(0, account->pieces.of[EVIDENCE_SUSPECTED] + account->rest.of[EVIDENCE_SUSPECTED]);
+	source->fast = (float)fmax(0, account->fast);
 	source->updated_ms = now_ms;
 }
 
@@ -147,105 +193,106 @@ static struct older *older_slot(struct source *source, uint8_t kind)
 	return &o[from];
 }
 
-/* The place that a new piece takes: a free one, or the oldest one's.  What proves something stays longer, for whoever
- * is banned for it is to be told so. */
+/* The place that a new piece takes: the first free one, or the oldest one's.  What proves something stays longer, for
+ * whoever is banned for it is to be told so. */
 static int place_for_piece(const struct source *source)
 {
-	if (source->pieces[SOURCE_PIECES - 1].kind == EVIDENCE_NONE)
-		return SOURCE_PIECES - 1;
+	for (int i = 0; source->pieces[SOURCE_PIECES - 1].kind == EVIDENCE_NONE; i++)
+		if (source->pieces[i].kind == EVIDENCE_NONE)
+			return i;
 	for (int i = SOURCE_PIECES - 1; i >= 0; i--)
 		if (evidence_class(source->pieces[i].kind) != EVIDENCE_CONFIRMED || source->pieces[i].weight == 0)
 			return i;
 	return SOURCE_PIECES - 1;
 }
 
-/* That piece leaves its place; its weight stays, as part of the rest. */
-static void push_out(struct source *source, int place, struct rest *rest, int64_t now_ms, int64_t half_life_ms)
+/* The piece leaves its place; its weight stays, as part of the rest. */
+static void push_out(struct source *source, const struct evidence *last, struct account *account, int64_t now_ms,
+		     const struct decay *decay)
 {
-	const struct evidence *last = &source->pieces[place];
 	enum evidence_class class = evidence_class(last->kind);
-	double before, weight;
-	struct older *slot;
+	struct older *slot = older_slot(source, last->kind);
+	double before = account->rest.of[class], weight, kept;
 
-	if (last->kind == EVIDENCE_NONE)
-		return;
-	slot = older_slot(source, last->kind);
 	if (slot->count < 255)
 		slot->count++;
 	if (class == EVIDENCE_FAST)
 		return;
-	before = rest->of[class];
-	weight = score_piece(last, now_ms, half_life_ms);
-	rest->of[class] += weight;
-	if (rest->of[class] <= 0)
+	weight = score_piece(last, now_ms, decay);
+	account->pieces.of[class] -= weight;
+	account->rest.of[class] += weight;
+	if (account->rest.of[class] <= 0)
 		return;
+	kept = before / account->rest.of[class];
 	for (int i = 0; i < SOURCE_OLDER; i++) {
 		if (source->older[i].kind != EVIDENCE_NONE && evidence_class(source->older[i].kind) == class)
-			source->older[i].share = (uint16_t)(source->older[i].share * (before / rest->of[class]));
+			source->older[i].share = (uint16_t)(source->older[i].share * kept);
 	}
-	slot->share = (uint16_t)fmin(65535, slot->share + 65535 * (weight / rest->of[class]));
+	slot->share = (uint16_t)fmin(65535, slot->share + 65535 * (weight / account->rest.of[class]));
 }
 
-void score_add(struct source *source, const struct evidence *piece, int64_t now_ms, int64_t half_life_ms)
+void score_add(struct source *source, const struct evidence *piece, int64_t now_ms, const struct decay *decay)
 {
-	struct rest rest = rest_at(source, now_ms, half_life_ms);
-	double fast = score_at(source, now_ms, half_life_ms).fast;
+	struct account account = account_at(source, now_ms, decay);
 	int place = place_for_piece(source);
 
-	push_out(source, place, &rest, now_ms, half_life_ms);
-	for (int i = place; i > 0; i--)
-		source->pieces[i] = source->pieces[i - 1];
+	if (source->pieces[place].kind != EVIDENCE_NONE)
+		push_out(source, &source->pieces[place], &account, now_ms, decay);
+	memmove(&source->pieces[1], &source->pieces[0], (size_t)place * sizeof(source->pieces[0]));
 	source->pieces[0] = *piece;
 	if (evidence_class(piece->kind) == EVIDENCE_FAST)
-		fast += piece->weight / (double)EVIDENCE_NAT;
-	settle(source, &rest, fast, now_ms, half_life_ms);
+		account.fast += piece->weight / (double)EVIDENCE_NAT;
+	else
+		account.pieces.of[evidence_class(piece->kind)] += score_piece(piece, now_ms, decay);
+	settle(source, &account, now_ms);
 }
 
-void score_remove(struct source *source, int at, int64_t now_ms, int64_t half_life_ms)
+void score_remove(struct source *source, int at, int64_t now_ms, const struct decay *decay)
 {
-	struct rest rest = rest_at(source, now_ms, half_life_ms);
-	double fast = score_at(source, now_ms, half_life_ms).fast;
+	struct account account = account_at(source, now_ms, decay);
 
 	for (int i = at; i < SOURCE_PIECES - 1; i++)
 		source->pieces[i] = source->pieces[i + 1];
 	source->pieces[SOURCE_PIECES - 1] = (struct evidence){ .kind = EVIDENCE_NONE };
-	settle(source, &rest, fast, now_ms, half_life_ms);
+	account.pieces = pieces_of(source, now_ms, decay);
+	settle(source, &account, now_ms);
 }
 
-void score_reweigh(struct source *source, int at, uint8_t weight, int64_t now_ms, int64_t half_life_ms)
+void score_reweigh(struct source *source, int at, uint8_t weight, int64_t now_ms, const struct decay *decay)
 {
-	struct rest rest = rest_at(source, now_ms, half_life_ms);
-	double fast = score_at(source, now_ms, half_life_ms).fast;
+	struct account account = account_at(source, now_ms, decay);
 	struct evidence *piece = &source->pieces[at];
 
 	if (evidence_class(piece->kind) == EVIDENCE_FAST)
-		fast += (weight - piece->weight) / (double)EVIDENCE_NAT;
+		account.fast += (weight - piece->weight) / (double)EVIDENCE_NAT;
 	piece->weight = weight;
-	settle(source, &rest, fast, now_ms, half_life_ms);
+	account.pieces = pieces_of(source, now_ms, decay);
+	settle(source, &account, now_ms);
 }
 
-void score_rebase(struct source *source, int64_t now_ms, int64_t old_half_life_ms, int64_t new_half_life_ms)
+void score_rebase(struct source *source, int64_t now_ms, const struct decay *old, const struct decay *decay)
 {
-	struct rest rest = rest_at(source, now_ms, old_half_life_ms);
-	double fast = score_at(source, now_ms, old_half_life_ms).fast;
+	struct account account = account_at(source, now_ms, old);
 
-	settle(source, &rest, fast, now_ms, new_half_life_ms);
+	account.pieces = pieces_of(source, now_ms, decay);
+	settle(source, &account, now_ms);
 }
 
 void score_restore(struct source *source, const double older[SOURCE_OLDER], double fast, int64_t now_ms,
-		   int64_t half_life_ms)
+		   const struct decay *decay)
 {
-	struct rest rest = { { 0 } };
+	struct account account = { .pieces = pieces_of(source, now_ms, decay), .fast = fast };
+	struct nats *rest = &account.rest;
 
 	for (int i = 0; i < SOURCE_OLDER; i++) {
 		if (source->older[i].kind != EVIDENCE_NONE)
-			rest.of[evidence_class(source->older[i].kind)] += older[i];
+			rest->of[evidence_class(source->older[i].kind)] += older[i];
 	}
 	for (int i = 0; i < SOURCE_OLDER; i++) {
-		double all = rest.of[evidence_class(source->older[i].kind)];
+		double all = rest->of[evidence_class(source->older[i].kind)];
 
 		source->older[i].share =
 			(uint16_t)(source->older[i].kind != EVIDENCE_NONE && all > 0 ? 65535 * (older[i] / all) : 0);
 	}
-	settle(source, &rest, fast, now_ms, half_life_ms);
+	settle(source, &account, now_ms);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The table of sources: hash chains, and the lists that give the order of eviction.  Owns the memory and the order, not
- * the meaning of scores.  All memory is allocated and written to once at start; no operation walks more than one chain.
+ * The table of sources: an index of them, and the lists that give the order of eviction.  Owns the memory and the
+ * order, not the meaning of scores.  All memory is allocated and written to once at start; no operation walks a list.
  * Defends against floods of forged sources (bounded, the crowd gives way) and against chosen collisions (keyed hash).
  */
 #include "source.h"
@@ -9,7 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define NONE UINT32_MAX
+#define NONE       UINT32_MAX
+#define CACHE_LINE 64
 
 /* Lists, in rising order: one a nat, then the two kinds that stand apart. */
 #define LEVELS         8
@@ -24,8 +25,6 @@
 
 struct link {
 	uint32_t prev, next; /* in its list; next alone in the list of free entries */
-	uint32_t chain;      /* in its hash chain */
-	uint8_t list;
 };
 
 struct list {
@@ -34,10 +33,10 @@ struct list {
 
 struct sources {
 	struct hash_key key;
-	uint32_t max, count, mask;
+	uint32_t max, count;
 	uint64_t evicted;
 	uint32_t free_first;
-	uint32_t *heads;
+	struct hashindex index;
 	struct link *links;
 	struct source *items;
 	struct list lists[LISTS];
@@ -58,26 +57,23 @@ static void touch(void *memory, size_t len)
 struct sources *sources_new(uint32_t max, const struct hash_key *key)
 {
 	struct sources *table = calloc(1, sizeof(*table));
-	uint32_t buckets = 1024;
 
 	if (!table)
 		return NULL;
-	while (buckets < max)
-		buckets *= 2;
 	table->key = *key;
 	table->max = max;
-	table->mask = buckets - 1;
-	table->heads = malloc(buckets * sizeof(*table->heads));
 	table->links = malloc(max * sizeof(*table->links));
 	table->items = malloc(max * sizeof(*table->items));
-	if (!table->heads || !table->links || !table->items) {
+	if (!hashindex_init(&table->index, max) || !table->links || !table->items) {
 		sources_free(table);
 		return NULL;
 	}
-	memset(table->heads, 0xff, buckets * sizeof(*table->heads));
+	touch(table->index.lines, hashindex_size(&table->index));
 	touch(table->items, max * sizeof(*table->items));
-	for (uint32_t i = 0; i < max; i++)
-		table->links[i] = (struct link){ NONE, i + 1 < max ? i + 1 : NONE, NONE, LIST_FREE };
+	for (uint32_t i = 0; i < max; i++) {
+		table->links[i] = (struct link){ NONE, i + 1 < max ? i + 1 : NONE };
+		table->items[i].list = LIST_FREE;
+	}
 	for (int i = 0; i < LISTS; i++)
 		table->lists[i] = (struct list){ NONE, NONE, 0 };
 	return table;
@@ -87,19 +83,10 @@ void sources_free(struct sources *table)
 {
 	if (!table)
 		return;
-	free(table->heads);
+	hashindex_free(&table->index);
 	free(table->links);
 	free(table->items);
 	free(table);
-}
-
-static uint64_t hash_of(const struct sources *table, const struct prefix *prefix)
-{
-	uint8_t bytes[17];
-
-	memcpy(bytes, prefix->addr.b, 16);
-	bytes[16] = prefix->len;
-	return hash_bytes(&table->key, bytes, sizeof(bytes));
 }
 
 static uint32_t index_of(const struct sources *table, const struct source *source)
@@ -111,13 +98,14 @@ static uint16_t *quota_of(struct sources *table, const struct prefix *key)
 {
 	struct prefix net = prefix_of(&key->addr, prefix_is_v4(key) ? 96 + 24 : 48);
 
-	return &table->quota[hash_of(table, &net) % QUOTA_NETS];
+	return &table->quota[prefix_hash(&table->key, &net) % QUOTA_NETS];
 }
 
 static void unlist(struct sources *table, uint32_t at)
 {
 	struct link *link = &table->links[at];
-	struct list *list = &table->lists[link->list];
+	uint8_t which = table->items[at].list;
+	struct list *list = &table->lists[which];
 
 	if (link->prev != NONE)
 		table->links[link->prev].next = link->next;
@@ -128,18 +116,16 @@ static void unlist(struct sources *table, uint32_t at)
 	else
 		list->last = link->prev;
 	list->count--;
-	if (link->list == LIST_CONFIRMED)
+	if (which == LIST_CONFIRMED)
 		(*quota_of(table, &table->items[at].key))--;
 }
 
 static void enlist(struct sources *table, uint32_t at, uint8_t which)
 {
-	struct link *link = &table->links[at];
 	struct list *list = &table->lists[which];
 
-	link->list = which;
-	link->prev = NONE;
-	link->next = list->first;
+	table->items[at].list = which & 15;
+	table->links[at] = (struct link){ NONE, list->first };
 	if (list->first != NONE)
 		table->links[list->first].prev = at;
 	else
@@ -162,46 +148,93 @@ static uint8_t list_for(struct sources *table, const struct source *source, enum
 void sources_rank(struct sources *table, struct source *source, enum sources_rank rank, double score)
 {
 	uint32_t at = index_of(table, source);
+	uint8_t which = list_for(table, source, rank, score);
 
+	if (table->lists[which].first == at && which != LIST_CONFIRMED)
+		return; /* it is there; among the confirmed its net's quota has a word first */
 	unlist(table, at);
 	enlist(table, at, list_for(table, source, rank, score));
 }
 
 void sources_rerank(struct sources *table, struct source *source, enum sources_rank rank, double score)
 {
-	uint8_t list = table->links[index_of(table, source)].list;
-
-	if (list != (rank == SOURCES_CONFIRMED ? LIST_CONFIRMED : list_for(table, source, rank, score)))
+	if (source->list != (rank == SOURCES_CONFIRMED ? LIST_CONFIRMED : list_for(table, source, rank, score)))
 		sources_rank(table, source, rank, score);
 }
 
-bool sources_is_blocked(const struct sources *table, const struct source *source)
+bool sources_is_blocked(const struct source *source)
 {
-	return table->links[index_of(table, source)].list == LIST_BLOCKED;
+	return source->list == LIST_BLOCKED;
+}
+
+static bool is_source(const void *items, uint32_t at, const void *key)
+{
+	return prefix_equal(&((const struct source *)items)[at].key, key);
+}
+
+struct source *sources_find_hashed(const struct sources *table, const struct prefix *key, uint32_t hash)
+{
+	uint32_t at = hashindex_find(&table->index, hash, is_source, table->items, key);
+
+	return at == HASHINDEX_NONE ? NULL : &table->items[at];
 }
 
 struct source *sources_find(const struct sources *table, const struct prefix *key)
 {
-	uint32_t at = table->heads[hash_of(table, key) & table->mask];
+	return sources_find_hashed(table, key, prefix_hash(&table->key, key));
+}
 
-	while (at != NONE && !prefix_equal(&table->items[at].key, key))
-		at = table->links[at].chain;
-	return at == NONE ? NULL : &table->items[at];
+void sources_prefetch(const struct sources *table, uint32_t hash)
+{
+	hashindex_prefetch(&table->index, hash);
+}
+
+/* For the compiler a function that only prefetches does nothing, and it drops the call: hence these are part of their
+ * callers. */
+#define ALWAYS_INLINE static inline __attribute__((always_inline))
+
+ALWAYS_INLINE void prefetch_entry(const struct sources *table, uint32_t at)
+{
+	const uint8_t *bytes = (const uint8_t *)&table->items[at];
+
+	for (size_t i = 0; i < sizeof(struct source); i += CACHE_LINE)
+		__builtin_prefetch(bytes + i, 1);
+	__builtin_prefetch(bytes + sizeof(struct source) - 1, 1);
+	__builtin_prefetch(&table->links[at], 1);
+}
+
+void sources_prefetch_entry(const struct sources *table, uint32_t hash)
+{
+	uint32_t at = hashindex_guess(&table->index, hash);
+
+	if (at != HASHINDEX_NONE)
+		prefetch_entry(table, at);
+}
+
+void sources_prefetch_rank(const struct sources *table, const struct source *source)
+{
+	const struct link *link = &table->links[index_of(table, source)];
+
+	if (link->prev != NONE)
+		__builtin_prefetch(&table->links[link->prev], 1);
+	if (link->next != NONE)
+		__builtin_prefetch(&table->links[link->next], 1);
+}
+
+/* Out of the index and out of its list: what it held stays until its place is used again. */
+static void take_out(struct sources *table, uint32_t at)
+{
+	hashindex_remove(&table->index, table->items[at].hash, at);
+	unlist(table, at);
+	table->items[at].list = LIST_FREE;
+	table->links[at] = (struct link){ NONE, table->free_first };
+	table->free_first = at;
+	table->count--;
 }
 
 void sources_remove(struct sources *table, struct source *source)
 {
-	uint32_t at = index_of(table, source);
-	uint32_t *link = &table->heads[hash_of(table, &source->key) & table->mask];
-
-	while (*link != at)
-		link = &table->links[*link].chain;
-	*link = table->links[at].chain;
-	unlist(table, at);
-	memset(source, 0, sizeof(*source));
-	table->links[at] = (struct link){ NONE, table->free_first, NONE, LIST_FREE };
-	table->free_first = at;
-	table->count--;
+	take_out(table, index_of(table, source));
 }
 
 /* The entry to evict: source.h says why the longest list gives it. */
@@ -219,38 +252,60 @@ static uint32_t victim(const struct sources *table)
 	return longest->count > 0 ? longest->last : lists[LIST_CONFIRMED].last;
 }
 
-struct source *sources_add_if_free(struct sources *table, const struct prefix *key)
+static struct source *add_if_free(struct sources *table, const struct prefix *key, uint32_t hash)
 {
 	uint32_t at = table->free_first;
-	uint32_t *head = &table->heads[hash_of(table, key) & table->mask];
 
 	if (at == NONE)
 		return NULL;
 	table->free_first = table->links[at].next;
-	table->items[at] = (struct source){ .key = *key, .grade = GRADE_WATCH };
-	table->links[at].chain = *head;
-	*head = at;
+	table->items[at] = (struct source){ .key = *key, .hash = hash, .grade = GRADE_WATCH };
+	hashindex_add(&table->index, hash, at);
 	enlist(table, at, 0);
 	table->count++;
 	return &table->items[at];
 }
 
-struct source *sources_add(struct sources *table, const struct prefix *key)
+struct source *sources_add_if_free(struct sources *table, const struct prefix *key)
+{
+	return add_if_free(table, key, prefix_hash(&table->key, key));
+}
+
+/* Those that come after this one, if the flood goes on: the entry of the second, the place in the index of the first,
+ * whose entry was asked for when this one was the first. */
+ALWAYS_INLINE void prefetch_victims(const struct sources *table, uint32_t at)
+{
+	uint32_t next = table->links[at].prev;
+
+	if (next == NONE)
+		return;
+	hashindex_prefetch(&table->index, table->items[next].hash);
+	if (table->links[next].prev != NONE)
+		prefetch_entry(table, table->links[next].prev);
+}
+
+struct source *sources_add_hashed(struct sources *table, const struct prefix *key, uint32_t hash)
 {
 	if (table->free_first == NONE) {
 		uint32_t at = victim(table);
 
 		if (at == NONE)
 			return NULL;
-		sources_remove(table, &table->items[at]);
+		prefetch_victims(table, at);
+		take_out(table, at);
 		table->evicted++;
 	}
-	return sources_add_if_free(table, key);
+	return add_if_free(table, key, hash);
+}
+
+struct source *sources_add(struct sources *table, const struct prefix *key)
+{
+	return sources_add_hashed(table, key, prefix_hash(&table->key, key));
 }
 
 struct source *sources_at(const struct sources *table, uint32_t index)
 {
-	return table->links[index].list == LIST_FREE ? NULL : &table->items[index];
+	return table->items[index].list == LIST_FREE ? NULL : &table->items[index];
 }
 
 uint32_t sources_max(const struct sources *table)
