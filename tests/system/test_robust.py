@@ -390,3 +390,25 @@ def test_the_clock_is_set_between_runs(lab, picket, monkeypatch, wrong):
     daemon.start()
     left = {row["source"]: row["expires_in_s"] for row in daemon.ctl("list").rows}
     assert left.keys() == {OTHER} and 7160 < left[OTHER] <= 7201, left
+
+
+def test_at_rest(lab, picket):
+    """Where nothing happens the three processes sleep; what comes then is judged, told and undone as ever."""
+    daemon = picket()
+    time.sleep(8)
+    pids = [daemon.process.pid, daemon.keeper(), daemon.sentry()]
+    before = sum(switches(pid) for pid in pids)
+    time.sleep(8)
+    assert sum(switches(pid) for pid in pids) - before < 8 * 5, "a fixed tick of 100 ms alone is 80"
+    lab.victim.run("nft", "flush", "ruleset")
+    wait_until(daemon.table_present, 1.0, "the rules are put back at once")
+    daemon.ctl("block", OTHER, "--for", "6s")
+    time.sleep(4)
+    assert daemon.graded(OTHER)
+    wait_until(lambda: not daemon.graded(OTHER), 3.0, "the block ends when it should")
+
+
+def switches(pid):
+    """How often it went to sleep."""
+    with open(f"/proc/{pid}/status") as f:
+        return int(next(line for line in f if line.startswith("voluntary_ctxt_switches")).split()[1])
