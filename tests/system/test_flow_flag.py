@@ -248,3 +248,11 @@ def test_without_a_flag_all_is_as_before(lab, picket):
         assert daemon.ctl("status").one["sensors"]["flow_flag"] == "none"
         daemon.ctl("block", ATTACKER4, "--for", "10m")
         assert not still_answers(running)
+
+
+def test_a_look_at_others_makes_no_table_of_theirs(lab, picket):
+    """The kernel makes a table of the older iptables for who asks about it, and every packet pays for its hooks."""
+    daemon = ready(picket)
+    for family in ("ip", "ip6"):
+        names = daemon.host.run("cat", f"/proc/net/{family}_tables_names", check=False)
+        assert names.stdout == "", names.stdout

@@ -119,10 +119,11 @@ int conntrack_clear_step(struct conntrack *conntrack)
 	return 1;
 }
 
-int conntrack_users_look(const char *own_table, struct conntrack_users *out)
+int conntrack_users_look(const char *own_table, const struct conntrack_names *names, struct conntrack_users *out)
 {
 	void *fake = NULL;
 
+	(void)names;
 	if (sscanf(own_table, "%p", &fake) != 1)
 		return -EINVAL;
 	*out = ((struct nft *)fake)->users;

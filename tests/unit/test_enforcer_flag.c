@@ -6,11 +6,13 @@
 
 #define MASK 0xff000000u
 
+static const struct conntrack_names no_names = { { -1, -1 } };
+
 static struct guard *guard_flagging(enum flow_flag_kind wish)
 {
 	struct guard *guard = guard_new(NFT_BLOCK);
 
-	enforcer_flag_configure(guard->enforcer, wish, MASK);
+	enforcer_flag_configure(guard->enforcer, wish, MASK, &no_names);
 	assert_int_equal(enforcer_load(guard->enforcer, guard->core.now_ms), 0);
 	tick(guard, 100);
 	return guard;
@@ -140,7 +142,7 @@ static void a_wish_is_followed_whoever_uses_it(void **state)
 	guard->kernel.users.mark = guard->kernel.others_changed = true;
 	tick(guard, 120000);
 	assert_int_equal(guard->kernel.flag.kind, FLOW_FLAG_MARK);
-	enforcer_flag_configure(guard->enforcer, FLOW_FLAG_NONE, MASK);
+	enforcer_flag_configure(guard->enforcer, FLOW_FLAG_NONE, MASK, &no_names);
 	tick(guard, 2000);
 	assert_int_equal(guard->kernel.flag.kind, FLOW_FLAG_NONE);
 	tick(guard, 3600000);
@@ -153,7 +155,7 @@ static void other_bits_are_taken_with_the_next_value(void **state)
 	struct guard *guard = guard_flagging(FLOW_FLAG_MARK);
 
 	(void)state;
-	enforcer_flag_configure(guard->enforcer, FLOW_FLAG_MARK, 0x00000f00);
+	enforcer_flag_configure(guard->enforcer, FLOW_FLAG_MARK, 0x00000f00, &no_names);
 	assert_int_equal(enforcer_change(guard->enforcer, &guard->rules, guard->core.now_ms), 0);
 	for (int i = 0; i < 30; i++)
 		tick(guard, 100);
@@ -170,7 +172,7 @@ static void what_cannot_be_cleared_is_not_used(void **state)
 	(void)state;
 	guard->kernel.clear_error = -EOPNOTSUPP;
 	fake_clear_error = &guard->kernel.clear_error;
-	enforcer_flag_configure(guard->enforcer, FLOW_FLAG_MARK, MASK);
+	enforcer_flag_configure(guard->enforcer, FLOW_FLAG_MARK, MASK, &no_names);
 	assert_int_equal(enforcer_load(guard->enforcer, guard->core.now_ms), 0);
 	tick(guard, 100);
 	tick(guard, 30000);

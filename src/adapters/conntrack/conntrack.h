@@ -35,10 +35,20 @@ struct conntrack_users {
 	bool mark, label; /* rules of others read or write it */
 };
 
+/* Which tables of the older iptables are in use: files of /proc, -1 where its module was not loaded when they were
+ * opened (what comes later is then not seen). */
+#define CONNTRACK_FAMILIES 2
+struct conntrack_names {
+	int fds[CONNTRACK_FAMILIES];
+};
+/* Before the file system is given up. */
+void conntrack_users_open(struct conntrack_names *names);
+
 /*
  * Looks through the rules of all tables but that one, and those of the older iptables.  The ones of traffic control are
  * not seen.  0 or -errno.
  */
-MUST_CHECK int conntrack_users_look(const char *own_table, struct conntrack_users *out);
+MUST_CHECK int conntrack_users_look(const char *own_table, const struct conntrack_names *names,
+				    struct conntrack_users *out);
 
 #endif

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Who else uses the ct mark or the ct label: the rules of nftables, those of iptables in both its forms among them.
- * The older iptables keeps its tables by itself and tells nobody of changes; a look at one that is not loaded would
- * load it, so its entries are asked for with a wrong size first, which no table has.
+ * The older iptables keeps its tables by itself and tells nobody of changes.  A question about a table that is not in
+ * use would make it, with hooks that every packet pays for, so only those are asked about that the kernel names.
  */
 #include "conntrack.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h> /* libnftnl wants it */
 #include <libnftnl/expr.h>
 #include <libnftnl/rule.h>
@@ -22,6 +23,7 @@
 #include "netlink.h"
 
 #define ENTRIES_MAX (16u * 1024 * 1024)
+#define NAMES_MAX   512 /* there are five tables */
 
 /* ---- nftables ---- */
 
@@ -92,15 +94,18 @@ static int look_at_nftables(const char *own_table, struct conntrack_users *users
 
 /* Both families' structures have this shape, but for the size of an entry's head. */
 struct family {
+	const char *names; /* of the tables in use, a line each */
 	int domain, level, get_info, get_entries;
 	size_t entry_size, target_offset, next_offset; /* of the fields in an entry */
 };
 
-static const struct family families[] = {
-	{ AF_INET, IPPROTO_IP, IPT_SO_GET_INFO, IPT_SO_GET_ENTRIES, sizeof(struct ipt_entry),
-	  offsetof(struct ipt_entry, target_offset), offsetof(struct ipt_entry, next_offset) },
-	{ AF_INET6, IPPROTO_IPV6, IP6T_SO_GET_INFO, IP6T_SO_GET_ENTRIES, sizeof(struct ip6t_entry),
-	  offsetof(struct ip6t_entry, target_offset), offsetof(struct ip6t_entry, next_offset) },
+static const struct family families[CONNTRACK_FAMILIES] = {
+	{ "/proc/net/ip_tables_names", AF_INET, IPPROTO_IP, IPT_SO_GET_INFO, IPT_SO_GET_ENTRIES,
+	  sizeof(struct ipt_entry), offsetof(struct ipt_entry, target_offset),
+	  offsetof(struct ipt_entry, next_offset) },
+	{ "/proc/net/ip6_tables_names", AF_INET6, IPPROTO_IPV6, IP6T_SO_GET_INFO, IP6T_SO_GET_ENTRIES,
+	  sizeof(struct ip6t_entry), offsetof(struct ip6t_entry, target_offset),
+	  offsetof(struct ip6t_entry, next_offset) },
 };
 
 static uint16_t read_u16(const uint8_t *at)
@@ -146,25 +151,13 @@ static void take_entries(const struct family *family, const uint8_t *at, size_t 
 	}
 }
 
-static bool stands(int fd, const struct family *family, const char *table)
-{
-	struct ipt_get_entries ask = { .size = 1 };
-	socklen_t len = sizeof(ask) + 1;
-	uint8_t buffer[sizeof(ask) + 1];
-
-	strcpy(ask.name, table);
-	memset(buffer, 0, sizeof(buffer));
-	memcpy(buffer, &ask, sizeof(ask));
-	return getsockopt(fd, family->level, family->get_entries, buffer, &len) < 0 && errno == EAGAIN;
-}
-
 static void look_at_table(int fd, const struct family *family, const char *table, struct conntrack_users *users)
 {
 	struct ipt_getinfo info = { 0 };
 	struct ipt_get_entries *entries;
 	socklen_t len = sizeof(info);
 
-	if (!stands(fd, family, table))
+	if (strlen(table) >= sizeof(info.name))
 		return;
 	strcpy(info.name, table);
 	if (getsockopt(fd, family->level, family->get_info, &info, &len) < 0 || info.size > ENTRIES_MAX)
@@ -181,29 +174,40 @@ static void look_at_table(int fd, const struct family *family, const char *table
 	free(entries);
 }
 
-static void look_at_iptables(struct conntrack_users *users)
+void conntrack_users_open(struct conntrack_names *names)
 {
-	static const char *const tables[] = { "mangle", "raw", "filter", "nat", "security" };
+	for (size_t f = 0; f < CONNTRACK_FAMILIES; f++)
+		names->fds[f] = open(families[f].names, O_RDONLY | O_CLOEXEC);
+}
 
-	for (size_t f = 0; f < sizeof(families) / sizeof(families[0]); f++) {
-		int fd = socket(families[f].domain, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+static void look_at_iptables(const struct conntrack_names *names, struct conntrack_users *users)
+{
+	for (size_t f = 0; f < CONNTRACK_FAMILIES; f++) {
+		char text[NAMES_MAX], *rest = text, *table;
+		ssize_t len = -1;
+		int fd;
 
+		if (names->fds[f] >= 0 && lseek(names->fds[f], 0, SEEK_SET) == 0)
+			len = read(names->fds[f], text, sizeof(text) - 1);
+		fd = len > 0 ? socket(families[f].domain, SOCK_DGRAM | SOCK_CLOEXEC, 0) : -1;
 		if (fd < 0)
-			continue; /* no IPv6 here, say */
-		for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++)
-			look_at_table(fd, &families[f], tables[i], users);
+			continue;
+		text[len] = '\0';
+		while ((table = strsep(&rest, "\n")) != NULL)
+			if (table[0])
+				look_at_table(fd, &families[f], table, users);
 		close(fd);
 	}
 }
 
-int conntrack_users_look(const char *own_table, struct conntrack_users *out)
+int conntrack_users_look(const char *own_table, const struct conntrack_names *names, struct conntrack_users *out)
 {
 	struct conntrack_users users = { false, false };
 	int error = look_at_nftables(own_table, &users);
 
 	if (error)
 		return error;
-	look_at_iptables(&users);
+	look_at_iptables(names, &users);
 	*out = users;
 	return 0;
 }

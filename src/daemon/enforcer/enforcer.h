@@ -13,6 +13,7 @@
 #include <picket/engine.h>
 
 #include "result.h"
+#include "conntrack/conntrack.h"
 #include "nft/nft.h"
 
 #define ENFORCER_PAGE 64 /* blocks that are handed over in one call */
@@ -114,7 +115,8 @@ MUST_CHECK int enforcer_read_published(struct enforcer *enforcer, struct nft_pub
 
 /* Before the first load, and at each change of the configuration.  mask: bits of the ct mark that may be used, at least
  * two, next to each other. */
-void enforcer_flag_configure(struct enforcer *enforcer, enum flow_flag_kind wish, uint32_t mask);
+void enforcer_flag_configure(struct enforcer *enforcer, enum flow_flag_kind wish, uint32_t mask,
+			     const struct conntrack_names *names);
 
 /* ---- The loop ---- */
 

@@ -67,7 +67,8 @@ int enforcer_flag_void(struct enforcer *enforcer)
 	return error == -ENOENT ? 0 : error;
 }
 
-void enforcer_flag_configure(struct enforcer *enforcer, enum flow_flag_kind wish, uint32_t mask)
+void enforcer_flag_configure(struct enforcer *enforcer, enum flow_flag_kind wish, uint32_t mask,
+			     const struct conntrack_names *names)
 {
 	struct flagging *flagging = &enforcer->flagging;
 
@@ -77,6 +78,7 @@ void enforcer_flag_configure(struct enforcer *enforcer, enum flow_flag_kind wish
 	}
 	flagging->wish = wish;
 	flagging->mask = mask;
+	flagging->names = *names;
 	flagging->look_ms = 0;
 }
 
@@ -128,7 +130,8 @@ static void look(struct enforcer *enforcer, int64_t now_ms)
 	flagging->look_ms = now_ms + LOOK_MS;
 	flagging->changed = false;
 	/* What cannot be seen may use both. */
-	if (flagging->wish == FLOW_FLAG_AUTO && conntrack_users_look(nft_table_name(enforcer->nft), &users) != 0)
+	if (flagging->wish == FLOW_FLAG_AUTO &&
+	    conntrack_users_look(nft_table_name(enforcer->nft), &flagging->names, &users) != 0)
 		users = (struct conntrack_users){ true, true };
 	change_kind(enforcer, kind_for(flagging, &users));
 	flagging->looked = true;

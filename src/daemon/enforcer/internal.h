@@ -31,7 +31,8 @@ enum flag_walk { FLAG_NO_WALK, FLAG_SWEEP, FLAG_CLEAR };
 
 struct flagging {
 	enum flow_flag_kind wish;
-	uint32_t mask; /* of the mark's bits that are ours */
+	struct conntrack_names names; /* the caller's files */
+	uint32_t mask;                /* of the mark's bits that are ours */
 	struct conntrack *conntrack;
 	enum flow_flag_kind kind; /* that others leave to us */
 	uint32_t had_mask;        /* bits that we had before: to be taken off all flows */

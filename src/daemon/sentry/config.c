@@ -128,7 +128,7 @@ static int open_engine(struct sentry *sentry)
 static void configure_flag(struct sentry *sentry)
 {
 	enforcer_flag_configure(sentry->enforcer, (enum flow_flag_kind)sentry->config.flow_flag,
-				sentry->config.flow_mark_bits);
+				sentry->config.flow_mark_bits, &sentry->names);
 }
 
 /* The first configuration: engine, traps, the world, and only then the rules. */

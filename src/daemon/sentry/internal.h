@@ -78,6 +78,7 @@ struct sentry {
 	uint64_t packets_before_load,
 		queued_before_load; /* read, and queued by the kernel, when the table was loaded */
 
+	struct conntrack_names names;             /* tables of the older iptables */
 	uint16_t ephemeral_first, ephemeral_last; /* ip_local_port_range */
 	uint8_t lately[SENTRY_LATELY][65536 / 8]; /* of TCP and UDP: the ports served lately, as the kernel was told */
 	bool lately_told;

@@ -224,7 +224,7 @@ static int open_senses(struct sentry *sentry)
 	int error = setrlimit(RLIMIT_NOFILE, &descriptors) < 0 ? -errno : 0;
 
 	read_ephemeral(sentry);
-
+	conntrack_users_open(&sentry->names);
 	if (!error)
 		error = routes_open(&sentry->routes);
 	if (!error)
