@@ -22,10 +22,10 @@
 #define UPDATE_MAX     512 /* two tuples of IPv6 take less than 200 */
 
 struct conntrack {
-	struct mnl_socket *dump, *update;
+	struct mnl_socket *dump; /* while a walk is under way */
+	struct mnl_socket *update;
 	struct flow_flag flag;
-	bool walking, all_values;
-	uint32_t seq;
+	bool all_values;
 	_Alignas(8) uint8_t buffer[DATAGRAM_MAX];
 	_Alignas(8) uint8_t updates[UPDATES_MAX];
 	size_t updates_len;
@@ -52,7 +52,6 @@ static void end_walk(struct conntrack *conntrack)
 	if (conntrack->dump)
 		mnl_socket_close(conntrack->dump);
 	conntrack->dump = NULL;
-	conntrack->walking = false;
 }
 
 void conntrack_close(struct conntrack *conntrack)
@@ -91,7 +90,6 @@ int conntrack_clear(struct conntrack *conntrack, const struct flow_flag *flag, b
 	conntrack->all_values = all_values;
 	conntrack->updates_len = 0;
 	nlh = begin_message(conntrack->buffer, IPCTNL_MSG_CT_GET, NLM_F_DUMP, AF_UNSPEC);
-	nlh->nlmsg_seq = ++conntrack->seq;
 	if (flag->kind == FLOW_FLAG_MARK && !all_values) {
 		mnl_attr_put_u32(nlh, CTA_MARK, htonl(flag->value));
 		mnl_attr_put_u32(nlh, CTA_MARK_MASK, htonl(flag->mask));
@@ -101,7 +99,6 @@ int conntrack_clear(struct conntrack *conntrack, const struct flow_flag *flag, b
 		end_walk(conntrack);
 		return error;
 	}
-	conntrack->walking = true;
 	return 0;
 }
 
@@ -142,7 +139,6 @@ static bool has_flag(const struct conntrack *conntrack, const struct flow *flow)
 	return false;
 }
 
-/* An update that finds its flow gone is none. */
 static int send_updates(struct conntrack *conntrack)
 {
 	ssize_t sent = conntrack->updates_len
@@ -150,9 +146,14 @@ static int send_updates(struct conntrack *conntrack)
 			       : 0;
 
 	conntrack->updates_len = 0;
+	return sent < 0 ? -errno : 0;
+}
+
+/* What the kernel answers is dropped: an update that finds its flow gone is none. */
+static void drain_answers(struct conntrack *conntrack)
+{
 	while (mnl_socket_recvfrom(conntrack->update, conntrack->buffer, sizeof(conntrack->buffer)) > 0)
 		;
-	return sent < 0 ? -errno : 0;
 }
 
 static void put_cleared(struct nlmsghdr *nlh, const struct flow_flag *flag)
@@ -209,11 +210,10 @@ static int take_datagram(struct conntrack *conntrack, size_t len)
 		if (take_flow(nlh, conntrack) != MNL_CB_OK)
 			return -EBADMSG;
 		if (conntrack->updates_len > UPDATES_MAX - UPDATE_MAX) {
-			ssize_t sent = mnl_socket_sendto(conntrack->update, conntrack->updates, conntrack->updates_len);
+			int error = send_updates(conntrack);
 
-			conntrack->updates_len = 0;
-			if (sent < 0)
-				return -errno;
+			if (error)
+				return error;
 		}
 	}
 	return 0;
@@ -221,7 +221,7 @@ static int take_datagram(struct conntrack *conntrack, size_t len)
 
 int conntrack_clear_step(struct conntrack *conntrack)
 {
-	int result = conntrack->walking ? 0 : -EINVAL;
+	int result = conntrack->dump ? 0 : -EINVAL;
 
 	for (int i = 0; result == 0 && i < DATAGRAMS_STEP; i++) {
 		ssize_t got = mnl_socket_recvfrom(conntrack->dump, conntrack->buffer, sizeof(conntrack->buffer));
@@ -232,6 +232,7 @@ int conntrack_clear_step(struct conntrack *conntrack)
 		if (result >= 0) {
 			int error = send_updates(conntrack);
 
+			drain_answers(conntrack);
 			result = error ? error : result;
 		}
 	}
