@@ -84,10 +84,4 @@ static inline uint64_t hash_word(const uint8_t bytes[8])
 	return word;
 }
 
-/* Of such a word: the first `bits` of 64, as they follow one another in an address. */
-static inline uint64_t hash_mask(unsigned bits)
-{
-	return bits == 0 ? 0 : bits >= 64 ? UINT64_MAX : __builtin_bswap64(UINT64_MAX << (64 - bits));
-}
-
 #endif

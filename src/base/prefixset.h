@@ -25,13 +25,13 @@ static inline uint32_t prefix_hash_of(const struct hash_key *key, const struct a
 	uint64_t high = hash_word(addr->b), low = hash_word(addr->b + 8);
 
 	if (len >= ADDR_MAPPED_LEN && addr_is_v4(addr)) {
-		low &= hash_mask(len - 64);
+		low &= le64toh(addr_mask(len - 64));
 		hash_add(&state, low >> 32 | (uint64_t)len << 32 | 5ULL << 56);
 		return (uint32_t)hash_end(&state);
 	}
-	hash_add(&state, high & hash_mask(len));
+	hash_add(&state, high & le64toh(addr_mask(len)));
 	if (len > 64)
-		hash_add(&state, low & hash_mask(len - 64));
+		hash_add(&state, low & le64toh(addr_mask(len - 64)));
 	hash_add(&state, len | (len > 64 ? 17ULL : 9ULL) << 56);
 	return (uint32_t)hash_end(&state);
 }
