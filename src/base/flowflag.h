@@ -21,6 +21,9 @@ struct flow_flag {
 	uint32_t bit;         /* of the label: below 128 */
 };
 
+/* "none", "mark", "label", "auto", as options and status name them; NULL beyond. */
+const char *flow_flag_name(unsigned kind);
+
 #define FLOW_LABEL_BYTES 16
 /* That bit of the ct label, as the kernel has it in memory (nf_conn_labels, words of the machine). */
 void flow_flag_label(uint32_t bit, uint8_t out[FLOW_LABEL_BYTES]);

@@ -15,6 +15,7 @@
 
 #include <picket/hook_values.h>
 #include "duration.h"
+#include "flowflag.h"
 
 /* Writes "bad value 'x' for queue, expected a number from 0 to 65533".  Always false. */
 static bool refuse(const struct config_value *v, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -79,10 +80,8 @@ static bool whole_number(const char *text, unsigned long *out)
 
 bool config_parse_flow_flag(const struct config_value *v)
 {
-	static const char *const kinds[] = { "none", "mark", "label", "auto" }; /* as enum flow_flag_kind counts them */
-
-	for (uint8_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
-		if (strcmp(v->text, kinds[i]) == 0) {
+	for (uint8_t i = 0; flow_flag_name(i); i++)
+		if (strcmp(v->text, flow_flag_name(i)) == 0) {
 			*(uint8_t *)v->field = i;
 			return true;
 		}

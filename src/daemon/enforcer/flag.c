@@ -93,11 +93,9 @@ static enum flow_flag_kind kind_for(const struct flagging *flagging, const struc
 
 static void notice_kind(struct enforcer *enforcer, enum flow_flag_kind had)
 {
-	static const char *const names[] = { "none", "mark", "label" };
-
 	if (had != enforcer->flagging.kind && enforcer->flagging.looked)
 		enforcer_notice(enforcer, EVENT_NOTICE, "flow_flag is %s now (was %s): other rules %s the ct mark",
-				names[enforcer->flagging.kind], names[had],
+				flow_flag_name(enforcer->flagging.kind), flow_flag_name(had),
 				enforcer->flagging.kind == FLOW_FLAG_MARK ? "no longer use" : "use");
 }
 

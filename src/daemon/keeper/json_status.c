@@ -48,10 +48,9 @@ static json_t *queue_kind(const void *place)
 
 static json_t *flow_flag(const void *place)
 {
-	static const char *const names[] = { "none", "mark", "label" };
 	uint32_t kind = *(const uint32_t *)place;
 
-	return json_string(kind < sizeof(names) / sizeof(names[0]) ? names[kind] : "none");
+	return json_string(flow_flag_name(kind < FLOW_FLAG_AUTO ? kind : FLOW_FLAG_NONE));
 }
 
 static json_t *table_name(const void *place)
