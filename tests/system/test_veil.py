@@ -223,13 +223,19 @@ def test_an_upload_through_a_smaller_mtu(lab, picket):
         assert s.recv(10) == b"", "all of it arrived"
 
 
-@pytest.mark.parametrize("grade", ["veil", "ban"])
-def test_what_conntrack_forgot(lab, picket, grade):
-    """Flushed, or a short time-out: connections of customers and of hosts behind this one go on, in both directions."""
+def published(lab):
+    """A web server in a container, published as port 8088."""
     inside = lab.add_container()
     lab.services("tcp:90:http", host=inside)
     lab.victim.nft("table ip published { chain pre { type nat hook prerouting priority -100; "
                    f"ip daddr {VICTIM4[0]} tcp dport 8088 dnat to 172.30.0.2:90; }}; }}")
+    return inside
+
+
+@pytest.mark.parametrize("grade", ["veil", "ban"])
+def test_what_conntrack_forgot(lab, picket, grade):
+    """Flushed, or a short time-out: connections of customers and of hosts behind this one go on, in both directions."""
+    inside = published(lab)
     daemon = picket()
     who = Stranger(lab)
     listener = who.host.socket()
@@ -258,10 +264,7 @@ def test_what_conntrack_forgot(lab, picket, grade):
 
 def test_a_strangers_ack_to_a_published_port(lab, picket, wire):
     """It opens nothing, but its reset would tell that something is published."""
-    inside = lab.add_container()
-    lab.services("tcp:90:http", host=inside)
-    lab.victim.nft("table ip published { chain pre { type nat hook prerouting priority -100; "
-                   f"ip daddr {VICTIM4[0]} tcp dport 8088 dnat to 172.30.0.2:90; }}; }}")
+    published(lab)
     daemon = picket()
     who = Stranger(lab)
     veil(lab, daemon, who.v4)
