@@ -96,8 +96,8 @@ enum verdict { VERDICT_ACCEPT, VERDICT_VEIL, VERDICT_DROP };
 
 struct engine;
 
-/* NULL when out of memory.  All memory is allocated here.  The table of sources is also written to, so that a flood
- * cannot make the process grow; of the other tables, pages become real as blocks and list entries come. */
+/* NULL when out of memory.  All memory is allocated here, and its pages become real as sources, blocks and list entries
+ * come: a flood can make the process grow by what max_sources says, and no further. */
 struct engine *engine_new(const struct engine_config *config, const struct hash_key *key, int64_t now_ms);
 void engine_free(struct engine *engine);
 /* A reload: scores and blocks stay.  max_sources of a running engine does not change. */

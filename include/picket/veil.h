@@ -5,7 +5,7 @@
  * it (RFC 6298 section 5.7, RFC 9293 section 3.8.1).  A port scanner that sends each SYN once, or repeats it with
  * another sequence number, learns nothing.
  *
- * A price and never a cap: nothing here can be used up in another's name.  Memory is fixed.  Time is milliseconds
+ * A price and never a cap: nothing here can be used up in another's name.  Memory is bounded.  Time is milliseconds
  * since the epoch and must not run backwards; a smaller value is taken as the last one seen.
  */
 #ifndef PICKET_VEIL_H
@@ -68,17 +68,21 @@ struct veil_stats {
 	uint64_t quick_taken; /* a source's first port took its quick place */
 	uint64_t evicted;     /* attempts that gave way in a full bucket */
 	uint64_t crowded;     /* SYNs that found no room for their first sight, and count as old */
+	uint64_t unremembered; /* the same of those for whom there was no memory at all */
+	uint64_t memory;       /* bytes that are taken now */
+	uint64_t memory_max;   /* bytes that are taken when a SYN asks for them */
 };
 
 struct veil;
 
-/* NULL when out of memory.  Some 21 MB, all of it written to, so that no flood makes the process grow.  key: of this
- * start alone; without it nobody can aim at another's cells. */
-struct veil *veil_new(const struct hash_key *key, int64_t now_ms);
+/* NULL when out of memory.  max_sources: the engine's; the memories are as large as it asks for, up to 21 MB from 65,536
+ * on, and taken by the first SYN of a veiled source.  Where the machine refuses them every SYN counts as old: want of
+ * memory must let in, not shut out.  key: of this start alone; without it nobody can aim at another's cells. */
+struct veil *veil_new(const struct hash_key *key, uint32_t max_sources, int64_t now_ms);
 void veil_free(struct veil *veil);
 
 enum veil_verdict veil_judge(struct veil *veil, const struct veil_syn *syn, int64_t now_ms);
-/* To be called at least every ten seconds: sweeps a part of the aging filter. */
+/* To be called at least every ten seconds: sweeps a part of the aging filter, and gives memory back. */
 void veil_tick(struct veil *veil, int64_t now_ms);
 void veil_stats(const struct veil *veil, struct veil_stats *out);
 

@@ -29,11 +29,6 @@ void hashindex_free(struct hashindex *index)
 	free(index->memory);
 }
 
-size_t hashindex_size(const struct hashindex *index)
-{
-	return ((size_t)index->mask + 1) * CACHE_LINE;
-}
-
 static uint32_t entry_of(uint32_t hash, uint32_t slot)
 {
 	return hashindex_mark(hash) | (slot + 1);

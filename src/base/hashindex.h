@@ -41,8 +41,6 @@ struct hashindex {
 /* For slots below capacity.  Its pages are touched as they are used.  False when out of memory. */
 bool hashindex_init(struct hashindex *index, uint32_t capacity);
 void hashindex_free(struct hashindex *index);
-/* Bytes that hashindex_init() takes from `lines` on. */
-size_t hashindex_size(const struct hashindex *index);
 
 /* The key must not be there, nor more than capacity keys. */
 void hashindex_add(struct hashindex *index, uint32_t hash, uint32_t slot);

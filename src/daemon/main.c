@@ -3,6 +3,7 @@
  * picketd: reads the command line and the configuration, and then serves, here or in the background.
  */
 #include <limits.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -10,6 +11,8 @@
 #include "config.h"
 #include "options.h"
 #include "supervisor/supervisor.h"
+
+#define MAPPED_FROM (128 * 1024) /* bytes */
 
 struct start {
 	struct options options;
@@ -47,6 +50,9 @@ int main(int argc, char **argv)
 	struct start start;
 	int status = options_parse(argc, argv, &start.options);
 
+	/* Large tables are mappings of their own: untouched pages cost nothing, and what is freed goes back.  Left to
+	 * itself the C library raises this limit with each large piece that is freed, up to 32 MB. */
+	mallopt(M_MMAP_THRESHOLD, MAPPED_FROM);
 	if (status >= 0)
 		return status;
 	start.config = read_config(&start.options);

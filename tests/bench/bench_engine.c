@@ -311,7 +311,7 @@ static bool begin(struct state *state, const struct bench *bench)
 	config.max_sources = bench->max_sources;
 	*state = (struct state){ .bench = bench, .random = 88172645463325252ULL, .ticked_ms = START_MS };
 	state->engine = engine_new(&config, &key, START_MS);
-	state->veil = veil_new(&key, START_MS);
+	state->veil = veil_new(&key, config.max_sources, START_MS);
 	state->actions = calloc(1, sizeof(*state->actions));
 	if (!state->engine || !state->veil || !state->actions || !fill(state))
 		return false;

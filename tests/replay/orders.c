@@ -209,7 +209,7 @@ static bool order_restart(struct play *play, char **words)
 {
 	struct hash_key key = { play->script->seed + 1, ~play->script->seed };
 	struct engine *engine = engine_new(&play->config, &key, now(play));
-	struct veil *veil = veil_new(&key, now(play));
+	struct veil *veil = veil_new(&key, 65536, now(play));
 	bool lost = strcmp(words[1], "lost") == 0;
 
 	if (!engine || !veil || (!lost && strcmp(words[1], "kept") != 0) || !copy_lists(play, engine)) {

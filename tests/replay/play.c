@@ -248,7 +248,7 @@ static bool start(struct play *play)
 	struct hash_key key = { play->script->seed, ~play->script->seed };
 
 	play->engine = engine_new(&play->config, &key, PLAY_EPOCH_MS);
-	play->veil = veil_new(&key, PLAY_EPOCH_MS);
+	play->veil = veil_new(&key, 65536, PLAY_EPOCH_MS);
 	play->actions = calloc(1, sizeof(*play->actions));
 	return play->engine && play->veil && play->actions;
 }

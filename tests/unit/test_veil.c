@@ -26,7 +26,7 @@ static struct addr address(const char *text)
 static struct veil *new_veil(void)
 {
 	const struct hash_key key = { 0x0706050403020100ULL, 0x0f0e0d0c0b0a0908ULL };
-	struct veil *veil = veil_new(&key, START_MS);
+	struct veil *veil = veil_new(&key, 65536, START_MS);
 
 	assert_non_null(veil);
 	return veil;

@@ -16,8 +16,8 @@
 /* ---- sources.c ---- */
 
 /*
- * The table of sources: their evidence and their scores.  Bounded, keyed, touched at start, 208 bytes for each source
- * and some 16 for its place in the index and in the order of eviction.
+ * The table of sources: their evidence and their scores.  Bounded and keyed; 208 bytes for each source that there was
+ * at the same time, and some 16 for its place in the index and in the order of eviction.
  *
  * When the table is full a new source evicts another, in constant time: a confirmed one, while these hold more than a
  * quarter of the table; else one of the crowd.  Sources are listed by score, a list a nat, and the longest list gives

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The table of sources: an index of them, and the lists that give the order of eviction.  Owns the memory and the
- * order, not the meaning of scores.  All memory is allocated and written to once at start; no operation walks a list.
- * Defends against floods of forged sources (bounded, the crowd gives way) and against chosen collisions (keyed hash).
+ * order, not the meaning of scores.  All memory is allocated at start, and its pages become real as entries are used,
+ * from the low end; no operation walks a list.  Defends against floods of forged sources (bounded, the crowd gives way)
+ * and against chosen collisions (keyed hash).
  */
 #include "source.h"
 
@@ -35,24 +36,14 @@ struct sources {
 	struct hash_key key;
 	uint32_t max, count;
 	uint64_t evicted;
-	uint32_t free_first;
+	uint32_t high;       /* entries from here on were never used */
+	uint32_t free_first; /* of those that were, and are no longer */
 	struct hashindex index;
 	struct link *links;
 	struct source *items;
 	struct list lists[LISTS];
 	uint16_t quota[QUOTA_NETS];
 };
-
-/* Zeroes, and has the kernel provide every page now: a compiler would turn malloc and memset into a calloc that
- * does not. */
-static void touch(void *memory, size_t len)
-{
-	volatile uint8_t *bytes = memory;
-
-	memset(memory, 0, len);
-	for (size_t i = 0; i < len; i += 4096)
-		bytes[i] = 0;
-}
 
 struct sources *sources_new(uint32_t max, const struct hash_key *key)
 {
@@ -62,17 +53,12 @@ struct sources *sources_new(uint32_t max, const struct hash_key *key)
 		return NULL;
 	table->key = *key;
 	table->max = max;
-	table->links = malloc(max * sizeof(*table->links));
-	table->items = malloc(max * sizeof(*table->items));
+	table->free_first = NONE;
+	table->links = calloc(max, sizeof(*table->links));
+	table->items = calloc(max, sizeof(*table->items));
 	if (!hashindex_init(&table->index, max) || !table->links || !table->items) {
 		sources_free(table);
 		return NULL;
-	}
-	touch(table->index.lines, hashindex_size(&table->index));
-	touch(table->items, max * sizeof(*table->items));
-	for (uint32_t i = 0; i < max; i++) {
-		table->links[i] = (struct link){ NONE, i + 1 < max ? i + 1 : NONE };
-		table->items[i].list = LIST_FREE;
 	}
 	for (int i = 0; i < LISTS; i++)
 		table->lists[i] = (struct list){ NONE, NONE, 0 };
@@ -256,9 +242,12 @@ static struct source *add_if_free(struct sources *table, const struct prefix *ke
 {
 	uint32_t at = table->free_first;
 
-	if (at == NONE)
+	if (at != NONE)
+		table->free_first = table->links[at].next;
+	else if (table->high < table->max)
+		at = table->high++;
+	else
 		return NULL;
-	table->free_first = table->links[at].next;
 	table->items[at] = (struct source){ .key = *key, .hash = hash, .grade = GRADE_WATCH };
 	hashindex_add(&table->index, hash, at);
 	enlist(table, at, 0);
@@ -286,7 +275,7 @@ ALWAYS_INLINE void prefetch_victims(const struct sources *table, uint32_t at)
 
 struct source *sources_add_hashed(struct sources *table, const struct prefix *key, uint32_t hash)
 {
-	if (table->free_first == NONE) {
+	if (table->count == table->max) {
 		uint32_t at = victim(table);
 
 		if (at == NONE)
@@ -305,7 +294,7 @@ struct source *sources_add(struct sources *table, const struct prefix *key)
 
 struct source *sources_at(const struct sources *table, uint32_t index)
 {
-	return table->items[index].list == LIST_FREE ? NULL : &table->items[index];
+	return index >= table->high || table->items[index].list == LIST_FREE ? NULL : &table->items[index];
 }
 
 uint32_t sources_max(const struct sources *table)

@@ -10,6 +10,9 @@
  * a client came for is hardly late, while a list of ports stays dear.  A collision, or a forger, costs 2 s.
  *
  * The attempts let those in who give up before their stack repeats the SYN: a health check with a time-out of 1 s.
+ *
+ * They are taken when a SYN asks for them first, and given back an hour after the last one, when nothing in them counts
+ * any more: a host where nobody is veiled has no use for 21 MB.  Pages become real as cells are written to.
  */
 #include <picket/veil.h>
 
@@ -17,19 +20,27 @@
 #include <string.h>
 
 #define WAYS         4 /* cells of a bucket, of the filter and of the attempts */
-#define FILTER_CELLS (1u << 21)
 #define UNIT_MS      10     /* of a cell */
 #define CYCLE        65535  /* units until a stamp means another time; cell 0 is empty */
 #define SWEEP_MS     300000 /* for the whole filter; with VEIL_FORGET_MS well below a cycle of 655 s */
 
-#define QUICK_CELLS 65536
-#define QUICK_S     3600
+/* Cells for each source that the engine has room for.  More sources than PLACES_MAX need no more: the kernel asks about
+ * 50,000 SYNs a second at most. */
+#define PLACES_MIN     1024
+#define PLACES_MAX     65536
+#define FILTER_CELLS   32
+#define ATTEMPT_CELLS  16
+#define QUICK_CELLS    1
 
-#define ATTEMPT_BITS     20
+#define QUICK_S 3600
+
 #define ATTEMPTS_WANTED  3
 #define ATTEMPT_FIRST_S  120  /* so long ago the first must have been, */
 #define ATTEMPT_FORGET_S 3600 /* and not longer */
 #define LET_IN_S         60
+
+#define UNUSED_MS ((QUICK_S + LET_IN_S) * 1000LL) /* after so long without a SYN all three hold what is over */
+#define RETRY_MS  1000                            /* until memory that was refused is asked for again */
 
 struct sight {
 	uint16_t tag;   /* of addresses, ports and sequence number */
@@ -51,8 +62,11 @@ struct veil {
 	struct hash_key key;
 	int64_t start_ms, now_ms;
 	int64_t swept_ms; /* what lies before `hand` was swept up to then */
+	int64_t used_ms;  /* the newest SYN that asked for the memories */
+	int64_t retry_ms;
 	uint32_t hand;
-	struct sight *filter;
+	uint32_t filter_cells, attempt_cells, quick_cells; /* powers of two */
+	struct sight *filter; /* with the other two: NULL while they are not needed */
 	struct quick *quick;
 	struct attempt *attempts;
 	struct veil_stats stats;
@@ -66,40 +80,66 @@ struct key_bytes {
 	uint8_t src[16], dst[16];
 };
 
-static void *zeroed(size_t count, size_t size)
-{
-	void *memory = malloc(count * size);
-
-	if (memory)
-		memset(memory, 0, count * size);
-	return memory;
-}
-
-struct veil *veil_new(const struct hash_key *key, int64_t now_ms)
+struct veil *veil_new(const struct hash_key *key, uint32_t max_sources, int64_t now_ms)
 {
 	struct veil *veil = calloc(1, sizeof(*veil));
+	uint32_t places = PLACES_MIN;
 
 	if (!veil)
 		return NULL;
+	while (places < max_sources && places < PLACES_MAX)
+		places *= 2;
 	veil->key = *key;
 	veil->start_ms = veil->now_ms = veil->swept_ms = now_ms;
-	veil->filter = zeroed(FILTER_CELLS, sizeof(*veil->filter));
-	veil->quick = zeroed(QUICK_CELLS, sizeof(*veil->quick));
-	veil->attempts = zeroed(1u << ATTEMPT_BITS, sizeof(*veil->attempts));
-	if (veil->filter && veil->quick && veil->attempts)
-		return veil;
-	veil_free(veil);
-	return NULL;
+	veil->filter_cells = places * FILTER_CELLS;
+	veil->attempt_cells = places * ATTEMPT_CELLS;
+	veil->quick_cells = places * QUICK_CELLS;
+	veil->stats.memory_max = (uint64_t)veil->filter_cells * sizeof(*veil->filter) +
+				 (uint64_t)veil->attempt_cells * sizeof(*veil->attempts) +
+				 (uint64_t)veil->quick_cells * sizeof(*veil->quick);
+	return veil;
+}
+
+static void give_memory_back(struct veil *veil)
+{
+	free(veil->filter);
+	free(veil->quick);
+	free(veil->attempts);
+	veil->filter = NULL;
+	veil->quick = NULL;
+	veil->attempts = NULL;
+	veil->stats.memory = 0;
 }
 
 void veil_free(struct veil *veil)
 {
 	if (!veil)
 		return;
-	free(veil->filter);
-	free(veil->quick);
-	free(veil->attempts);
+	give_memory_back(veil);
 	free(veil);
+}
+
+static void take_memory(struct veil *veil)
+{
+	veil->filter = calloc(veil->filter_cells, sizeof(*veil->filter));
+	veil->quick = calloc(veil->quick_cells, sizeof(*veil->quick));
+	veil->attempts = calloc(veil->attempt_cells, sizeof(*veil->attempts));
+	if (!veil->filter || !veil->quick || !veil->attempts) {
+		give_memory_back(veil);
+		veil->retry_ms = veil->now_ms + RETRY_MS;
+		return;
+	}
+	veil->swept_ms = veil->now_ms;
+	veil->stats.memory = veil->stats.memory_max;
+}
+
+/* False: the machine has none to spare just now. */
+static bool has_memory(struct veil *veil)
+{
+	if (!veil->filter && veil->now_ms >= veil->retry_ms)
+		take_memory(veil);
+	veil->used_ms = veil->now_ms;
+	return veil->filter != NULL;
 }
 
 void veil_stats(const struct veil *veil, struct veil_stats *out)
@@ -125,12 +165,13 @@ static bool is_live(const struct veil *veil, const struct sight *cell)
 	return cell->stamp != 0 && age(veil, cell) <= VEIL_FORGET_MS / UNIT_MS;
 }
 
-static void sweep(struct veil *veil, uint32_t cells)
+/* Writes where there is something to clear alone: what was never written to stays without memory. */
+static void sweep(struct veil *veil, uint32_t cells, bool all)
 {
 	for (; cells > 0; cells--) {
-		struct sight *cell = &veil->filter[veil->hand++ % FILTER_CELLS];
+		struct sight *cell = &veil->filter[veil->hand++ % veil->filter_cells];
 
-		if (!is_live(veil, cell))
+		if (cell->stamp != 0 && (all || !is_live(veil, cell)))
 			cell->stamp = 0;
 	}
 }
@@ -143,18 +184,20 @@ static void advance(struct veil *veil, int64_t now_ms)
 	if (now_ms > veil->now_ms)
 		veil->now_ms = now_ms;
 	due = veil->now_ms - veil->swept_ms;
-	if (due < UNIT_MS)
+	if (!veil->filter || due < UNIT_MS)
 		return;
 	if (due < SWEEP_MS)
-		sweep(veil, (uint32_t)((due * FILTER_CELLS + SWEEP_MS - 1) / SWEEP_MS));
+		sweep(veil, (uint32_t)((due * veil->filter_cells + SWEEP_MS - 1) / SWEEP_MS), false);
 	else /* nothing in it is as young as VEIL_FORGET_MS */
-		memset(veil->filter, 0, FILTER_CELLS * sizeof(*veil->filter));
+		sweep(veil, veil->filter_cells, true);
 	veil->swept_ms = veil->now_ms;
 }
 
 void veil_tick(struct veil *veil, int64_t now_ms)
 {
 	advance(veil, now_ms);
+	if (veil->filter && veil->now_ms - veil->used_ms > UNUSED_MS)
+		give_memory_back(veil);
 }
 
 /* How old the identical SYN is, in ms; -1: not seen within VEIL_FORGET_MS, and from now on it is.  One that finds no
@@ -168,7 +211,7 @@ static int64_t first_seen(struct veil *veil, const struct veil_syn *syn)
 	memcpy(key.src, syn->src.b, sizeof(key.src));
 	memcpy(key.dst, syn->dst.b, sizeof(key.dst));
 	hash = hash_bytes(&veil->key, &key, sizeof(key));
-	bucket = &veil->filter[hash % FILTER_CELLS / WAYS * WAYS];
+	bucket = &veil->filter[hash % veil->filter_cells / WAYS * WAYS];
 	for (int i = 0; i < WAYS; i++) {
 		if (!is_live(veil, &bucket[i]))
 			room = &bucket[i];
@@ -203,7 +246,7 @@ static uint32_t seconds(const struct veil *veil)
 /* The source's place, if it is free or this port's; NULL: another port has it. */
 static struct quick *quick_place(struct veil *veil, const struct veil_syn *syn)
 {
-	struct quick *quick = &veil->quick[source_hash(veil, 2, syn, 0) % QUICK_CELLS];
+	struct quick *quick = &veil->quick[source_hash(veil, 2, syn, 0) % veil->quick_cells];
 
 	return quick->until_s <= seconds(veil) || quick->port == syn->dport ? quick : NULL;
 }
@@ -228,7 +271,7 @@ static bool is_over(const struct attempt *attempt, uint32_t now_s)
 static struct attempt *find_attempt(struct veil *veil, const struct veil_syn *syn, bool make)
 {
 	uint64_t hash = source_hash(veil, 3, syn, syn->dport);
-	struct attempt *bucket = &veil->attempts[(hash % (1u << ATTEMPT_BITS)) / WAYS * WAYS], *victim = bucket;
+	struct attempt *bucket = &veil->attempts[hash % veil->attempt_cells / WAYS * WAYS], *victim = bucket;
 	uint16_t tag = (uint16_t)(hash >> 48);
 	uint32_t now_s = seconds(veil);
 
@@ -339,9 +382,13 @@ enum veil_verdict veil_judge(struct veil *veil, const struct veil_syn *syn, int6
 		veil->stats.raw++;
 		return VEIL_DROP;
 	}
-	switch (syn->target) {
-	case VEIL_SERVED: return served(veil, syn);
-	case VEIL_TRAP: veil->stats.trapped++; return VEIL_PASS;
-	default: return closed(veil, syn);
+	if (syn->target == VEIL_TRAP) {
+		veil->stats.trapped++;
+		return VEIL_PASS;
 	}
+	if (!has_memory(veil)) {
+		veil->stats.unremembered++;
+		return syn->target == VEIL_SERVED ? VEIL_PASS : VEIL_REFUSE;
+	}
+	return syn->target == VEIL_SERVED ? served(veil, syn) : closed(veil, syn);
 }

@@ -39,6 +39,7 @@ static const struct {
 	{ "kernel", "over_customers", "customers that were not noted, too many at once from their net" },
 	{ "kernel", "refused", "grades that the kernel refused" },
 	{ "veil", "crowded", "SYNs of veiled sources let in because the filter was full" },
+	{ "veil", "unremembered", "SYNs of veiled sources let in because there was no memory for veils" },
 	{ "veil", "gave_way", "attempts of veiled sources that gave way to others" },
 	{ "traps", "crowded", "visits to traps that were cut short, too many at once from their net" },
 	{ "events", "lost", "events that were not kept" },
@@ -103,6 +104,16 @@ static void show_sensors(FILE *out, const json_t *object)
 		json_count(object, "sensors", "trapped_tcp_ports"), json_count(object, "sensors", "trapped_udp_ports"));
 }
 
+/* What picket takes beside what it always has. */
+static void show_memory(FILE *out, const json_t *object)
+{
+	long long taken = json_count(object, "veil", "memory_bytes"),
+		  most = json_count(object, "veil", "memory_max_bytes");
+
+	fprintf(out, "memory     veils %s %.1f MB%s\n", taken ? "have taken" : "have taken none of",
+		(double)most / (1 << 20), taken ? ", and give them back an hour after their last new connection" : "");
+}
+
 static void show_losses(FILE *out, const json_t *object)
 {
 	int shown = 0;
@@ -150,6 +161,7 @@ static void status_row(struct ctl_view *view, const json_t *object)
 	show_sensors(view->out, object);
 	for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++)
 		show_line(view->out, object, counts[i]);
+	show_memory(view->out, object);
 	show_losses(view->out, object);
 	show_healing(view->out, object);
 	if (json_is_object(json_object_get(object, "hooks")))

@@ -59,7 +59,7 @@ struct replay_host *replay_host_new(const struct replay_options *options, const 
 	host->config = config;
 	host->sources = sources;
 	host->flows = replay_flows_new(hash);
-	host->veil = veil_new(hash, learned->first_ms);
+	host->veil = veil_new(hash, config->engine.max_sources, learned->first_ms);
 	if (host->flows && host->veil &&
 	    replay_table_init(&host->customers, REPLAY_CUSTOMERS_MAX, CUSTOMER_KEY_LEN, sizeof(struct replay_customer),
 			      hash))

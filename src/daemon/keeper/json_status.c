@@ -284,6 +284,9 @@ static const struct row rows[] = {
 	NUMBER("veil", "quick_taken", sentry.veil.quick_taken),
 	NUMBER("veil", "gave_way", sentry.veil.evicted),
 	NUMBER("veil", "crowded", sentry.veil.crowded),
+	NUMBER("veil", "unremembered", sentry.veil.unremembered),
+	NUMBER("veil", "memory_bytes", sentry.veil.memory),
+	NUMBER("veil", "memory_max_bytes", sentry.veil.memory_max),
 
 	NUMBER("kernel", "queued_judge", sentry.kernel.queued_judge),
 	NUMBER("kernel", "queued_veil", sentry.kernel.queued_veil),

@@ -113,7 +113,7 @@ static int open_engine(struct sentry *sentry)
 	if (getentropy(&key, sizeof(key)) < 0)
 		return -errno;
 	engine = engine_new(&sentry->config.engine, &key, sentry->now_ms);
-	sentry->veil = veil_new(&key, sentry->now_ms);
+	sentry->veil = veil_new(&key, sentry->config.engine.max_sources, sentry->now_ms);
 	sentry->ration.key = key;
 	if (!engine || !sentry->veil)
 		return -ENOMEM;

@@ -70,6 +70,8 @@ struct sentry {
 
 	uint64_t events_lost;
 	struct ration ration;
+	bool veil_lacks_memory;     /* and it was said */
+	uint64_t unremembered_told; /* of the veil's counter */
 	int64_t probe_until_ms;  /* the doctor's probes are counted, not judged; 0: they are judged like any */
 	struct prefix probe_net; /* where they come from; ::/0: the usual ones */
 	uint64_t probe_packets;
@@ -107,6 +109,7 @@ void sentry_begin_turn(struct sentry *sentry);
 /* sense.c */
 void sentry_read_queue(struct sentry *sentry);
 bool sentry_trap_hit(void *sentry, const struct probe *probe);
+void sentry_tell_veil_memory(struct sentry *sentry); /* where it is lacking, and when it is there again */
 /* False: from such a net no probes come. */
 bool sentry_probe_window(struct sentry *sentry, const struct prefix *net, int64_t duration_ms);
 

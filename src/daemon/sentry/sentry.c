@@ -60,6 +60,7 @@ static void tick_second(struct sentry *sentry)
 	if (sentry->seconds++ % WIRE_BEAT_S == 0)
 		wire_send(sentry->start->supervisor_fd, WIRE_BEAT, 0, &(struct wire_empty){ 0 });
 	sentry_sum_up(sentry);
+	sentry_tell_veil_memory(sentry);
 	sentry_save_learned_tick(sentry);
 	if (sentry->routes_stale)
 		sentry_world_routes(sentry);
