@@ -13,7 +13,6 @@
 #define PICKET_HASHINDEX_H
 
 #include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
 
 #define HASHINDEX_NONE UINT32_MAX

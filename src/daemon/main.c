@@ -13,6 +13,7 @@
 #include "supervisor/supervisor.h"
 
 #define MAPPED_FROM (128 * 1024) /* bytes */
+#define KEPT_FREE   (512 * 1024) /* more than a transaction or a dump needs for a moment */
 
 struct start {
 	struct options options;
@@ -53,6 +54,7 @@ int main(int argc, char **argv)
 	/* Large tables are mappings of their own: untouched pages cost nothing, and what is freed goes back.  Left to
 	 * itself the C library raises this limit with each large piece that is freed, up to 32 MB. */
 	mallopt(M_MMAP_THRESHOLD, MAPPED_FROM);
+	mallopt(M_TRIM_THRESHOLD, KEPT_FREE);
 	if (status >= 0)
 		return status;
 	start.config = read_config(&start.options);

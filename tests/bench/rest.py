@@ -56,11 +56,6 @@ def read(pid, name):
         return f.read()
 
 
-def pss(daemon):
-    """MB of supervisor, keeper and sentry."""
-    return [int(re.search(r"^Pss:\s+(\d+)", read(pid, "smaps_rollup"), re.M)[1]) / 1024 for pid in processes(daemon)]
-
-
 def shown(parts):
     return f"{sum(parts):.1f} MB ({' + '.join(f'{part:.1f}' for part in parts)})"
 
@@ -133,21 +128,21 @@ def bans():
     with quiet() as daemon:
         daemon.start()
         time.sleep(3)
-        bare = pss(daemon)
+        bare = daemon.memory_mb()
         daemon.stop()
         put_bans(daemon.state_dir)
         daemon.spawn()
         began = timed(lambda: daemon.wait_line("is on guard", 60, 2))
         daemon.wait_ready()
         time.sleep(3)
-        full = pss(daemon)
+        full = daemon.memory_mb()
         print(f"{BANS} bans: start {began:.2f} s, memory {shown(full)}, {sum(full) - sum(bare):+.1f} MB")
         for form in ((), ("--json",)):
-            spent, before = cpu(daemon.keeper()), pss(daemon)
+            spent, before = cpu(daemon.keeper()), daemon.memory_mb()
             runs = [ended(PICKETCTL, "-s", daemon.socket_path, *form, "list") for _ in range(5)]
             print(f"list {' '.join(form) or 'as text'}: {min(run[0] for run in runs):.2f} s (CPU: picketctl "
                   f"{min(run[2] for run in runs):.2f}, keeper {(cpu(daemon.keeper()) - spent) / 5:.2f}), picketctl "
-                  f"{max(run[1] for run in runs):.1f} MB, keeper {pss(daemon)[1] - before[1]:+.1f} MB")
+                  f"{max(run[1] for run in runs):.1f} MB, keeper {daemon.memory_mb()[1] - before[1]:+.1f} MB")
         print(f"stop {timed(daemon.stop):.2f} s")
 
 

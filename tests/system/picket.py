@@ -138,6 +138,13 @@ class Picket:
     def keeper(self):
         return self._child(False)
 
+    def memory_mb(self):
+        """Of supervisor, keeper and sentry; what they share is counted once."""
+        def pss(pid):
+            with open(f"/proc/{pid}/smaps_rollup") as f:
+                return int(re.search(r"^Pss:\s+(\d+)", f.read(), re.M)[1]) / 1024
+        return [pss(pid) for pid in (self.process.pid, self.keeper(), self.sentry())]
+
     def reload(self):
         return self.ctl("reload", check=False)
 

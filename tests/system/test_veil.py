@@ -356,7 +356,7 @@ def test_a_crowd_of_veiled_names(lab, picket):
 
 @pytest.mark.long
 def test_sixteen_thousand_veiled_names(lab, picket):
-    """At 40,000 a second: 95 of 100 strangers by their first repeat, and picket grows by a megabyte at most."""
+    """At 40,000 a second: 95 of 100 strangers by their first repeat; what picket grows by is its tables."""
     daemon = picket()
 
     def memory_kb():

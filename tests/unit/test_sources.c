@@ -2,6 +2,9 @@
 /*
  * The table of sources: bounded, and who gives way.
  */
+#include <stdio.h>
+#include <unistd.h>
+
 #include "core.h"
 #include "source/source.h"
 
@@ -161,6 +164,41 @@ static void entries_come_and_go(void **state)
 	sources_free(table);
 }
 
+static long resident_kb(void)
+{
+	FILE *f = fopen("/proc/self/statm", "r");
+	long all = 0, resident = 0;
+
+	assert_non_null(f);
+	assert_int_equal(fscanf(f, "%ld %ld", &all, &resident), 2);
+	fclose(f);
+	return resident * (sysconf(_SC_PAGESIZE) / 1024);
+}
+
+/* A table for 65,536 is 14 MB of addresses, and as much memory as it holds sources: places that came free first. */
+static void memory_follows_the_number_of_sources(void **state)
+{
+	struct seed seed = seed_new("memory_follows_the_number_of_sources");
+	long before = resident_kb(), empty, some;
+	struct sources *table = sources_new(65536, &core_key);
+
+	(void)state;
+	assert_non_null(table);
+	empty = resident_kb();
+	assert_true(empty - before < 4096);
+	for (int i = 0; i < 100000; i++) {
+		struct prefix key = forged(&seed);
+		struct source *source = sources_find(table, &key);
+
+		source = source ? source : sources_add(table, &key);
+		if (sources_count(table) > 5000)
+			sources_remove(table, source);
+	}
+	some = resident_kb();
+	assert_true(some - empty < 4096);
+	sources_free(table);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -170,6 +208,7 @@ int main(void)
 		cmocka_unit_test(blocked_ones_stay_and_newcomers_are_turned_away),
 		cmocka_unit_test(one_net_does_not_hold_all_confirmed_places),
 		cmocka_unit_test(entries_come_and_go),
+		cmocka_unit_test(memory_follows_the_number_of_sources),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

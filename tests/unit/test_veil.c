@@ -2,11 +2,13 @@
 /*
  * The veil: what each kind of SYN costs, what a forger can do to the three memories, and what time does to them.
  */
+#include <malloc.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include <cmocka.h>
 
@@ -455,6 +457,98 @@ static void time_never_runs_backwards(void **state)
 	veil_free(veil);
 }
 
+static struct veil_stats stats_of(const struct veil *veil)
+{
+	struct veil_stats stats;
+
+	veil_stats(veil, &stats);
+	return stats;
+}
+
+/* Time alone takes no memory, nor does what is not remembered; an hour without a SYN gives it back. */
+static void memory_is_taken_when_it_is_needed(void **state)
+{
+	struct veil *veil = new_veil();
+	struct veil_syn syn = syn_of("198.51.100.7", 80), raw = syn, trapped = syn;
+
+	(void)state;
+	raw.mss = 0;
+	trapped.target = VEIL_TRAP;
+	for (int64_t ms = 0; ms < 1000000; ms += 1000)
+		veil_tick(veil, START_MS + ms);
+	assert_int_equal(at(veil, &raw, 1000000), VEIL_DROP);
+	assert_int_equal(at(veil, &trapped, 1000000), VEIL_PASS);
+	assert_int_equal(stats_of(veil).memory, 0);
+	assert_in_range(stats_of(veil).memory_max, 20 << 20, 21 << 20);
+	for (int round = 0; round < 2; round++) {
+		int64_t ms = 1000000 + round * 8000000;
+
+		assert_int_equal(at(veil, &syn, ms), VEIL_DROP);
+		assert_int_equal(at(veil, &syn, ms + 900), VEIL_PASS);
+		assert_int_equal(stats_of(veil).memory, stats_of(veil).memory_max);
+		veil_tick(veil, START_MS + ms + 3600000);
+		assert_true(stats_of(veil).memory > 0);
+		veil_tick(veil, START_MS + ms + 3700000);
+		assert_int_equal(stats_of(veil).memory, 0);
+	}
+	veil_free(veil);
+}
+
+/* As much for each source that the engine has room for, up to what the kernel's limit of SYNs asks for. */
+static void memory_follows_max_sources(void **state)
+{
+	static const struct {
+		uint32_t max_sources;
+		uint64_t part; /* of the most */
+	} rows[] = { { 0, 64 }, { 1024, 64 }, { 8192, 8 }, { 8193, 4 }, { 65536, 1 }, { 4194304, 1 } };
+	struct veil *largest = new_veil();
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		const struct hash_key key = { 1, 2 };
+		struct veil *veil = veil_new(&key, rows[i].max_sources, START_MS);
+		struct veil_syn syn = syn_of("198.51.100.7", 443);
+
+		assert_int_equal(stats_of(veil).memory_max * rows[i].part, stats_of(largest).memory_max);
+		assert_int_equal(at(veil, &syn, 0), VEIL_DROP);
+		assert_int_equal(at(veil, &syn, 900), VEIL_PASS);
+		veil_free(veil);
+	}
+	veil_free(largest);
+}
+
+#ifndef __SANITIZE_ADDRESS__
+/* Where there is none, what is served is let in and what is closed refuses: nobody is shut out, and it is counted. */
+static void without_memory_nobody_waits(void **state)
+{
+	struct veil *veil = new_veil();
+	struct veil_syn syn = syn_of("198.51.100.7", 443), closed = syn, trapped = syn, raw = syn;
+	struct rlimit old, none = { 0 };
+
+	(void)state;
+	closed.target = VEIL_CLOSED;
+	trapped.target = VEIL_TRAP;
+	raw.mss = 0;
+	assert_int_equal(getrlimit(RLIMIT_AS, &old), 0);
+	none.rlim_max = old.rlim_max;
+	assert_int_equal(setrlimit(RLIMIT_AS, &none), 0);
+	for (int ms = 0; ms < 5000; ms += 500) {
+		assert_int_equal(at(veil, &syn, ms), VEIL_PASS);
+		assert_int_equal(at(veil, &closed, ms), VEIL_REFUSE);
+		assert_int_equal(at(veil, &trapped, ms), VEIL_PASS);
+		assert_int_equal(at(veil, &raw, ms), VEIL_DROP);
+	}
+	assert_int_equal(stats_of(veil).unremembered, 20);
+	assert_int_equal(stats_of(veil).memory, 0);
+	assert_int_equal(setrlimit(RLIMIT_AS, &old), 0);
+	/* asked for again a second later */
+	assert_int_equal(at(veil, &syn, 6000), VEIL_DROP);
+	assert_int_equal(at(veil, &syn, 6900), VEIL_PASS);
+	assert_int_equal(stats_of(veil).unremembered, 20);
+	veil_free(veil);
+}
+#endif
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -475,7 +569,13 @@ int main(void)
 		cmocka_unit_test(a_flood_of_attempts_does_not_evict_the_patient),
 		cmocka_unit_test(a_full_backlog_costs_no_second_price),
 		cmocka_unit_test(time_never_runs_backwards),
+		cmocka_unit_test(memory_is_taken_when_it_is_needed),
+		cmocka_unit_test(memory_follows_max_sources),
+#ifndef __SANITIZE_ADDRESS__
+		cmocka_unit_test(without_memory_nobody_waits),
+#endif
 	};
 
+	mallopt(M_MMAP_THRESHOLD, 128 * 1024); /* as picketd: what is freed goes back */
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -169,7 +169,7 @@ static bool is_live(const struct veil *veil, const struct sight *cell)
 static void sweep(struct veil *veil, uint32_t cells, bool all)
 {
 	for (; cells > 0; cells--) {
-		struct sight *cell = &veil->filter[veil->hand++ % veil->filter_cells];
+		struct sight *cell = &veil->filter[veil->hand++ & (veil->filter_cells - 1)];
 
 		if (cell->stamp != 0 && (all || !is_live(veil, cell)))
 			cell->stamp = 0;
@@ -211,7 +211,7 @@ static int64_t first_seen(struct veil *veil, const struct veil_syn *syn)
 	memcpy(key.src, syn->src.b, sizeof(key.src));
 	memcpy(key.dst, syn->dst.b, sizeof(key.dst));
 	hash = hash_bytes(&veil->key, &key, sizeof(key));
-	bucket = &veil->filter[hash % veil->filter_cells / WAYS * WAYS];
+	bucket = &veil->filter[hash & (veil->filter_cells - WAYS)];
 	for (int i = 0; i < WAYS; i++) {
 		if (!is_live(veil, &bucket[i]))
 			room = &bucket[i];
@@ -246,7 +246,7 @@ static uint32_t seconds(const struct veil *veil)
 /* The source's place, if it is free or this port's; NULL: another port has it. */
 static struct quick *quick_place(struct veil *veil, const struct veil_syn *syn)
 {
-	struct quick *quick = &veil->quick[source_hash(veil, 2, syn, 0) % veil->quick_cells];
+	struct quick *quick = &veil->quick[source_hash(veil, 2, syn, 0) & (veil->quick_cells - 1)];
 
 	return quick->until_s <= seconds(veil) || quick->port == syn->dport ? quick : NULL;
 }
@@ -271,7 +271,7 @@ static bool is_over(const struct attempt *attempt, uint32_t now_s)
 static struct attempt *find_attempt(struct veil *veil, const struct veil_syn *syn, bool make)
 {
 	uint64_t hash = source_hash(veil, 3, syn, syn->dport);
-	struct attempt *bucket = &veil->attempts[hash % veil->attempt_cells / WAYS * WAYS], *victim = bucket;
+	struct attempt *bucket = &veil->attempts[hash & (veil->attempt_cells - WAYS)], *victim = bucket;
 	uint16_t tag = (uint16_t)(hash >> 48);
 	uint32_t now_s = seconds(veil);
 

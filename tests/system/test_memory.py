@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Memory: little where nothing happens, as much as there is to know, bounded; and what is done where there is none."""
+import os
+import subprocess
+import time
+
+from lab import wait_until
+from veiled import Stranger, veil
+
+SANITIZED = "asan" in os.environ.get("PICKET_BUILD", "")
+
+
+def memory(daemon):
+    """MB of the three processes, what they share counted once."""
+    return sum(daemon.memory_mb())
+
+
+def veil_memory(daemon):
+    return daemon.ctl("status").one["veil"]["memory_bytes"]
+
+
+def test_at_rest(lab, picket):
+    """A quarter of what the tables may take, and with a smaller one less: a small host has little to give."""
+    for config, most in (("", 16), ("score { max_sources = 8192 }", 8)):
+        daemon = picket(config)
+        time.sleep(3)
+        took = memory(daemon)
+        print(took)
+        assert took <= most or SANITIZED, daemon.memory_mb()
+        assert veil_memory(daemon) == 0
+        assert daemon.ctl("status").one["veil"]["memory_max_bytes"] == (41 << 16 if config else 41 << 19)
+        assert "memory     veils have taken none of" in daemon.ctl("status", json_output=False).out
+        daemon.stop()
+
+
+def test_veils_take_their_memory(lab, picket):
+    """With the first new connection of somebody veiled, and it is told apart."""
+    daemon = picket()
+    time.sleep(2)
+    who, before = Stranger(lab), memory(daemon)
+    veil(lab, daemon, who.v4)
+    assert 0.8 < who.connect_s(4) < 3
+    status = daemon.ctl("status").one["veil"]
+    assert status["memory_bytes"] == status["memory_max_bytes"] and status["unremembered"] == 0
+    assert "memory     veils have taken 20.5 MB" in daemon.ctl("status", json_output=False).out
+    assert f"picket_veil_memory_bytes {status['memory_bytes']}" in daemon.ctl("metrics", json_output=False).out
+    assert memory(daemon) - before < 2 or SANITIZED, "of a few connections"
+
+
+def limit_address_space(daemon, limit):
+    """Of the sentry, from now on; by its own user, for whom root may lack the capability."""
+    pid = daemon.sentry()
+    user = os.stat(f"/proc/{pid}")
+    subprocess.run(["setpriv", f"--reuid={user.st_uid}", f"--regid={user.st_gid}", "--clear-groups", "prlimit",
+                    f"--pid={pid}", f"--as={limit}:"], check=True)
+
+
+def test_no_memory_for_veils(lab, picket):
+    """Nobody waits who cannot be remembered: it is told and counted, and over when there is memory again."""
+    daemon = picket()
+    who = Stranger(lab)
+    limit_address_space(daemon, 1 << 20)
+    veil(lab, daemon, who.v4)
+    assert who.connect_s(4) < 0.5
+    daemon.wait_line("failed: no memory for veils, which take 21 MB: new connections of veiled sources pass at once")
+    refused = daemon.ctl("status").one["veil"]
+    assert refused["memory_bytes"] == 0 and refused["unremembered"] > 0
+    assert "SYNs of veiled sources let in because there was no memory for veils" in \
+        daemon.ctl("status", json_output=False).out
+    assert daemon.kernel_grade(who.v4) == "veil"
+    limit_address_space(daemon, "unlimited")
+    time.sleep(1)
+    assert 0.8 < who.connect_s(4, 777) < 3, "of port 80 it is a customer now"
+    daemon.wait_line(r"veils have their memory; \d+ new connections passed at once")
+    wait_until(lambda: veil_memory(daemon) > 0, 2, "the memory is shown")
