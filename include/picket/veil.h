@@ -65,9 +65,9 @@ struct veil_stats {
 	uint64_t again;               /* passed: let in within the minute before */
 	uint64_t raw;                 /* dropped: a tool's mark, or no MSS */
 	uint64_t trapped, refused;
-	uint64_t quick_taken; /* a source's first port took its quick place */
-	uint64_t evicted;     /* attempts that gave way in a full bucket */
-	uint64_t crowded;     /* SYNs that found no room for their first sight, and count as old */
+	uint64_t quick_taken;  /* a source's first port took its quick place */
+	uint64_t evicted;      /* attempts that gave way in a full bucket */
+	uint64_t crowded;      /* SYNs that found no room for their first sight, and count as old */
 	uint64_t unremembered; /* the same of those for whom there was no memory at all */
 	uint64_t memory;       /* bytes that are taken now */
 	uint64_t memory_max;   /* bytes that are taken when a SYN asks for them */
@@ -75,8 +75,8 @@ struct veil_stats {
 
 struct veil;
 
-/* NULL when out of memory.  max_sources: the engine's; the memories are as large as it asks for, up to 21 MB from 65,536
- * on, and taken by the first SYN of a veiled source.  Where the machine refuses them every SYN counts as old: want of
+/* NULL when out of memory.  max_sources: the engine's; the memories follow it, up to 21 MB from 65,536 on, and are taken
+ * by the first SYN of a veiled source.  Where the machine refuses them every SYN counts as old: want of
  * memory must let in, not shut out.  key: of this start alone; without it nobody can aim at another's cells. */
 struct veil *veil_new(const struct hash_key *key, uint32_t max_sources, int64_t now_ms);
 void veil_free(struct veil *veil);

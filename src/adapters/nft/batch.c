@@ -16,8 +16,8 @@
 
 #define BATCH_MAX   ((size_t)256 * 1024 * 1024)
 #define BATCH_FIRST ((size_t)120 * 1024) /* for one message as large as can be, and small ones */
-#define ANSWER_MAX  (64 * 1024) /* the kernel's dumps use messages of up to 32 KiB */
-#define LARGE       4096        /* elements: from here on the watch is suspended */
+#define ANSWER_MAX  (64 * 1024)          /* the kernel's dumps use messages of up to 32 KiB */
+#define LARGE       4096                 /* elements: from here on the watch is suspended */
 
 void nft_batch_init(struct nft_batch *batch)
 {

@@ -19,18 +19,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define WAYS         4 /* cells of a bucket, of the filter and of the attempts */
-#define UNIT_MS      10     /* of a cell */
-#define CYCLE        65535  /* units until a stamp means another time; cell 0 is empty */
-#define SWEEP_MS     300000 /* for the whole filter; with VEIL_FORGET_MS well below a cycle of 655 s */
+#define WAYS     4      /* cells of a bucket, of the filter and of the attempts */
+#define UNIT_MS  10     /* of a cell */
+#define CYCLE    65535  /* units until a stamp means another time; cell 0 is empty */
+#define SWEEP_MS 300000 /* for the whole filter; with VEIL_FORGET_MS well below a cycle of 655 s */
 
 /* Cells for each source that the engine has room for.  More sources than PLACES_MAX need no more: the kernel asks about
  * 50,000 SYNs a second at most. */
-#define PLACES_MIN     1024
-#define PLACES_MAX     65536
-#define FILTER_CELLS   32
-#define ATTEMPT_CELLS  16
-#define QUICK_CELLS    1
+#define PLACES_MIN    1024
+#define PLACES_MAX    65536
+#define FILTER_CELLS  32
+#define ATTEMPT_CELLS 16
+#define QUICK_CELLS   1
 
 #define QUICK_S 3600
 
@@ -66,7 +66,7 @@ struct veil {
 	int64_t retry_ms;
 	uint32_t hand;
 	uint32_t filter_cells, attempt_cells, quick_cells; /* powers of two */
-	struct sight *filter; /* with the other two: NULL while they are not needed */
+	struct sight *filter;                              /* with the other two: NULL while they are not needed */
 	struct quick *quick;
 	struct attempt *attempts;
 	struct veil_stats stats;

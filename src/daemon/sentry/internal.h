@@ -72,8 +72,8 @@ struct sentry {
 	struct ration ration;
 	bool veil_lacks_memory;     /* and it was said */
 	uint64_t unremembered_told; /* of the veil's counter */
-	int64_t probe_until_ms;  /* the doctor's probes are counted, not judged; 0: they are judged like any */
-	struct prefix probe_net; /* where they come from; ::/0: the usual ones */
+	int64_t probe_until_ms;     /* the doctor's probes are counted, not judged; 0: they are judged like any */
+	struct prefix probe_net;    /* where they come from; ::/0: the usual ones */
 	uint64_t probe_packets;
 	struct latency judging, deciding;
 	uint64_t rejected[PACKET_RESULT_COUNT];

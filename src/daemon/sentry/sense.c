@@ -155,10 +155,11 @@ void sentry_tell_veil_memory(struct sentry *sentry)
 	veil_stats(sentry->veil, &stats);
 	if (stats.unremembered > sentry->unremembered_told && !sentry->veil_lacks_memory) {
 		sentry->veil_lacks_memory = true;
-		sentry_notice(sentry, EVENT_FAILED,
-			      "no memory for veils, which take %llu MB: new connections of veiled sources pass at once, "
-			      "counted, until there is",
-			      (unsigned long long)(stats.memory_max >> 20) + 1);
+		sentry_notice(
+			sentry, EVENT_FAILED,
+			"no memory for veils, which take %llu MB: new connections of veiled sources pass at once, "
+			"counted, until there is",
+			(unsigned long long)(stats.memory_max >> 20) + 1);
 	} else if (stats.memory && sentry->veil_lacks_memory) {
 		sentry->veil_lacks_memory = false;
 		sentry_notice(sentry, EVENT_NOTICE, "veils have their memory; %llu new connections passed at once",
