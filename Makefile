@@ -151,11 +151,10 @@ fuzzers:
 	else echo "fuzzers: there is no $(FUZZ_CC), none is built"; fi
 fuzz-programs: $(FUZZ)
 
-bench: all $(BENCH)                     ## speed: blocks beside an allow list, the store (BENCH_ROWS), packets (root)
-	$(BUILD)/bench/bench_allow
-	$(BUILD)/bench/bench_store $(BENCH_ROWS)
-	PICKET_BUILD=$(BUILD) /usr/bin/python3 -B tests/bench/throughput.py
-	PICKET_BUILD=$(BUILD) /usr/bin/python3 -B tests/bench/path.py -o $(BUILD)/bench
+bench: all $(BENCH)                     ## what picket costs, beside what is promised: table, JSON, pictures in $(BUILD)/bench/out (root; SECTIONS=)
+	@scripts/install-deps bench || echo "bench: not everything could be installed"
+	@PICKET_BUILD=$(BUILD) BENCH_ROWS=$(BENCH_ROWS) /usr/bin/python3 -B tests/bench/bench.py -o $(BUILD)/bench/out \
+		$(BENCH_FLAGS) $(SECTIONS)
 
 bench-rest: all                         ## at rest: wake-ups, start, stop, memory and list with 100,000 bans (root; two minutes)
 	PICKET_BUILD=$(BUILD) /usr/bin/python3 -B tests/bench/rest.py

@@ -21,28 +21,51 @@ class Run:
     """One build at one case: it is warm when it has answered for the first time."""
 
     def __init__(self, program, case):
-        self.best, self.rss_kb = float("inf"), 0
+        self.blocks, self.rss_kb = [], 0
         self.process = subprocess.Popen([program, case], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     def block(self):
         self.process.stdin.write("\n")
         self.process.stdin.flush()
         ns, rss_kb = self.process.stdout.readline().split()
-        self.best, self.rss_kb = min(self.best, float(ns)), int(rss_kb)
+        self.blocks.append(float(ns))
+        self.rss_kb = int(rss_kb)
+
+    @property
+    def best(self):
+        return min(self.blocks)
 
     def end(self):
         self.process.stdin.close()
         self.process.wait()
 
 
-def measure(programs, case, blocks):
-    runs = [Run(program, case) for program in programs]
+def by_turns(runs, blocks):
     for turn in range(blocks):
         for run in runs if turn % 2 == 0 else reversed(runs):
             run.block()
     for run in runs:
         run.end()
     return runs
+
+
+def programs():
+    return [BASE, HERE] if os.environ.get("PICKET_BASE") else [HERE]
+
+
+def cases_known():
+    return subprocess.run([HERE], capture_output=True, text=True, check=True).stdout.split()
+
+
+def measure(case, blocks):
+    """A run for each of programs()."""
+    return by_turns([Run(program, case) for program in programs()], blocks)
+
+
+def probe_costs(cases, blocks):
+    """{case: the ns of each block}, of this build, the cases by turns."""
+    runs = by_turns([Run(HERE, case) for case in cases], blocks)
+    return {case: run.blocks for case, run in zip(cases, runs)}
 
 
 def line(case, runs):
@@ -57,14 +80,14 @@ def main():
     parser.add_argument("--blocks", type=int, default=12)
     parser.add_argument("cases", nargs="*")
     args = parser.parse_args()
-    programs = [BASE, HERE] if os.environ.get("PICKET_BASE") else [HERE]
-    known = subprocess.run([HERE], capture_output=True, text=True, check=True).stdout.split()
+    known = cases_known()
     unknown = set(args.cases) - set(known)
     if unknown:
         sys.exit(f"no such case: {', '.join(sorted(unknown))}; there are {', '.join(known)}")
-    print("case".ljust(18), *(name.rjust(33) for name in (["base", "here"] if len(programs) > 1 else ["here"])), sep="")
+    print("case".ljust(18), *(name.rjust(33) for name in ["base", "here"][-len(programs()):]), sep="")
     for case in args.cases or known:
-        print(line(case, measure(programs, case, args.blocks)), flush=True)
+        print(line(case, measure(case, args.blocks)), flush=True)
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -3,7 +3,7 @@
 """What picket costs where nothing happens, and what its tools cost:  rest.py [start] [wake] [bans]
 
 start   seconds until it answers, and until a stop is over
-wake    wake-ups a second of the three processes, nothing happening, over 60 s
+wake    wake-ups a second of the three processes, nothing happening, over 60 s; and their memory
 bans    100,000 bans: memory, start, stop, `picketctl list` as text and JSON (seconds, memory)
 Compare with the same run of another version, not across machines.
 """
@@ -77,6 +77,7 @@ def start():
             stopped.append(timed(daemon.stop))
             os.truncate(daemon.log_path, 0)
     print(f"start {min(begun) * 1000:.0f} ms, stop {min(stopped):.2f} to {max(stopped):.2f} s")
+    return {"start_s": min(begun), "stop_s": min(stopped), "slowest_stop_s": max(stopped)}
 
 
 def switches(pid):
@@ -94,6 +95,9 @@ def wake():
         rates = [(switches(pid) - was) / WAKE_S for pid, was in zip(pids, before)]
         print(f"wake-ups {sum(rates):.2f} a second (supervisor, keeper, sentry: "
               f"{', '.join(f'{rate:.2f}' for rate in rates)})")
+        bare = daemon.memory_mb()
+        print(f"memory {shown(bare)}")
+        return {"wakeups_a_second": sum(rates), "memory_mb": sum(bare)}
 
 
 def put_bans(state_dir):
@@ -137,21 +141,27 @@ def bans():
         time.sleep(3)
         full = daemon.memory_mb()
         print(f"{BANS} bans: start {began:.2f} s, memory {shown(full)}, {sum(full) - sum(bare):+.1f} MB")
+        told = {"bans_start_s": began, "bans_memory_mb": sum(full) - sum(bare)}
         for form in ((), ("--json",)):
             spent, before = cpu(daemon.keeper()), daemon.memory_mb()
             runs = [ended(PICKETCTL, "-s", daemon.socket_path, *form, "list") for _ in range(5)]
+            told[f"list_{'json' if form else 'text'}_s"] = min(run[0] for run in runs)
             print(f"list {' '.join(form) or 'as text'}: {min(run[0] for run in runs):.2f} s (CPU: picketctl "
                   f"{min(run[2] for run in runs):.2f}, keeper {(cpu(daemon.keeper()) - spent) / 5:.2f}), picketctl "
                   f"{max(run[1] for run in runs):.1f} MB, keeper {daemon.memory_mb()[1] - before[1]:+.1f} MB")
-        print(f"stop {timed(daemon.stop):.2f} s")
+        told["bans_stop_s"] = timed(daemon.stop)
+        print(f"stop {told['bans_stop_s']:.2f} s")
+        return told
+
+
+PARTS = {"start": start, "wake": wake, "bans": bans}
 
 
 def main():
-    parts = {"start": start, "wake": wake, "bans": bans}
-    if set(sys.argv[1:]) - set(parts):
+    if set(sys.argv[1:]) - set(PARTS):
         sys.exit(__doc__)
-    for name in sys.argv[1:] or parts:
-        parts[name]()
+    for name in sys.argv[1:] or PARTS:
+        PARTS[name]()
         sys.stdout.flush()
 
 
