@@ -75,15 +75,16 @@ class Picket:
         with open(self.conf, "w") as f:
             f.write("\n".join(lines) + "\n" + config + "\n")
 
-    def spawn(self, *arguments, before=":"):
-        """Starts picketd without waiting for it to be ready; `before`: a shell command in its own mount namespace."""
+    def spawn(self, *arguments, before=":", output=None):
+        """Starts picketd without waiting for it to be ready; `before`: a shell command in its own mount namespace;
+        `output`: a descriptor in place of the log's file."""
         self.log = open(self.log_path, "a")
         environment = dict(os.environ)
         environment.setdefault("ASAN_OPTIONS", "detect_leaks=0")
         environment.setdefault("UBSAN_OPTIONS", "print_stacktrace=1")
         self.process = self.host.popen("sh", "-c", f'{before} && exec "$0" "$@"', PICKETD, "-c", self.conf, "-f",
-                                       *arguments, stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log,
-                                       env=environment, cwd="/")
+                                       *arguments, stdin=subprocess.DEVNULL, stdout=output or self.log,
+                                       stderr=output or self.log, env=environment, cwd="/")
         return self
 
     def start(self, *arguments, timeout=20):
@@ -250,7 +251,7 @@ FIVE_FAMILIES = (7, 23, 79, 111, 513)
 def visit_traps(lab, *ports, address="10.77.0.1", source=None):
     """Finishes a handshake with each and closes it without a word."""
     for port in ports:
-        assert lab.attacker.connect(address, port, timeout=1.0, source=source) == "open", port
+        assert lab.attacker.connect(address, port, timeout=2.5, source=source) == "open", port
         time.sleep(0.1)
 
 

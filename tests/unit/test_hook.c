@@ -280,6 +280,7 @@ static void no_more_than_so_many(void **state)
 	struct hook_stats stats;
 	unsigned away = 0;
 
+	spec.urgency = HOOK_BAN;
 	for (int i = 0; i < HOOK_RUNNING_MAX + HOOK_WAITING_MAX + 3; i++)
 		away += hook_run(f->runner, &spec, &values) == -ENOBUFS;
 	assert_int_equal(away, 3);
@@ -291,6 +292,28 @@ static void no_more_than_so_many(void **state)
 	hook_read_stats(f->runner, &stats);
 	assert_int_equal(stats.succeeded, HOOK_RUNNING_MAX + HOOK_WAITING_MAX);
 	assert_int_equal(stats.dropped, 3);
+}
+
+/* Hooks of what anybody can forge, whether they hang or come by the hundred, keep no ban's hook waiting. */
+static void bans_first(void **state)
+{
+	struct fixture *f = *state;
+	struct hook_spec forged = spec_of("/bin/sleep", "0.3", NULL, 5000), ban = forged;
+	struct hook_stats stats;
+
+	forged.urgency = HOOK_FORGEABLE;
+	ban.urgency = HOOK_BAN;
+	for (int i = 0; i < HOOK_RUNNING_MAX / 2 + HOOK_WAITING_MAX; i++)
+		assert_int_equal(hook_run(f->runner, &forged, &values), 0);
+	assert_int_equal(hook_run(f->runner, &forged, &values), -ENOBUFS);
+	hook_read_stats(f->runner, &stats);
+	assert_int_equal(stats.running, HOOK_RUNNING_MAX / 2);
+	for (int i = 0; i < HOOK_RUNNING_MAX; i++)
+		assert_int_equal(hook_run(f->runner, &ban, &values), 0);
+	hook_read_stats(f->runner, &stats);
+	assert_int_equal(stats.running, HOOK_RUNNING_MAX);
+	assert_int_equal(stats.waiting, HOOK_WAITING_MAX);
+	assert_int_equal(stats.dropped, 1 + HOOK_RUNNING_MAX / 2);
 }
 
 /* The list that a mistake shows has each value that the environment has, but for the event's own name. */
@@ -330,6 +353,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(one_that_leaves_children, arrange, clear),
 		cmocka_unit_test_setup_teardown(one_that_floods, arrange, clear),
 		cmocka_unit_test_setup_teardown(no_more_than_so_many, arrange, clear),
+		cmocka_unit_test_setup_teardown(bans_first, arrange, clear),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -19,24 +19,12 @@
 #include <unistd.h>
 
 #include "duration.h"
+#include "queue.h"
 #include "writer.h"
 
 /* So many bytes are read in all; then the pipe is closed, and a process that writes on gets SIGPIPE. */
 #define DRAIN_MAX   (1024 * 1024)
 #define DRAIN_CHUNK 16384
-
-/* A run, complete before fork(): between fork() and execve() only async-signal-safe functions may be called. */
-struct job {
-	struct job *next;
-	char name[HOOK_NAME_MAX];
-	uid_t uid;
-	gid_t gid;
-	int64_t timeout_ms;
-	char *argv[HOOK_ARGS_MAX + 1];
-	char *envp[HOOK_ENV_MAX];
-	char env_text[HOOK_ENV_SIZE];
-	char text[]; /* what argv points into */
-};
 
 struct slot {
 	struct hook_runner *runner;
@@ -54,7 +42,7 @@ struct hook_runner {
 	hook_report_fn *report;
 	void *context;
 	struct hook_stats stats;
-	struct job *first, **last;
+	struct job_queue queue;
 	struct slot slots[HOOK_RUNNING_MAX];
 };
 
@@ -67,7 +55,7 @@ struct hook_runner *hook_runner_new(struct event_base *base, hook_report_fn *rep
 	runner->base = base;
 	runner->report = report;
 	runner->context = context;
-	runner->last = &runner->first;
+	job_queue_init(&runner->queue);
 	for (size_t i = 0; i < HOOK_RUNNING_MAX; i++)
 		runner->slots[i].runner = runner;
 	return runner;
@@ -89,6 +77,8 @@ static void slot_clear(struct slot *slot)
 
 void hook_runner_free(struct hook_runner *runner)
 {
+	struct job *job;
+
 	if (!runner)
 		return;
 	for (size_t i = 0; i < HOOK_RUNNING_MAX; i++)
@@ -96,11 +86,8 @@ void hook_runner_free(struct hook_runner *runner)
 			kill(-runner->slots[i].pid, SIGKILL);
 			slot_clear(&runner->slots[i]);
 		}
-	while (runner->first) {
-		struct job *job = runner->first;
-		runner->first = job->next;
+	while ((job = job_queue_take(&runner->queue, 0)) != NULL)
 		free(job);
-	}
 	free(runner);
 }
 
@@ -116,6 +103,7 @@ static struct job *job_make(const struct hook_spec *spec, const struct hook_valu
 	job->uid = spec->uid;
 	job->gid = spec->gid;
 	job->timeout_ms = spec->timeout_ms;
+	job->urgency = spec->urgency;
 	for (size_t i = 0; i < spec->arg_count; i++) {
 		job->argv[i] = job->text + i * size;
 		/* An argument that names a value many times may be cut; it stays one argument. */
@@ -260,6 +248,7 @@ static int slot_start(struct slot *slot, struct job *job)
 	return 0;
 }
 
+/* The slot of a process; of pid 0 a free one. */
 static struct slot *find_slot(struct hook_runner *runner, pid_t pid)
 {
 	for (size_t i = 0; i < HOOK_RUNNING_MAX; i++) {
@@ -274,16 +263,12 @@ static struct slot *find_slot(struct hook_runner *runner, pid_t pid)
 static void start_waiting(struct hook_runner *runner)
 {
 	struct slot *slot;
+	struct job *job;
 
-	while (runner->first && (slot = find_slot(runner, 0)) != NULL) {
-		struct job *job = runner->first;
-		int result;
+	while ((slot = find_slot(runner, 0)) != NULL &&
+	       (job = job_queue_take(&runner->queue, runner->stats.running)) != NULL) {
+		int result = slot_start(slot, job);
 
-		runner->first = job->next;
-		if (!runner->first)
-			runner->last = &runner->first;
-		runner->stats.waiting--;
-		result = slot_start(slot, job);
 		if (result < 0) {
 			char problem[96];
 			struct writer w = writer_over(problem, sizeof(problem));
@@ -294,28 +279,37 @@ static void start_waiting(struct hook_runner *runner)
 			free(job);
 		}
 	}
+	runner->stats.waiting = runner->queue.waiting;
+}
+
+static void turn_away(struct hook_runner *runner, const char *name, const char *why)
+{
+	runner->stats.dropped++;
+	tell(runner, name, why, NULL);
 }
 
 int hook_run(struct hook_runner *runner, const struct hook_spec *spec, const struct hook_values *values)
 {
-	char problem[64];
-	struct writer w = writer_over(problem, sizeof(problem));
-	struct job *job = NULL;
+	struct job *job = job_make(spec, values), *dropped;
+	char why[64];
+	struct writer w = writer_over(why, sizeof(why));
+	bool this_one;
 
-	if (runner->stats.waiting >= HOOK_WAITING_MAX)
-		writer_format(&w, "turned away: %d waiting", HOOK_WAITING_MAX);
-	else if (!(job = job_make(spec, values)))
-		writer_text(&w, "turned away: out of memory");
 	if (!job) {
-		runner->stats.dropped++;
-		tell(runner, spec->name, problem, NULL);
+		turn_away(runner, spec->name, "turned away: out of memory");
 		return -ENOBUFS;
 	}
-	*runner->last = job;
-	runner->last = &job->next;
-	runner->stats.waiting++;
+	job_queue_put(&runner->queue, job);
 	start_waiting(runner);
-	return 0;
+	dropped = job_queue_above(&runner->queue, HOOK_WAITING_MAX);
+	if (!dropped)
+		return 0;
+	runner->stats.waiting = runner->queue.waiting;
+	writer_format(&w, "turned away: %d waiting", HOOK_WAITING_MAX);
+	turn_away(runner, dropped->name, why);
+	this_one = dropped == job;
+	free(dropped);
+	return this_one ? -ENOBUFS : 0;
 }
 
 int hook_reap(struct hook_runner *runner, pid_t pid, int status)

@@ -2,8 +2,8 @@
 /*
  * Runs the admin's hooks: by argument vector, never a shell; as the hook's user, in a session of its own, with a clean
  * environment, empty stdin, output read up to HOOK_OUTPUT_MAX bytes, and a time limit after which its whole process
- * group is killed.  At most HOOK_RUNNING_MAX run at once and HOOK_WAITING_MAX wait; a run beyond that is dropped,
- * counted and reported.
+ * group is killed.  At most HOOK_RUNNING_MAX run at once, half of them for what anybody can forge and a quarter for bans
+ * alone, and HOOK_WAITING_MAX wait, bans first.  For a run beyond that the least urgent is dropped, counted and reported.
  */
 #ifndef PICKET_HOOK_H
 #define PICKET_HOOK_H
@@ -22,6 +22,9 @@
 #define HOOK_ARG_MAX     512
 #define HOOK_NAME_MAX    32
 
+/* The dearest last: of what anybody can forge, of other things, of a ban or block. */
+enum hook_urgency { HOOK_FORGEABLE, HOOK_OTHER, HOOK_BAN, HOOK_URGENCY_COUNT };
+
 struct hook_spec {
 	char name[HOOK_NAME_MAX];
 	char args[HOOK_ARGS_MAX][HOOK_ARG_MAX]; /* placeholders not yet filled in */
@@ -29,6 +32,7 @@ struct hook_spec {
 	uid_t uid;
 	gid_t gid;
 	int64_t timeout_ms;
+	enum hook_urgency urgency; /* of this run */
 };
 
 struct hook_report {
@@ -52,8 +56,8 @@ struct hook_runner;
 
 struct hook_runner *hook_runner_new(struct event_base *base, hook_report_fn *report, void *context);
 void hook_runner_free(struct hook_runner *runner); /* kills what still runs */
-/* Takes copies of both.  0, or -ENOBUFS when it was dropped; that is reported too, so that the result may be
- * ignored. */
+/* Takes copies of both.  0, or -ENOBUFS when it was dropped; that is reported too, as is the run that it pushed out, so
+ * that the result may be ignored. */
 int hook_run(struct hook_runner *runner, const struct hook_spec *spec, const struct hook_values *values);
 /* To be called when a child has ended that may be a hook: 1 when it was.  Best before the zombie is collected (waitid
  * with WNOWAIT), since what is left of its process group is killed by its number. */

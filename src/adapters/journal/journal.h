@@ -1,9 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The log.  Lines go to stderr in the foreground; else to systemd's journal, with fields, if its socket answers; else
- * to syslog.  At most JOURNAL_RATE lines a second pass, after a burst of JOURNAL_BURST; the others are suppressed, and
- * the next line that passes says how many.  Lines about what anybody can forge leave the last JOURNAL_RESERVE of the
- * burst to others, bans above all.  No function fails.
+ * to syslog.  No function fails, and none waits for the log's reader.
+ *
+ * Rate: JOURNAL_RATE lines a second after a burst of JOURNAL_BURST, any line; beside it JOURNAL_RATE_RESERVED a second
+ * (and so many of a burst) which lines about what anybody can forge never use, and as much again for bans and blocks
+ * alone.  The lines beyond are left out, and a later line says how many.
+ *
+ * Lines that the reader does not take wait: so many bans, others, and forgeable ones.  They go out with a later line,
+ * or by journal_flush().
  */
 #ifndef PICKET_JOURNAL_H
 #define PICKET_JOURNAL_H
@@ -12,9 +17,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define JOURNAL_RATE    50
-#define JOURNAL_BURST   500
-#define JOURNAL_RESERVE 100
+#define JOURNAL_RATE           30
+#define JOURNAL_BURST          300
+#define JOURNAL_RATE_RESERVED  10
+#define JOURNAL_BURST_RESERVED 100
+
+#define JOURNAL_WAITING_BANS      1024
+#define JOURNAL_WAITING_OTHER     256
+#define JOURNAL_WAITING_FORGEABLE 64
 
 struct journal;
 struct event;
@@ -23,6 +33,12 @@ struct journal_options {
 	bool to_stderr;
 	bool verbose;     /* debug lines too */
 	const char *name; /* "picketd" */
+};
+
+/* left_out: by the rate, or since too many waited already. */
+struct journal_stats {
+	uint64_t left_out;
+	uint32_t waiting;
 };
 
 struct journal *journal_open(const struct journal_options *options);
@@ -35,6 +51,8 @@ void journal_log_errno(struct journal *journal, int priority, int error, const c
 /* One event: the line as given, and PICKET_SOURCE, PICKET_GRADE, PICKET_EVENT, PICKET_INCIDENT, PICKET_PORTS,
  * PICKET_DURATION_S as fields. */
 void journal_event(struct journal *journal, const struct event *event, const char *line);
-uint64_t journal_suppressed(const struct journal *journal);
+/* Sends what waits; to be called now and then. */
+void journal_flush(struct journal *journal);
+struct journal_stats journal_stats(const struct journal *journal);
 
 #endif

@@ -44,6 +44,7 @@ static const struct {
 	{ "traps", "crowded", "visits to traps that were cut short, too many at once from their net" },
 	{ "events", "lost", "events that were not kept" },
 	{ "events", "log_left_out", "log lines left out" },
+	{ "events", "log_waiting", "log lines wait: their reader takes none" },
 	{ "totals", "turned_away", "probes of newcomers for whom the table had no room" },
 	{ "totals", "evicted", "sources that gave way in a full table" },
 	{ "totals", "gave_way", "alerts and veils that gave way to higher scores, bans or blocks" },

@@ -329,7 +329,7 @@ static void status_answer(struct task *task, const struct wire_message *message)
 		status->hooks = keeper->hooks;
 		status->hooks_known = keeper->hooks_known;
 		control_read_stats(keeper->control, &status->control);
-		status->log_suppressed = journal_suppressed(keeper->journal);
+		status->log = journal_stats(keeper->journal);
 		status->bad_messages = keeper->bad_messages;
 		status->late_answers = keeper->late_answers;
 		status->followers_lost = keeper->followers_lost;

@@ -62,7 +62,8 @@ struct status {
 	struct wire_hooks hooks;
 	bool hooks_known;
 	struct control_stats control;
-	uint64_t log_suppressed, bad_messages, late_answers, followers_lost, history_rows;
+	struct journal_stats log;
+	uint64_t bad_messages, late_answers, followers_lost, history_rows;
 	const char *state_dir;
 };
 
@@ -239,7 +240,7 @@ struct keeper {
 	bool sentry_gone, supervisor_gone;
 	int64_t busy_until_ms; /* the clock is looked at in short ticks */
 	bool ticks_soon;       /* the next of them is set */
-	int64_t next_save_ms;
+	int64_t next_save_ms, next_beat_ms;
 	int64_t next_protect_ms, next_protect_all_ms;
 	int64_t clock_set_ms;  /* by how much the clock was set since the start */
 	int64_t complained_ms; /* of messages that made no sense, once a minute */

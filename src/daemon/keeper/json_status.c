@@ -337,7 +337,8 @@ static const struct row rows[] = {
 
 	NUMBER("events", "lost", sentry.events_lost),
 	NUMBER("events", "kept", history_rows),
-	NUMBER("events", "log_left_out", log_suppressed),
+	NUMBER("events", "log_left_out", log.left_out),
+	NUMBER("events", "log_waiting", log.waiting),
 	NUMBER("events", "followers_lost", followers_lost),
 
 	NUMBER("wire", "bad_messages", bad_messages),

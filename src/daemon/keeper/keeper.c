@@ -19,7 +19,7 @@
 #include "services.h"
 
 #define TICK_MS          200  /* while something happens */
-#define REST_MS          2000 /* between ticks while nothing does */
+#define REST_MS          2500 /* between ticks while nothing does */
 #define SAVE_EVERY_MS    1000
 #define PROTECT_EVERY_MS 10000
 #define PROTECT_ALL_MS   300000 /* all of it again, in case a message got lost */
@@ -222,8 +222,18 @@ static void tick_protect(struct keeper *keeper, int64_t now_ms)
 	protect_refresh(keeper->protect, keeper->start->sentry_fd, clock_ms(CLOCK_REALTIME) / 1000, all);
 }
 
+static void beat(struct keeper *keeper, int64_t now_ms)
+{
+	if (now_ms < keeper->next_beat_ms || keeper->supervisor_gone)
+		return;
+	keeper->next_beat_ms = now_ms + WIRE_KEEPER_BEAT_S * 1000 - TICK_MS;
+	wire_send(keeper->start->supervisor_fd, WIRE_BEAT, 0, &(struct wire_empty){ 0 });
+}
+
 static void tick(struct keeper *keeper, int64_t now_ms)
 {
+	beat(keeper, now_ms);
+	journal_flush(keeper->journal);
 	task_expire(keeper);
 	if (keeper->sentry_gone)
 		return;

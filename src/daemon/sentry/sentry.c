@@ -57,7 +57,7 @@ void sentry_begin_turn(struct sentry *sentry)
 /* What comes round once a second or more seldom. */
 static void tick_second(struct sentry *sentry)
 {
-	if (sentry->seconds++ % WIRE_BEAT_S == 0)
+	if (sentry->seconds++ % WIRE_SENTRY_BEAT_S == 0)
 		wire_send(sentry->start->supervisor_fd, WIRE_BEAT, 0, &(struct wire_empty){ 0 });
 	sentry_sum_up(sentry);
 	sentry_tell_veil_memory(sentry);

@@ -17,8 +17,10 @@
 #include "supervisor.h"
 #include "wire/wire.h"
 
-/* A sentry whose beat is late for so many seconds hangs, and cuts off the hosts whose packets it holds: kill it. */
-#define SUPERVISOR_LATE_S 3
+/* A process whose beat is late for so many seconds hangs and is killed.  A sentry that hangs cuts off the hosts whose
+ * packets it holds.  Without the keeper nobody is cut off, and a slow disk may hold it up for a while. */
+#define SUPERVISOR_SENTRY_LATE_S 3
+#define SUPERVISOR_KEEPER_LATE_S 60
 
 #define SUPERVISOR_START_S          30    /* the sentry must be ready by then */
 #define SUPERVISOR_PATIENCE_S       6     /* a child told to end has so long, then it is killed */
@@ -29,6 +31,11 @@
 
 struct child {
 	const char *name;
+	unsigned beat_s, patience_s; /* a beat each beat_s, at most patience_s late */
+	const char *killed_for;      /* what the log says about it */
+	struct supervisor *owner;
+	struct event *late;
+	unsigned late_s; /* the beat, in our own seconds: a suspended or starved machine counts none */
 	pid_t pid; /* 0: not running */
 	int fd;    /* our end of the wire; -1: closed */
 	struct event *wire;
@@ -52,10 +59,9 @@ struct supervisor {
 	struct journal *journal;
 	struct service_names *names;
 	struct event_base *base;
-	struct event *signals[4], *tick, *late, *deadline, *watchdog;
+	struct event *signals[4], *tick, *deadline, *watchdog;
 	int ready_fd;
 	enum stage stage;
-	unsigned late_s; /* the sentry's beat, in our own seconds: a suspended or starved machine counts none */
 	int status;
 	bool table_loaded;
 
@@ -87,8 +93,8 @@ void background_leave_terminal(void);
 void supervisor_end(struct supervisor *supervisor, int status);
 /* The sentry is ready: tells the launcher, the service manager and the log. */
 void supervisor_ready(struct supervisor *supervisor);
-/* The sentry moves. */
-void supervisor_beat(struct supervisor *supervisor);
+/* The child moves. */
+void supervisor_beat(struct child *child);
 /* A reload is under way or hooks were run: within a second they are looked at. */
 void supervisor_tick_soon(struct supervisor *supervisor);
 

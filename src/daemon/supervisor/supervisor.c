@@ -69,30 +69,31 @@ static void on_child(evutil_socket_t number, short what, void *context)
 	supervisor_children_reap(context);
 }
 
-void supervisor_beat(struct supervisor *s)
+void supervisor_beat(struct child *child)
 {
-	const struct timeval late = { WIRE_BEAT_S + 1, 0 };
+	const struct timeval late = { child->beat_s + 1, 0 };
 
-	s->late_s = 0;
-	evtimer_add(s->late, &late);
+	child->late_s = 0;
+	evtimer_add(child->late, &late);
+	journal_flush(child->owner->journal);
 }
 
-/* A sentry that hangs holds packets and judges none; once it is killed, what it holds passes. */
 static void on_late(evutil_socket_t fd, short what, void *context)
 {
 	const struct timeval second = { 1, 0 };
-	struct supervisor *s = context;
+	struct child *child = context;
+	struct supervisor *s = child->owner;
 
 	(void)fd, (void)what;
-	if (s->stage != STAGE_SERVING || !s->sentry.pid)
+	if (s->stage != STAGE_SERVING || !child->pid)
 		return;
-	if (++s->late_s < SUPERVISOR_LATE_S) {
-		evtimer_add(s->late, &second);
+	if (++child->late_s < child->patience_s) {
+		evtimer_add(child->late, &second);
 		return;
 	}
-	journal_log(s->journal, LOG_ERR, "the sentry has not moved for %d s: ending it, what it holds passes",
-		    WIRE_BEAT_S + SUPERVISOR_LATE_S);
-	kill(s->sentry.pid, SIGKILL);
+	journal_log(s->journal, LOG_ERR, "the %s has not moved for %u s: ending it%s", child->name,
+		    child->beat_s + child->patience_s, child->killed_for);
+	kill(child->pid, SIGKILL);
 }
 
 void supervisor_tick_soon(struct supervisor *s)
@@ -119,7 +120,7 @@ static void on_watchdog(evutil_socket_t fd, short what, void *context)
 	const struct supervisor *s = context;
 
 	(void)fd, (void)what;
-	if (s->stage != STAGE_SERVING || s->late_s < SUPERVISOR_LATE_S)
+	if (s->stage != STAGE_SERVING || s->sentry.late_s < s->sentry.patience_s)
 		sd_notify(0, "WATCHDOG=1");
 }
 
@@ -163,10 +164,11 @@ static int open_loop(struct supervisor *s)
 	if (!s->base || listen_to_signals(s) < 0 || supervisor_hooks_open(s) < 0 || supervisor_wire_open(s) < 0)
 		return -ENOMEM;
 	s->tick = evtimer_new(s->base, on_tick, s);
-	s->late = evtimer_new(s->base, on_late, s);
+	s->sentry.late = evtimer_new(s->base, on_late, &s->sentry);
+	s->keeper.late = evtimer_new(s->base, on_late, &s->keeper);
 	s->deadline = evtimer_new(s->base, on_deadline, s);
 	s->watchdog = event_new(s->base, -1, EV_PERSIST, on_watchdog, s);
-	if (!s->tick || !s->late || !s->deadline || !s->watchdog || evtimer_add(s->deadline, &start) < 0)
+	if (!s->tick || !s->sentry.late || !s->keeper.late || !s->deadline || !s->watchdog || evtimer_add(s->deadline, &start) < 0)
 		return -ENOMEM;
 	if (sd_watchdog_enabled(0, &watchdog_us) > 0) {
 		watchdog_us /= 2;
@@ -178,8 +180,8 @@ static int open_loop(struct supervisor *s)
 
 static void close_loop(struct supervisor *s)
 {
-	struct event *events[] = { s->signals[0], s->signals[1], s->signals[2], s->signals[3],
-				   s->tick,       s->late,       s->deadline,   s->watchdog };
+	struct event *events[] = { s->signals[0], s->signals[1],  s->signals[2],  s->signals[3], s->tick,
+				   s->deadline,   s->sentry.late, s->keeper.late, s->watchdog };
 
 	supervisor_wire_close(&s->sentry);
 	supervisor_wire_close(&s->keeper);
@@ -212,7 +214,8 @@ void supervisor_ready(struct supervisor *s)
 	s->stage = STAGE_SERVING;
 	s->table_loaded = true;
 	evtimer_del(s->deadline);
-	supervisor_beat(s);
+	supervisor_beat(&s->sentry);
+	supervisor_beat(&s->keeper);
 	supervisor_hooks_tick(s);
 	if (s->ready_fd >= 0)
 		leave_terminal(s);
@@ -287,8 +290,18 @@ int supervisor_run(const struct options *options, struct config *config, int rea
 	s->config = config;
 	s->ready_fd = ready_fd;
 	s->run_fd = s->lock_fd = s->table_fd = s->control_fd = -1;
-	s->sentry = (struct child){ .name = "sentry", .fd = -1 };
-	s->keeper = (struct child){ .name = "keeper", .fd = -1 };
+	s->sentry = (struct child){ .name = "sentry",
+				    .owner = s,
+				    .fd = -1,
+				    .beat_s = WIRE_SENTRY_BEAT_S,
+				    .patience_s = SUPERVISOR_SENTRY_LATE_S,
+				    .killed_for = ", what it holds passes" };
+	s->keeper = (struct child){ .name = "keeper",
+				    .owner = s,
+				    .fd = -1,
+				    .beat_s = WIRE_KEEPER_BEAT_S,
+				    .patience_s = SUPERVISOR_KEEPER_LATE_S,
+				    .killed_for = ", what is blocked stays blocked" };
 	s->status = status = SUPERVISOR_NOT_STARTED;
 	/* Until it is ready, a daemon on its way into the background logs to its launcher's terminal. */
 	if (open_journal(s, options->foreground || ready_fd >= 0) == 0) {

@@ -46,7 +46,7 @@ static bool of_sentry(struct supervisor *s)
 			return false;
 		supervisor_config_answered(s, message->header.id, &message->body.result);
 		return true;
-	case WIRE_BEAT: supervisor_beat(s); return true;
+	case WIRE_BEAT: supervisor_beat(&s->sentry); return true;
 	case WIRE_READY:
 		if (s->stage == STAGE_STARTING)
 			supervisor_ready(s);
@@ -72,6 +72,7 @@ static bool of_keeper(struct supervisor *s)
 			return false;
 		supervisor_reload(s, message->header.id);
 		return true;
+	case WIRE_BEAT: supervisor_beat(&s->keeper); return true;
 	case WIRE_ALLOW_SAVE:
 		if (!prefix_is_valid(&order->source) || order->value > 1)
 			return false;

@@ -28,7 +28,8 @@
 #define WIRE_RANGES_MAX    128 /* of trapped ports, in a status */
 
 #define WIRE_PROBE_MS_MAX 30000
-#define WIRE_BEAT_S       3
+#define WIRE_SENTRY_BEAT_S 3 /* packets are held by it */
+#define WIRE_KEEPER_BEAT_S 5
 
 /* clang-format off */
 /* Every type of message with its body. */
@@ -41,7 +42,7 @@
 	X(READY, struct wire_empty)            /* rules are loaded, traps are open */ \
 	X(EVENT, struct event)                 /* also supervisor -> keeper; keeper -> supervisor: EVENT_EXPOSURE */ \
 	X(RESULT, struct wire_result)          /* the answer to an order, with the id of the order */ \
-	X(BEAT, struct wire_empty)             /* to the supervisor, each WIRE_BEAT_S, from the judging loop */ \
+	X(BEAT, struct wire_empty)             /* to the supervisor, each WIRE_..._BEAT_S; the keeper's too */ \
 	/* keeper -> sentry: questions, each answered by the message named */ \
 	X(ASK_STATUS, struct wire_empty)       /* STATUS */ \
 	X(ASK_BLOCKS, struct wire_cursor)      /* BLOCKS */ \
