@@ -226,8 +226,9 @@ ifeq ($(DESTDIR),)
 	getent group picket-admin >/dev/null || groupadd --system picket-admin
 	getent passwd picket >/dev/null || \
 		useradd --system --gid picket --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin picket
-	getent passwd picket-hook >/dev/null || \
-		useradd --system --user-group --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin picket-hook
+	for user in picket-sentry picket-hook; do getent passwd $$user >/dev/null || \
+		useradd --system --user-group --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin $$user || \
+		exit 1; done
 	install -d -m 750 -o picket -g picket /var/lib/picket
 endif
 

@@ -52,7 +52,8 @@ struct config {
 	char run_dir[CONFIG_PATH_MAX];
 	char state_dir[PATH_MAX];
 	char allow_file[PATH_MAX];  /* "" none */
-	char user[CONFIG_USER_MAX]; /* of sentry and keeper */
+	char user[CONFIG_USER_MAX]; /* of the keeper, and of the state */
+	char sentry_user[CONFIG_USER_MAX];
 	char table[CONFIG_TABLE_MAX];
 	uint16_t queue;          /* first of four numbers */
 	bool reverse_path;       /* strict: a packet whose answer would leave by another interface is no evidence */

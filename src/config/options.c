@@ -32,6 +32,7 @@ const struct config_option config_options[] = {
 	{ NULL, "table", config_parse_table, ROOT(table), .fallback = "picket" },
 	{ NULL, "queue", config_parse_number, ROOT(queue), .high = 65532, .fallback = "4711" },
 	{ NULL, "user", config_parse_user, ROOT(user), .fallback = "picket" },
+	{ NULL, "sentry_user", config_parse_user, ROOT(sentry_user), .fallback = "picket-sentry" },
 	{ NULL, "allow", config_parse_prefix, ROOT(allow), COUNT(allow_count), .list = true },
 	{ NULL, "allow_file", config_parse_path_or_none, ROOT(allow_file), .high = PATH_MAX - 64,
 	  .fallback = CONFIG_DEFAULT_ALLOW },

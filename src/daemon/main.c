@@ -6,6 +6,7 @@
 #include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "config.h"
@@ -73,7 +74,15 @@ int main(int argc, char **argv)
 	if (realpath(start.options.file, start.file))
 		start.options.file = start.file;
 	if (!start.options.foreground && !getenv("NOTIFY_SOCKET"))
-		return background_run(serve, &start);
+		return background_run(start.config, serve, &start);
+	start.options.log_fd = supervisor_log_fd();
+	if (start.options.log_fd < 0) {
+		fprintf(stderr, "picketd: cannot open standard error for the log: %s\n",
+			strerror(-start.options.log_fd));
+		return 1;
+	}
+	if (supervisor_confine(start.config) < 0)
+		return 1;
 	status = serve(&start, -1, 0);
 	return status == SUPERVISOR_NOT_STARTED ? 1 : status;
 }

@@ -14,6 +14,7 @@ struct options {
 	bool test;        /* -t: check the configuration and exit */
 	bool observe;     /* -n */
 	bool verbose;     /* -v */
+	int log_fd;       /* in the foreground: where the keeper writes its lines */
 };
 
 /* -1: go on; else the status to exit with (all has been said). */

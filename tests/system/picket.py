@@ -29,6 +29,13 @@ def daemon_user():
     return "nobody"
 
 
+def sentry_user():
+    """The sentry's: another one."""
+    with contextlib.suppress(KeyError):
+        return pwd.getpwnam("picket-sentry").pw_name
+    return "daemon"
+
+
 class Answer:
     """What one picketctl call gave."""
 
@@ -62,6 +69,7 @@ class Picket:
         self.allow_file = os.path.join(self.dir, "allow")
         self.socket_path = os.path.join(self.run_dir, "picket.sock")
         self.options = {"run_dir": self.run_dir, "state_dir": self.state_dir, "user": daemon_user(),
+                        "sentry_user": sentry_user(),
                         "allow_file": self.allow_file, **options}
         self.process, self.seen_pids = None, []
         self.write_config(config)

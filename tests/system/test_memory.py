@@ -68,7 +68,7 @@ def test_no_memory_for_veils(lab, picket):
     assert "SYNs of veiled sources let in because there was no memory for veils" in \
         daemon.ctl("status", json_output=False).out
     assert daemon.kernel_grade(who.v4) == "veil"
-    limit_address_space(daemon, "unlimited")
+    limit_address_space(daemon, 512 << 20)
     time.sleep(1)
     assert 0.8 < who.connect_s(4, 777) < 3, "of port 80 it is a customer now"
     daemon.wait_line(r"veils have their memory; \d+ new connections passed at once")

@@ -131,7 +131,7 @@ def test_installs_upgrades_removes_purges_and_installs_again(machine, package, t
                  "/usr/share/bash-completion/completions/picketctl", "/etc/fail2ban/filter.d/picket.conf",
                  "/etc/systemd/system/multi-user.target.wants/picket.service"):
         assert machine.exists(name), name
-    for user in ("picket", "picket-hook"):
+    for user in ("picket", "picket-sentry", "picket-hook"):
         machine.run("getent", "passwd", user)
     machine.run("getent", "group", "picket-admin")
     assert machine.run("stat", "-c", "%U:%G %a", "/var/lib/picket") == "picket:picket 750\n"

@@ -47,7 +47,7 @@ fi
 if has systemd-sysusers; then
 	mkdir -p "$work/root/etc"
 	systemd-sysusers --root="$work/root" "$PWD/conf/picket.sysusers" >/dev/null 2>&1 || wrong "sysusers"
-	for user in picket picket-hook; do
+	for user in picket picket-sentry picket-hook; do
 		grep -q "^$user:.*nologin$" "$work/root/etc/passwd" || wrong "no account $user without a shell"
 	done
 	grep -q '^picket-admin:' "$work/root/etc/group" || wrong "no group picket-admin"

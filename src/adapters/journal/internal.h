@@ -34,7 +34,7 @@ struct out {
 	unsigned counts[LINE_CLASS_COUNT];
 };
 
-void out_open(struct out *out, bool to_stderr);
+void out_open(struct out *out, bool to_stderr, int stderr_fd);
 void out_close(struct out *out); /* what nobody took by then is lost */
 /* Whether the lines carry fields: NAME=value, one a line of the encoded text. */
 bool out_has_fields(const struct out *out);

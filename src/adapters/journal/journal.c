@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <syslog.h>
+#include <unistd.h>
 
 #include <picket/describe.h>
 
@@ -44,11 +45,11 @@ struct journal *journal_open(const struct journal_options *options)
 	struct writer name = writer_over(journal->name, sizeof(journal->name));
 	writer_text(&name, options->name);
 	journal->verbose = options->verbose;
-	for (int class = 0; class < LINE_CLASS_COUNT; class++)
+	for (int class = 0; class < LINE_CLASS_COUNT; class ++)
 		journal->buckets_m[class] = buckets[class].burst * 1000;
 	journal->filled_ms = clock_ms(CLOCK_MONOTONIC);
 	journal->told_ms = journal->filled_ms - TELL_EVERY_MS;
-	out_open(&journal->out, options->to_stderr);
+	out_open(&journal->out, options->to_stderr, options->stderr_fd ? options->stderr_fd : STDERR_FILENO);
 	return journal;
 }
 
@@ -65,14 +66,14 @@ static void fill(struct journal *journal)
 	int64_t now_ms = clock_ms(CLOCK_MONOTONIC), passed = now_ms - journal->filled_ms;
 
 	journal->filled_ms = now_ms;
-	for (int class = 0; class < LINE_CLASS_COUNT; class++) {
+	for (int class = 0; class < LINE_CLASS_COUNT; class ++) {
 		int64_t most = buckets[class].burst * 1000;
 		int64_t room = most - journal->buckets_m[class];
 
 		/* passed is compared first, so that the product stays small. */
-		journal->buckets_m[class] =
-			passed >= 60000 || passed * buckets[class].rate >= room ?
-				most : journal->buckets_m[class] + passed * buckets[class].rate;
+		journal->buckets_m[class] = passed >= 60000 || passed * buckets[class].rate >= room
+						    ? most
+						    : journal->buckets_m[class] + passed * buckets[class].rate;
 	}
 }
 
@@ -94,8 +95,7 @@ static bool may_pass(struct journal *journal, enum line_class class)
 	return false;
 }
 
-static void put_line(struct journal *journal, enum line_class class, int priority, const char *line,
-		     const char *fields)
+static void put_line(struct journal *journal, enum line_class class, int priority, const char *line, const char *fields)
 {
 	char encoded[ENCODED_MAX];
 	struct writer w = writer_over(encoded, sizeof(encoded));

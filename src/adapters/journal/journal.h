@@ -31,6 +31,7 @@ struct event;
 
 struct journal_options {
 	bool to_stderr;
+	int stderr_fd;    /* where that is; 0: standard error */
 	bool verbose;     /* debug lines too */
 	const char *name; /* "picketd" */
 };

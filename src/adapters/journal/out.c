@@ -34,13 +34,13 @@ static const unsigned limits[LINE_CLASS_COUNT] = {
 };
 
 /* systemd names the stream in JOURNAL_STREAM: lines then go to the journal itself, with their fields. */
-static bool stderr_is_journal(void)
+static bool is_journal(int fd)
 {
 	const char *stream = getenv("JOURNAL_STREAM");
 	unsigned long long device, inode;
 	struct stat info;
 
-	return stream && sscanf(stream, "%llu:%llu", &device, &inode) == 2 && fstat(STDERR_FILENO, &info) == 0 &&
+	return stream && sscanf(stream, "%llu:%llu", &device, &inode) == 2 && fstat(fd, &info) == 0 &&
 	       info.st_dev == device && info.st_ino == inode;
 }
 
@@ -54,12 +54,12 @@ static bool answers(const struct sockaddr_un *address)
 	return connected;
 }
 
-void out_open(struct out *out, bool to_stderr)
+void out_open(struct out *out, bool to_stderr, int stderr_fd)
 {
-	*out = (struct out){ .kind = OUT_STDERR, .fd = STDERR_FILENO };
-	for (int class = 0; class < LINE_CLASS_COUNT; class++)
+	*out = (struct out){ .kind = OUT_STDERR, .fd = stderr_fd };
+	for (int class = 0; class < LINE_CLASS_COUNT; class ++)
 		STAILQ_INIT(&out->lists[class]);
-	if (to_stderr && !stderr_is_journal())
+	if (to_stderr && !is_journal(stderr_fd))
 		return;
 	out->address = (struct sockaddr_un){ .sun_family = AF_UNIX, .sun_path = JOURNAL_SOCKET };
 	out->kind = OUT_JOURNAL;
@@ -73,7 +73,7 @@ void out_open(struct out *out, bool to_stderr)
 void out_close(struct out *out)
 {
 	out_flush(out);
-	for (int class = 0; class < LINE_CLASS_COUNT; class++)
+	for (int class = 0; class < LINE_CLASS_COUNT; class ++)
 		while (!STAILQ_EMPTY(&out->lists[class])) {
 			struct waiting *first = STAILQ_FIRST(&out->lists[class]);
 
@@ -109,16 +109,16 @@ void out_encode(const struct out *out, const char *name, int priority, const cha
 	case OUT_STDERR: writer_format(w, "%s: %s\n", name, line); break;
 	case OUT_SYSLOG: encode_syslog(name, priority, line, w); break;
 	case OUT_JOURNAL:
-		writer_format(w, "PRIORITY=%d\nSYSLOG_FACILITY=%d\nSYSLOG_IDENTIFIER=%s\n%sMESSAGE=%s\n",
-			      priority, LOG_DAEMON >> 3, name, fields, line);
+		writer_format(w, "PRIORITY=%d\nSYSLOG_FACILITY=%d\nSYSLOG_IDENTIFIER=%s\n%sMESSAGE=%s\n", priority,
+			      LOG_DAEMON >> 3, name, fields, line);
 		break;
 	}
 }
 
 /* A pipe is said to be writable when PIPE_BUF bytes fit, more than a line; then a write does not wait. */
-static bool stderr_takes_a_line(void)
+static bool takes_a_line(int fd)
 {
-	struct pollfd out = { .fd = STDERR_FILENO, .events = POLLOUT };
+	struct pollfd out = { .fd = fd, .events = POLLOUT };
 
 	return poll(&out, 1, 0) == 1 && (out.revents & POLLOUT);
 }
@@ -129,7 +129,7 @@ static int send_line(const struct out *out, const char *bytes, size_t len)
 	ssize_t sent;
 
 	if (out->kind == OUT_STDERR) {
-		if (!stderr_takes_a_line())
+		if (!takes_a_line(out->fd))
 			return 0;
 		/* One write for each line, since three processes share the terminal. */
 		sent = write(out->fd, bytes, len);
@@ -169,7 +169,7 @@ bool out_put(struct out *out, enum line_class class, const char *bytes, size_t l
 
 void out_flush(struct out *out)
 {
-	for (int class = LINE_CLASS_COUNT - 1; class >= 0; class--)
+	for (int class = LINE_CLASS_COUNT - 1; class >= 0; class --)
 		while (!STAILQ_EMPTY(&out->lists[class])) {
 			struct waiting *first = STAILQ_FIRST(&out->lists[class]);
 
@@ -185,7 +185,7 @@ unsigned out_waiting(const struct out *out)
 {
 	unsigned sum = 0;
 
-	for (int class = 0; class < LINE_CLASS_COUNT; class++)
+	for (int class = 0; class < LINE_CLASS_COUNT; class ++)
 		sum += out->counts[class];
 	return sum;
 }

@@ -11,15 +11,35 @@
 #include <stdlib.h>
 #include <sys/capability.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
-static int drop_bounding(void)
+#ifndef __has_feature
+#define __has_feature(x) 0
+#endif
+#if defined(__SANITIZE_ADDRESS__) || __has_feature(address_sanitizer)
+#define SANITIZED true /* it takes the whole address space, and a process more to look for leaks */
+#else
+#define SANITIZED false
+#endif
+
+/* What the supervisor and its hooks keep, as picket.service has it: the queue and nftables; to become the user of a
+ * process; to give up everything else in a new process; to end the processes of other users; to give the state and the
+ * control socket to their owners. */
+static const cap_value_t root_keeps[] = { CAP_NET_ADMIN, CAP_SETUID, CAP_SETGID, CAP_SETPCAP, CAP_KILL, CAP_CHOWN };
+#define ROOT_KEEPS (sizeof(root_keeps) / sizeof(root_keeps[0]))
+
+static int drop_bounding(const cap_value_t *kept, size_t count)
 {
 	/* The kernel may know more capabilities than the header: EINVAL ends the list. */
-	for (unsigned long cap = 0; cap < 64; cap++) {
-		if (prctl(PR_CAPBSET_READ, cap, 0, 0, 0) < 0)
+	for (int cap = 0; cap < 64; cap++) {
+		bool keep = false;
+
+		for (size_t i = 0; i < count; i++)
+			keep |= kept[i] == cap;
+		if (prctl(PR_CAPBSET_READ, (unsigned long)cap, 0, 0, 0) < 0)
 			break;
-		if (prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) < 0)
+		if (!keep && prctl(PR_CAPBSET_DROP, (unsigned long)cap, 0, 0, 0) < 0)
 			return -errno;
 	}
 	return 0;
@@ -70,7 +90,7 @@ int sandbox_drop(uid_t uid, gid_t gid, bool keep_net_admin)
 		return -errno;
 	if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0)
 		return -errno;
-	result = drop_bounding();
+	result = drop_bounding(NULL, 0);
 	if (result == 0)
 		result = become(uid, gid);
 	if (result < 0)
@@ -84,5 +104,72 @@ int sandbox_drop(uid_t uid, gid_t gid, bool keep_net_admin)
 	else if (!is_dropped(uid, gid, caps))
 		result = -EPERM;
 	cap_free(caps);
+	return result;
+}
+
+/* Those of root_keeps that we have: a container may have given us fewer.  NULL when out of memory. */
+static cap_t root_capabilities(void)
+{
+	cap_t have = cap_get_proc(), caps = cap_init();
+	bool failed = !have || !caps;
+
+	for (size_t i = 0; !failed && i < ROOT_KEEPS; i++) {
+		cap_flag_value_t value = CAP_CLEAR;
+
+		failed = cap_get_flag(have, root_keeps[i], CAP_PERMITTED, &value) < 0 ||
+			 cap_set_flag(caps, CAP_PERMITTED, 1, &root_keeps[i], value) < 0 ||
+			 cap_set_flag(caps, CAP_EFFECTIVE, 1, &root_keeps[i], value) < 0;
+	}
+	if (have)
+		cap_free(have);
+	if (failed && caps)
+		cap_free(caps);
+	return failed ? NULL : caps;
+}
+
+int sandbox_keep_root(void)
+{
+	cap_t caps;
+	int result;
+
+	if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0)
+		return -errno;
+	result = drop_bounding(root_keeps, ROOT_KEEPS);
+	if (result < 0)
+		return result;
+	caps = root_capabilities();
+	if (!caps)
+		return -ENOMEM;
+	if (cap_set_proc(caps) < 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+		result = -errno;
+	else if (prctl(PR_CAPBSET_READ, CAP_SYS_ADMIN, 0, 0, 0) != 0)
+		result = -EPERM;
+	cap_free(caps);
+	return result;
+}
+
+static int set_limit(int resource, rlim_t most)
+{
+	struct rlimit limit;
+
+	if (getrlimit((__rlimit_resource_t)resource, &limit) < 0)
+		return -errno;
+	/* What we were given may be less. */
+	if (limit.rlim_max > most)
+		limit.rlim_max = most;
+	limit.rlim_cur = limit.rlim_max;
+	return setrlimit((__rlimit_resource_t)resource, &limit) < 0 ? -errno : 0;
+}
+
+int sandbox_limit(uint64_t memory, unsigned descriptors)
+{
+	int result = set_limit(RLIMIT_CORE, 0);
+
+	if (result == 0)
+		result = set_limit(RLIMIT_NOFILE, descriptors);
+	if (result == 0 && !SANITIZED)
+		result = set_limit(RLIMIT_NPROC, 0);
+	if (result == 0 && !SANITIZED && memory > 0)
+		result = set_limit(RLIMIT_AS, memory);
 	return result;
 }

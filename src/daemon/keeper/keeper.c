@@ -379,7 +379,8 @@ static void ignore_signals(void)
 
 int keeper_run(const struct keeper_start *start)
 {
-	struct journal_options options = { .to_stderr = start->to_stderr,
+	struct journal_options options = { .to_stderr = start->log_fd >= 0,
+					   .stderr_fd = start->log_fd >= 0 ? start->log_fd : 0,
 					   .verbose = start->verbose,
 					   .name = "picketd" };
 	struct keeper *keeper = calloc(1, sizeof(*keeper));

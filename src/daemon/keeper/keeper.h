@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The keeper: the process of the control socket, the history, the store and the log lines.  It runs as the same user as
- * the sentry, but without any capability, and is confined to its state directory.
+ * The keeper: the process of the control socket, the history, the store and the log lines.  It runs as a
+ * user of its own without any capability, and is confined to its state directory.
  */
 #ifndef PICKET_KEEPER_H
 #define PICKET_KEEPER_H
@@ -19,7 +19,8 @@ struct keeper_start {
 	uid_t uid;
 	gid_t gid;
 	bool sandbox;
-	bool to_stderr, verbose;
+	bool verbose;
+	int log_fd;      /* where log lines go; -1: to the system's log */
 	int64_t boot_ms; /* as the sentry has it */
 	char state_dir[PATH_MAX];
 	struct logins_admins admins; /* whose logins are protected, as found at the start */

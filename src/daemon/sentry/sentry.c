@@ -12,7 +12,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
@@ -221,13 +220,11 @@ static void read_ephemeral(struct sentry *sentry)
 
 static int open_senses(struct sentry *sentry)
 {
-	const struct rlimit descriptors = { .rlim_cur = 4096, .rlim_max = 4096 }; /* each visit to a trap is one */
-	int error = setrlimit(RLIMIT_NOFILE, &descriptors) < 0 ? -errno : 0;
+	int error;
 
 	read_ephemeral(sentry);
 	conntrack_users_open(&sentry->names);
-	if (!error)
-		error = routes_open(&sentry->routes);
+	error = routes_open(&sentry->routes);
 	if (!error)
 		error = listeners_open(&sentry->listeners);
 	if (error)

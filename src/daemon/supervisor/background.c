@@ -19,16 +19,6 @@
 
 #define RESTARTS 5 /* at most so many within a minute */
 
-void background_leave_terminal(void)
-{
-	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-
-	for (int fd = 0; null >= 0 && fd < 3; fd++)
-		dup2(null, fd);
-	if (null > 2)
-		close(null);
-}
-
 /* The signals on which the supervisor stops. */
 static void stop_signals(sigset_t *out)
 {
@@ -60,11 +50,15 @@ static bool stopped_within(int seconds)
 	return sigtimedwait(&signals, NULL, &limit) > 0;
 }
 
-static void __attribute__((noreturn)) guard(background_serve_fn *serve, void *context, int ready_fd)
+/* The guardian stays root for as long as the supervisors that it starts: it keeps no more than they. */
+static void __attribute__((noreturn))
+guard(const struct config *config, background_serve_fn *serve, void *context, int ready_fd)
 {
 	int64_t starts[RESTARTS] = { 0 };
 	sigset_t signals, before;
 
+	if (supervisor_confine(config) < 0)
+		_exit(1);
 	stop_signals(&signals);
 	sigaddset(&signals, SIGCHLD);
 	sigaddset(&signals, SIGHUP);
@@ -87,8 +81,8 @@ static void __attribute__((noreturn)) guard(background_serve_fn *serve, void *co
 		if (ready_fd >= 0)
 			close(ready_fd);
 		/* Only the first start may write to the terminal. */
-		if (attempt == 0)
-			background_leave_terminal();
+		if (attempt == 0 && background_leave_terminal() < 0)
+			_exit(1); /* which ends the child */
 		status = child < 0 ? 1 : wait_for(child, &signals);
 		/* When the first start failed, the launcher has said so: then nothing may go on in the background. */
 		if (status == 0 || (attempt == 0 && status == SUPERVISOR_NOT_STARTED) || stopped_within(1))
@@ -97,7 +91,7 @@ static void __attribute__((noreturn)) guard(background_serve_fn *serve, void *co
 	}
 }
 
-int background_run(background_serve_fn *serve, void *context)
+int background_run(const struct config *config, background_serve_fn *serve, void *context)
 {
 	unsigned char status;
 	int fds[2];
@@ -119,7 +113,7 @@ int background_run(background_serve_fn *serve, void *context)
 			_exit(0);
 		if (chdir("/") < 0)
 			_exit(1);
-		guard(serve, context, fds[1]);
+		guard(config, serve, context, fds[1]);
 	}
 	close(fds[1]);
 	do

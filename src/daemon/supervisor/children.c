@@ -8,9 +8,7 @@
 
 #include <errno.h>
 #include <signal.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -19,7 +17,15 @@
 #include "keeper/keeper.h"
 #include "sentry/sentry.h"
 
-#define DESCRIPTORS 8192 /* traps and clients of the control socket */
+#define DESCRIPTORS 8192 /* what sentry and keeper may be given */
+
+/* What each takes at most: several times what was measured (114 MiB of address space with the default max_sources, 280
+ * bytes for each source more; 16 MiB), far less than a host has. */
+#define SENTRY_MEMORY        (512ULL << 20)
+#define SENTRY_MEMORY_SOURCE 1024
+#define SENTRY_DESCRIPTORS   4096 /* each visit to a trap is one */
+#define KEEPER_MEMORY        (512ULL << 20)
+#define KEEPER_DESCRIPTORS   512 /* 64 clients, the store, the files of logins */
 
 /* Pairs of sockets; [0] is the end of the process that is named first. */
 struct wires {
@@ -27,39 +33,11 @@ struct wires {
 	int between[2];                 /* sentry and keeper */
 };
 
-static int compare(const void *left, const void *right)
+/* In a child that cannot be set up. */
+static void __attribute__((noreturn)) give_up(struct supervisor *s, const char *name, int error)
 {
-	return *(const int *)left - *(const int *)right;
-}
-
-static void close_all_but(int *kept, size_t count)
-{
-	unsigned from = 3;
-
-	qsort(kept, count, sizeof(*kept), compare);
-	for (size_t i = 0; i < count; i++) {
-		if ((unsigned)kept[i] > from)
-			close_range(from, (unsigned)kept[i] - 1, 0);
-		from = (unsigned)kept[i] + 1;
-	}
-	close_range(from, ~0U, 0);
-}
-
-/* In a child: gives up everything of the supervisor's but the descriptors that it keeps. */
-static void become(struct supervisor *s, const char *name, int *kept, size_t count)
-{
-	struct sigaction standard = { .sa_handler = SIG_DFL };
-	sigset_t none;
-
-	close_all_but(kept, count);
-	for (int number = 1; number < 32; number++)
-		sigaction(number, &standard, NULL);
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
-	prctl(PR_SET_NAME, name, 0, 0, 0);
-	/* In the background a terminal that is held open would hang its owner's logout. */
-	if (s->ready_fd >= 0)
-		background_leave_terminal();
+	supervisor_fail(s, error, "%s cannot be set up, ending", name);
+	_exit(1);
 }
 
 static void __attribute__((noreturn)) be_sentry(struct supervisor *s, const struct wires *wires)
@@ -68,15 +46,22 @@ static void __attribute__((noreturn)) be_sentry(struct supervisor *s, const stru
 		.supervisor_fd = wires->to_sentry[1],
 		.keeper_fd = wires->between[0],
 		.queue = s->queue,
-		.uid = s->uid,
-		.gid = s->gid,
+		.uid = s->sentry_account.uid,
+		.gid = s->sentry_account.gid,
 		.boot_ms = s->boot_ms,
 		.sandbox = s->config->sandbox,
 		.verbose = s->options->verbose,
 	};
+	const struct child_limits limits = {
+		.name = "picket-sentry",
+		.memory = SENTRY_MEMORY + (uint64_t)s->config->engine.max_sources * SENTRY_MEMORY_SOURCE,
+		.descriptors = SENTRY_DESCRIPTORS,
+	};
 	int kept[] = { start.supervisor_fd, start.keeper_fd, nfqueue_fd(s->queue) };
+	int result = supervisor_become(s, &limits, kept, 3);
 
-	become(s, "picket-sentry", kept, 3);
+	if (result < 0)
+		give_up(s, limits.name, result);
 	_exit(sentry_run(&start));
 }
 
@@ -86,20 +71,26 @@ static void __attribute__((noreturn)) be_keeper(struct supervisor *s, const stru
 		.supervisor_fd = wires->to_keeper[1],
 		.sentry_fd = wires->between[1],
 		.control_fd = s->control_fd,
-		.uid = s->uid,
-		.gid = s->gid,
+		.uid = s->keeper_account.uid,
+		.gid = s->keeper_account.gid,
 		.sandbox = s->config->sandbox,
-		.to_stderr = s->options->foreground,
+		.log_fd = s->options->foreground ? s->options->log_fd : -1,
 		.boot_ms = s->boot_ms,
 		.verbose = s->options->verbose,
 		.admin_gid = s->admin_gid,
 	};
-	int kept[] = { start.supervisor_fd, start.sentry_fd, start.control_fd };
+	const struct child_limits limits = { .name = "picket-keeper",
+					     .memory = KEEPER_MEMORY,
+					     .descriptors = KEEPER_DESCRIPTORS };
+	int kept[] = { start.supervisor_fd, start.sentry_fd, start.control_fd, start.log_fd };
+	int result;
 
 	_Static_assert(sizeof(start.state_dir) == sizeof(s->config->state_dir), "one path");
 	memcpy(start.state_dir, s->config->state_dir, sizeof(start.state_dir));
 	start.admins = s->admins;
-	become(s, "picket-keeper", kept, 3);
+	result = supervisor_become(s, &limits, kept, 4);
+	if (result < 0)
+		give_up(s, limits.name, result);
 	_exit(keeper_run(&start));
 }
 
@@ -278,9 +269,9 @@ void supervisor_hooks_event(struct supervisor *s, const struct event *event)
 			hook_values_fill(&values, event, s->names);
 		filled = true;
 		supervisor_hook_of(&s->config->hooks[i], &spec);
-		spec.urgency = event_is_forgeable(event)                              ? HOOK_FORGEABLE :
-			       event->type == EVENT_BAN || event->type == EVENT_BLOCK ? HOOK_BAN :
-											HOOK_OTHER;
+		spec.urgency = event_is_forgeable(event)                                ? HOOK_FORGEABLE
+			       : event->type == EVENT_BAN || event->type == EVENT_BLOCK ? HOOK_BAN
+											: HOOK_OTHER;
 		hook_run(s->hooks, &spec, &values);
 		supervisor_tick_soon(s);
 	}

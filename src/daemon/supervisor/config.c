@@ -21,13 +21,10 @@ static const struct {
 	size_t offset, size;
 	bool text;
 } fixed[] = {
-	{ "run_dir", PLACE(run_dir), true },
-	{ "state_dir", PLACE(state_dir), true },
-	{ "table", PLACE(table), true },
-	{ "queue", PLACE(queue), false },
-	{ "user", PLACE(user), true },
-	{ "sandbox", PLACE(sandbox), false },
-	{ "max_sources", PLACE(engine.max_sources), false },
+	{ "run_dir", PLACE(run_dir), true },  { "state_dir", PLACE(state_dir), true },
+	{ "table", PLACE(table), true },      { "queue", PLACE(queue), false },
+	{ "user", PLACE(user), true },        { "sentry_user", PLACE(sentry_user), true },
+	{ "sandbox", PLACE(sandbox), false }, { "max_sources", PLACE(engine.max_sources), false },
 };
 #undef PLACE
 

@@ -29,6 +29,11 @@
 #define SUPERVISOR_RELOAD_S         10    /* the sentry must have taken a new configuration by then */
 #define SUPERVISOR_TURN             256   /* messages of one process before others get their turn */
 
+struct account {
+	uid_t uid;
+	gid_t gid;
+};
+
 struct child {
 	const char *name;
 	unsigned beat_s, patience_s; /* a beat each beat_s, at most patience_s late */
@@ -36,8 +41,8 @@ struct child {
 	struct supervisor *owner;
 	struct event *late;
 	unsigned late_s; /* the beat, in our own seconds: a suspended or starved machine counts none */
-	pid_t pid; /* 0: not running */
-	int fd;    /* our end of the wire; -1: closed */
+	pid_t pid;       /* 0: not running */
+	int fd;          /* our end of the wire; -1: closed */
 	struct event *wire;
 	bool told_to_end;
 };
@@ -67,8 +72,8 @@ struct supervisor {
 
 	int run_fd, lock_fd, table_fd, control_fd;
 	bool control_bound, pid_written;
-	uid_t uid;
-	gid_t gid, admin_gid;
+	struct account sentry_account, keeper_account;
+	gid_t admin_gid;             /* UINT32_MAX: there is no such group */
 	struct logins_admins admins; /* whose logins are protected */
 	struct nfqueue *queue;
 
@@ -87,8 +92,18 @@ struct supervisor {
 /* Logs an error, with strerror(error) behind it unless that is 0.  Always -1. */
 int supervisor_fail(struct supervisor *supervisor, int error, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
-/* Points standard input, output and error at /dev/null. */
-void background_leave_terminal(void);
+/* Points standard input, output and error at /dev/null.  0 or -errno. */
+MUST_CHECK int background_leave_terminal(void);
+
+struct child_limits {
+	const char *name;
+	uint64_t memory; /* bytes of address space; 0: no limit */
+	unsigned descriptors;
+};
+/* In a child: leaves the session, the terminal, the environment and everything else of the supervisor's but the
+ * descriptors that it keeps (-1: none).  0, or -errno, and then it must end. */
+MUST_CHECK int supervisor_become(struct supervisor *supervisor, const struct child_limits *limits, int *kept,
+				 size_t count);
 /* Ends everything in order; the first status counts. */
 void supervisor_end(struct supervisor *supervisor, int status);
 /* The sentry is ready: tells the launcher, the service manager and the log. */

@@ -23,30 +23,47 @@
 #include "file.h"
 
 #define ADMIN_GROUP "picket-admin"
-#define NO_GROUP    ((gid_t)-1) /* then root alone may use the control socket; chown() leaves its group as it is */
+#define NO_GROUP    ((gid_t)-1) /* then root alone may use the control socket */
 #define LOCK_FILE   "picket.lock"
 #define PID_FILE    "picketd.pid"
 #define SOCKET_FILE "picket.sock"
 
-static int find_accounts(struct supervisor *s)
+static int find_account(struct supervisor *s, const char *option, const char *name, struct account *out)
 {
-	const struct passwd *user = getpwnam(s->config->user);
-	const struct group *admins = getgrnam(ADMIN_GROUP);
+	const struct passwd *user = getpwnam(name);
 
 	if (!user) {
 		return supervisor_fail(s, 0,
 				       "user '%s' does not exist: \"make install\" or the package creates it, "
-				       "or set another with user = \"...\"",
-				       s->config->user);
+				       "or set another with %s = \"...\"",
+				       name, option);
 	}
-	if (user->pw_uid == 0) {
+	if (user->pw_uid == 0 || user->pw_gid == 0) {
 		return supervisor_fail(s, 0,
-				       "user = \"%s\" is root: sentry and keeper need an account without privilege",
+				       "%s = \"%s\" is root or of root's group: an account without privilege is needed",
+				       option, name);
+	}
+	*out = (struct account){ user->pw_uid, user->pw_gid };
+	return 0;
+}
+
+/* Each process has an account of its own: code in one that was taken over reaches no other by signals, limits or
+ * /proc. */
+static int find_accounts(struct supervisor *s)
+{
+	const struct group *admins = getgrnam(ADMIN_GROUP);
+
+	s->admin_gid = admins && admins->gr_gid != 0 ? admins->gr_gid : NO_GROUP;
+	if (find_account(s, "user", s->config->user, &s->keeper_account) < 0 ||
+	    find_account(s, "sentry_user", s->config->sentry_user, &s->sentry_account) < 0)
+		return -1;
+	if (s->keeper_account.uid == s->sentry_account.uid) {
+		return supervisor_fail(s, 0, "user and sentry_user are one account ('%s'): two are needed",
 				       s->config->user);
 	}
-	s->uid = user->pw_uid;
-	s->gid = user->pw_gid;
-	s->admin_gid = admins ? admins->gr_gid : NO_GROUP;
+	/* root without CAP_DAC_OVERRIDE looks into the state directory (0750) as one of its group. */
+	if (setgroups(1, &s->keeper_account.gid) < 0)
+		return supervisor_fail(s, errno, "cannot join the group of user '%s'", s->config->user);
 	supervisor_find_admins(s, s->config, SUPERVISOR_ADMINS_START_MS);
 	return 0;
 }
@@ -100,6 +117,12 @@ static bool is_empty(int fd)
 	return empty;
 }
 
+/* root changes the mode only of what belongs to root. */
+static int give_away(int fd, const struct account *to)
+{
+	return fchown(fd, 0, to->gid) < 0 || fchmod(fd, 0750) < 0 || fchown(fd, to->uid, to->gid) < 0 ? -1 : 0;
+}
+
 /* It must belong to the keeper's user.  A directory of another user is given away only when it is empty. */
 static int make_state_dir(struct supervisor *s)
 {
@@ -112,12 +135,12 @@ static int make_state_dir(struct supervisor *s)
 		return supervisor_fail(s, fd, "cannot use state_dir %s", path);
 	if (fstat(fd, &info) < 0) {
 		result = supervisor_fail(s, errno, "cannot use state_dir %s", path);
-	} else if (info.st_uid != s->uid && !is_empty(fd)) {
+	} else if (info.st_uid != s->keeper_account.uid && !is_empty(fd)) {
 		result = supervisor_fail(
 			s, 0,
 			"state_dir %s belongs to another user than '%s' and is not empty: chown it, or choose another",
 			path, s->config->user);
-	} else if ((info.st_uid != s->uid || made) && (fchmod(fd, 0750) < 0 || fchown(fd, s->uid, s->gid) < 0)) {
+	} else if ((info.st_uid != s->keeper_account.uid || made) && give_away(fd, &s->keeper_account) < 0) {
 		result = supervisor_fail(s, errno, "cannot give away state_dir %s", path);
 	}
 	close(fd);
@@ -247,7 +270,8 @@ static int open_socket(struct supervisor *s)
 		return supervisor_fail(s, errno, "cannot bind %s", address.sun_path);
 	s->control_bound = true;
 	if (fchownat(s->run_fd, SOCKET_FILE, 0, s->admin_gid, AT_SYMLINK_NOFOLLOW) < 0 ||
-	    fchmodat(s->run_fd, SOCKET_FILE, 0660, 0) < 0 || listen(s->control_fd, 64) < 0)
+	    fchmodat(s->run_fd, SOCKET_FILE, s->admin_gid == NO_GROUP ? 0600 : 0660, 0) < 0 ||
+	    listen(s->control_fd, 64) < 0)
 		return supervisor_fail(s, errno, "cannot listen on %s", address.sun_path);
 	return 0;
 }

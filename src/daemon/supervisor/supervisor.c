@@ -168,7 +168,8 @@ static int open_loop(struct supervisor *s)
 	s->keeper.late = evtimer_new(s->base, on_late, &s->keeper);
 	s->deadline = evtimer_new(s->base, on_deadline, s);
 	s->watchdog = event_new(s->base, -1, EV_PERSIST, on_watchdog, s);
-	if (!s->tick || !s->sentry.late || !s->keeper.late || !s->deadline || !s->watchdog || evtimer_add(s->deadline, &start) < 0)
+	if (!s->tick || !s->sentry.late || !s->keeper.late || !s->deadline || !s->watchdog ||
+	    evtimer_add(s->deadline, &start) < 0)
 		return -ENOMEM;
 	if (sd_watchdog_enabled(0, &watchdog_us) > 0) {
 		watchdog_us /= 2;
@@ -201,7 +202,8 @@ static void leave_terminal(struct supervisor *s)
 
 	if (open_journal(s, false) < 0)
 		return; /* lines are lost, nothing else */
-	background_leave_terminal();
+	if (background_leave_terminal() < 0)
+		journal_log(s->journal, LOG_WARNING, "cannot leave the terminal: /dev/null cannot be used");
 	/* The launcher may be gone. */
 	if (write(s->ready_fd, &status, 1) < 0)
 		journal_log_errno(s->journal, LOG_DEBUG, errno, "nobody waits for the start");

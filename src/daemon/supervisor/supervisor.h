@@ -9,6 +9,7 @@
 
 #include "config.h"
 #include "options.h"
+#include "result.h"
 
 #define SUPERVISOR_NOT_STARTED 3 /* exit status: it failed before it was ready */
 
@@ -25,8 +26,16 @@ typedef int background_serve_fn(void *context, int ready_fd, unsigned attempt);
 /*
  * Leaves the terminal and serves in a child, which is started again after a second when it ends with a failure.  The
  * calling process waits until the daemon is ready or has failed and returns its status, so that after
- * `picketd && something` the guard is on.  The daemon itself never returns.
+ * `picketd && something` the guard is on.  The daemon itself never returns.  config: of the first start.
  */
-int background_run(background_serve_fn *serve, void *context);
+int background_run(const struct config *config, background_serve_fn *serve, void *context);
+
+/* Gives up what the supervisor does not use of root, unless a service manager has seen to it.  0, or -1 after telling
+ * standard error what failed. */
+MUST_CHECK int supervisor_confine(const struct config *config);
+
+/* Standard error once more, for the keeper, which must be able to write there and to do nothing else.  Its descriptor
+ * or -errno. */
+MUST_CHECK int supervisor_log_fd(void);
 
 #endif

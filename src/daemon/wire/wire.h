@@ -27,7 +27,7 @@
 #define WIRE_TEXT_MAX      256
 #define WIRE_RANGES_MAX    128 /* of trapped ports, in a status */
 
-#define WIRE_PROBE_MS_MAX 30000
+#define WIRE_PROBE_MS_MAX  30000
 #define WIRE_SENTRY_BEAT_S 3 /* packets are held by it */
 #define WIRE_KEEPER_BEAT_S 5
 
