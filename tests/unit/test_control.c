@@ -21,6 +21,7 @@
 #include <event2/event.h>
 
 #include "control/control.h"
+#include "control/internal.h"
 #include "seed.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
@@ -381,6 +382,61 @@ static void test_rate_and_reader(void **state)
 	close(fd);
 }
 
+/* Bytes without an end, as many as the server takes. */
+static void fill(int fd)
+{
+	char text[8192];
+
+	for (size_t i = 0; i < sizeof(text); i++)
+		text[i] = ASK[i % strlen(ASK)];
+	while (send(fd, text, sizeof(text), MSG_NOSIGNAL) > 0)
+		;
+}
+
+/* Who sends more than it may waits, and the loop has nothing to do for it meanwhile. */
+static void test_waiting_costs_nothing(void **state)
+{
+	struct server *server = *state;
+	int fd[3];
+
+	needs_root();
+	alarm(30); /* a loop with something to do in each turn never comes back */
+	for (size_t i = 0; i < COUNT(fd); i++) {
+		fd[i] = dial(server);
+		server->hold = i == 2; /* the last one waits for an answer, not for the rate */
+		fill(fd[i]);
+		if (i == 1)
+			shutdown(fd[i], SHUT_WR);
+		turn(server);
+	}
+	assert_int_equal(server->requests, 2 * CONTROL_RATE + 1);
+	alarm(0);
+	for (size_t i = 0; i < COUNT(fd); i++)
+		close(fd[i]);
+}
+
+/* One user's clients share a rate of their own, root's do not, and nobody gains by connecting anew. */
+static void test_rate_of_a_user(void **state)
+{
+	struct server *server = *state;
+	int took[2] = { 0, 0 };
+
+	needs_root();
+	for (int user = 0; user < 2; user++)
+		for (int i = 0; i < 2 * CONTROL_USER_RATE / CONTROL_RATE; i++) {
+			struct control_client client = { .control = server->control, .uid = user ? 1000 : 0 };
+
+			while (rate_take(&client, 1000000))
+				took[user]++;
+		}
+	assert_int_equal(took[0], 2 * CONTROL_USER_RATE);
+	assert_int_equal(took[1], CONTROL_USER_RATE);
+	for (uid_t uid = 1001; uid < 1001 + CONTROL_CLIENTS_MAX - 1; uid++)
+		assert_true(rate_take(&(struct control_client){ .control = server->control, .uid = uid }, 1000000));
+	assert_false(rate_take(&(struct control_client){ .control = server->control, .uid = 1000 }, 1000000));
+	assert_true(rate_take(&(struct control_client){ .control = server->control, .uid = 1000 }, 1000010));
+}
+
 static void test_gone_while_waiting(void **state)
 {
 	struct server *server = *state;
@@ -409,6 +465,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_endless_line, server_start, server_stop),
 		cmocka_unit_test_setup_teardown(test_silent_crowd, server_start, server_stop),
 		cmocka_unit_test_setup_teardown(test_rate_and_reader, server_start, server_stop),
+		cmocka_unit_test_setup_teardown(test_waiting_costs_nothing, server_start, server_stop),
+		cmocka_unit_test_setup_teardown(test_rate_of_a_user, server_start, server_stop),
 		cmocka_unit_test_setup_teardown(test_gone_while_waiting, server_start, server_stop),
 	};
 

@@ -21,8 +21,6 @@
 #include "clock.h"
 
 #define INPUT_MAX  (2 * CONTROL_LINE_MAX)
-#define REQUEST_MS (1000 / CONTROL_RATE)
-#define BURST_MS   1000
 #define JSON_FLAGS (JSON_COMPACT | JSON_ENSURE_ASCII | JSON_REAL_PRECISION(6))
 
 static size_t output_len(const struct control_client *client)
@@ -84,21 +82,6 @@ static ssize_t take_line(struct evbuffer *input, char out[CONTROL_LINE_MAX + 1])
 	return end.pos;
 }
 
-/* Takes the tokens of one request out of the bucket; false when there are too few. */
-static bool may_ask(struct control_client *client)
-{
-	int64_t now_ms = clock_ms(CLOCK_MONOTONIC);
-
-	client->tokens_ms += now_ms - client->filled_ms;
-	client->filled_ms = now_ms;
-	if (client->tokens_ms > BURST_MS)
-		client->tokens_ms = BURST_MS;
-	if (client->tokens_ms < REQUEST_MS)
-		return false;
-	client->tokens_ms -= REQUEST_MS;
-	return true;
-}
-
 static void handle_line(struct control_client *client, const char *line, size_t len)
 {
 	struct control *control = client->control;
@@ -119,6 +102,7 @@ static void client_serve(struct control_client *client)
 {
 	struct evbuffer *input = bufferevent_get_input(client->buffer);
 	char line[CONTROL_LINE_MAX + 1];
+	bool waited = client->throttled;
 
 	if (client->serving)
 		return;
@@ -127,11 +111,12 @@ static void client_serve(struct control_client *client)
 	while (!client->busy && !client->closing && !control_is_full(client)) {
 		ssize_t len;
 
-		if (evbuffer_get_length(input) > 0 && !may_ask(client)) {
+		if (evbuffer_get_length(input) > 0 && !rate_take(client, clock_ms(CLOCK_MONOTONIC))) {
 			client->throttled = true;
-			client->control->stats.throttled++;
+			client->control->stats.throttled += !waited;
 			break;
 		}
+		waited = false;
 		len = take_line(input, line);
 		if (len == -EAGAIN) {
 			/* Half a line, when the client sends nothing more, is no request. */
@@ -147,6 +132,12 @@ static void client_serve(struct control_client *client)
 		}
 	}
 	client->serving = false;
+	/* With its input at the watermark libevent calls on_read() in each turn, and at its end on_event(), unless
+	 * reading is off: a client that waits must cost nothing. */
+	if (client->ended || evbuffer_get_length(input) >= INPUT_MAX)
+		bufferevent_disable(client->buffer, EV_READ);
+	else
+		bufferevent_enable(client->buffer, EV_READ);
 }
 
 static void finish(struct control_client *client)
@@ -233,8 +224,7 @@ struct control_client *client_new(struct control *control, int fd, uid_t uid)
 	}
 	client->control = control;
 	client->uid = uid;
-	client->since_ms = client->filled_ms = clock_ms(CLOCK_MONOTONIC);
-	client->tokens_ms = BURST_MS;
+	client->since_ms = clock_ms(CLOCK_MONOTONIC);
 	bufferevent_setcb(client->buffer, on_read, on_written, on_event, client);
 	bufferevent_setwatermark(client->buffer, EV_READ, 0, INPUT_MAX);
 	bufferevent_setwatermark(client->buffer, EV_WRITE, CONTROL_OUTPUT_LOW, 0);

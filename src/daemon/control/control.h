@@ -89,7 +89,8 @@ int control_request_parse(const char *line, size_t len, struct control_request *
 #define CONTROL_OUTPUT_HIGH     (256 * 1024)  /* from here on control_is_full() */
 #define CONTROL_OUTPUT_LOW      (64 * 1024)   /* down to here: drained() */
 #define CONTROL_IDLE_MS         30000
-#define CONTROL_RATE            20 /* requests a second, and in one burst */
+#define CONTROL_RATE            20  /* requests a second of a client, and in one burst */
+#define CONTROL_USER_RATE       100 /* of all clients of one user other than root */
 
 /* Exit codes that an answer carries. */
 enum control_code { CONTROL_FAILED = 1, CONTROL_USAGE = 2 };
