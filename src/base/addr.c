@@ -11,6 +11,8 @@
 
 #include <arpa/inet.h>
 
+#include "writer.h"
+
 static const uint8_t mapped[12] = { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff };
 
 struct addr addr_from_v4(const uint8_t v4[4])
@@ -106,11 +108,19 @@ bool addr_parse(const char *text, struct addr *out)
 
 const char *addr_format(const struct addr *a, char out[ADDR_TEXT_MAX])
 {
-	bool v4 = addr_is_v4(a);
+	struct writer w = writer_over(out, ADDR_TEXT_MAX);
 
-	/* Cannot fail: the family is known and the buffer is large enough for either. */
-	if (!inet_ntop(v4 ? AF_INET : AF_INET6, v4 ? addr_v4_bytes(a) : a->b, out, ADDR_TEXT_MAX))
-		out[0] = '\0';
+	/* It cannot fail: the buffer is large enough. */
+	if (!addr_is_v4(a)) {
+		if (!inet_ntop(AF_INET6, a->b, out, ADDR_TEXT_MAX))
+			out[0] = '\0';
+		return out;
+	}
+	for (size_t i = 0; i < 4; i++) {
+		if (i > 0)
+			writer_char(&w, '.');
+		writer_number(&w, addr_v4_bytes(a)[i], 1);
+	}
 	return out;
 }
 

@@ -95,8 +95,11 @@ const char *duration_format(int64_t ms, char out[DURATION_TEXT_MAX])
 	/* Milliseconds are told only where there is nothing larger. */
 	if (i + 2 < UNIT_COUNT)
 		second = ms % units[i].ms / units[i + 1].ms;
-	writer_format(&w, "%lld%s", (long long)(ms / units[i].ms), units[i].name);
-	if (second > 0)
-		writer_format(&w, "%lld%s", (long long)second, units[i + 1].name);
+	writer_number(&w, ms / units[i].ms, 1);
+	writer_text(&w, units[i].name);
+	if (second > 0) {
+		writer_number(&w, second, 1);
+		writer_text(&w, units[i + 1].name);
+	}
 	return out;
 }

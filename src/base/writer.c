@@ -10,6 +10,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 struct writer writer_over(char *buf, size_t size)
 {
@@ -38,6 +39,35 @@ void writer_text(struct writer *w, const char *text)
 	append(w, text, strlen(text));
 }
 
+void writer_bytes(struct writer *w, const char *text, size_t len)
+{
+	append(w, text, len);
+}
+
+void writer_char(struct writer *w, char c)
+{
+	if (w->truncated || w->len + 1 >= w->size) {
+		w->truncated = true;
+		return;
+	}
+	w->buf[w->len++] = c;
+	w->buf[w->len] = '\0';
+}
+
+void writer_number(struct writer *w, int64_t number, unsigned digits)
+{
+	uint64_t left = number < 0 ? -(uint64_t)number : (uint64_t)number;
+	char text[21], *first = text + sizeof(text);
+
+	do {
+		*--first = (char)('0' + left % 10);
+		left /= 10;
+	} while (left > 0 || (size_t)(text + sizeof(text) - first) < digits);
+	if (number < 0)
+		writer_char(w, '-');
+	append(w, first, (size_t)(text + sizeof(text) - first));
+}
+
 void writer_format(struct writer *w, const char *format, ...)
 {
 	size_t room = w->size - w->len;
@@ -58,6 +88,27 @@ void writer_format(struct writer *w, const char *format, ...)
 	} else {
 		w->len += (size_t)wanted;
 	}
+}
+
+static void put_two(char *out, int value)
+{
+	out[0] = (char)('0' + value / 10 % 10);
+	out[1] = (char)('0' + value % 10);
+}
+
+void writer_date(struct writer *w, const struct tm *when, char separator)
+{
+	char text[] = "0000-00-00 00:00:00";
+
+	put_two(text, (when->tm_year + 1900) / 100);
+	put_two(text + 2, (when->tm_year + 1900) % 100);
+	put_two(text + 5, when->tm_mon + 1);
+	put_two(text + 8, when->tm_mday);
+	text[10] = separator;
+	put_two(text + 11, when->tm_hour);
+	put_two(text + 14, when->tm_min);
+	put_two(text + 17, when->tm_sec);
+	append(w, text, sizeof(text) - 1);
 }
 
 void writer_escaped(struct writer *w, const char *text, size_t len)

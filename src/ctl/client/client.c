@@ -66,6 +66,26 @@ long long json_count(const json_t *object, const char *section, const char *key)
 	return json_integer_value(json_object_get(json_object_get(object, section), key));
 }
 
+/* Makes every string of an answer fit for a terminal. */
+static void clean_strings(json_t *value)
+{
+	void *iterator;
+
+	if (json_is_string(value)) {
+		const char *from = json_string_value(value);
+		char text[1024];
+		size_t len = 0;
+
+		for (; len < sizeof(text) - 1 && from[len]; len++)
+			text[len] = from[len] >= 0x20 && from[len] < 0x7f ? from[len] : '?';
+		json_string_setn(value, text, len);
+	}
+	for (size_t i = 0; i < json_array_size(value); i++)
+		clean_strings(json_array_get(value, i));
+	for (iterator = json_object_iter(value); iterator; iterator = json_object_iter_next(value, iterator))
+		clean_strings(json_object_iter_value(iterator));
+}
+
 /* ---- telling ---- */
 
 void print_clean(FILE *out, const char *text)
@@ -105,6 +125,23 @@ void ctl_print_json(json_t *object)
 	puts(text ? text : "{}");
 	free(text);
 	json_decref(object);
+}
+
+void ctl_print_row(FILE *out, const struct json_row *row)
+{
+	static const char version[] = ",\"v\":1}";
+	const size_t version_len = sizeof(version) - 1;
+	json_t *object;
+
+	if (row->plain && row->len > version_len &&
+	    memcmp(row->text + row->len - version_len, version, version_len) == 0) {
+		fwrite(row->text, 1, row->len - version_len, out);
+		fputs("}\n", out);
+		return;
+	}
+	object = json_loadb(row->text, row->len, JSON_REJECT_DUPLICATES, NULL);
+	clean_strings(object);
+	ctl_print_json(object);
 }
 
 /* ---- out ---- */
@@ -209,72 +246,76 @@ static int read_more(struct line_reader *reader)
 	return got > 0;
 }
 
-/* Makes every string of an answer fit for a terminal. */
-static void clean_strings(json_t *value)
-{
-	void *iterator;
-
-	if (json_is_string(value)) {
-		const char *from = json_string_value(value);
-		char text[1024];
-		size_t len = 0;
-
-		for (; len < sizeof(text) - 1 && from[len]; len++)
-			text[len] = from[len] >= 0x20 && from[len] < 0x7f ? from[len] : '?';
-		json_string_setn(value, text, len);
-	}
-	for (size_t i = 0; i < json_array_size(value); i++)
-		clean_strings(json_array_get(value, i));
-	for (iterator = json_object_iter(value); iterator; iterator = json_object_iter_next(value, iterator))
-		clean_strings(json_object_iter_value(iterator));
-}
-
-/* The next object of the answer (a new reference), or NULL with *error set (0: the other side is gone). */
-static json_t *read_object(struct line_reader *reader, int *error)
+/* The next line of the answer, without its end, or NULL with *error set (0: the other side is gone). */
+static const char *read_line(struct line_reader *reader, size_t *len, int *error)
 {
 	size_t searched = 0;
-	json_error_t where;
 
 	for (;;) {
 		char *start = reader->text + reader->taken, *end;
-		int more;
 
 		end = memchr(start + searched, '\n', reader->len - reader->taken - searched);
 		if (end) {
-			json_t *object = json_loadb(start, (size_t)(end - start), JSON_REJECT_DUPLICATES, &where);
-
-			reader->taken += (size_t)(end - start) + 1;
-			*error = -EBADMSG;
-			clean_strings(object);
-			return object;
+			*len = (size_t)(end - start);
+			reader->taken += *len + 1;
+			return start;
 		}
 		searched = reader->len - reader->taken;
-		more = read_more(reader);
-		if (more <= 0) {
-			*error = more;
+		*error = read_more(reader);
+		if (*error <= 0)
 			return NULL;
-		}
 	}
 }
 
-static enum ctl_exit read_answer(struct line_reader *reader, ctl_object_fn *each, void *context,
-				 char problem[CTL_PROBLEM_MAX])
+/* Who gets what comes: one of the two. */
+struct taker {
+	ctl_object_fn *object;
+	ctl_row_fn *row;
+	void *context;
+};
+
+/* Hands one line on; when it ends the answer it is left in *end.  0, or -EBADMSG. */
+static int take_line(const struct taker *taker, const char *line, size_t len, json_t **end)
 {
+	struct json_row row;
 	json_t *object;
-	int error;
 
-	while ((object = read_object(reader, &error))) {
-		enum ctl_exit status = CTL_DONE;
-
-		if (!json_flag(object, "end")) {
-			each(context, object);
-			json_decref(object);
-			continue;
+	if (taker->row) {
+		if (!row_read(&row, line, len))
+			return -EBADMSG;
+		if (!row_flag(&row, "end")) {
+			taker->row(taker->context, &row);
+			return 0;
 		}
-		if (!json_flag(object, "ok"))
-			status = fail(problem, json_whole(object, "code") == CTL_USAGE ? CTL_USAGE : CTL_FAILED, "%s",
-				      json_words(object, "error", "the daemon refused, and did not say why"));
-		json_decref(object);
+	}
+	object = json_loadb(line, len, JSON_REJECT_DUPLICATES, NULL);
+	if (!object)
+		return -EBADMSG;
+	clean_strings(object);
+	if (json_flag(object, "end")) {
+		*end = object;
+		return 0;
+	}
+	taker->object(taker->context, object);
+	json_decref(object);
+	return 0;
+}
+
+static enum ctl_exit read_answer(struct line_reader *reader, const struct taker *taker, char problem[CTL_PROBLEM_MAX])
+{
+	enum ctl_exit status = CTL_DONE;
+	const char *line = NULL;
+	json_t *end = NULL;
+	size_t len = 0;
+	int error = 0;
+
+	while (error >= 0 && !end && (line = read_line(reader, &len, &error)))
+		error = take_line(taker, line, len, &end);
+	if (end) {
+		if (!json_flag(end, "ok"))
+			status = fail(problem, json_whole(end, "code") == CTL_USAGE ? CTL_USAGE : CTL_FAILED, "%s",
+				      json_words(end, "error", "the daemon refused, and did not say why"));
+		json_decref(end);
 		return status;
 	}
 	if (error == 0)
@@ -284,7 +325,7 @@ static enum ctl_exit read_answer(struct line_reader *reader, ctl_object_fn *each
 }
 
 /* Takes the descriptor (or -errno in its place) and the reference. */
-static enum ctl_exit converse(const struct ctl_args *args, int fd, json_t *request, ctl_object_fn *each, void *context,
+static enum ctl_exit converse(const struct ctl_args *args, int fd, json_t *request, const struct taker *taker,
 			      char problem[CTL_PROBLEM_MAX])
 {
 	struct line_reader reader = { .fd = fd, .patient = ctl_given(args, CTL_OPTION_FOLLOW), .room = 262144 };
@@ -299,7 +340,7 @@ static enum ctl_exit converse(const struct ctl_args *args, int fd, json_t *reque
 	sent = request && reader.text ? send_request(fd, request) : -ENOMEM;
 	/* A client that is refused may find the line cut already, and the reason waiting to be read. */
 	if (sent == 0 || sent == -EPIPE)
-		status = read_answer(&reader, each, context, problem);
+		status = read_answer(&reader, taker, problem);
 	else if (sent == -ENOMEM)
 		status = fail(problem, CTL_FAILED, "out of memory");
 	else
@@ -318,7 +359,17 @@ json_t *ctl_request(const char *command, const char *source)
 enum ctl_exit ctl_ask(const struct ctl_args *args, json_t *request, ctl_object_fn *each, void *context,
 		      char problem[CTL_PROBLEM_MAX])
 {
-	return converse(args, dial(args->socket), request, each, context, problem);
+	const struct taker taker = { .object = each, .context = context };
+
+	return converse(args, dial(args->socket), request, &taker, problem);
+}
+
+enum ctl_exit ctl_ask_rows(const struct ctl_args *args, json_t *request, ctl_row_fn *each, void *context,
+			   char problem[CTL_PROBLEM_MAX])
+{
+	const struct taker taker = { .row = each, .context = context };
+
+	return converse(args, dial(args->socket), request, &taker, problem);
 }
 
 static void keep(void *context, json_t *object)
@@ -330,7 +381,8 @@ static enum ctl_exit collect(const struct ctl_args *args, int fd, json_t *reques
 {
 	char problem[CTL_PROBLEM_MAX];
 	json_t *rows = json_array();
-	enum ctl_exit status = converse(args, fd, request, keep, rows, problem);
+	const struct taker taker = { .object = keep, .context = rows };
+	enum ctl_exit status = converse(args, fd, request, &taker, problem);
 
 	if (status == CTL_DONE) {
 		*out = rows;

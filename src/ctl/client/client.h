@@ -13,6 +13,8 @@
 
 #include <jansson.h>
 
+#include "jsonrow.h"
+
 #define CTL_SOCKET       "/run/picket/picket.sock"
 #define CTL_WORDS_MAX    4
 #define CTL_REPEATED_MAX 128
@@ -74,7 +76,11 @@ json_t *ctl_request(const char *command, const char *source);
  * nothing: what went wrong is written to problem.  With --follow it waits for as long as the daemon has more to say. */
 enum ctl_exit ctl_ask(const struct ctl_args *args, json_t *request, ctl_object_fn *each, void *context,
 		      char problem[CTL_PROBLEM_MAX]);
-/* The same, and keeps every object in an array; tells problems on stderr. */
+/* The same, but each object as a row: of lists that may be long. */
+typedef void ctl_row_fn(void *context, const struct json_row *row);
+enum ctl_exit ctl_ask_rows(const struct ctl_args *args, json_t *request, ctl_row_fn *each, void *context,
+			   char problem[CTL_PROBLEM_MAX]);
+/* As ctl_ask(), and keeps every object in an array; tells problems on stderr. */
 enum ctl_exit ctl_collect(const struct ctl_args *args, json_t *request, json_t **out);
 /* The same, and keeps the first object alone: there must be one.  quiet: it does not tell that the daemon cannot be
  * reached. */
@@ -101,6 +107,7 @@ enum ctl_exit ctl_complain(enum ctl_exit status, const char *format, ...) __attr
 enum ctl_exit ctl_flush(enum ctl_exit status);
 /* One object on stdout as --json shows it.  Takes the reference. */
 void ctl_print_json(json_t *object);
+void ctl_print_row(FILE *out, const struct json_row *row);
 /* Control bytes and non-ASCII as '?': what is shown must not drive the terminal. */
 void print_clean(FILE *out, const char *text);
 

@@ -258,4 +258,4 @@ static enum ctl_exit explain_status(const json_t *object)
 	return is_known(object) ? CTL_DONE : CTL_FAILED;
 }
 
-const struct ctl_shape shape_explain = { .row = explain_row, .exit_status = explain_status };
+const struct ctl_shape shape_explain = { .object = explain_row, .exit_status = explain_status };

@@ -22,8 +22,9 @@ struct ctl_view {
 };
 
 struct ctl_shape {
-	/* Shows one object of the answer; not called with --json. */
-	void (*row)(struct ctl_view *view, const json_t *object);
+	/* Shows one object of the answer, given in one of two forms: as a row where there may be very many. */
+	void (*object)(struct ctl_view *view, const json_t *object);
+	void (*row)(struct ctl_view *view, const struct json_row *row);
 	const char *nothing; /* what is printed when no object came; NULL: nothing */
 	/* What an object means for the exit status, with --json too; NULL: nothing. */
 	enum ctl_exit (*exit_status)(const json_t *object);

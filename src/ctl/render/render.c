@@ -21,10 +21,21 @@ static void show(void *context, json_t *object)
 	if (ctl_given(view->args, CTL_OPTION_JSON))
 		ctl_print_json(json_incref(object));
 	else
-		view->shape->row(view, object);
+		view->shape->object(view, object);
 	/* A stream is read while it comes. */
 	if (ctl_given(view->args, CTL_OPTION_FOLLOW))
 		fflush(view->out);
+}
+
+static void show_row(void *context, const struct json_row *row)
+{
+	struct ctl_view *view = context;
+
+	view->rows++;
+	if (ctl_given(view->args, CTL_OPTION_JSON))
+		ctl_print_row(view->out, row);
+	else
+		view->shape->row(view, row);
 }
 
 enum ctl_exit ctl_show(const struct ctl_args *args, json_t *request, const struct ctl_shape *shape)
@@ -41,7 +52,10 @@ enum ctl_exit ctl_show(const struct ctl_args *args, json_t *request, const struc
 			return ctl_complain(CTL_FAILED, "out of memory");
 		}
 	}
-	status = ctl_ask(args, request, show, &view, problem);
+	if (shape->row)
+		status = ctl_ask_rows(args, request, show_row, &view, problem);
+	else
+		status = ctl_ask(args, request, show, &view, problem);
 	table_free(view.table);
 	if (status != CTL_DONE)
 		return ctl_flush(ctl_complain(status, "%s", problem));
@@ -54,34 +68,81 @@ enum ctl_exit ctl_show(const struct ctl_args *args, json_t *request, const struc
 
 /* ---- values in words ---- */
 
-const char *time_words(const json_t *object, const char *key, char out[32])
+/* The digits of the pattern's, in the place of each letter; false: another byte stands where they belong. */
+static bool read_digits(const char *text, const char *pattern, int out[6])
 {
-	const char *text = json_words(object, key, "");
+	memset(out, 0, 6 * sizeof(*out));
+	for (size_t i = 0; pattern[i]; i++) {
+		int part = pattern[i] - 'a';
+
+		if (part < 0 || part >= 6) {
+			if (text[i] != pattern[i])
+				return false;
+		} else if (text[i] < '0' || text[i] > '9') {
+			return false;
+		} else {
+			out[part] = out[part] * 10 + (text[i] - '0');
+		}
+	}
+	return true;
+}
+
+/* RFC 3339 in UTC as local time.  A long list has one in each row: no sscanf() or strftime(). */
+static const char *local_words(const char *text, char out[32])
+{
+	struct writer w = writer_over(out, 32);
 	struct tm utc = { 0 }, local;
 	time_t when;
+	int parts[6];
 
-	strcpy(out, "-");
-	if (sscanf(text, "%4d-%2d-%2dT%2d:%2d:%2d", &utc.tm_year, &utc.tm_mon, &utc.tm_mday, &utc.tm_hour, &utc.tm_min,
-		   &utc.tm_sec) != 6)
+	if (!read_digits(text, "aaaa-bb-ccTdd:ee:ff", parts)) {
+		writer_char(&w, '-');
 		return out;
-	utc.tm_year -= 1900;
-	utc.tm_mon -= 1;
+	}
+	utc.tm_year = parts[0] - 1900;
+	utc.tm_mon = parts[1] - 1;
+	utc.tm_mday = parts[2];
+	utc.tm_hour = parts[3];
+	utc.tm_min = parts[4];
+	utc.tm_sec = parts[5];
 	when = timegm(&utc);
-	if (!localtime_r(&when, &local) || strftime(out, 32, "%Y-%m-%d %H:%M:%S", &local) == 0)
-		strcpy(out, "-");
+	if (!localtime_r(&when, &local)) {
+		writer_char(&w, '-');
+		return out;
+	}
+	writer_date(&w, &local, ' ');
 	return out;
+}
+
+const char *time_words(const json_t *object, const char *key, char out[32])
+{
+	return local_words(json_words(object, key, ""), out);
+}
+
+static const char *row_time_words(const struct json_row *row, const char *key, char out[32])
+{
+	char text[32];
+
+	return local_words(row_words(row, key, "", text, sizeof(text)), out);
+}
+
+static const char *seconds_words(int64_t seconds, char out[DURATION_TEXT_MAX])
+{
+	if (seconds < 0 || seconds > DURATION_MAX_MS / 1000)
+		seconds = seconds < 0 ? 0 : DURATION_MAX_MS / 1000;
+	return duration_format(seconds * 1000, out);
 }
 
 const char *left_words(const json_t *object, const char *key, const char *otherwise, char out[32])
 {
-	int64_t seconds = json_whole(object, key);
-	char text[DURATION_TEXT_MAX];
+	return json_is_integer(json_object_get(object, key)) ? seconds_words(json_whole(object, key), out) : otherwise;
+}
 
-	if (seconds < 0 || seconds > DURATION_MAX_MS / 1000)
-		seconds = seconds < 0 ? 0 : DURATION_MAX_MS / 1000;
-	snprintf(out, 32, "%s",
-		 json_is_integer(json_object_get(object, key)) ? duration_format(seconds * 1000, text) : otherwise);
-	return out;
+static const char *row_left_words(const struct json_row *row, const char *key, char out[DURATION_TEXT_MAX])
+{
+	int64_t seconds;
+
+	return row_whole(row, key, &seconds) ? seconds_words(seconds, out) : "for good";
 }
 
 static void ports_words(const json_t *object, char *out, size_t size)
@@ -111,11 +172,11 @@ static void print_note(struct ctl_view *view, const json_t *object)
 /* The grades that have something to say about what passes, in order of strictness. */
 static const char *const list_grades[LIST_GRADES] = { "veil", "ban", "block" };
 
-static void note_passes(struct ctl_view *view, const json_t *object)
+static void note_passes(struct ctl_view *view, const struct json_row *row, const char *grade)
 {
 	for (size_t i = 0; i < LIST_GRADES; i++)
-		if (strcmp(json_words(object, "grade", ""), list_grades[i]) == 0 && !*view->passes[i])
-			snprintf(view->passes[i], sizeof(view->passes[i]), "%s", json_words(object, "passes", ""));
+		if (!*view->passes[i] && strcmp(grade, list_grades[i]) == 0)
+			row_words(row, "passes", NULL, view->passes[i], sizeof(view->passes[i]));
 }
 
 static void list_end(struct ctl_view *view)
@@ -130,19 +191,23 @@ static void list_end(struct ctl_view *view)
 	}
 }
 
-static void list_row(struct ctl_view *view, const json_t *object)
+static void list_row(struct ctl_view *view, const struct json_row *row)
 {
-	char left[32], since[32], times[16];
-	const char *cells[] = { json_words(object, "source", "?"),
-				json_words(object, "grade", "?"),
-				left_words(object, "expires_in_s", "for good", left),
-				time_words(object, "since", since),
+	char source[TABLE_CELL_MAX], grade[TABLE_CELL_MAX], left[DURATION_TEXT_MAX], since[32], times[24];
+	char reason[TABLE_CELL_MAX];
+	struct writer w = writer_over(times, sizeof(times));
+	int64_t count = 0;
+	const char *cells[] = { row_words(row, "source", "?", source, sizeof(source)),
+				row_words(row, "grade", "?", grade, sizeof(grade)),
+				row_left_words(row, "expires_in_s", left),
+				row_time_words(row, "since", since),
 				times,
-				json_words(object, "reason", "") };
+				row_words(row, "reason", "", reason, sizeof(reason)) };
 
-	snprintf(times, sizeof(times), "%d", (int)json_whole(object, "times"));
+	row_whole(row, "times", &count);
+	writer_number(&w, count, 1);
 	table_row(view->table, cells);
-	note_passes(view, object);
+	note_passes(view, row, cells[1]);
 }
 
 static const char *const list_columns[] = { "SOURCE", "GRADE", ">LEFT", "SINCE", ">TIMES", "REASON", NULL };
@@ -179,7 +244,7 @@ static void sources_row(struct ctl_view *view, const json_t *object)
 
 static const char *const sources_columns[] = { "SOURCE", "GRADE",     ">SCORE", ">CONFIRMED", ">SUSPECTED",
 					       "NEXT",   "LAST SEEN", "KIND",   "PORTS",      NULL };
-const struct ctl_shape shape_sources = { .row = sources_row,
+const struct ctl_shape shape_sources = { .object = sources_row,
 					 .nothing = "no source has done anything that weighs",
 					 .columns = sources_columns };
 
@@ -197,7 +262,7 @@ static void block_row(struct ctl_view *view, const json_t *object)
 	print_note(view, object);
 }
 
-const struct ctl_shape shape_block = { .row = block_row };
+const struct ctl_shape shape_block = { .object = block_row };
 
 static void unblock_row(struct ctl_view *view, const json_t *object)
 {
@@ -211,7 +276,7 @@ static void unblock_row(struct ctl_view *view, const json_t *object)
 	print_note(view, object);
 }
 
-const struct ctl_shape shape_unblock = { .row = unblock_row };
+const struct ctl_shape shape_unblock = { .object = unblock_row };
 
 static void allow_row(struct ctl_view *view, const json_t *object)
 {
@@ -230,13 +295,14 @@ static void allow_row(struct ctl_view *view, const json_t *object)
 	print_note(view, object);
 }
 
-const struct ctl_shape shape_allow = { .row = allow_row };
+const struct ctl_shape shape_allow = { .object = allow_row };
 
-static void allow_list_row(struct ctl_view *view, const json_t *object)
+static void allow_list_row(struct ctl_view *view, const struct json_row *row)
 {
-	char left[32];
-	const char *cells[] = { json_words(object, "source", "?"), left_words(object, "expires_in_s", "for good", left),
-				json_words(object, "origin", "?") };
+	char source[TABLE_CELL_MAX], left[DURATION_TEXT_MAX], origin[TABLE_CELL_MAX];
+	const char *cells[] = { row_words(row, "source", "?", source, sizeof(source)),
+				row_left_words(row, "expires_in_s", left),
+				row_words(row, "origin", "?", origin, sizeof(origin)) };
 
 	table_row(view->table, cells);
 }
@@ -264,7 +330,7 @@ static enum ctl_exit allow_check_status(const json_t *object)
 	return json_flag(object, "allowed") ? CTL_DONE : CTL_FAILED;
 }
 
-const struct ctl_shape shape_allow_check = { .row = allow_check_row, .exit_status = allow_check_status };
+const struct ctl_shape shape_allow_check = { .object = allow_check_row, .exit_status = allow_check_status };
 
 static void mode_row(struct ctl_view *view, const json_t *object)
 {
@@ -283,7 +349,7 @@ static void mode_row(struct ctl_view *view, const json_t *object)
 	print_note(view, object);
 }
 
-const struct ctl_shape shape_mode = { .row = mode_row };
+const struct ctl_shape shape_mode = { .object = mode_row };
 
 static void reload_row(struct ctl_view *view, const json_t *object)
 {
@@ -293,7 +359,7 @@ static void reload_row(struct ctl_view *view, const json_t *object)
 	print_note(view, object);
 }
 
-const struct ctl_shape shape_reload = { .row = reload_row };
+const struct ctl_shape shape_reload = { .object = reload_row };
 
 /* ---- history, events ---- */
 
@@ -310,4 +376,4 @@ static void events_row(struct ctl_view *view, const json_t *object)
 	fprintf(view->out, "%s  %s\n", time_words(object, "at", at), json_words(object, "line", "?"));
 }
 
-const struct ctl_shape shape_events = { .row = events_row, .nothing = "nothing was decided" };
+const struct ctl_shape shape_events = { .object = events_row, .nothing = "nothing was decided" };

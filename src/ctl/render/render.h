@@ -11,12 +11,13 @@
 
 #define TABLE_COLUMNS_MAX 12
 #define TABLE_MEASURED    256
+#define TABLE_CELL_MAX    160 /* with its NUL */
 
 struct table;
 
 /* columns: titles, NULL-terminated; one that begins with '>' is set flush right.  NULL when out of memory. */
 struct table *table_new(FILE *out, const char *const *columns);
-/* As many cells as columns; copied, made printable, at most 160 bytes each. */
+/* As many cells as columns; made printable, and cut to TABLE_CELL_MAX. */
 void table_row(struct table *table, const char *const *cells);
 void table_free(struct table *table); /* prints what waits */
 

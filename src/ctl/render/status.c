@@ -170,4 +170,4 @@ static void status_row(struct ctl_view *view, const json_t *object)
 	show_protected(view, object);
 }
 
-const struct ctl_shape shape_status = { .row = status_row };
+const struct ctl_shape shape_status = { .object = status_row };

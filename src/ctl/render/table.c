@@ -7,15 +7,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CELL_MAX 160
-
 struct table {
 	FILE *out;
 	const char *const *columns;
 	size_t column_count, row_count;
 	size_t widths[TABLE_COLUMNS_MAX];
-	bool flushed;            /* the widths are decided */
-	char (*cells)[CELL_MAX]; /* TABLE_MEASURED rows */
+	bool flushed;                  /* the widths are decided */
+	char (*cells)[TABLE_CELL_MAX]; /* TABLE_MEASURED rows */
 };
 
 static bool is_right(const struct table *table, size_t column)
@@ -48,60 +46,75 @@ struct table *table_new(FILE *out, const char *const *columns)
 	return table;
 }
 
-static void print_cell(const struct table *table, size_t column, const char *text)
-{
-	int width = (int)table->widths[column];
-
-	if (column > 0)
-		fputs("  ", table->out);
-	if (is_right(table, column))
-		fprintf(table->out, "%*s", width, text);
-	else if (column + 1 < table->column_count)
-		fprintf(table->out, "%-*s", width, text);
-	else
-		fputs(text, table->out);
-}
-
-static void copy_cell(char out[CELL_MAX], const char *text)
+static size_t copy_cell(char out[TABLE_CELL_MAX], const char *text)
 {
 	size_t len = 0;
 
-	for (; len < CELL_MAX - 1 && text[len]; len++)
+	for (; len < TABLE_CELL_MAX - 1 && text[len]; len++)
 		out[len] = text[len] >= 0x20 && text[len] < 0x7f ? text[len] : '?';
 	out[len] = '\0';
+	return len;
+}
+
+/* One row at once: a long list is printed as fast as it comes. */
+static void print_row(const struct table *table, const char *const *cells)
+{
+	char line[TABLE_COLUMNS_MAX * (TABLE_CELL_MAX + 2) + 1], *at = line;
+
+	for (size_t i = 0; i < table->column_count; i++) {
+		size_t width = i + 1 < table->column_count || is_right(table, i) ? table->widths[i] : 0, len, pad;
+
+		if (i > 0) {
+			*at++ = ' ';
+			*at++ = ' ';
+		}
+		len = copy_cell(at, cells[i]);
+		pad = len < width ? width - len : 0;
+		if (is_right(table, i))
+			memmove(at + pad, at, len);
+		memset(is_right(table, i) ? at : at + len, ' ', pad);
+		at += len + pad;
+	}
+	*at++ = '\n';
+	fwrite(line, 1, (size_t)(at - line), table->out);
 }
 
 static void flush(struct table *table)
 {
-	for (size_t i = 0; !table->flushed && table->row_count > 0 && i < table->column_count; i++)
-		print_cell(table, i, title(table, i));
-	if (!table->flushed && table->row_count > 0)
-		fputc('\n', table->out);
-	table->flushed |= table->row_count > 0;
+	const char *cells[TABLE_COLUMNS_MAX];
+
+	if (table->row_count == 0)
+		return;
+	for (size_t i = 0; i < table->column_count; i++)
+		cells[i] = title(table, i);
+	print_row(table, cells);
 	for (size_t row = 0; row < table->row_count; row++) {
 		for (size_t i = 0; i < table->column_count; i++)
-			print_cell(table, i, table->cells[row * table->column_count + i]);
-		fputc('\n', table->out);
+			cells[i] = table->cells[row * table->column_count + i];
+		print_row(table, cells);
 	}
 	table->row_count = 0;
+	table->flushed = true;
 }
 
 void table_row(struct table *table, const char *const *cells)
 {
-	char(*row)[CELL_MAX];
+	char(*row)[TABLE_CELL_MAX];
 
 	if (!table)
 		return;
+	if (table->flushed) {
+		print_row(table, cells);
+		return;
+	}
 	row = table->cells + table->row_count++ * table->column_count;
 	for (size_t i = 0; i < table->column_count; i++) {
-		size_t len;
+		size_t len = copy_cell(row[i], cells[i]);
 
-		copy_cell(row[i], cells[i]);
-		len = strlen(row[i]);
-		if (!table->flushed && len > table->widths[i])
+		if (len > table->widths[i])
 			table->widths[i] = len;
 	}
-	if (table->flushed || table->row_count == TABLE_MEASURED)
+	if (table->row_count == TABLE_MEASURED)
 		flush(table);
 }
 

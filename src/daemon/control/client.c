@@ -28,20 +28,28 @@ static size_t output_len(const struct control_client *client)
 	return evbuffer_get_length(bufferevent_get_output(client->buffer));
 }
 
-int control_send(struct control_client *client, json_t *object)
+int control_send_line(struct control_client *client, const char *line, size_t len)
 {
 	struct evbuffer *output = bufferevent_get_output(client->buffer);
+
+	if (evbuffer_get_length(output) + len > CONTROL_OUTPUT_MAX)
+		return -ENOBUFS;
+	return evbuffer_add(output, line, len) < 0 ? -ENOMEM : 0;
+}
+
+int control_send(struct control_client *client, json_t *object)
+{
 	char *text = NULL;
 	int result = -ENOMEM;
+	size_t len;
 
 	if (object && json_object_set_new(object, "v", json_integer(CONTROL_VERSION)) == 0)
 		text = json_dumps(object, JSON_FLAGS);
 	json_decref(object);
 	if (text) {
-		if (evbuffer_get_length(output) + strlen(text) + 1 > CONTROL_OUTPUT_MAX)
-			result = -ENOBUFS;
-		else if (evbuffer_add_printf(output, "%s\n", text) >= 0)
-			result = 0;
+		len = strlen(text);
+		text[len++] = '\n'; /* in the place of its NUL */
+		result = control_send_line(client, text, len);
 	}
 	free(text);
 	return result;

@@ -132,6 +132,8 @@ void control_read_stats(const struct control *control, struct control_stats *out
 
 /* Sends one object, "v" added; takes the reference.  0, -ENOBUFS when the client has too much waiting, or -ENOMEM. */
 int control_send(struct control_client *client, json_t *object);
+/* Sends one line that is an object already, "v" and the newline included. */
+int control_send_line(struct control_client *client, const char *line, size_t len);
 bool control_is_full(const struct control_client *client);
 /* The last line of an answer. */
 void control_done(struct control_client *client);

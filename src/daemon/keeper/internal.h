@@ -74,14 +74,15 @@ json_t *json_prefix(const struct prefix *prefix);
 json_t *json_seconds_left(int64_t until_ms, int64_t now_ms); /* until 0: null */
 const char *protect_why_name(uint8_t why);
 
-/* waits: nothing of it touches a packet now. */
-json_t *view_block(const struct block_view *block, bool waits, int64_t now_ms);
 json_t *view_source(const struct source_row *row, const struct thresholds *thresholds);
-json_t *view_allow(const struct allow_view *allow, int64_t now_ms);
 json_t *view_protected(const struct protected_view *protected);
 json_t *view_event(const struct event *event, const struct service_names *names);
 json_t *view_explain(const struct explain_view *explain, int64_t now_ms, const struct service_names *names);
 json_t *view_status(const struct status *status);
+/* Rows of long lists, as whole lines of an answer.  waits: nothing of it touches a packet now. */
+#define ROW_MAX 2048
+void row_block(struct writer *w, const struct block_view *block, bool waits, int64_t now_ms);
+void row_allow(struct writer *w, const struct allow_view *allow, int64_t now_ms);
 void source_row_of(const struct source_view *view, struct source_row *out);
 
 /* ---- history.c: events by position, oldest first.  A reader keeps a position and comes back for more. ---- */

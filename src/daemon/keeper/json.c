@@ -12,6 +12,10 @@
 #include <string.h>
 #include <time.h>
 
+#include "jsonrow.h"
+
+#define KINDS_TEXT_MAX 512
+
 /* ---- values ---- */
 
 json_t *json_ascii(const char *text, size_t max)
@@ -51,30 +55,55 @@ static json_t *json_nats(int32_t mn)
 	return json_real(mn / 1000.0);
 }
 
-json_t *json_seconds_left(int64_t until_ms, int64_t now_ms)
+static int64_t seconds_left(int64_t until_ms, int64_t now_ms)
 {
-	if (until_ms == 0)
-		return json_null();
-	return json_integer(until_ms > now_ms ? (until_ms - now_ms + 999) / 1000 : 0);
+	return until_ms > now_ms ? (until_ms - now_ms + 999) / 1000 : 0;
 }
 
-/* "syn,udp", heaviest first; null for none. */
-static json_t *json_kinds(uint32_t kinds, const struct evidence *pieces, size_t count)
+json_t *json_seconds_left(int64_t until_ms, int64_t now_ms)
 {
-	char text[512];
-	struct writer w = writer_over(text, sizeof(text));
+	return until_ms ? json_integer(seconds_left(until_ms, now_ms)) : json_null();
+}
+
+/* "syn,udp", heaviest first; NULL for none. */
+static const char *kinds_words(uint32_t kinds, const struct evidence *pieces, size_t count, char out[KINDS_TEXT_MAX])
+{
+	struct writer w = writer_over(out, KINDS_TEXT_MAX);
 
 	for (size_t i = 0; i < count; i++)
 		if (pieces[i].kind < EVIDENCE_KIND_COUNT && pieces[i].weight)
 			kinds |= 1u << pieces[i].kind;
 	describe_kind_names(&w, kinds, pieces, count);
-	return w.len ? json_string(text) : json_null();
+	return w.len ? out : NULL;
+}
+
+static json_t *json_or_null(const char *text)
+{
+	return text ? json_string(text) : json_null();
+}
+
+static json_t *json_kinds(uint32_t kinds, const struct evidence *pieces, size_t count)
+{
+	char text[KINDS_TEXT_MAX];
+
+	return json_or_null(kinds_words(kinds, pieces, count, text));
+}
+
+/* These are NULL for none, and for what is out of range. */
+
+static const char *tool_words(uint8_t tool)
+{
+	return tool > TOOL_NONE && tool < TOOL_COUNT ? evidence_tool_name((enum evidence_tool)tool) : NULL;
+}
+
+static const char *grade_words(uint8_t grade)
+{
+	return grade > GRADE_NONE && grade < GRADE_COUNT ? grade_name((enum grade)grade) : NULL;
 }
 
 static json_t *json_tool(uint8_t tool)
 {
-	return tool > TOOL_NONE && tool < TOOL_COUNT ? json_string(evidence_tool_name((enum evidence_tool)tool))
-						     : json_null();
+	return json_or_null(tool_words(tool));
 }
 
 static json_t *json_ports(const uint16_t *ports, size_t count)
@@ -111,7 +140,7 @@ static size_t view_ports(const struct evidence *pieces, size_t count, uint16_t *
 
 static json_t *json_grade(uint8_t grade)
 {
-	return grade > GRADE_NONE && grade < GRADE_COUNT ? json_string(grade_name((enum grade)grade)) : json_null();
+	return json_or_null(grade_words(grade));
 }
 
 static json_t *json_incident(uint32_t incident)
@@ -159,19 +188,79 @@ const char *protect_why_name(uint8_t why)
 
 /* ---- rows of lists ---- */
 
-json_t *view_block(const struct block_view *block, bool waits, int64_t now_ms)
+static void row_words_or_null(struct writer *w, const char *key, const char *text)
 {
-	const char *passes = waits ? "everything, in observe mode and while picket is paused"
-				   : grade_passes((enum grade)block->grade);
+	if (text)
+		row_text(w, key, text, SIZE_MAX);
+	else
+		row_null(w, key);
+}
 
-	return json_pack("{s:o, s:o, s:s?, s:o, s:o, s:i, s:o, s:o, s:o, s:o, s:o}", "source",
-			 json_prefix(&block->source), "grade", json_grade(block->grade), "passes", passes,
-			 "expires_in_s", json_seconds_left(block->until_ms, now_ms), "since",
-			 json_time(block->since_ms), "times", (int)block->times, "reason",
-			 json_ascii(block->reason, sizeof(block->reason)), "ports",
-			 json_ports(block->ports, sizeof(block->ports) / sizeof(block->ports[0])), "kind",
-			 json_kinds(block->kinds, NULL, 0), "tool", json_tool(block->tool), "incident",
-			 json_incident(block->incident));
+static void row_source(struct writer *w, const struct prefix *source)
+{
+	char text[PREFIX_TEXT_MAX];
+
+	row_words_or_null(w, "source", prefix_is_valid(source) ? prefix_format(source, text) : NULL);
+}
+
+static void row_expiry(struct writer *w, int64_t until_ms, int64_t now_ms)
+{
+	if (until_ms == 0)
+		row_null(w, "expires_in_s");
+	else
+		row_number(w, "expires_in_s", seconds_left(until_ms, now_ms));
+}
+
+static void block_fields(struct writer *w, const struct block_view *block, bool waits, int64_t now_ms)
+{
+	char kinds[KINDS_TEXT_MAX];
+
+	row_source(w, &block->source);
+	row_words_or_null(w, "grade", grade_words(block->grade));
+	row_words_or_null(w, "passes",
+			  waits ? "everything, in observe mode and while picket is paused"
+				: grade_passes((enum grade)block->grade));
+	row_expiry(w, block->until_ms, now_ms);
+	row_time(w, "since", block->since_ms);
+	row_number(w, "times", block->times);
+	row_text(w, "reason", block->reason, sizeof(block->reason));
+	row_ports(w, "ports", block->ports, sizeof(block->ports) / sizeof(block->ports[0]));
+	row_words_or_null(w, "kind", kinds_words(block->kinds, NULL, 0, kinds));
+	row_words_or_null(w, "tool", tool_words(block->tool));
+	if (block->incident)
+		row_number(w, "incident", block->incident);
+	else
+		row_null(w, "incident");
+}
+
+void row_block(struct writer *w, const struct block_view *block, bool waits, int64_t now_ms)
+{
+	row_begin(w);
+	block_fields(w, block, waits, now_ms);
+	row_number(w, "v", CONTROL_VERSION);
+	row_end(w);
+}
+
+void row_allow(struct writer *w, const struct allow_view *allow, int64_t now_ms)
+{
+	row_begin(w);
+	row_source(w, &allow->source);
+	row_text(w, "origin", allow->origin == ALLOW_CONFIG ? "config" : "admin", SIZE_MAX);
+	row_expiry(w, allow->until_ms, now_ms);
+	row_number(w, "v", CONTROL_VERSION);
+	row_end(w);
+}
+
+/* The row of `list`, within a larger object. */
+static json_t *json_block(const struct block_view *block, bool waits, int64_t now_ms)
+{
+	char text[ROW_MAX];
+	struct writer w = writer_over(text, sizeof(text));
+
+	row_begin(&w);
+	block_fields(&w, block, waits, now_ms);
+	row_end(&w);
+	return json_loadb(text, w.len, 0, NULL);
 }
 
 void source_row_of(const struct source_view *view, struct source_row *out)
@@ -212,13 +301,6 @@ json_t *view_source(const struct source_row *row, const struct thresholds *thres
 	if (object)
 		json_nearest(object, row, thresholds);
 	return object;
-}
-
-json_t *view_allow(const struct allow_view *allow, int64_t now_ms)
-{
-	return json_pack("{s:o, s:s, s:o}", "source", json_prefix(&allow->source), "origin",
-			 allow->origin == ALLOW_CONFIG ? "config" : "admin", "expires_in_s",
-			 json_seconds_left(allow->until_ms, now_ms));
 }
 
 json_t *view_protected(const struct protected_view *protected)
@@ -408,7 +490,7 @@ json_t *view_explain(const struct explain_view *explain, int64_t now_ms, const s
 	json_object_set_new(object, "fast", json_nats(source->fast_mn));
 	json_object_set_new(object, "kind", json_kinds(source->kinds, source->pieces, count));
 	json_object_set_new(object, "block",
-			    explain->block.grade ? view_block(&explain->block, explain->waits, now_ms) : json_null());
+			    explain->block.grade ? json_block(&explain->block, explain->waits, now_ms) : json_null());
 	json_object_set_new(object, "thresholds",
 			    json_pack("{s:o, s:o, s:o}", "alert", json_nats((int32_t)(explain->alert_mn * factor)),
 				      "veil", json_nats((int32_t)(explain->veil_mn * factor)), "ban",

@@ -56,10 +56,15 @@ static bool take_blocks(struct task *task, const struct wire_message *message)
 {
 	const struct wire_blocks *page = &message->body.blocks;
 	int64_t now_ms = clock_ms(CLOCK_REALTIME);
+	char line[ROW_MAX];
 
-	for (uint32_t i = 0; i < page->count && i < WIRE_BLOCK_BATCH; i++)
-		if (control_send(task->client, view_block(&page->items[i], page->wait, now_ms)) < 0)
+	for (uint32_t i = 0; i < page->count && i < WIRE_BLOCK_BATCH; i++) {
+		struct writer w = writer_over(line, sizeof(line));
+
+		row_block(&w, &page->items[i], page->wait, now_ms);
+		if (control_send_line(task->client, line, w.len) < 0)
 			return false;
+	}
 	return true;
 }
 
@@ -67,10 +72,15 @@ static bool take_allows(struct task *task, const struct wire_message *message)
 {
 	const struct wire_allows *page = &message->body.allows;
 	int64_t now_ms = clock_ms(CLOCK_REALTIME);
+	char line[ROW_MAX];
 
-	for (uint32_t i = 0; i < page->count && i < WIRE_ALLOW_BATCH; i++)
-		if (control_send(task->client, view_allow(&page->items[i], now_ms)) < 0)
+	for (uint32_t i = 0; i < page->count && i < WIRE_ALLOW_BATCH; i++) {
+		struct writer w = writer_over(line, sizeof(line));
+
+		row_allow(&w, &page->items[i], now_ms);
+		if (control_send_line(task->client, line, w.len) < 0)
 			return false;
+	}
 	return true;
 }
 
