@@ -60,6 +60,7 @@ struct config {
 	bool cut_running;        /* a ban ends what runs, too */
 	uint8_t flow_flag;       /* enum flow_flag_kind: what marks a flow as judged */
 	uint32_t flow_mark_bits; /* of the ct mark, as a mask: next to each other, at least two */
+	uint8_t early_drop;      /* enum early_drop: EARLY_OFF, ON or AUTO */
 	bool keep_on_stop;       /* leave the table (blocks) in the kernel on a clean stop */
 	bool sandbox;            /* seccomp and Landlock; off for debugging alone */
 	char interfaces[CONFIG_INTERFACES_MAX][16]; /* guarded; none: all but loopback */

@@ -45,6 +45,7 @@ const struct config_option config_options[] = {
 	  .old_name = "way_back" },
 	{ NULL, "flow_flag", config_parse_flow_flag, ROOT(flow_flag), .fallback = "auto" },
 	{ NULL, "flow_mark_bits", config_parse_mark_bits, ROOT(flow_mark_bits), .fallback = "24-31" },
+	{ NULL, "early_drop", config_parse_early_drop, ROOT(early_drop), .fallback = "auto" },
 	{ NULL, "keep_on_stop", config_parse_bool, ROOT(keep_on_stop), .fallback = "false" },
 	{ NULL, "sandbox", config_parse_bool, ROOT(sandbox), .fallback = "true" },
 

@@ -15,6 +15,7 @@
 
 #include <picket/hook_values.h>
 #include "duration.h"
+#include "earlydrop.h"
 #include "flowflag.h"
 
 /* Writes "bad value 'x' for queue, expected a number from 0 to 65533".  Always false. */
@@ -86,6 +87,16 @@ bool config_parse_flow_flag(const struct config_value *v)
 			return true;
 		}
 	return refuse(v, "auto, mark, label or none");
+}
+
+bool config_parse_early_drop(const struct config_value *v)
+{
+	for (uint8_t i = EARLY_OFF; i <= EARLY_AUTO; i++)
+		if (strcmp(v->text, early_drop_name(i)) == 0) {
+			*(uint8_t *)v->field = i;
+			return true;
+		}
+	return refuse(v, "auto, on or off");
 }
 
 /* Into a field of 1, 2 or 4 bytes. */

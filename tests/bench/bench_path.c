@@ -11,6 +11,7 @@
  *   ack psh    segments of an established connection, into the server, without and with the PSH flag
  *   in out     datagrams of an established flow, into the server, out of it
  *   syn        SYNs of random sources to a served port, with their answers
+ *   graded     SYNs of one source, 203.0.113.7, which the rules may drop
  *   connect    connect, request, answer, close
  *   ask        a datagram and its answer, from a new port each
  *   bulk       a KiB of one stream
@@ -40,6 +41,7 @@
 
 #define PORT                   9000
 #define ASKING                 9001
+#define GRADED                 0xcb007107u /* 203.0.113.7 */
 #define FRAME_MAX              128
 #define BATCH                  64
 #define CHUNK                  65536
@@ -380,6 +382,27 @@ static long strangers(struct bench *bench, long count)
 	return done;
 }
 
+static long graded(struct bench *bench, long count)
+{
+	long done = 0;
+
+	while (done < count) {
+		for (int i = 0; i < BATCH; i++) {
+			uint64_t r = next_random(&bench->random);
+			struct segment segment = { .protocol = IPPROTO_TCP,
+						   .flags = SYN,
+						   .source_port = (uint16_t)(1024 + (r >> 40) % 60000),
+						   .target_port = PORT,
+						   .seq = (uint32_t)r };
+
+			bench->batch.parts[i].iov_len =
+				build(bench->batch.frames[i], &bench->ends, htonl(GRADED), &segment);
+		}
+		done += send_batches(bench->device, &bench->batch, BATCH);
+	}
+	return done;
+}
+
 static long connections(struct bench *bench, long count)
 {
 	const struct linger reset = { 1, 0 };
@@ -458,6 +481,8 @@ static long run(struct bench *bench, const char *mode, long count)
 		return out_of_the_server(bench, count);
 	if (strcmp(mode, "syn") == 0)
 		return strangers(bench, count);
+	if (strcmp(mode, "graded") == 0)
+		return graded(bench, count);
 	if (strcmp(mode, "connect") == 0)
 		return connections(bench, count);
 	if (strcmp(mode, "ask") == 0)

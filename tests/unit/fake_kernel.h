@@ -32,6 +32,9 @@ struct nft {
 	int clear_error;
 	unsigned flag_sets;
 	bool others_changed;
+	bool ingress;
+	int loud_links; /* or -errno */
+	unsigned early_looks;
 	size_t graded_max;                            /* of the list of grades; 0: no limit */
 	unsigned loads, replaced, deletions, changed; /* `changed`: elements that came or went by nft_add, nft_delete */
 	enum nft_mode loaded_mode;
@@ -59,6 +62,19 @@ const char *nft_table_name(const struct nft *nft)
 
 	snprintf(name, sizeof(name), "%p", (const void *)nft);
 	return name;
+}
+
+/* ---- the early drop ---- */
+
+bool nft_early_is_possible(const struct nft *nft)
+{
+	return nft->ingress;
+}
+
+int nft_early_sync(struct nft *nft)
+{
+	nft->early_looks++;
+	return nft->present ? nft->loud_links : -ENOENT;
 }
 
 /* ---- the flag of flows ---- */

@@ -16,6 +16,8 @@
  */
 #include "rule.h"
 
+#include <stdio.h>
+
 #define PRIORITY_PRE (-90)
 
 /*
@@ -33,15 +35,22 @@ static const struct lookup {
 	bool for_out;           /* only while something cuts what runs */
 	const char *then;       /* goto; NULL: accept */
 	const char *then_alone; /* instead, for one IPv6 address; NULL: the same */
+	bool pair;              /* a chain for each family */
 } lookups[] = {
-	{ "allowed", NFT_ALLOW, RULE_SOURCE, RULE_IS, NFT_GRADE_NONE, true, false, NULL, NULL },
-	{ "allowed_to", NFT_ALLOW, RULE_DESTINATION, RULE_IS, NFT_GRADE_NONE, false, true, NULL, NULL },
-	{ "blocked_from", NFT_GRADED, RULE_SOURCE, RULE_IS, NFT_GRADE_BLOCK, false, false, "block", NULL },
-	{ "banned_from", NFT_GRADED, RULE_SOURCE, RULE_IS, NFT_GRADE_BAN, false, false, "ban", "ban_one" },
-	{ "veiled_from", NFT_GRADED, RULE_SOURCE, RULE_IS, NFT_GRADE_VEIL, false, false, "veil", NULL },
-	{ "alerted_from", NFT_ALERTED, RULE_SOURCE, RULE_IS, NFT_GRADE_NONE, false, false, "late_customer", NULL },
-	{ "blocked_to", NFT_GRADED, RULE_DESTINATION, RULE_IS, NFT_GRADE_BLOCK, false, true, "to_blocked", NULL },
-	{ "graded_peer", NFT_GRADED, RULE_DESTINATION, RULE_IS_NOT, NFT_GRADE_NONE, false, true, NULL, NULL },
+	{ "allowed", NFT_ALLOW, RULE_SOURCE, RULE_IS, NFT_GRADE_NONE, true, false, NULL, NULL, false },
+	{ "allowed_to", NFT_ALLOW, RULE_DESTINATION, RULE_IS, NFT_GRADE_NONE, false, true, NULL, NULL, false },
+	{ "blocked_from", NFT_GRADED, RULE_SOURCE, RULE_IS, NFT_GRADE_BLOCK, false, false, "block", NULL, false },
+	{ "banned_from", NFT_GRADED, RULE_SOURCE, RULE_IS, NFT_GRADE_BAN, false, false, "ban", "ban_one", false },
+	{ "early_allowed", NFT_ALLOW, RULE_SOURCE, RULE_IS, NFT_GRADE_NONE, false, false, NULL, NULL, true },
+	{ "early_blocked", NFT_GRADED, RULE_SOURCE, RULE_IS, NFT_GRADE_BLOCK, false, false, "early_drop", NULL, true },
+	{ "early_banned", NFT_GRADED, RULE_SOURCE, RULE_IS_AT_LEAST, NFT_GRADE_BAN, false, false, "early_drop", NULL,
+	  true },
+	{ "veiled_from", NFT_GRADED, RULE_SOURCE, RULE_IS, NFT_GRADE_VEIL, false, false, "veil", NULL, false },
+	{ "alerted_from", NFT_ALERTED, RULE_SOURCE, RULE_IS, NFT_GRADE_NONE, false, false, "late_customer", NULL,
+	  false },
+	{ "blocked_to", NFT_GRADED, RULE_DESTINATION, RULE_IS, NFT_GRADE_BLOCK, false, true, "to_blocked", NULL,
+	  false },
+	{ "graded_peer", NFT_GRADED, RULE_DESTINATION, RULE_IS_NOT, NFT_GRADE_NONE, false, true, NULL, NULL, false },
 };
 
 #define LOOKUPS (sizeof(lookups) / sizeof(lookups[0]))
@@ -57,10 +66,14 @@ static bool is_wanted(const struct lookup *lookup, enum nft_mode mode, bool out)
 static void write_lookup(struct rule_writer *w, const struct lookup *lookup, enum nft_family family, unsigned len)
 {
 	const char *then = len == 128 && lookup->then_alone ? lookup->then_alone : lookup->then;
-	char set[NFT_NAME_MAX];
+	char set[NFT_NAME_MAX], chain[NFT_NAME_MAX];
 
 	nft_set_name(lookup->list, family, len, set);
-	rule_begin(w, lookup->chain);
+	if (lookup->pair)
+		nft_pair_name(lookup->chain, family, chain);
+	else
+		snprintf(chain, sizeof(chain), "%s", lookup->chain);
+	rule_begin(w, chain);
 	if (lookup->list == NFT_GRADED)
 		rule_graded(w, family, lookup->side, len, set, lookup->sense, lookup->grade);
 	else
@@ -69,6 +82,18 @@ static void write_lookup(struct rule_writer *w, const struct lookup *lookup, enu
 		rule_goto(w, then);
 	else
 		rule_accept(w);
+}
+
+static void write_lookup_chains(struct rule_writer *w, const struct lookup *lookup)
+{
+	char chain[NFT_NAME_MAX];
+
+	if (!lookup->pair)
+		rule_chain(w, lookup->chain);
+	for (unsigned family = 0; lookup->pair && family < NFT_FAMILY_COUNT; family++) {
+		nft_pair_name(lookup->chain, (enum nft_family)family, chain);
+		rule_chain(w, chain);
+	}
 }
 
 /* At the head of `pre`: whoever is graded leaves it here. */
@@ -186,16 +211,18 @@ static void write_pre(struct rule_writer *w)
 struct nft_written nft_rules_write(const struct nft *nft, struct nft_batch *batch, const struct nft_lengths *lengths,
 				   const struct nft_rules *rules)
 {
-	struct rule_writer w = {
-		.batch = batch, .table = nft->table, .native_queue = nft->queue_native, .shift = nft->shift
-	};
+	struct rule_writer w = { .batch = batch,
+				 .table = nft->table,
+				 .native_queue = nft->queue_native,
+				 .ingress = nft->ingress,
+				 .shift = nft->shift };
 
 	if (rules->mode == NFT_PAUSED)
 		return w.written;
 	/* A chain must exist before a rule jumps to it. */
 	for (size_t i = 0; i < LOOKUPS; i++)
 		if (is_wanted(&lookups[i], rules->mode, rules->out))
-			rule_chain(&w, lookups[i].chain);
+			write_lookup_chains(&w, &lookups[i]);
 	write_exempt(&w);
 	chains_flag(&w, rules);
 	chains_expected(&w);
@@ -203,8 +230,10 @@ struct nft_written nft_rules_write(const struct nft *nft, struct nft_batch *batc
 	chains_trap(&w, rules);
 	chains_customers(&w, rules);
 	chains_watch(&w, rules);
-	if (rules->mode == NFT_BLOCK)
+	if (rules->mode == NFT_BLOCK) {
+		chains_early(&w, rules);
 		chains_grades(&w, rules);
+	}
 	if (rules->mode == NFT_BLOCK && rules->out)
 		chains_out(&w);
 	write_pre(&w);

@@ -84,6 +84,17 @@ void expr_load_fib(struct rule_writer *w, uint32_t result, uint32_t flags)
 		    { NFTNL_EXPR_FIB_DREG, NFT_REG_1 });
 }
 
+void expr_load_ipv6_header_is_there(struct rule_writer *w, uint8_t type)
+{
+	struct nftnl_expr *expr =
+		EXPR_APPEND(w, "exthdr", { NFTNL_EXPR_EXTHDR_DREG, NFT_REG_1 }, { NFTNL_EXPR_EXTHDR_OFFSET, 0 },
+			    { NFTNL_EXPR_EXTHDR_LEN, 1 }, { NFTNL_EXPR_EXTHDR_FLAGS, NFT_EXTHDR_F_PRESENT },
+			    { NFTNL_EXPR_EXTHDR_OP, NFT_EXTHDR_OP_IPV6 });
+
+	if (expr)
+		nftnl_expr_set_u8(expr, NFTNL_EXPR_EXTHDR_TYPE, type);
+}
+
 void expr_load_constant(struct rule_writer *w, uint32_t reg, const void *data, uint32_t len)
 {
 	expr_set_data(w, EXPR_APPEND(w, "immediate", { NFTNL_EXPR_IMM_DREG, reg }), NFTNL_EXPR_IMM_DATA, data, len);
@@ -168,6 +179,19 @@ void expr_load_customer(struct rule_writer *w, enum nft_family family, bool orig
 		expr_load_ct_original(w, NFT_CT_PROTO_DST, WORD(words));
 	else
 		expr_load_port(w, RULE_DESTINATION, WORD(words));
+}
+
+void expr_load_path(struct rule_writer *w, enum nft_family family, bool original)
+{
+	const struct expr_family *f = &expr_families[family];
+	const uint32_t words = f->len / 4;
+
+	expr_load_source(w, family, RULE_SOURCE);
+	if (original)
+		expr_load_ct_original(w, family == NFT_V4 ? NFT_CT_DST_IP : NFT_CT_DST_IP6, WORD(words));
+	else
+		expr_load_payload(w, NFT_PAYLOAD_NETWORK_HEADER, f->offset[RULE_DESTINATION], f->len, WORD(words));
+	expr_load_meta(w, NFT_META_IIF, WORD(2 * words));
 }
 
 /* The two ports of a call, the even one and the next, have one key. */

@@ -36,6 +36,7 @@ void expr_load_socket(struct rule_writer *w, uint32_t key);
 void expr_load_payload(struct rule_writer *w, uint32_t base, uint32_t offset, uint32_t len, uint32_t reg);
 void expr_load_port(struct rule_writer *w, enum rule_side side, uint32_t reg);
 void expr_load_fib(struct rule_writer *w, uint32_t result, uint32_t flags);
+void expr_load_ipv6_header_is_there(struct rule_writer *w, uint8_t type); /* 1 or 0 */
 void expr_load_constant(struct rule_writer *w, uint32_t reg, const void *data, uint32_t len);
 /* register & mask, with the bits set that the mask clears */
 void expr_mask_set(struct rule_writer *w, uint32_t reg, const void *mask, const void *bits, uint32_t len);
@@ -46,6 +47,7 @@ void expr_load_service(struct rule_writer *w, enum nft_family family, enum rule_
 void expr_load_transport(struct rule_writer *w, bool original);
 void expr_load_link_port(struct rule_writer *w, enum rule_side side);
 void expr_load_customer(struct rule_writer *w, enum nft_family family, bool original);
+void expr_load_path(struct rule_writer *w, enum nft_family family, bool original);
 void expr_load_call(struct rule_writer *w, enum nft_family family);
 void expr_load_stream(struct rule_writer *w, enum nft_family family);
 void expr_load_conversation(struct rule_writer *w, enum nft_family family, enum rule_side side);

@@ -219,13 +219,24 @@ static void write_veil(struct rule_writer *w, const struct nft_rules *rules)
 
 /* ---- a ban ---- */
 
+/* Before what a hook at ingress could drop as well. */
+static void note_loud(struct rule_writer *w, const char *chain, const char *loud, const struct nft_rules *rules)
+{
+	if (rules->early != EARLY_ON || !w->ingress)
+		return;
+	rule_begin(w, chain);
+	rule_jump(w, loud);
+}
+
 static void write_ban(struct rule_writer *w, const struct nft_rules *rules)
 {
+	rule_chain(w, "ban_syn");
+	note_loud(w, "ban_syn", "loud_syn", rules);
+	chain_drop(w, "ban_syn", "dropped_ban");
 	rule_chain(w, "ban_rest");
 	rule_begin(w, "ban_rest");
 	rule_tcp_flags(w, FIN | SYN | RST | ACK, SYN);
-	rule_count(w, "dropped_ban");
-	rule_drop(w);
+	rule_goto(w, "ban_syn");
 	if (!rules->cut_running) {
 		rule_begin(w, "ban_rest");
 		rule_ct_state(w, CT_ESTABLISHED);
@@ -288,6 +299,7 @@ static void return_exempt(struct rule_writer *w, const char *chain)
 void chains_grades(struct rule_writer *w, const struct nft_rules *rules)
 {
 	rule_chain(w, "block");
+	note_loud(w, "block", "loud", rules);
 	chain_drop(w, "block", "dropped_block");
 	write_forgotten(w);
 	write_ban(w, rules);

@@ -34,7 +34,8 @@ struct nft {
 	bool others_changed;     /* rules of other tables, since it was asked last */
 	enum nft_change pending; /* seen before, to be told at the next nft_watch_read() */
 	unsigned shift;          /* sizes of sets are halved so often, by the machine's memory */
-	bool queue_probed, queue_native;
+	bool probed, queue_native, ingress;
+	unsigned early_hooks; /* at the last look */
 	bool loaded;
 	enum nft_mode mode;
 	bool out; /* the chains on the way out stand */
@@ -186,8 +187,15 @@ unsigned nft_rules_write_length(const struct nft *nft, struct nft_batch *batch, 
 				enum nft_family family, unsigned len);
 /* The rules of the flag into the chains of that mode. */
 struct nft_written nft_rules_write_flag(const struct nft *nft, struct nft_batch *batch, const struct flow_flag *flag);
+/* A throw-away table with a hook at the ingress of an interface that never goes away. */
+void nft_rules_write_ingress_probe(struct nft_batch *batch, const char *table);
 /* A throw-away table with the native queue expression in it. */
 void nft_rules_write_probe(struct nft_batch *batch, const char *table);
+
+/* ---- early.c ---- */
+
+/* Is it the name of a chain that comes and goes with loud sources, and with interfaces? */
+bool nft_is_early_chain(const struct nlattr *name);
 
 /* ---- watch.c: notifications ---- */
 

@@ -99,21 +99,30 @@ static void write_table(struct nft_batch *batch, const char *table, uint16_t typ
 }
 
 /* Only a trial tells: a table that comes and goes in one transaction. */
-static void probe_queue(struct nft *nft)
+static bool kernel_takes(struct nft *nft, void (*write)(struct nft_batch *batch, const char *table))
 {
 	char name[NFT_TABLE_NAME_MAX + 8];
 	struct nft_batch batch;
+	bool taken;
 
-	if (nft->queue_probed)
-		return;
 	snprintf(name, sizeof(name), "%s-probe", nft->table);
 	nft_batch_init(&batch);
 	write_table(&batch, name, NFT_MSG_NEWTABLE);
-	nft_rules_write_probe(&batch, name);
+	write(&batch, name);
 	write_table(&batch, name, NFT_MSG_DELTABLE);
-	nft->queue_native = nft_batch_run(nft, &batch) == 0;
-	nft->queue_probed = true;
+	taken = nft_batch_run(nft, &batch) == 0;
 	nft_batch_free(&batch);
+	return taken;
+}
+
+static void probe(struct nft *nft, const struct nft_rules *rules)
+{
+	if (!nft->probed)
+		nft->queue_native = kernel_takes(nft, nft_rules_write_probe);
+	nft->probed = true;
+	/* where it is not wanted, the kernel may be one that should not even try */
+	if (rules->early == EARLY_ON && !nft->ingress)
+		nft->ingress = kernel_takes(nft, nft_rules_write_ingress_probe);
 }
 
 static int read_flags(void *context, const struct nlmsghdr *nlh)
@@ -171,9 +180,10 @@ static bool rules_are_valid(const struct nft_rules *rules)
 {
 	return rules->mode <= NFT_BLOCK && rules->queue <= 65536 - NFT_QUEUES &&
 	       rules->interface_count <= NFT_INTERFACES_MAX && rules->vrf_count <= NFT_VRF_MAX &&
-	       rules->trap_tcp_count <= NFT_PORTS_MAX && rules->trap_udp_count <= NFT_PORTS_MAX &&
-	       rules->public_count <= NFT_PORTS_MAX && rules->flag.kind <= FLOW_FLAG_LABEL &&
-	       (rules->flag.value & ~rules->flag.mask) == 0 && rules->flag.bit < 128;
+	       rules->early <= EARLY_NO_HOOK && rules->trap_tcp_count <= NFT_PORTS_MAX &&
+	       rules->trap_udp_count <= NFT_PORTS_MAX && rules->public_count <= NFT_PORTS_MAX &&
+	       rules->flag.kind <= FLOW_FLAG_LABEL && (rules->flag.value & ~rules->flag.mask) == 0 &&
+	       rules->flag.bit < 128;
 }
 
 /* Leaves `first` alone when the table is of this version's format. */
@@ -196,7 +206,7 @@ int nft_load(struct nft *nft, const struct nft_rules *rules, nft_element_fn *tel
 
 	if (result < 0)
 		return result;
-	probe_queue(nft);
+	probe(nft, rules);
 	nft_lengths_fixed(&lengths);
 	nft_batch_init(&batch);
 	result = stands ? nft_saved_read(nft, kept, NFT_SAVED_READINGS, &lengths, &saved) : 0;
@@ -316,7 +326,7 @@ int nft_rules_replace(struct nft *nft, const struct nft_rules *rules)
 	int result = rules_are_valid(rules) ? -EINTR : -EINVAL;
 
 	lengths = nft->lengths;
-	probe_queue(nft);
+	probe(nft, rules);
 	for (int i = 0; i < NFT_DUMP_ATTEMPTS && (result == -EINTR || result == -ENOENT); i++) {
 		struct nft_batch batch;
 
@@ -354,14 +364,27 @@ static int count_one(void *context, const struct nlmsghdr *nlh)
 	return 0;
 }
 
+/* The kernel takes an ingress hook away together with its interface. */
+static int count_chain(void *context, const struct nlmsghdr *nlh)
+{
+	*(unsigned *)context += !nft_is_early_chain(nft_attr(nlh, NFTA_CHAIN_NAME));
+	return 0;
+}
+
+static int count_rule(void *context, const struct nlmsghdr *nlh)
+{
+	*(unsigned *)context += !nft_is_early_chain(nft_attr(nlh, NFTA_RULE_CHAIN));
+	return 0;
+}
+
 /* How many of a kind stand; a crossed dump is taken again. */
-static int count_all(struct nft *nft, uint16_t type, unsigned *count)
+static int count_all(struct nft *nft, uint16_t type, nft_dump_fn *fn, unsigned *count)
 {
 	int result = -EINTR;
 
 	for (int i = 0; i < NFT_DUMP_ATTEMPTS && result == -EINTR; i++) {
 		*count = 0;
-		result = nft_dump(nft, type, NULL, count_one, count);
+		result = nft_dump(nft, type, NULL, fn, count);
 	}
 	return result;
 }
@@ -376,11 +399,11 @@ int nft_check(struct nft *nft)
 	result = find_table(nft);
 	if (result <= 0)
 		return result;
-	result = count_all(nft, NFT_MSG_GETCHAIN, &chains);
+	result = count_all(nft, NFT_MSG_GETCHAIN, count_chain, &chains);
 	if (!result)
-		result = count_all(nft, NFT_MSG_GETRULE, &rules);
+		result = count_all(nft, NFT_MSG_GETRULE, count_rule, &rules);
 	if (!result)
-		result = count_all(nft, NFT_MSG_GETSET, &sets);
+		result = count_all(nft, NFT_MSG_GETSET, count_one, &sets);
 	if (result == -ENOENT)
 		return 0; /* gone in between */
 	return result ? result : chains == nft->chains && rules == nft->rules && sets == nft->sets;

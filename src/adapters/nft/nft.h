@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "addr.h"
+#include "earlydrop.h"
 #include "flowflag.h"
 #include "ports.h"
 #include "result.h"
@@ -22,6 +23,7 @@
 #define NFT_INTERFACES_MAX 32
 #define NFT_VRF_MAX        128
 #define NFT_PORTS_MAX      1024 /* ranges in a port set */
+#define NFT_EARLY_MAX      32   /* interfaces with an early drop at a time */
 
 /*
  * The lists of sources.  Each is a group of kernel sets, one for each address family and prefix length: IPv4 /32, IPv6
@@ -63,6 +65,7 @@ struct nft_rules {
 	enum nft_mode mode;
 	struct flow_flag flag;
 	uint16_t queue;                          /* the first of NFT_QUEUES numbers */
+	enum early_drop early;                   /* EARLY_ON: loud sources are noted, for nft_early_sync() */
 	bool cut_running;                        /* a ban ends what runs, too */
 	bool out;                                /* somebody is blocked: the chains on the way out are needed */
 	bool reverse_path;                       /* a packet whose source is routed elsewhere is no evidence */
@@ -90,6 +93,8 @@ struct nft_counters {
 	uint64_t over_veil;                       /* dropped: more than 50,000 SYNs of veiled sources a second */
 	uint64_t over_customers;                  /* not made customers: too many of one net at a time */
 	uint64_t dropped_ban, dropped_block, cut; /* cut: on the way out to a blocked source */
+	uint64_t dropped_early;                   /* of either, at the ingress hook: not in those two */
+	uint64_t early_refused;                   /* of loud sources for which the sets had no room */
 	uint64_t trapped_tcp, trapped_udp;
 	uint64_t way_back; /* passed: the source is routed elsewhere */
 };
@@ -125,6 +130,11 @@ MUST_CHECK int nft_rules_replace(struct nft *nft, const struct nft_rules *rules)
 MUST_CHECK int nft_flag_set(struct nft *nft, const struct flow_flag *flag);
 /* No flag counts any more; what writes them stays, so that conntrack keeps its room for labels. */
 MUST_CHECK int nft_flag_void(struct nft *nft);
+/* Can the kernel hook our table at ingress?  Known from the first load on. */
+bool nft_early_is_possible(const struct nft *nft);
+/* Makes the ingress hooks of interfaces where somebody is loud now, and removes those of others.  Nothing else counts
+ * them.  Returns how many stand, or -errno. */
+MUST_CHECK int nft_early_sync(struct nft *nft);
 /* Deletes the table.  0 also when there is none. */
 MUST_CHECK int nft_unload(struct nft *nft);
 const char *nft_table_name(const struct nft *nft);

@@ -17,19 +17,20 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LOOPBACK_IFINDEX 1 /* in every network namespace */
 #define TCP_FLAGS_OFFSET 13
 
 /* ---- chains ---- */
 
-static void write_chain(struct rule_writer *w, const char *name, bool base, uint32_t hook, int32_t priority)
+static void write_chain(struct rule_writer *w, const char *name, bool base, uint32_t hook, const char *device,
+			int32_t priority)
 {
 	struct nftnl_chain *chain = nftnl_chain_alloc();
 	struct nlmsghdr *nlh = chain ? nft_batch_open(w->batch, NFT_MSG_NEWCHAIN, NLM_F_CREATE) : NULL;
 
 	if (!chain || nftnl_chain_set_str(chain, NFTNL_CHAIN_TABLE, w->table) < 0 ||
 	    nftnl_chain_set_str(chain, NFTNL_CHAIN_NAME, name) < 0 ||
-	    (base && nftnl_chain_set_str(chain, NFTNL_CHAIN_TYPE, "filter") < 0))
+	    (base && nftnl_chain_set_str(chain, NFTNL_CHAIN_TYPE, "filter") < 0) ||
+	    (device && nftnl_chain_set_str(chain, NFTNL_CHAIN_DEV, device) < 0))
 		expr_fail(w, -ENOMEM);
 	if (nlh && base) {
 		nftnl_chain_set_u32(chain, NFTNL_CHAIN_HOOKNUM, hook);
@@ -47,12 +48,17 @@ static void write_chain(struct rule_writer *w, const char *name, bool base, uint
 
 void rule_chain(struct rule_writer *w, const char *name)
 {
-	write_chain(w, name, false, 0, 0);
+	write_chain(w, name, false, 0, NULL, 0);
 }
 
 void rule_base_chain(struct rule_writer *w, const char *name, uint32_t hook, int32_t priority)
 {
-	write_chain(w, name, true, hook, priority);
+	write_chain(w, name, true, hook, NULL, priority);
+}
+
+void rule_ingress_chain(struct rule_writer *w, const char *name, const char *device, int32_t priority)
+{
+	write_chain(w, name, true, NF_INET_INGRESS, device, priority);
 }
 
 void rule_begin(struct rule_writer *w, const char *chain)
@@ -93,22 +99,10 @@ void rule_protocol(struct rule_writer *w, uint8_t protocol)
 	expr_compare_u8(w, NFT_CMP_EQ, protocol);
 }
 
-void rule_loopback(struct rule_writer *w, enum rule_side side)
+void rule_protocol_is_not(struct rule_writer *w, uint8_t protocol)
 {
-	expr_load_meta(w, side == RULE_SOURCE ? NFT_META_IIF : NFT_META_OIF, NFT_REG_1);
-	expr_compare_u32(w, NFT_CMP_EQ, LOOPBACK_IFINDEX);
-}
-
-void rule_interface_in(struct rule_writer *w, enum rule_sense sense, const char *set)
-{
-	expr_load_meta(w, NFT_META_IIFNAME, NFT_REG_1);
-	expr_look_up(w, sense, set);
-}
-
-void rule_pkttype_is_not(struct rule_writer *w, uint8_t pkttype)
-{
-	expr_load_meta(w, NFT_META_PKTTYPE, NFT_REG_1);
-	expr_compare_u8(w, NFT_CMP_NEQ, pkttype);
+	expr_load_meta(w, NFT_META_L4PROTO, NFT_REG_1);
+	expr_compare_u8(w, NFT_CMP_NEQ, protocol);
 }
 
 void rule_listed(struct rule_writer *w, enum nft_family family, enum rule_side side, unsigned len, const char *name)
@@ -122,7 +116,11 @@ void rule_graded(struct rule_writer *w, enum nft_family family, enum rule_side s
 {
 	expr_load_address(w, family, side, len);
 	expr_look_up_value(w, name);
-	expr_compare_u32(w, sense == RULE_IS ? NFT_CMP_EQ : NFT_CMP_NEQ, htonl(grade));
+	expr_compare_u32(w,
+			 sense == RULE_IS       ? NFT_CMP_EQ
+			 : sense == RULE_IS_NOT ? NFT_CMP_NEQ
+						: NFT_CMP_GTE,
+			 htonl(grade)); /* bytes are compared, the highest first */
 }
 
 void rule_source(struct rule_writer *w, enum nft_family family, enum rule_side side, enum rule_sense sense,
@@ -166,6 +164,12 @@ void rule_stream(struct rule_writer *w, enum nft_family family, const char *set)
 void rule_customer(struct rule_writer *w, enum nft_family family, bool original, const char *set)
 {
 	expr_load_customer(w, family, original);
+	expr_look_up_pair(w, RULE_IS, set, family);
+}
+
+void rule_path(struct rule_writer *w, enum nft_family family, const char *set)
+{
+	expr_load_path(w, family, false);
 	expr_look_up_pair(w, RULE_IS, set, family);
 }
 
@@ -237,6 +241,12 @@ void rule_tcp_flags(struct rule_writer *w, uint8_t mask, uint8_t value)
 {
 	load_tcp_flags(w, mask);
 	expr_compare_u8(w, NFT_CMP_EQ, value);
+}
+
+void rule_tcp_flags_are_not(struct rule_writer *w, uint8_t mask, uint8_t value)
+{
+	load_tcp_flags(w, mask);
+	expr_compare_u8(w, NFT_CMP_NEQ, value);
 }
 
 void rule_tcp_flags_in(struct rule_writer *w, uint8_t mask, enum rule_sense sense, const char *set)
@@ -410,6 +420,18 @@ void rule_add_call(struct rule_writer *w, enum nft_family family, const char *se
 {
 	expr_load_call(w, family);
 	expr_add_to_pair(w, set, family);
+}
+
+void rule_add_path(struct rule_writer *w, enum nft_family family, bool original, const char *set)
+{
+	expr_load_path(w, family, original);
+	expr_add_to_pair(w, set, family);
+}
+
+void rule_add_interface(struct rule_writer *w, const char *set)
+{
+	expr_load_meta(w, NFT_META_IIFNAME, NFT_REG_1);
+	expr_add_to(w, set, nft_set_timeout_ms(set));
 }
 
 void rule_add_published(struct rule_writer *w, const char *set)

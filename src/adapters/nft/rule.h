@@ -34,7 +34,7 @@ struct nftnl_rule;
 struct rule_writer {
 	struct nft_batch *batch;
 	const char *table;
-	bool native_queue;
+	bool native_queue, ingress;
 	unsigned shift; /* of sizes and of what must fit them, on a small machine */
 	struct nftnl_rule *rule;
 	bool first; /* the rule goes to the head of its chain */
@@ -42,7 +42,7 @@ struct rule_writer {
 };
 
 enum rule_side { RULE_SOURCE, RULE_DESTINATION };
-enum rule_sense { RULE_IS, RULE_IS_NOT };
+enum rule_sense { RULE_IS, RULE_IS_NOT, RULE_IS_AT_LEAST /* of grades alone */ };
 
 enum { TCP_OPTION_MAXSEG = 2, TCP_OPTION_WINDOW = 3, TCP_OPTION_SACK_PERM = 4, TCP_OPTION_TIMESTAMP = 8 };
 
@@ -50,6 +50,7 @@ enum { TCP_OPTION_MAXSEG = 2, TCP_OPTION_WINDOW = 3, TCP_OPTION_SACK_PERM = 4, T
 
 void rule_chain(struct rule_writer *w, const char *name);
 void rule_base_chain(struct rule_writer *w, const char *name, uint32_t hook, int32_t priority);
+void rule_ingress_chain(struct rule_writer *w, const char *name, const char *device, int32_t priority);
 
 /* ---- matches ---- */
 
@@ -60,12 +61,17 @@ void rule_begin_first(struct rule_writer *w, const char *chain);
 void rule_tag(struct rule_writer *w, char tag);
 void rule_family(struct rule_writer *w, enum nft_family family);
 void rule_protocol(struct rule_writer *w, uint8_t protocol);
+void rule_protocol_is_not(struct rule_writer *w, uint8_t protocol);
 void rule_loopback(struct rule_writer *w, enum rule_side side); /* interface: in (source) or out (destination) */
 void rule_interface_in(struct rule_writer *w, enum rule_sense sense, const char *set);
+void rule_interface_type_is_not(struct rule_writer *w, uint16_t type); /* ARPHRD_ETHER */
+void rule_pkttype_is(struct rule_writer *w, uint8_t pkttype);
 void rule_pkttype_is_not(struct rule_writer *w, uint8_t pkttype);
+void rule_frame_type(struct rule_writer *w, uint16_t type);        /* of Ethernet; a tagged frame's is its tag's */
+void rule_is_whole(struct rule_writer *w, enum nft_family family); /* no fragment */
 /* The address, masked to that length, is in a list's set of that name. */
 void rule_listed(struct rule_writer *w, enum nft_family family, enum rule_side side, unsigned len, const char *name);
-/* The same in a map, whose value is, or is not, that grade.  An address that is not in it does not match. */
+/* The same in a map, whose value is, is not, or is at least that grade.  What is not in it does not match. */
 void rule_graded(struct rule_writer *w, enum nft_family family, enum rule_side side, unsigned len, const char *name,
 		 enum rule_sense sense, enum nft_grade grade);
 /* The source (an IPv4 address, an IPv6 /64) of that side. */
@@ -80,6 +86,8 @@ void rule_service_at(struct rule_writer *w, enum nft_family family, enum rule_si
 void rule_customer(struct rule_writer *w, enum nft_family family, bool original, const char *set);
 /* source . destination port, or the even one before it. */
 void rule_call(struct rule_writer *w, enum nft_family family, enum rule_sense sense, const char *set);
+/* source . destination . interface */
+void rule_path(struct rule_writer *w, enum nft_family family, const char *set);
 /* protocol . port before destination NAT. */
 void rule_published(struct rule_writer *w, enum rule_sense sense, const char *set);
 /* protocol . destination port */
@@ -95,6 +103,7 @@ void rule_port_is(struct rule_writer *w, enum rule_side side, uint16_t port);
 void rule_port_from(struct rule_writer *w, enum rule_side side, uint16_t first); /* that port or a higher one */
 void rule_ports_are(struct rule_writer *w, uint16_t source, uint16_t destination);
 void rule_tcp_flags(struct rule_writer *w, uint8_t mask, uint8_t value); /* flags & mask == value */
+void rule_tcp_flags_are_not(struct rule_writer *w, uint8_t mask, uint8_t value);
 void rule_tcp_flags_in(struct rule_writer *w, uint8_t mask, enum rule_sense sense, const char *set);
 void rule_tcp_option_missing(struct rule_writer *w, uint8_t kind);
 void rule_icmp_type(struct rule_writer *w, const char *set); /* after the protocol */
@@ -125,6 +134,9 @@ void rule_add_service(struct rule_writer *w, enum nft_family family, enum rule_s
 		      const char *set);
 void rule_add_customer(struct rule_writer *w, enum nft_family family, bool original, const char *set);
 void rule_add_call(struct rule_writer *w, enum nft_family family, const char *set);
+/* original: the destination before its NAT, of what conntrack knows. */
+void rule_add_path(struct rule_writer *w, enum nft_family family, bool original, const char *set);
+void rule_add_interface(struct rule_writer *w, const char *set); /* by its name */
 void rule_add_published(struct rule_writer *w, const char *set);
 void rule_add_link_port(struct rule_writer *w, enum rule_side side, const char *set);
 void rule_add_conversation(struct rule_writer *w, enum nft_family family, enum rule_side side, const char *set);
@@ -153,6 +165,9 @@ void chain_unless_guarded(struct rule_writer *w, const char *chain, const struct
 #define FLAG_TAG_SET  's' /* the writer */
 void chains_flag(struct rule_writer *w, const struct nft_rules *rules);
 void chains_flag_rules(struct rule_writer *w, const struct flow_flag *flag, bool out);
+
+/* early.c */
+void chains_early(struct rule_writer *w, const struct nft_rules *rules);
 
 /* grades.c */
 void chains_grades(struct rule_writer *w, const struct nft_rules *rules);

@@ -36,6 +36,7 @@
 enum key {
 	KEY_ADDRESS,
 	KEY_CUSTOMER,
+	KEY_PATH,
 	KEY_SERVICE,
 	KEY_CONVERSATION,
 	KEY_PORT,
@@ -54,6 +55,8 @@ static const struct {
 } keys[] = {
 	[KEY_ADDRESS] = { { TYPE_IPV4, TYPE_IPV6 }, { 4, 16 } },
 	[KEY_CUSTOMER] = { { PAIR(TYPE_IPV4, TYPE_PORT), PAIR(TYPE_IPV6, TYPE_PORT) }, { 8, 20 } },
+	[KEY_PATH] = { { CONCAT(TYPE_IPV4, TYPE_IPV4, TYPE_IFINDEX), CONCAT(TYPE_IPV6, TYPE_IPV6, TYPE_IFINDEX) },
+		       { 12, 36 } },
 	[KEY_SERVICE] = { { CONCAT(TYPE_IPV4, TYPE_PROTOCOL, TYPE_PORT), CONCAT(TYPE_IPV6, TYPE_PROTOCOL, TYPE_PORT) },
 			  { 12, 24 } },
 	[KEY_CONVERSATION] = { { CONCAT(TYPE_IPV4, TYPE_PORT, TYPE_PORT), CONCAT(TYPE_IPV6, TYPE_PORT, TYPE_PORT) },
@@ -180,6 +183,11 @@ static const struct set sets[] = {
 	{ "late", KEY_CUSTOMER, LEARNED, .size = 32768, .timeout_ms = DAY_MS },
 	/* nets, and how fast they bring new customers */
 	{ "newcomers", KEY_ADDRESS, LEARNED, .size = 16384, .timeout_ms = DAY_MS, .metered = true },
+	/* of banned and blocked sources: how fast each comes */
+	{ "pace", KEY_ADDRESS, LEARNED, .size = 4096, .timeout_ms = 3000, .metered = true },
+	/* too fast: the source, where it sends to, and by which interface; then by which interfaces any of them come */
+	{ "loud", KEY_PATH, LEARNED, .size = 4096, .timeout_ms = 10000 },
+	{ "loud_links", KEY_INTERFACE, LEARNED, .size = NFT_EARLY_MAX, .timeout_ms = 15000 },
 	/* who has a running session with this host */
 	{ "kin", KEY_ADDRESS, LEARNED, .size = 65536, .timeout_ms = HOUR_MS },
 	/* with whom this host exchanges datagrams, at which port or the one beside it; longer than a flag lasts */
@@ -448,10 +456,10 @@ static const struct {
 	const char *name;
 	size_t offset;
 } counters[] = {
-	COUNTER(queued_judge),   COUNTER(queued_veil),   COUNTER(queued_trap), COUNTER(queued_kin),
-	COUNTER(over_newcomers), COUNTER(over_known),    COUNTER(over_veil),   COUNTER(over_customers),
-	COUNTER(dropped_ban),    COUNTER(dropped_block), COUNTER(cut),         COUNTER(trapped_tcp),
-	COUNTER(trapped_udp),    COUNTER(way_back),
+	COUNTER(queued_judge),   COUNTER(queued_veil),   COUNTER(queued_trap),   COUNTER(queued_kin),
+	COUNTER(over_newcomers), COUNTER(over_known),    COUNTER(over_veil),     COUNTER(over_customers),
+	COUNTER(dropped_ban),    COUNTER(dropped_block), COUNTER(cut),           COUNTER(trapped_tcp),
+	COUNTER(trapped_udp),    COUNTER(way_back),      COUNTER(dropped_early), COUNTER(early_refused),
 };
 
 #define COUNTERS (sizeof(counters) / sizeof(counters[0]))

@@ -68,10 +68,23 @@ int nft_watch_fd(const struct nft *nft)
 	return mnl_socket_get_fd(nft->watch);
 }
 
+static bool is_of_early_chain(const struct nlmsghdr *nlh)
+{
+	switch (NFNL_MSG_TYPE(nlh->nlmsg_type)) {
+	case NFT_MSG_NEWCHAIN:
+	case NFT_MSG_DELCHAIN: return nft_is_early_chain(nft_attr(nlh, NFTA_CHAIN_NAME));
+	case NFT_MSG_NEWRULE:
+	case NFT_MSG_DELRULE: return nft_is_early_chain(nft_attr(nlh, NFTA_RULE_CHAIN));
+	default: return false;
+	}
+}
+
 static bool is_foreign(const struct nft *nft, const struct nlmsghdr *nlh)
 {
 	if (NFNL_SUBSYS_ID(nlh->nlmsg_type) != NFNL_SUBSYS_NFTABLES || nlh->nlmsg_pid == nft->portid)
 		return false;
+	if (nlh->nlmsg_pid == 0 && is_of_early_chain(nlh))
+		return false; /* the kernel itself: the interface has gone */
 	switch (NFNL_MSG_TYPE(nlh->nlmsg_type)) {
 	case NFT_MSG_NEWGEN: /* its first attribute is no name */
 	case NFT_MSG_TRACE: return false;

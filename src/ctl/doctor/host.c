@@ -94,6 +94,19 @@ void doctor_disk(struct doctor *d)
 		doctor_ok(d, "%.200s can be written, %lld MiB are left", dir, left / MIB);
 }
 
+static void doctor_early_drop(struct doctor *d, const char *release)
+{
+	const char *state = d->status ? doctor_word(d, "sensors", "early_drop") : "";
+
+	if (strcmp(state, "no hook") == 0)
+		doctor_note(d, "packets of banned sources that flood are dropped later, at twice the price", NULL,
+			    "kernel %s has no ingress hook for tables of the family inet", release);
+	if (strcmp(state, "old kernel") == 0)
+		doctor_note(d, "packets of banned sources that flood are dropped later, at twice the price",
+			    "update the kernel; or, if CVE-2024-26808 is mended in it, set early_drop = on",
+			    "kernel %s may not survive it when an interface with an ingress hook goes away", release);
+}
+
 void doctor_features(struct doctor *d)
 {
 	long landlock = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_VERSION_FLAG);
@@ -113,6 +126,7 @@ void doctor_features(struct doctor *d)
 		doctor_note(d, "the xt target NFQUEUE stands in for it. A ruleset saved with it does not load again",
 			    "stop picket before you save: systemctl stop picket; nft list ruleset > FILE",
 			    "kernel %s has no native queue expression", kernel.release);
+	doctor_early_drop(d, kernel.release);
 	doctor_ok(d, "kernel %s: Landlock ABI %ld%s%s", kernel.release, landlock < 0 ? 0 : landlock,
 		  d->status ? ", queue by " : "", d->status ? doctor_word(d, "sensors", "queue") : "");
 }

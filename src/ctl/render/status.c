@@ -20,7 +20,8 @@ static const char *const counts[] = {
 	"{queue.dropped} of them dropped; {traps.hits} trap visits",
 	"veil       {veil.syns} new connections tried: {veil.first_sights} waited for their repeat, {veil.repeats} "
 	"came with it, {veil.trapped} went into traps",
-	"kernel     dropped {kernel.dropped_ban} packets of banned and {kernel.dropped_block} of blocked sources",
+	"kernel     dropped {kernel.dropped_ban} packets of banned and {kernel.dropped_block} of blocked sources, and "
+	"{kernel.dropped_early} of loud ones early",
 	"spared     {totals.spared_allowed} allowed, {totals.spared_protected} protected",
 };
 
@@ -37,6 +38,7 @@ static const struct {
 	{ "kernel", "over_known", "probes of known sources passed above the fair limit" },
 	{ "kernel", "over_veil", "SYNs of veiled sources dropped above the queue's limit" },
 	{ "kernel", "over_customers", "customers that were not noted, too many at once from their net" },
+	{ "kernel", "early_refused", "packets of loud sources not dropped early for want of room" },
 	{ "kernel", "refused", "grades that the kernel refused" },
 	{ "veil", "crowded", "SYNs of veiled sources let in because the filter was full" },
 	{ "veil", "unremembered", "SYNs of veiled sources let in because there was no memory for veils" },

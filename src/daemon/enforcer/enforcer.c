@@ -276,6 +276,7 @@ static void tick_second(struct enforcer *enforcer, int64_t now_ms)
 	enforcer_put_blocks_again(enforcer, now_ms);
 	enforcer_way_out(enforcer, enforcer_needs_out(enforcer), now_ms);
 	enforcer_delete_again(enforcer);
+	enforcer_early_tick(enforcer);
 }
 
 void enforcer_tick(struct enforcer *enforcer, int64_t now_ms)
@@ -306,6 +307,8 @@ void enforcer_read_status(struct enforcer *enforcer, struct enforcer_status *out
 		.native_queue = nft_queue_is_native(enforcer->nft),
 		.flag = enforcer->rules.flag.kind,
 		.flag_values = enforcer->flagging.count,
+		.early = enforcer_early(enforcer),
+		.early_links = enforcer->early_links,
 	};
 	if (nft_read_counters(enforcer->nft, &out->counters) < 0)
 		memset(&out->counters, 0, sizeof(out->counters));

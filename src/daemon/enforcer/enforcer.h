@@ -137,6 +137,8 @@ struct enforcer_status {
 	bool native_queue;
 	enum flow_flag_kind flag; /* of judged flows, in force */
 	uint64_t flag_values;     /* how many it has had */
+	enum early_drop early;    /* in force */
+	unsigned early_links;     /* interfaces with a hook now */
 };
 void enforcer_read_status(struct enforcer *enforcer, struct enforcer_status *out);
 

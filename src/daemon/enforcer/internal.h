@@ -7,6 +7,7 @@
  *   act.c        the engine's actions, refusals, deletions that are tried again
  *   allow.c      the mirror of the allow list
  *   flag.c       the flag of flows that were judged
+ *   early.c      the early drop of loud sources
  *   reconcile.c  what happens when others change the table
  */
 #ifndef PICKET_ENFORCER_INTERNAL_H
@@ -75,6 +76,10 @@ struct enforcer {
 
 	struct flagging flagging;
 
+	unsigned early_links; /* interfaces with an early drop, at the last look */
+	bool early_told;      /* that this kernel has none */
+	bool early_failing;
+
 	uint64_t refused;
 	int64_t next_second_ms;
 };
@@ -112,6 +117,10 @@ MUST_CHECK int enforcer_flag_void(struct enforcer *enforcer);
 void enforcer_flag_drop(struct enforcer *enforcer);
 void enforcer_flag_tick(struct enforcer *enforcer, int64_t now_ms);
 int64_t enforcer_flag_due_ms(const struct enforcer *enforcer); /* see enforcer_due_ms() */
+
+/* early.c: once a second */
+void enforcer_early_tick(struct enforcer *enforcer);
+enum early_drop enforcer_early(const struct enforcer *enforcer); /* in force */
 
 /* reconcile.c */
 void enforcer_reconcile(struct enforcer *enforcer, int64_t now_ms);

@@ -53,6 +53,13 @@ static json_t *flow_flag(const void *place)
 	return json_string(flow_flag_name(kind < FLOW_FLAG_AUTO ? kind : FLOW_FLAG_NONE));
 }
 
+static json_t *early_drop(const void *place)
+{
+	const char *name = early_drop_name(*(const uint32_t *)place);
+
+	return json_string(name ? name : "unknown");
+}
+
 static json_t *table_name(const void *place)
 {
 	return json_ascii(place, NFT_TABLE_NAME_MAX);
@@ -213,6 +220,8 @@ static const struct row rows[] = {
 	ROW("sensors", "queue", queue_kind, sentry.native_queue),
 	ROW("sensors", "flow_flag", flow_flag, sentry.flow_flag),
 	NUMBER("sensors", "flow_values", sentry.flow_values),
+	ROW("sensors", "early_drop", early_drop, sentry.early_drop),
+	NUMBER("sensors", "early_links", sentry.early_links),
 	WHOLE("sensors", "interfaces", interfaces),
 	WHOLE("sensors", "vrf", vrf),
 	NUMBER("sensors", "trapped_tcp_ports", sentry.traps_tcp),
@@ -298,6 +307,8 @@ static const struct row rows[] = {
 	NUMBER("kernel", "over_customers", sentry.kernel.over_customers),
 	NUMBER("kernel", "dropped_ban", sentry.kernel.dropped_ban),
 	NUMBER("kernel", "dropped_block", sentry.kernel.dropped_block),
+	NUMBER("kernel", "dropped_early", sentry.kernel.dropped_early),
+	NUMBER("kernel", "early_refused", sentry.kernel.early_refused),
 	NUMBER("kernel", "cut", sentry.kernel.cut),
 	NUMBER("kernel", "trapped_tcp", sentry.kernel.trapped_tcp),
 	NUMBER("kernel", "trapped_udp", sentry.kernel.trapped_udp),

@@ -217,7 +217,8 @@ static bool config_is_valid(const struct wire_config *config)
 	return ports_in_order(config->rules.trap_tcp, config->rules.trap_tcp_count) &&
 	       ports_in_order(config->rules.trap_udp, config->rules.trap_udp_count) &&
 	       ports_in_order(config->rules.public_ports, config->rules.public_count) &&
-	       config->flow_flag <= FLOW_FLAG_AUTO && (config->flow_mark_bits & (config->flow_mark_bits >> 1)) &&
+	       config->rules.early <= EARLY_NO_HOOK && config->flow_flag <= FLOW_FLAG_AUTO &&
+	       (config->flow_mark_bits & (config->flow_mark_bits >> 1)) &&
 	       config->rules.interface_count <= NFT_INTERFACES_MAX && config->rules.vrf_count == 0 &&
 	       memchr(config->table, 0, sizeof(config->table)) && memchr(config->banner, 0, sizeof(config->banner));
 }

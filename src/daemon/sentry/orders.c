@@ -62,6 +62,8 @@ static void ask_status(struct sentry *sentry, uint32_t id)
 	status->native_queue = kernel.native_queue;
 	status->flow_flag = kernel.flag;
 	status->flow_values = kernel.flag_values;
+	status->early_drop = kernel.early;
+	status->early_links = kernel.early_links;
 	status->reconciling = kernel.failing;
 	if (sentry->trap)
 		trap_read_stats(sentry->trap, &status->trap);

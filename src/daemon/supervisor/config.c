@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "kernel.h"
 
 /* Options that take effect only at the next start. */
 #define PLACE(field) offsetof(struct config, field), sizeof(((struct config *)0)->field)
@@ -35,6 +36,13 @@ static void translate_ports(const struct config_ports *from, struct port_range *
 	*count = from->count;
 }
 
+static enum early_drop early_for(const struct config *config)
+{
+	if (config->early_drop != EARLY_AUTO)
+		return (enum early_drop)config->early_drop;
+	return kernel_here_releases_ingress() ? EARLY_ON : EARLY_OLD_KERNEL;
+}
+
 void supervisor_rules_of(const struct config *config, struct nft_rules *out)
 {
 	_Static_assert(sizeof(out->interfaces) == sizeof(config->interfaces), "all of them");
@@ -43,6 +51,7 @@ void supervisor_rules_of(const struct config *config, struct nft_rules *out)
 	out->queue = config->queue;
 	out->reverse_path = config->reverse_path;
 	out->cut_running = config->cut_running;
+	out->early = early_for(config);
 	out->interface_count = config->interface_count;
 	memcpy(out->interfaces, config->interfaces, sizeof(out->interfaces));
 	translate_ports(&config->trap_tcp, out->trap_tcp, &out->trap_tcp_count);

@@ -163,6 +163,8 @@ struct wire_status {
 	uint32_t native_queue;
 	uint32_t flow_flag;       /* enum flow_flag_kind in force */
 	uint64_t flow_values;     /* how many it has had */
+	uint32_t early_drop;      /* enum early_drop in force */
+	uint32_t early_links;     /* interfaces with such a hook now */
 	uint32_t interface_count; /* 0: all but loopback */
 	char interfaces[NFT_INTERFACES_MAX][16];
 	uint32_t vrf_count; /* of VRFs: not guarded */
