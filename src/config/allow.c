@@ -51,8 +51,11 @@ void config_allow_file_read(struct config_reader *reader, int line)
 	char *text, *rest, *next;
 	size_t len;
 	int number = 0;
-	int result = file_read_whole(path, CONFIG_FILE_MAX, &text, &len);
+	int result;
 
+	if (!config_is_trusted(reader, path, line ? reader->file : path, line))
+		return;
+	result = file_read_whole(path, CONFIG_FILE_MAX, &text, &len);
 	if (result == -ENOENT && is_gone(reader->before, path)) {
 		config_mistake(reader, line ? reader->file : path, line,
 			       "allow_file '%s' is not there, expected the file with what is allowed "

@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "file.h"
+#include "trusted.h"
 
 /* ---- mistakes ---- */
 
@@ -119,14 +120,28 @@ void config_blank_mark(char *text)
 		memset(text, ' ', strlen(mark));
 }
 
+bool config_is_trusted(struct config_reader *reader, const char *path, const char *file, int line)
+{
+	char text[PATH_MAX + 64];
+	struct writer why = writer_over(text, sizeof(text));
+
+	if (!reader->guarded || path_is_trusted(path, &why) != -EPERM)
+		return true;
+	config_mistake(reader, file, line, "%s, expected that root alone can change what picketd obeys", text);
+	return false;
+}
+
 /* Whether the file was there. */
 static bool read_file(struct config_reader *reader, const char *path, bool may_be_missing)
 {
 	char *text;
 	size_t len;
-	int result = file_read_whole(path, CONFIG_FILE_MAX, &text, &len);
+	int result;
 
 	reader->file = path;
+	if (!config_is_trusted(reader, path, path, 0))
+		return true;
+	result = file_read_whole(path, CONFIG_FILE_MAX, &text, &len);
 	if (result == -ENOENT && may_be_missing)
 		return false;
 	if (result == -ENOENT && reader->before && reader->before->file_was_there) {
@@ -180,6 +195,8 @@ static char **list_directory(struct config_reader *reader, const char *path)
 		config_mistake(reader, path, 0, "cannot be read: out of memory");
 	else if (error)
 		config_mistake(reader, directory, 0, "cannot be read: %s, expected a directory", strerror(error));
+	else
+		config_is_trusted(reader, directory, directory, 0);
 	return names;
 }
 
@@ -249,7 +266,7 @@ static void finish(struct config_reader *reader)
 	merge(&config->trap_udp);
 }
 
-struct config *config_reread(const struct config *before, const char *path, bool named, config_error_fn *error,
+struct config *config_reread(const struct config *before, const char *path, unsigned demands, config_error_fn *error,
 			     void *context)
 {
 	struct config *config = calloc(1, sizeof(*config));
@@ -262,9 +279,11 @@ struct config *config_reread(const struct config *before, const char *path, bool
 		goto failed;
 	}
 	*reader = (struct config_reader){ .config = config, .before = before, .mistakes = mistakes, .file = path };
+	reader->guarded = demands & CONFIG_TRUSTED;
 	engine_config_defaults(&config->engine);
 	config_set_defaults(config, NULL);
-	config->file_was_there = read_file(reader, path, !named && !(before && before->file_was_there));
+	config->file_was_there =
+		read_file(reader, path, !(demands & CONFIG_NAMED) && !(before && before->file_was_there));
 	names = list_directory(reader, path);
 	for (size_t i = 1; names && names[i]; i++)
 		read_file(reader, names[i], false);
@@ -283,9 +302,9 @@ failed:
 	return config;
 }
 
-struct config *config_read(const char *path, bool named, config_error_fn *error, void *context)
+struct config *config_read(const char *path, unsigned demands, config_error_fn *error, void *context)
 {
-	return config_reread(NULL, path, named, error, context);
+	return config_reread(NULL, path, demands, error, context);
 }
 
 void config_free(struct config *config)

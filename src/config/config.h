@@ -80,12 +80,19 @@ struct config {
  * read as what it means now: "FILE:LINE: warning: ...". */
 typedef void config_error_fn(void *context, const char *text);
 
-/* Reads path, then conf.d/NAME.conf beside it in order of names.  A missing default file is an empty one; a missing
- * named file is an error.  Returns a new configuration, or NULL after telling every mistake; a warning is none. */
-struct config *config_read(const char *path, bool named, config_error_fn *error, void *context);
+/* What a configuration must be, beyond free of mistakes. */
+enum config_demand {
+	CONFIG_NAMED = 1, /* there: else a missing file is an empty one */
+	CONFIG_TRUSTED =
+		2, /* root's alone, with its conf.d, its allow file and the programs of its hooks (trusted.h) */
+};
+
+/* Reads path, then conf.d/NAME.conf beside it in order of names.  demands: of enum config_demand.  Returns a new
+ * configuration, or NULL after telling every mistake; a warning is none. */
+struct config *config_read(const char *path, unsigned demands, config_error_fn *error, void *context);
 /* The same while `before` is in force.  A file that was there then and has gone is a mistake, not an empty one: what it
  * allowed must not be lost in silence. */
-struct config *config_reread(const struct config *before, const char *path, bool named, config_error_fn *error,
+struct config *config_reread(const struct config *before, const char *path, unsigned demands, config_error_fn *error,
 			     void *context);
 void config_free(struct config *config);
 

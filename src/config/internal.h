@@ -88,6 +88,7 @@ struct config_reader {
 	} set[CONFIG_OPTIONS_MAX];
 	const char *hook_file[CONFIG_HOOKS_MAX]; /* that defines the hook */
 	struct config_hook refused;              /* takes the values of a hook that has no place in config */
+	bool guarded;                            /* CONFIG_TRUSTED */
 	bool broken; /* a statement was dropped: an option that seems to be missing may have stood there */
 };
 
@@ -97,6 +98,8 @@ void config_mistake(struct config_reader *reader, const char *file, int line, co
 /* About what is read all the same. */
 void config_warning(struct config_reader *reader, const char *file, int line, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));
+/* Whether what the path names may be read, or run; else a mistake is told, once a reason (config.c). */
+bool config_is_trusted(struct config_reader *reader, const char *path, const char *file, int line);
 /* Blanks a UTF-8 byte order mark at the start of a file's text: some editors put one there (config.c). */
 void config_blank_mark(char *text);
 /* Reads one file's text, which changes on the way (parse.c). */

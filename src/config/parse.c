@@ -175,6 +175,8 @@ static void check_hook(struct config_reader *reader, int line, struct config_hoo
 	if (hook->arg_count == 0 && !is_set(reader, "command"))
 		config_mistake(reader, reader->file, line,
 			       "hook '%s' has no command, expected command = { \"/path\", ... }", hook->name);
+	if (hook->arg_count > 0)
+		config_is_trusted(reader, hook->args[0], reader->file, line);
 	if (hook->on == 0 && !is_set(reader, "on"))
 		config_mistake(reader, reader->file, line,
 			       "hook '%s' says not when to run, expected on = { \"ban\", ... }", hook->name);

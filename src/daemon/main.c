@@ -31,7 +31,7 @@ static void tell_mistake(void *context, const char *text)
 /* The option -n wins over the file. */
 static struct config *read_config(const struct options *options)
 {
-	struct config *config = config_read(options->file, options->named, tell_mistake, NULL);
+	struct config *config = config_read(options->file, options_demands(options), tell_mistake, NULL);
 
 	if (config && options->observe)
 		config->engine.observe = 1;

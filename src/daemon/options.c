@@ -19,6 +19,11 @@ static const char usage[] = "usage: picketd [-c FILE] [-f] [-t] [-n] [-v] [-V]\n
 			    "  -V       version\n"
 			    "  -h       this help\n";
 
+unsigned options_demands(const struct options *options)
+{
+	return (options->named ? CONFIG_NAMED : 0) | (geteuid() == 0 ? CONFIG_TRUSTED : 0);
+}
+
 int options_parse(int argc, char **argv, struct options *out)
 {
 	static const struct option words[] = {

@@ -17,6 +17,8 @@ struct options {
 	int log_fd;       /* in the foreground: where the keeper writes its lines */
 };
 
+/* What the configuration must be (enum config_demand).  Where we are not root, nobody obeys it: it is tested alone. */
+unsigned options_demands(const struct options *options);
 /* -1: go on; else the status to exit with (all has been said). */
 int options_parse(int argc, char **argv, struct options *out);
 

@@ -24,7 +24,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	fuzz_file_write(&file, data, size);
 	snprintf(text, sizeof(text), "allow_file = \"%s\"\n", file.path);
 	fuzz_file_write(&settings, text, strlen(text));
-	config = config_read(settings.path, true, count, &mistakes);
+	config = config_read(settings.path, CONFIG_NAMED, count, &mistakes);
 	require((config == NULL) == (mistakes > 0));
 	for (size_t i = 0; config && i < config->allow_count; i++) {
 		struct prefix entry = config->allow[i], clean = prefix_of(&entry.addr, entry.len);

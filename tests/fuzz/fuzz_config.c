@@ -21,7 +21,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	size_t mistakes = 0;
 
 	fuzz_file_write(&file, data, size);
-	config = config_read(file.path, true, count, &mistakes);
+	config = config_read(file.path, CONFIG_NAMED, count, &mistakes);
 	require((config == NULL) == (mistakes > 0));
 	if (config) {
 		require(config->allow_count <= ENGINE_ALLOW_MAX);

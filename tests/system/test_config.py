@@ -83,6 +83,21 @@ def test_noise_is_refused_politely(check, noise):
     assert code == 2 and lines, lines[:3]
 
 
+def test_what_others_can_write_is_refused(tmp_path):
+    """A single line, and picketd does not start: who can write its orders gives orders to root."""
+    path = tmp_path / "picket.conf"
+    path.write_text("")
+    path.chmod(0o664)
+    for arguments in (["-t"], ["-f"]):
+        done = subprocess.run([PICKETD, *arguments, "-c", str(path)], capture_output=True, text=True, timeout=10)
+        assert done.returncode == 2
+        assert done.stderr.splitlines() == [f"{path}: {path} can be written by others than root, "
+                                            "expected that root alone can change what picketd obeys"]
+    path.chmod(0o644)
+    done = subprocess.run([PICKETD, "-t", "-c", str(path)], capture_output=True, text=True, timeout=10)
+    assert done.returncode == 0 or "by others" not in done.stderr
+
+
 def test_missing_named_file(tmp_path):
     done = subprocess.run([PICKETD, "-t", "-c", str(tmp_path / "nowhere")], capture_output=True, text=True, timeout=10)
     assert done.returncode == 2 and "nowhere" in done.stderr

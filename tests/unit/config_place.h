@@ -83,7 +83,7 @@ static inline struct config *read_text(struct place *place, const char *text)
 	place->told[0] = '\0';
 	place->count = 0;
 	put(place->file, text);
-	return config_read(place->file, true, tell, place);
+	return config_read(place->file, CONFIG_NAMED, tell, place);
 }
 
 #endif

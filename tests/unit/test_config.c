@@ -98,11 +98,11 @@ static void shipped_file_shows_the_defaults(void **state)
 static void missing_files(void **state)
 {
 	struct place *place = *state;
-	struct config *config = config_read(place->file, false, tell, place);
+	struct config *config = config_read(place->file, 0, tell, place);
 
 	assert_non_null(config);
 	config_free(config);
-	assert_null(config_read(place->file, true, tell, place));
+	assert_null(config_read(place->file, CONFIG_NAMED, tell, place));
 	assert_int_equal(place->count, 1);
 	assert_non_null(strstr(place->told, "picket.conf: cannot be read: No such file or directory"));
 }
@@ -356,31 +356,31 @@ static void a_file_that_has_gone_is_a_mistake_at_a_reload(void **state)
 
 	snprintf(text, sizeof(text), "mode = observe\nallow_file = \"%s\"\n", place->allow);
 	put(place->file, text);
-	before = config_read(place->file, false, tell, place);
+	before = config_read(place->file, 0, tell, place);
 	assert_non_null(before);
-	after = config_reread(before, place->file, false, tell, place); /* it never was there */
+	after = config_reread(before, place->file, 0, tell, place); /* it never was there */
 	assert_non_null(after);
 	config_free(after);
 	config_free(before);
 	put(place->allow, "192.0.2.1\n");
-	before = config_read(place->file, false, tell, place);
+	before = config_read(place->file, 0, tell, place);
 	unlink(place->allow);
-	assert_null(config_reread(before, place->file, false, tell, place));
+	assert_null(config_reread(before, place->file, 0, tell, place));
 	assert_int_equal(place->count, 1);
 	assert_non_null(strstr(place->told, "picket.conf:2: allow_file '"));
 	assert_non_null(strstr(place->told, "/allow' is not there, expected "));
 	/* Another name, and none there. */
 	snprintf(text, sizeof(text), "allow_file = \"%s-2\"\n", place->allow);
 	put(place->file, text);
-	assert_null(config_reread(before, place->file, false, tell, place));
+	assert_null(config_reread(before, place->file, 0, tell, place));
 	assert_int_equal(place->count, 2);
 	/* None, said so. */
 	put(place->file, "allow_file = \"\"\n");
-	after = config_reread(before, place->file, false, tell, place);
+	after = config_reread(before, place->file, 0, tell, place);
 	assert_non_null(after);
 	config_free(after);
 	unlink(place->file);
-	assert_null(config_reread(before, place->file, false, tell, place));
+	assert_null(config_reread(before, place->file, 0, tell, place));
 	assert_non_null(strstr(place->told, "picket.conf: is gone, expected "));
 	config_free(before);
 }

@@ -15,7 +15,7 @@ static void ignore(void *context, const char *text)
 
 static void every_default_trap_has_a_family(void **state)
 {
-	struct config *config = config_read("/dev/null", false, ignore, NULL);
+	struct config *config = config_read("/dev/null", 0, ignore, NULL);
 	bool proves[TRAPS_COUNT] = { false };
 	unsigned proving = 0;
 

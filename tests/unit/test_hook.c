@@ -218,6 +218,30 @@ static void missing_program(void **state)
 	assert_string_equal(f->output, "cannot start: No such file or directory");
 }
 
+/* At each run: a program that was good when the configuration was read may have been opened to others since. */
+static void what_others_can_write_is_not_run(void **state)
+{
+	struct fixture *f = *state;
+	char program[] = "/tmp/picket-hook-test-XXXXXX", expected[128];
+	struct hook_spec spec = spec_of(program, NULL, NULL, 5000);
+	static const char script[] = "#!/bin/sh\necho it ran; exit 3\n";
+	int fd = mkstemp(program);
+
+	assert_true(fd >= 0 && write(fd, script, strlen(script)) == (ssize_t)strlen(script) && fchmod(fd, 0755) == 0);
+	close(fd);
+	strcpy(spec.args[0], program);
+	assert_int_equal(hook_run(f->runner, &spec, &values), 0);
+	wait_for(f, 1);
+	assert_string_equal(f->output, "it ran");
+	assert_int_equal(chmod(program, 0775), 0);
+	assert_int_equal(hook_run(f->runner, &spec, &values), 0);
+	wait_for(f, 2);
+	unlink(program);
+	snprintf(expected, sizeof(expected), "cannot start: %s can be written by others than root", program);
+	assert_string_equal(f->output, expected);
+	assert_string_equal(f->problem, "exit status 127");
+}
+
 static void one_that_hangs(void **state)
 {
 	struct fixture *f = *state;
@@ -349,6 +373,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(another_user, arrange, clear),
 		cmocka_unit_test_setup_teardown(success_is_silent, arrange, clear),
 		cmocka_unit_test_setup_teardown(missing_program, arrange, clear),
+		cmocka_unit_test_setup_teardown(what_others_can_write_is_not_run, arrange, clear),
 		cmocka_unit_test_setup_teardown(one_that_hangs, arrange, clear),
 		cmocka_unit_test_setup_teardown(one_that_leaves_children, arrange, clear),
 		cmocka_unit_test_setup_teardown(one_that_floods, arrange, clear),

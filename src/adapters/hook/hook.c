@@ -9,6 +9,7 @@
 #include <event2/event.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -20,6 +21,7 @@
 
 #include "duration.h"
 #include "queue.h"
+#include "trusted.h"
 #include "writer.h"
 
 /* So many bytes are read in all; then the pipe is closed, and a process that writes on gets SIGPIPE. */
@@ -120,6 +122,18 @@ static void limit(int resource, rlim_t most)
 	setrlimit(resource, &both);
 }
 
+/* In the child.  What can be written by others than its admin at this very run is not started. */
+static void check_program(const char *program, const char *prefix)
+{
+	char text[PATH_MAX + 64];
+	struct writer why = writer_over(text, sizeof(text));
+
+	writer_text(&why, prefix);
+	if (path_is_trusted(program, &why) != -EPERM)
+		return;
+	_exit(write(2, text, why.len) < 0 ? 126 : 127);
+}
+
 /* In the child.  Whatever fails ends it: a hook never runs with more rights than it should. */
 static void __attribute__((noreturn)) become_hook(const struct job *job, int output)
 {
@@ -142,6 +156,7 @@ static void __attribute__((noreturn)) become_hook(const struct job *job, int out
 	limit(RLIMIT_FSIZE, 64 * 1024 * 1024);
 	limit(RLIMIT_CPU, (rlim_t)(job->timeout_ms / 1000 + 1));
 	umask(022);
+	check_program(job->argv[0], prefix);
 	if (chdir("/") == 0 && setgroups(0, NULL) == 0 && setresgid(job->gid, job->gid, job->gid) == 0 &&
 	    setresuid(job->uid, job->uid, job->uid) == 0)
 		execve(job->argv[0], job->argv, job->envp);

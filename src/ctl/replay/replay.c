@@ -164,8 +164,8 @@ enum ctl_exit run_replay(const struct ctl_args *args)
 		return CTL_USAGE;
 	}
 	/* An empty file is the default configuration: without -c a replay does not depend on this host's own. */
-	config = config_read(options->config ? options->config : "/dev/null", options->config != NULL, tell_mistake,
-			     NULL);
+	config = config_read(options->config ? options->config : "/dev/null", options->config ? CONFIG_NAMED : 0,
+			     tell_mistake, NULL);
 	names = services_read();
 	if (config)
 		status = replay_and_report(options, config, names);

@@ -179,7 +179,7 @@ void supervisor_reload(struct supervisor *s, uint32_t asked_by)
 		       s->reload.config ? "another reload is under way" : "picketd is starting or ending");
 		return;
 	}
-	config = config_reread(s->config, s->options->file, s->options->named, tell_mistake, &telling);
+	config = config_reread(s->config, s->options->file, options_demands(s->options), tell_mistake, &telling);
 	if (!config) {
 		journal_log(s->journal, LOG_ERR, "not reloaded: %u mistakes, the configuration in force is as before",
 			    telling.count);
