@@ -14,8 +14,14 @@ BUILD     ?= build
 # make V=1 shows the compiler's command lines
 Q          = $(if $(V),,@echo '  $(notdir $@)';)
 CC        ?= cc
-CFLAGS    ?= -O2 -g -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fstack-clash-protection -fcf-protection
+CFLAGS    ?= -O2 -g -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fstack-clash-protection
 LDFLAGS   ?= -Wl,-z,relro,-z,now -pie
+# The linker drops the marks of -fcf-protection when one object has none, as the C library's own start files in
+# Debian 12.  It is told to set them all the same: what those files hold returns where it was called from.
+ifneq ($(filter x86_64-% i%86-%,$(shell $(CC) -dumpmachine)),)
+CET_CFLAGS  := -fcf-protection
+CET_LDFLAGS := -Wl,-z,ibt,-z,shstk
+endif
 SANITIZER := address,undefined
 ifdef SANITIZE
 CFLAGS    := -O1 -g -fsanitize=$(SANITIZER) -fno-sanitize-recover=undefined -fno-omit-frame-pointer
@@ -28,7 +34,8 @@ BENCH_ROWS   ?= 1000000
 PACKAGES  := libnetfilter_queue libmnl libnftnl libconfuse libevent_core jansson libsystemd libseccomp libcap sqlite3 libpcap
 WARNINGS  := -std=c11 -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith \
 	-Wformat=2 -Wvla -Wwrite-strings -Wimplicit-fallthrough -Wundef $(if $(CI),-Werror)
-ALL_CFLAGS = $(WARNINGS) -fPIE -D_GNU_SOURCE -DPICKET_VERSION='"$(VERSION)"' $(CFLAGS)
+ALL_CFLAGS = $(WARNINGS) -fPIE -D_GNU_SOURCE -DPICKET_VERSION='"$(VERSION)"' $(CET_CFLAGS) $(CFLAGS)
+ALL_LDFLAGS = $(CET_LDFLAGS) $(LDFLAGS)
 LIBS       = $(shell pkg-config --libs $(PACKAGES))
 PKG_CFLAGS = $(shell pkg-config --cflags $(PACKAGES))
 
@@ -51,6 +58,7 @@ BENCH  := $(call programs,bench/bench_*)
 REPLAY := $(patsubst tests/%.c,$(BUILD)/tests/%.o,$(wildcard tests/replay/*.c))
 # What a program links that stands above the core, lowest last.
 STACK  := $(patsubst %,$(BUILD)/lib%.a,daemon ctl config adapters os picket)
+CORE   := $(BUILD)/libpicket.a
 
 .PHONY: all
 all: $(BUILD)/picketd $(BUILD)/picketctl  ## builds picketd and picketctl
@@ -80,16 +88,23 @@ $(BUILD)/%.a:
 	@rm -f $@
 	@$(AR) rcs $@ $^
 
+# All of it in one library, for tests/mutation (STACK and CORE name it there): a changed file costs one link.
+$(BUILD)/libmutants.so: $(filter-out %/main.o,$(foreach layer,base core os adapters config daemon ctl,$(call objects,$(layer))))
+	$(Q)$(CC) $(CFLAGS) -shared -o $@ $^ $(LIBS) -lm
+.PHONY: libraries
+libraries:
+	@echo $(LIBS) -lm
+
 $(BUILD)/picketd: $(BUILD)/daemon/main.o $(filter-out %/libctl.a,$(STACK))
-	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS) -lm
+	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(LIBS) -lm
 $(BUILD)/picketctl: $(BUILD)/ctl/main.o $(filter-out %/libdaemon.a,$(STACK))
-	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS) -lm
+	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(LIBS) -lm
 
 # One source file of tests/ makes one program.
 define program
 $(BUILD)/$(1)/%: tests/$(1)/%.c $(STACK)
 	@mkdir -p $$(@D)
-	$$(Q)$$(CC) $$(ALL_CFLAGS) $$(INCLUDE_tests) $$(PKG_CFLAGS) $$(LDFLAGS) $(2) -MMD -MP -o $$@ $$< $$(STACK) $(3) $$(LIBS) -lm
+	$$(Q)$$(CC) $$(ALL_CFLAGS) $$(INCLUDE_tests) $$(PKG_CFLAGS) $$(ALL_LDFLAGS) $(2) -MMD -MP -o $$@ $$< $$(STACK) $(3) $$(LIBS) -lm
 -include $$(wildcard $(BUILD)/$(1)/*.d)
 endef
 $(eval $(call program,unit,,-lcmocka))
@@ -101,8 +116,8 @@ unit: $(UNIT)                           ## the unit tests
 	@set -e; for t in $(UNIT); do $$t; done
 
 # Scenarios as text: the engine alone, in virtual time.
-$(BUILD)/replay-run: $(REPLAY) $(BUILD)/libpicket.a
-	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ -lm
+$(BUILD)/replay-run: $(REPLAY) $(CORE)
+	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ -lm
 $(BUILD)/tests/%.o: tests/%.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) $(INCLUDE_core) -MMD -MP -c -o $@ $<
@@ -163,7 +178,7 @@ bench-rest: all                         ## at rest: wake-ups, start, stop, memor
 $(BUILD)/bench/base_engine: tests/bench/bench_engine.c
 	@mkdir -p $(@D)
 	@$(MAKE) -C $(PICKET_BASE) build/libpicket.a
-	$(Q)$(CC) $(ALL_CFLAGS) -I$(PICKET_BASE)/src/base -I$(PICKET_BASE)/include $(LDFLAGS) -o $@ $< \
+	$(Q)$(CC) $(ALL_CFLAGS) -I$(PICKET_BASE)/src/base -I$(PICKET_BASE)/include $(ALL_LDFLAGS) -o $@ $< \
 		$(PICKET_BASE)/build/libpicket.a -lm
 
 bench-engine: $(BUILD)/bench/bench_engine  ## a probe's price in the engine, from memory to verdict; PICKET_BASE=DIR: beside another checkout
