@@ -36,8 +36,8 @@ def bare(folder):
     source, program = os.path.join(folder, "bare.c"), os.path.join(folder, "bare")
     with open(source, "w") as f:
         f.write("int main(void)\n{\n\treturn 0;\n}\n")
-    subprocess.run(["cc", "-fno-stack-protector", "-no-pie", "-fcf-protection=none", "-Wl,-z,norelro,-z,lazy,-z,execstack",
-                    "-Wl,-rpath,/nowhere", "-o", program, source], check=True, stderr=subprocess.DEVNULL)
+    subprocess.run(["cc", "-fno-stack-protector", "-no-pie", "-Wl,-z,norelro,-z,lazy,-z,execstack,-rpath,/nowhere",
+                    "-o", program, source], check=True, stderr=subprocess.DEVNULL)
     return program
 
 
