@@ -290,7 +290,7 @@ struct config *config_reread(const struct config *before, const char *path, unsi
 	finish(reader);
 	tell_mistakes(mistakes, error, context);
 failed:
-	if (!reader || mistakes->count > mistakes->warnings) {
+	if (!reader || !mistakes || mistakes->count > mistakes->warnings) {
 		config_free(config);
 		config = NULL;
 	}

@@ -237,6 +237,30 @@ def test_allow_from_the_configuration(lab, picket):
     assert daemon.ctl("allow", "check", CLIENT4, check=False).code == 1
 
 
+def test_one_allowed_address_too_many(lab, picket):
+    """At the limit it works; one beyond it is refused with a reason, and nothing ends."""
+    def write(count):
+        with open(daemon.allow_file, "w") as f:
+            f.writelines(f"100.{64 + i // 65536}.{i // 256 % 256}.{i % 256}\n" for i in range(count))
+
+    daemon = picket.make()
+    write(65535)
+    daemon.start(timeout=60)
+    daemon.ctl("allow", "add", ATTACKER4)
+    refused = daemon.ctl("allow", "add", CLIENT4, check=False)
+    assert refused.code == 1 and refused.err.strip(), refused
+    for count, reason in ((65536, "more than 65536 allowed addresses"), (65537, "too many allowed addresses")):
+        write(count)
+        refused = daemon.ctl("reload", check=False)
+        assert refused.code == 1 and reason in refused.out + refused.err, refused
+    assert daemon.ctl("allow", "check", ATTACKER4).code == 0
+    assert daemon.ctl("allow", "check", "100.64.255.254").code == 0
+    write(65530)
+    daemon.ctl("reload")
+    daemon.ctl("allow", "add", CLIENT4)
+    assert daemon.process.poll() is None
+
+
 @pytest.mark.core
 def test_pause_and_resume(lab, picket):
     """The emergency brake: within a second nothing of picket is in any packet's way."""

@@ -60,6 +60,25 @@ static void allow_configured(struct sentry *sentry, const struct prefix *item)
 	sentry_act(sentry);
 }
 
+/* Is there room for the new list beside what was allowed while we run?  A list is taken whole or not at all. */
+static bool allow_fits(const struct sentry *sentry)
+{
+	struct prefix *all = calloc(ENGINE_ALLOW_MAX, sizeof(*all)), *had = calloc(ENGINE_ALLOW_MAX, sizeof(*had));
+	size_t count, configured, others = 0;
+
+	if (all && had) {
+		count = enforcer_allow_list(sentry->engine, ALLOW_ORIGIN_COUNT, all, ENGINE_ALLOW_MAX);
+		configured = enforcer_allow_list(sentry->engine, ALLOW_CONFIG, had, ENGINE_ALLOW_MAX);
+		enforcer_allow_sort(sentry->next_allow, sentry->next_allow_count);
+		for (size_t i = 0; i < count; i++)
+			others += !enforcer_allow_has(had, configured, &all[i]) &&
+				  !enforcer_allow_has(sentry->next_allow, sentry->next_allow_count, &all[i]);
+	}
+	free(all);
+	free(had);
+	return all && had && sentry->next_allow_count + others <= ENGINE_ALLOW_MAX;
+}
+
 /* Only the difference: a reload of a long list beside many blocks must not hold up a packet. */
 static void configure_allow(struct sentry *sentry)
 {
@@ -194,6 +213,14 @@ static void config_end(struct sentry *sentry, uint32_t id)
 	int error;
 
 	sentry->receiving = false;
+	if (!first && !allow_fits(sentry)) {
+		result = (struct wire_result){ .result = ENGINE_FULL, .error = ENOSPC };
+		snprintf(result.text, sizeof(result.text),
+			 "more than %d allowed addresses, with those that were added while picketd runs",
+			 ENGINE_ALLOW_MAX);
+		wire_send(sentry->start->supervisor_fd, WIRE_RESULT, id, &result);
+		return;
+	}
 	sentry->config = sentry->next;
 	error = first ? begin(sentry) : change(sentry, &had);
 	if (error) {
