@@ -9,6 +9,7 @@ import re
 import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import tempfile
 import time
@@ -34,6 +35,21 @@ def sentry_user():
     with contextlib.suppress(KeyError):
         return pwd.getpwnam("picket-sentry").pw_name
     return "daemon"
+
+
+def put_bans(state_dir, count, alike=True):
+    """Bans of 100.90.0.0 and on, for a day and longer, into the file of a stopped daemon.  alike: for one reason."""
+    now = int(time.time() * 1000)
+
+    def row(n):
+        v4 = bytes((100, 90 + n // 65536, n // 256 % 256, n % 256))
+        reason = "silent visits to 5 families" if alike else f"confirmed 11.2, silent visits to 5 traps (7, 23, {n})"
+        return (".".join(map(str, v4)), bytes(10) + b"\xff\xff" + v4, now - 1000 * n, now + 86400000 + 1000 * n, reason)
+    db = sqlite3.connect(os.path.join(state_dir, "picket.db"))
+    with db:
+        db.executemany("INSERT OR REPLACE INTO block VALUES (?, ?, 128, 'ban', 1, '', 0, 0, ?, ?, '', ?)",
+                       map(row, range(count)))
+    db.close()
 
 
 class Answer:

@@ -5,6 +5,7 @@ import subprocess
 import time
 
 from lab import wait_until
+from picket import put_bans
 from veiled import Stranger, veil
 
 SANITIZED = "asan" in os.environ.get("PICKET_BUILD", "")
@@ -45,6 +46,39 @@ def test_veils_take_their_memory(lab, picket):
     assert "memory     veils have taken 20.5 MB" in daemon.ctl("status", json_output=False).out
     assert f"picket_veil_memory_bytes {status['memory_bytes']}" in daemon.ctl("metrics", json_output=False).out
     assert memory(daemon) - before < 2 or SANITIZED, "of a few connections"
+
+
+BANS = 30000
+
+
+def test_many_bans(lab, picket):
+    """120 bytes each, beside a megabyte; newcomers are judged beside them; and none is lost by a restart, also where the
+    file that held them is removed before."""
+    def standing():
+        return daemon.ctl("status").one["counts"]["bans"]
+    daemon = picket("score { max_sources = 8192 }")
+    time.sleep(2)
+    bare = memory(daemon)
+    daemon.stop()
+    put_bans(daemon.state_dir, BANS)
+    daemon.start()
+    wait_until(lambda: standing() == BANS, 20, "all are restored", every=0.5)
+    time.sleep(2)
+    print(bare, daemon.memory_mb())
+    assert memory(daemon) - bare < 1 + 1.5 + 120 * BANS / (1 << 20) or SANITIZED, daemon.memory_mb()
+    assert len(daemon.graded()) == BANS
+    who = Stranger(lab)
+    veil(lab, daemon, who.v4)
+    daemon.stop()
+    daemon.start()
+    assert standing() == BANS
+    time.sleep(2.5)        # the sentry has been told that a save needs no blocks
+    os.unlink(os.path.join(daemon.state_dir, "picket.db"))
+    daemon.wait_line("picket.db was removed or replaced: begun anew")
+    time.sleep(0.5)
+    daemon.stop()
+    daemon.start()
+    assert standing() == BANS
 
 
 def limit_address_space(daemon, limit):

@@ -71,7 +71,7 @@ static void blocks_end_in_order(void **state)
 		if (seed_below(&seed, 4) == 0 && blocks_find(blocks, &key) != BLOCKS_NONE)
 			blocks_remove(blocks, blocks_find(blocks, &key));
 		else
-			blocks_put(blocks, &key, &block);
+			blocks_put(blocks, &key, &block, 1000, "");
 	}
 	uint32_t count = blocks_count(blocks, GRADE_NONE);
 	assert_int_equal(count, blocks_count(blocks, GRADE_BAN));
@@ -91,17 +91,15 @@ static void veils_come_due_when_they_are_looked_at(void **state)
 {
 	struct blocks *blocks = blocks_new(&core_key);
 	struct prefix early = core_prefix("198.51.100.7"), late = core_prefix("198.51.100.8");
-	struct block block = { .grade = GRADE_VEIL, .until_ms = 1000, .look_ms = 60 };
+	struct block block = { .grade = GRADE_VEIL, .until_ms = 1000 };
 
 	(void)state;
-	blocks_put(blocks, &early, &block);
-	block.look_ms = 100;
+	blocks_put(blocks, &early, &block, 60, "");
 	block.until_ms = 100;
-	blocks_put(blocks, &late, &block);
+	blocks_put(blocks, &late, &block, 100, "");
 	assert_int_equal(blocks_due(blocks, 59), BLOCKS_NONE);
 	assert_int_equal(blocks_due(blocks, 60), blocks_find(blocks, &early));
-	block.look_ms = 160;
-	blocks_put(blocks, &early, &block);
+	blocks_put(blocks, &early, &block, 160, "");
 	assert_int_equal(blocks_due(blocks, 100), blocks_find(blocks, &late));
 	blocks_free(blocks);
 }
@@ -111,20 +109,20 @@ static void of_veils_the_lowest_gives_way_and_no_ban(void **state)
 	struct blocks *blocks = blocks_new(&core_key);
 	struct prefix ban = core_prefix("198.51.100.7"), low = core_prefix("198.51.100.8"),
 		      high = core_prefix("198.51.100.9"), other = core_prefix("198.51.100.10");
-	struct block block = { .grade = GRADE_BAN, .until_ms = 1000, .look_ms = 1000 };
+	struct block block = { .grade = GRADE_BAN, .until_ms = 1000 };
 
 	(void)state;
-	blocks_put(blocks, &ban, &block);
+	blocks_put(blocks, &ban, &block, 1000, "");
 	assert_int_equal(blocks_lowest(blocks, &ban, GRADE_VEIL), BLOCKS_NONE);
 	block.grade = GRADE_VEIL;
 	block.score = 9;
-	blocks_put(blocks, &high, &block);
+	blocks_put(blocks, &high, &block, 1000, "");
 	block.score = 7;
-	blocks_put(blocks, &low, &block);
+	blocks_put(blocks, &low, &block, 1000, "");
 	assert_int_equal(blocks_lowest(blocks, &ban, GRADE_VEIL), blocks_find(blocks, &low));
 	assert_int_equal(blocks_lowest_like(blocks, &ban), blocks_find(blocks, &low));
 	block.score = 10; /* renewed: now the other is lower */
-	blocks_put(blocks, &low, &block);
+	blocks_put(blocks, &low, &block, 1000, "");
 	assert_int_equal(blocks_lowest(blocks, &ban, GRADE_VEIL), blocks_find(blocks, &high));
 	assert_int_equal(blocks_lowest_like(blocks, &ban), blocks_find(blocks, &high));
 	assert_true(blocks_fits(blocks, &other, GRADE_VEIL));
@@ -139,21 +137,21 @@ static void each_set_has_its_own_room(void **state)
 	struct prefix one = core_prefix("198.51.100.8"), two = core_prefix("198.51.100.9"),
 		      net = core_prefix("203.0.113.0/24"), other_net = core_prefix("192.0.2.0/24"),
 		      six = core_prefix("2001:db8:1::/64"), net6 = core_prefix("2001:db8::/48");
-	struct block block = { .grade = GRADE_ALERT, .until_ms = 1000, .look_ms = 1000, .score = 5 };
+	struct block block = { .grade = GRADE_ALERT, .until_ms = 1000, .score = 5 };
 
 	(void)state;
 	blocks_set_room(blocks, &room);
-	blocks_put(blocks, &one, &block);
+	blocks_put(blocks, &one, &block, 1000, "");
 	assert_false(blocks_fits(blocks, &two, GRADE_ALERT));
 	assert_int_equal(blocks_lowest(blocks, &two, GRADE_ALERT), blocks_find(blocks, &one));
 	assert_true(blocks_fits(blocks, &one, GRADE_VEIL)); /* it leaves the alerts */
 	block.grade = GRADE_VEIL;
 	block.score = 8;
-	blocks_put(blocks, &one, &block);
+	blocks_put(blocks, &one, &block, 1000, "");
 	assert_true(blocks_fits(blocks, &two, GRADE_ALERT));
 	assert_false(blocks_fits(blocks, &two, GRADE_VEIL));
 	assert_true(blocks_fits(blocks, &net, GRADE_VEIL));
-	blocks_put(blocks, &net, &block);
+	blocks_put(blocks, &net, &block, 1000, "");
 	assert_int_equal(blocks_lowest(blocks, &two, GRADE_VEIL), blocks_find(blocks, &one));
 	assert_int_equal(blocks_lowest_like(blocks, &two), blocks_find(blocks, &one));
 	assert_true(blocks_fits(blocks, &six, GRADE_VEIL)); /* IPv6 has sets of its own */
@@ -171,10 +169,10 @@ static void a_block_for_good_never_comes_due(void **state)
 	struct block block = { .grade = GRADE_BLOCK };
 
 	(void)state;
-	blocks_put(blocks, &key, &block);
+	blocks_put(blocks, &key, &block, 1000, "");
 	assert_int_equal(blocks_due(blocks, INT64_MAX), BLOCKS_NONE);
 	block.until_ms = 5;
-	blocks_put(blocks, &key, &block);
+	blocks_put(blocks, &key, &block, 1000, "");
 	assert_int_equal(blocks_count(blocks, GRADE_NONE), 1);
 	assert_int_not_equal(blocks_due(blocks, 5), BLOCKS_NONE);
 	blocks_free(blocks);
@@ -193,13 +191,13 @@ static void the_lowest_is_found_however_scores_move(void **state)
 		const uint8_t b[4] = { 198, 51, 100, (uint8_t)i };
 		struct addr addr = addr_from_v4(b);
 		struct prefix key = prefix_host(&addr);
-		struct block block = { .grade = GRADE_VEIL, .until_ms = 1000, .look_ms = 1000 };
+		struct block block = { .grade = GRADE_VEIL, .until_ms = 1000 };
 
 		slot = blocks_find(blocks, &key);
 		scores[i] = (float)(7 + seed_below(&seed, 100));
 		block.score = scores[i];
 		if (slot == BLOCKS_NONE)
-			blocks_put(blocks, &key, &block);
+			blocks_put(blocks, &key, &block, 1000, "");
 		else
 			blocks_renew(blocks, slot, 2000 + step, scores[i]);
 		if (step % 10)

@@ -403,6 +403,82 @@ static void a_clock_put_right_forgets_nothing(void **state)
 	core_free(&core);
 }
 
+static void restore_ban(struct core *core, const struct prefix *source, uint8_t times)
+{
+	struct block_view ban = { .source = *source,
+				  .grade = GRADE_BAN,
+				  .times = times,
+				  .since_ms = core->now_ms,
+				  .until_ms = core->now_ms + 3600000,
+				  .reason = "silent visits to 5 traps" };
+
+	assert_int_equal(engine_restore_block(core->engine, &ban, core->now_ms), ENGINE_OK);
+}
+
+/* However many bans there are, more than the table has sources: who is new is judged. */
+static void bans_leave_newcomers_their_place(void **state)
+{
+	enum { BANS = 5000 };
+	struct engine_config config;
+	struct core core;
+
+	(void)state;
+	engine_config_defaults(&config);
+	config.max_sources = 1024;
+	core = core_new(&config);
+	for (unsigned i = 0; i < BANS; i++) {
+		const uint8_t b[4] = { 100, 64, (uint8_t)(i / 256), (uint8_t)i };
+		struct addr addr = addr_from_v4(b);
+		struct prefix source = prefix_host(&addr);
+
+		restore_ban(&core, &source, 1);
+	}
+	assert_int_equal(core_status(&core).bans, BANS);
+	assert_int_equal(core_status(&core).sources, 0);
+	core_scan(&core, "198.51.100.7");
+	assert_int_equal(core_explain(&core, "198.51.100.7").block.grade, GRADE_VEIL);
+	assert_int_equal(core_status(&core).dropped, 0);
+	/* all of them end at once: what is remembered of them leaves room, too */
+	core.now_ms += 3600000;
+	for (int i = 0; i < BANS / 10; i++)
+		engine_tick(core.engine, core.now_ms, core.actions);
+	assert_int_equal(core_status(&core).bans, 0);
+	core_scan(&core, "198.51.100.9");
+	assert_int_equal(core_explain(&core, "198.51.100.9").block.grade, GRADE_VEIL);
+	core_free(&core);
+}
+
+/* How often it was banned is known of a source of which nothing else is, while the ban stands and afterwards. */
+static void a_restored_ban_is_counted(void **state)
+{
+	static const uint16_t traps[] = { 7, 23, 79, 111, 513 };
+
+	(void)state;
+	for (int sends_meanwhile = 0; sends_meanwhile < 2; sends_meanwhile++) {
+		struct core core = core_new(NULL);
+		struct prefix source = core_prefix("198.51.100.7");
+
+		restore_ban(&core, &source, 2);
+		core.now_ms += 1000;
+		if (sends_meanwhile)
+			core_scan(&core, "198.51.100.7");
+		assert_int_equal(core_status(&core).veils, 0);
+		core.now_ms += 3600000;
+		engine_tick(core.engine, core.now_ms, core.actions);
+		assert_int_equal(core_status(&core).bans, 0);
+		assert_int_equal(core_explain(&core, "198.51.100.7").source.times, 2);
+		core.now_ms += 60000;
+		for (size_t i = 0; i < 5; i++) {
+			struct probe trap = core_trap(&source.addr, traps[i]);
+
+			engine_probe(core.engine, &trap, core.now_ms, core.actions);
+		}
+		assert_int_equal(core_explain(&core, "198.51.100.7").block.grade, GRADE_BAN);
+		assert_int_equal(core_explain(&core, "198.51.100.7").block.times, 3);
+		core_free(&core);
+	}
+}
+
 static void untrusted_state_is_refused(void **state)
 {
 	struct core core = core_new(NULL);
@@ -516,6 +592,8 @@ int main(void)
 		cmocka_unit_test(state_survives_a_restart),
 		cmocka_unit_test(a_clock_put_right_forgets_nothing),
 		cmocka_unit_test(untrusted_state_is_refused),
+		cmocka_unit_test(bans_leave_newcomers_their_place),
+		cmocka_unit_test(a_restored_ban_is_counted),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -30,9 +30,10 @@ int store_settle(struct store *store)
 	sqlite3_limit(store->db, SQLITE_LIMIT_ATTACHED, 0);
 	sqlite3_busy_timeout(store->db, STORE_BUSY_MS);
 	/* FULL: a commit has reached the disk.  With one a second that is cheap, and no power cut takes a block
-	 * back. */
+	 * back.  A megabyte of pages: eight read no faster, and write a fifth faster than the 11,000 rows
+	 * a second that were measured. */
 	return sqlite3_exec(store->db,
-			    "PRAGMA temp_store = MEMORY; PRAGMA mmap_size = 0; PRAGMA cache_size = -8192;"
+			    "PRAGMA temp_store = MEMORY; PRAGMA mmap_size = 0; PRAGMA cache_size = -1024;"
 			    "PRAGMA cell_size_check = ON; PRAGMA synchronous = FULL;"
 			    "PRAGMA journal_size_limit = 16777216;",
 			    NULL, NULL, NULL);

@@ -184,6 +184,11 @@ void store_read_stats(struct store *store, struct store_stats *out)
 	out->bytes = store->db && stat(store->path, &info) == 0 ? (int64_t)info.st_size : 0;
 }
 
+bool store_keeps_blocks(const struct store *store)
+{
+	return !store->blocks_stale;
+}
+
 bool store_wants_blocks(const struct store *store)
 {
 	return store->blocks_stale && store_can_write(store) && !store->failing && store->saving == STORE_IDLE;

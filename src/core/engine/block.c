@@ -21,11 +21,20 @@ static bool is_veil(uint8_t grade)
 	return grade == GRADE_ALERT || grade == GRADE_VEIL;
 }
 
+static void forget_former(struct engine *engine, struct engine_former *former)
+{
+	blocks_release(engine->blocks, &former->block);
+	former->block = (struct block){ .grade = GRADE_NONE };
+}
+
 static void keep_former(struct engine *engine, const struct prefix *key, const struct block *block,
 			int64_t replaced_at_ms)
 {
-	engine->former[engine->former_count++ % ENGINE_ACTIONS_MAX] =
-		(struct engine_former){ *key, *block, replaced_at_ms };
+	struct engine_former *former = &engine->former[engine->former_count++ % ENGINE_ACTIONS_MAX];
+
+	blocks_hold(engine->blocks, block);
+	forget_former(engine, former);
+	*former = (struct engine_former){ *key, *block, replaced_at_ms };
 }
 
 /* A full table of alerts and veils: the lowest score gives way, which may be the newcomer's. */
@@ -51,13 +60,14 @@ void engine_set_room(struct engine *engine, const struct engine_room *room)
 	blocks_set_room(engine->blocks, room);
 }
 
-static bool put(struct engine *engine, const struct prefix *key, const struct block *block)
+static bool put(struct engine *engine, const struct prefix *key, const struct block *block, int64_t look_ms,
+		const char *reason)
 {
 	uint32_t old = blocks_find(engine->blocks, key);
 
 	if (old != BLOCKS_NONE)
 		keep_former(engine, key, blocks_at(engine->blocks, old), block->since_ms);
-	if (blocks_put(engine->blocks, key, block) != BLOCKS_NONE)
+	if (blocks_put(engine->blocks, key, block, look_ms, reason) != BLOCKS_NONE)
 		return true;
 	engine->counts.blocks_full++;
 	return false;
@@ -70,25 +80,19 @@ bool engine_put_block(struct engine *engine, const struct event *event, double s
 
 	event_block(event, &view);
 	block = blocks_from_view(&view, score);
-	return put(engine, &event->source, &block);
+	return put(engine, &event->source, &block, view.until_ms, view.reason);
 }
 
-/* The block of an alert or a veil that begins now. */
-static struct block veil_block(const struct engine *engine, const struct event *event, double score)
+/* What is left to the kernel's element. */
+static int64_t kernel_left_ms(const struct engine *engine, const struct block *block)
 {
-	struct block_view view;
-	struct block block;
-
-	event_block(event, &view);
-	block = blocks_from_view(&view, score);
-	block.kernel_until_ms = block.until_ms + KERNEL_MORE_MS;
-	block.look_ms = engine->now_ms + MINUTE_MS;
-	return block;
+	return block->kernel_until_s * 1000LL - engine->now_ms;
 }
 
 static bool begin_veil(struct engine *engine, struct source *source, enum grade grade, struct actions *actions)
 {
 	struct score score = engine_score(engine, source);
+	struct block_view view;
 	struct event event;
 	struct block block;
 
@@ -97,10 +101,12 @@ static bool begin_veil(struct engine *engine, struct source *source, enum grade 
 		return false;
 	event = engine_event(engine, source, grade == GRADE_VEIL ? EVENT_VEIL : EVENT_ALERT, grade);
 	event.duration_ms = engine->config.veil_max_ms; /* at most, without new evidence */
-	block = veil_block(engine, &event, score_total(&score));
-	if (!put(engine, &source->key, &block))
+	event_block(&event, &view);
+	block = blocks_from_view(&view, score_total(&score));
+	block.kernel_until_s = blocks_kernel_s(block.until_ms + KERNEL_MORE_MS);
+	if (!put(engine, &source->key, &block, engine->now_ms + MINUTE_MS, view.reason))
 		return false;
-	engine_order(actions, ACTION_ADD, grade, &source->key, block.kernel_until_ms - engine->now_ms);
+	engine_order(actions, ACTION_ADD, grade, &source->key, kernel_left_ms(engine, &block));
 	if (grade == GRADE_VEIL) {
 		engine->counts.veils_total++;
 		engine_tell(actions, &event);
@@ -184,10 +190,9 @@ static void end_veil(struct engine *engine, uint32_t slot, double score, struct 
 	engine->counts.expiries += block.grade == GRADE_VEIL;
 	if (alerted) {
 		block.grade = GRADE_ALERT;
-		block.look_ms = engine->now_ms + MINUTE_MS;
 		block.since_ms = engine->now_ms;
-		put(engine, &key, &block);
-		engine_order(actions, ACTION_ADD, GRADE_ALERT, &key, block.kernel_until_ms - engine->now_ms);
+		put(engine, &key, &block, engine->now_ms + MINUTE_MS, NULL);
+		engine_order(actions, ACTION_ADD, GRADE_ALERT, &key, kernel_left_ms(engine, &block));
 	} else {
 		keep_former(engine, &key, &block, 0);
 		blocks_remove(engine->blocks, slot);
@@ -203,13 +208,11 @@ static void keep_veil(struct engine *engine, uint32_t slot, struct actions *acti
 	struct prefix key = *blocks_source(engine->blocks, slot);
 	struct block block = *blocks_at(engine->blocks, slot);
 
-	block.look_ms = engine->now_ms + MINUTE_MS;
-	if (block.kernel_until_ms - engine->now_ms <= KERNEL_MORE_MS / 2) {
-		block.kernel_until_ms = block.until_ms + KERNEL_MORE_MS;
-		engine_order(actions, ACTION_ADD, (enum grade)block.grade, &key,
-			     block.kernel_until_ms - engine->now_ms);
+	if (kernel_left_ms(engine, &block) <= KERNEL_MORE_MS / 2) {
+		block.kernel_until_s = blocks_kernel_s(block.until_ms + KERNEL_MORE_MS);
+		engine_order(actions, ACTION_ADD, (enum grade)block.grade, &key, kernel_left_ms(engine, &block));
 	}
-	blocks_put(engine->blocks, &key, &block);
+	blocks_put(engine->blocks, &key, &block, engine->now_ms + MINUTE_MS, NULL);
 }
 
 /* A veil goes on while its source's score demands it.  Of a source that is no longer in the table, or was not
@@ -232,11 +235,42 @@ static void look(struct engine *engine, uint32_t slot, struct actions *actions)
 		keep_veil(engine, slot, actions);
 }
 
+void engine_recall(const struct engine *engine, struct source *source, uint32_t own)
+{
+	const struct block *block = own != BLOCKS_NONE ? blocks_at(engine->blocks, own) : NULL;
+
+	if (!block || block->grade == GRADE_BLOCK || source->net)
+		return;
+	if (source->updated_ms == 0)
+		source->updated_ms = block->since_ms < engine->now_ms ? block->since_ms : engine->now_ms;
+	if (block->grade == GRADE_BAN && source->times < block->times)
+		source->times = block->times;
+	source->last_ban_day = (uint16_t)(engine->now_ms / DAY_MS);
+	source->grade = block->grade & 7;
+	if (source->incident == 0)
+		source->incident = block->incident;
+}
+
+/* How often it was banned outlives the ban, as far as the table has room: the next one is longer. */
+static void remember_times(struct engine *engine, uint32_t slot)
+{
+	const struct prefix *key = blocks_source(engine->blocks, slot);
+	struct source *source;
+
+	if (blocks_at(engine->blocks, slot)->grade != GRADE_BAN || sources_find(engine->sources, key) ||
+	    (engine_is_net(key) && prefix_is_v4(key)))
+		return;
+	source = sources_add_if_free(engine->sources, key);
+	if (source)
+		engine_recall(engine, source, slot);
+}
+
 static void expire(struct engine *engine, uint32_t slot, struct actions *actions)
 {
 	struct prefix key = *blocks_source(engine->blocks, slot);
 	struct event event = engine_end_event(engine, slot, EVENT_EXPIRE);
 
+	remember_times(engine, slot);
 	blocks_remove(engine->blocks, slot); /* the kernel's element has ended by itself */
 	engine->counts.expiries++;
 	engine_tell(actions, &event);
@@ -288,12 +322,12 @@ static bool bring_back(struct engine *engine, const struct prefix *key, int64_t 
 		if (former->replaced_at_ms != replaced_at_ms ||
 		    (former->block.until_ms > 0 && former->block.until_ms <= engine->now_ms))
 			return false;
-		blocks_put(engine->blocks, key, &former->block);
+		blocks_put(engine->blocks, key, &former->block, engine->now_ms, NULL); /* looked at soon */
 		if (source && former->block.grade != GRADE_BLOCK) {
 			source->grade = former->block.grade & 7;
 			engine_rank(engine, source);
 		}
-		former->block.grade = GRADE_NONE;
+		forget_former(engine, former);
 		return true;
 	}
 	return false;

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "heap.h"
+#include "reasons.h"
 
 /* The kernel has a set for each length of a prefix, those of addresses and /64s large; alerts have sets of their own.
  * A class: 2 * place, and 1 more for veils. */
@@ -20,6 +21,7 @@ enum { IPV4, IPV6, IPV6_64, RARE, PLACES };
 struct blocks {
 	struct prefixset *sources;
 	struct block *items;          /* beside sources */
+	struct reasons *reasons;      /* of them, and of those that are held */
 	struct heap *ends;            /* of those that end by themselves, or are looked at */
 	struct heap *scores[CLASSES]; /* of alerts and veils, in thousandths of a nat */
 	uint32_t room[CLASSES];
@@ -36,13 +38,14 @@ struct blocks *blocks_new(const struct hash_key *key)
 		return NULL;
 	blocks->sources = prefixset_new(ENGINE_BLOCKS_MAX, key);
 	blocks->items = calloc(ENGINE_BLOCKS_MAX, sizeof(*blocks->items));
+	blocks->reasons = reasons_new(ENGINE_BLOCKS_MAX + BLOCKS_HELD, key);
 	blocks->ends = heap_new(ENGINE_BLOCKS_MAX);
 	for (unsigned i = 0; i < CLASSES; i++) {
 		blocks->scores[i] = heap_new(ENGINE_BLOCKS_MAX);
 		blocks->room[i] = ENGINE_VEILS_MAX;
 		complete &= blocks->scores[i] != NULL;
 	}
-	if (complete && blocks->sources && blocks->items && blocks->ends)
+	if (complete && blocks->sources && blocks->items && blocks->reasons && blocks->ends)
 		return blocks;
 	blocks_free(blocks);
 	return NULL;
@@ -54,6 +57,7 @@ void blocks_free(struct blocks *blocks)
 		return;
 	prefixset_free(blocks->sources);
 	free(blocks->items);
+	reasons_free(blocks->reasons);
 	heap_free(blocks->ends);
 	for (unsigned i = 0; i < CLASSES; i++)
 		heap_free(blocks->scores[i]);
@@ -91,21 +95,38 @@ static void unlist(struct blocks *blocks, uint32_t slot)
 	blocks->count[blocks->items[slot].grade]--;
 }
 
-uint32_t blocks_put(struct blocks *blocks, const struct prefix *source, const struct block *block)
+void blocks_hold(struct blocks *blocks, const struct block *block)
+{
+	reasons_hold(blocks->reasons, block->reason);
+}
+
+void blocks_release(struct blocks *blocks, const struct block *block)
+{
+	reasons_release(blocks->reasons, block->reason);
+}
+
+uint32_t blocks_put(struct blocks *blocks, const struct prefix *source, const struct block *block, int64_t look_ms,
+		    const char *reason)
 {
 	uint32_t slot = prefixset_find(blocks->sources, source);
+	struct block placed = *block;
 
-	if (slot != PREFIXSET_NONE)
-		unlist(blocks, slot);
-	else
+	if (slot == PREFIXSET_NONE)
 		slot = prefixset_add(blocks->sources, source);
+	else
+		unlist(blocks, slot);
 	if (slot == PREFIXSET_NONE)
 		return BLOCKS_NONE;
-	blocks->items[slot] = *block;
+	if (reason)
+		placed.reason = reasons_take(blocks->reasons, reason);
+	else
+		blocks_hold(blocks, &placed);
+	blocks_release(blocks, &blocks->items[slot]); /* of a slot that is free: none */
+	blocks->items[slot] = placed;
 	blocks->changes++;
 	blocks->count[block->grade]++;
 	if (may_give_way(block)) {
-		heap_add(blocks->ends, slot, block->look_ms);
+		heap_add(blocks->ends, slot, look_ms);
 		heap_add(blocks->scores[class_of(source, block->grade)], slot, score_key(block));
 	} else if (block->until_ms > 0) {
 		heap_add(blocks->ends, slot, block->until_ms);
@@ -129,6 +150,8 @@ void blocks_renew(struct blocks *blocks, uint32_t slot, int64_t until_ms, float 
 void blocks_remove(struct blocks *blocks, uint32_t slot)
 {
 	unlist(blocks, slot);
+	blocks_release(blocks, &blocks->items[slot]);
+	blocks->items[slot].reason = 0;
 	prefixset_remove(blocks->sources, slot);
 	blocks->changes++;
 }
@@ -313,20 +336,19 @@ struct block blocks_from_view(const struct block_view *view, double score)
 		.incident = view->incident,
 		.kinds = view->kinds,
 		.score = (float)score,
+		.kernel_until_s = blocks_kernel_s(view->until_ms),
 		.since_ms = view->since_ms,
 		.until_ms = view->until_ms,
-		.look_ms = view->until_ms,
-		.kernel_until_ms = view->until_ms,
 	};
 
 	memcpy(block.ports, view->ports, sizeof(block.ports));
-	memcpy(block.reason, view->reason, sizeof(block.reason));
 	return block;
 }
 
 void blocks_view(const struct blocks *blocks, uint32_t slot, struct block_view *out)
 {
 	const struct block *block = &blocks->items[slot];
+	const char *reason = reasons_text(blocks->reasons, block->reason);
 
 	*out = (struct block_view){
 		.source = *blocks_source(blocks, slot),
@@ -339,5 +361,5 @@ void blocks_view(const struct blocks *blocks, uint32_t slot, struct block_view *
 		.until_ms = block->until_ms,
 	};
 	memcpy(out->ports, block->ports, sizeof(out->ports));
-	memcpy(out->reason, block->reason, sizeof(out->reason));
+	memcpy(out->reason, reason, strlen(reason)); /* shorter than that by one at least */
 }

@@ -12,26 +12,41 @@
 
 #define BLOCKS_NONE PREFIXSET_NONE
 
+/* A hundred thousand of them are held: each byte here is a tenth of a megabyte. */
 struct block {
 	uint8_t grade; /* enum grade */
 	uint8_t times, tool;
 	uint32_t incident, kinds;
-	float score; /* when it began or was last renewed: which alert or veil gives way in a full table */
+	float score;             /* when it began or was last renewed: which alert or veil gives way in a full table */
+	uint32_t kernel_until_s; /* when the kernel's element of an alert or a veil ends by itself: later than that */
+	uint32_t reason;         /* blocks.c's own; blocks_hold() */
 	int64_t since_ms, until_ms; /* until 0: until unblocked */
-	int64_t look_ms;            /* when an alert or a veil is looked at next, at the latest at until_ms */
-	int64_t kernel_until_ms;    /* when the kernel's element ends by itself, which is later for alerts and veils */
 	uint16_t ports[4];
-	char reason[ENGINE_REASON_MAX];
 };
+
+_Static_assert(sizeof(struct block) == 48, "a block is 48 bytes");
 
 struct blocks;
 
 struct blocks *blocks_new(const struct hash_key *key);
 void blocks_free(struct blocks *blocks);
 
+/* A time as kernel_until_s has it, never before it. */
+static inline uint32_t blocks_kernel_s(int64_t at_ms)
+{
+	return at_ms < UINT32_MAX * 1000LL ? (uint32_t)((at_ms + 999) / 1000) : UINT32_MAX;
+}
+
+/* All of it but its reason. */
 struct block blocks_from_view(const struct block_view *view, double score);
-/* Places the block, replacing the one on the same prefix.  BLOCKS_NONE: the table is full. */
-uint32_t blocks_put(struct blocks *blocks, const struct prefix *source, const struct block *block);
+/* Places the block, replacing the one on the same prefix.  look_ms: when an alert or a veil is looked at.  reason: NULL
+ * where the block stands already, or is held.  BLOCKS_NONE: the table is full. */
+uint32_t blocks_put(struct blocks *blocks, const struct prefix *source, const struct block *block, int64_t look_ms,
+		    const char *reason);
+/* A copy of a block is kept, so that it can be put once more, and no longer: at most BLOCKS_HELD at a time. */
+#define BLOCKS_HELD (2 * ENGINE_ACTIONS_MAX)
+void blocks_hold(struct blocks *blocks, const struct block *block);
+void blocks_release(struct blocks *blocks, const struct block *block);
 /* Gives an alert or a veil another end and score. */
 void blocks_renew(struct blocks *blocks, uint32_t slot, int64_t until_ms, float score);
 void blocks_remove(struct blocks *blocks, uint32_t slot);

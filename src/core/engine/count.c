@@ -217,8 +217,11 @@ bool engine_count(struct engine *engine, const struct probe *probe, struct engin
 		w.weight = 0;
 		w.grace_over = false;
 	}
-	if (!source)
+	if (!source) {
 		source = sources_add_hashed(engine->sources, &sender->key, hash);
+		if (source)
+			engine_recall(engine, source, sender->own);
+	}
 	if (!source) {
 		engine->counts.dropped++;
 		return true;

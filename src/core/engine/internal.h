@@ -128,6 +128,8 @@ void engine_renew_veil(struct engine *engine, uint32_t slot, double score);
 uint32_t engine_standing(const struct engine *engine, const struct prefix *host);
 /* Ends what is over and looks at the alerts and veils that are due. */
 void engine_end_blocks(struct engine *engine, struct actions *actions);
+/* An entry that is new, or was restored, takes over what the block on its key tells: how often it was banned. */
+void engine_recall(const struct engine *engine, struct source *source, uint32_t own);
 /* Takes the block off the table and out of the kernel, and tells why. */
 void engine_lift(struct engine *engine, uint32_t slot, const char *text, struct actions *actions);
 

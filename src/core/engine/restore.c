@@ -57,25 +57,15 @@ static int64_t latest_end(const struct engine *engine, const struct block_view *
 										    : engine->config.veil_max_ms));
 }
 
-/* How often the source was banned before is restored, as far as the table has room. */
-static void restore_times(struct engine *engine, const struct block_view *view)
+/* A source of which nothing else is known gets no entry: a hundred thousand bans would fill the table.  What its block
+ * tells is taken over when it sends, or when the block ends. */
+static void restore_times(struct engine *engine, const struct prefix *key)
 {
-	struct source *source = sources_find(engine->sources, &view->source);
+	struct source *source = sources_find(engine->sources, key);
 
-	if (view->grade == GRADE_BLOCK || (!source && engine_is_net(&view->source) && prefix_is_v4(&view->source)))
-		return;
-	if (!source)
-		source = sources_add_if_free(engine->sources, &view->source);
 	if (!source)
 		return;
-	if (source->updated_ms == 0)
-		source->updated_ms = not_after(view->since_ms, engine->now_ms);
-	if (view->grade == GRADE_BAN && source->times < view->times)
-		source->times = view->times;
-	source->last_ban_day = (uint16_t)(engine->now_ms / DAY_MS);
-	source->grade = view->grade & 7;
-	if (source->incident == 0)
-		source->incident = view->incident;
+	engine_recall(engine, source, blocks_find(engine->blocks, key));
 	engine_rank(engine, source);
 }
 
@@ -101,13 +91,13 @@ enum engine_result engine_restore_block(struct engine *engine, struct block_view
 	}
 	view->until_ms = latest_end(engine, view);
 	block = blocks_from_view(view, engine->config.veil);
-	block.look_ms = not_after(view->until_ms, engine->now_ms + LOOK_SOON_MS);
-	if (blocks_put(engine->blocks, &view->source, &block) == BLOCKS_NONE) {
+	if (blocks_put(engine->blocks, &view->source, &block, not_after(view->until_ms, engine->now_ms + LOOK_SOON_MS),
+		       view->reason) == BLOCKS_NONE) {
 		engine->counts.blocks_full++;
 		return ENGINE_FULL;
 	}
 	incidents_taken(&engine->incidents, view->incident);
-	restore_times(engine, view);
+	restore_times(engine, &view->source);
 	return ENGINE_OK;
 }
 
@@ -189,6 +179,7 @@ enum engine_result engine_restore_source(struct engine *engine, const struct sou
 	source->net = view->net & 7;
 	fill_source(engine, source, view);
 	incidents_taken(&engine->incidents, view->incident);
+	engine_recall(engine, source, blocks_find(engine->blocks, &view->source));
 	if (blocks_find(engine->blocks, &view->source) == BLOCKS_NONE) {
 		score = engine_score(engine, source);
 		source->grade = score_total(&score) >= engine->config.alert ? GRADE_ALERT : GRADE_WATCH;

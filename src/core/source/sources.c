@@ -228,13 +228,14 @@ static uint32_t victim(const struct sources *table)
 {
 	const struct list *lists = table->lists, *longest = &lists[0];
 
+	if (lists[LIST_BLOCKED].count > table->max / 4)
+		return lists[LIST_BLOCKED].last;
 	if (lists[LIST_CONFIRMED].count > table->max / 4)
 		return lists[LIST_CONFIRMED].last;
 	for (int i = 1; i < LEVELS; i++) {
 		if (lists[i].count > longest->count)
 			longest = &lists[i];
 	}
-	/* the banned and blocked ones stay while that holds */
 	return longest->count > 0 ? longest->last : lists[LIST_CONFIRMED].last;
 }
 

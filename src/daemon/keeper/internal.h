@@ -115,6 +115,8 @@ void save_close(struct save *save);
 void save_event(struct save *save, const struct event *event);
 /* Once a second. */
 void save_tick(struct save *save, int64_t now_ms);
+/* What the sentry's saves may leave out: false when the file was begun anew since. */
+bool save_keeps_blocks(const struct save *save);
 /* The clock was set: what the disk says of times is no longer true. */
 void save_clock_set(struct save *save, int64_t boot_ms);
 /* Sends everything that was saved to a sentry that has just started; waits for it to read, within a limit. */
@@ -238,6 +240,7 @@ struct keeper {
 	uint32_t last_id;
 	unsigned big_sorts;
 	bool sentry_ready; /* it has answered: it has an engine */
+	bool told_keeps_blocks;
 	bool sentry_gone, supervisor_gone;
 	int64_t busy_until_ms; /* the clock is looked at in short ticks */
 	bool ticks_soon;       /* the next of them is set */

@@ -101,6 +101,11 @@ void save_tick(struct save *save, int64_t now_ms)
 		tell_problem(save);
 }
 
+bool save_keeps_blocks(const struct save *save)
+{
+	return store_keeps_blocks(save->store);
+}
+
 void save_clock_set(struct save *save, int64_t boot_ms)
 {
 	if (save->boot)

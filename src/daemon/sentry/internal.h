@@ -96,6 +96,7 @@ struct sentry {
 	size_t save_part;     /* of the save under way */
 	uint32_t save_cursor;
 	bool saving_at_once;
+	bool keeper_keeps_blocks;    /* it has each as it began: a save leaves them out */
 	struct nft_learned *learned; /* as last read, while they are being sent */
 	uint32_t learned_count;
 	int64_t next_learned_read_ms, learned_read_took_ms;

@@ -168,6 +168,10 @@ static bool save_page(struct sentry *sentry)
 	enum wire_type type = parts[sentry->save_part];
 	uint32_t next;
 
+	if (type == WIRE_SAVED_BLOCKS && sentry->save_cursor == 0 && sentry->keeper_keeps_blocks) {
+		sentry->save_part++;
+		return true;
+	}
 	next = type == WIRE_SAVED_LEARNED ? learned_page(sentry, sentry->save_cursor)
 					  : sentry_page(sentry, type, sentry->save_cursor);
 	if (wire_send_patiently(sentry->start->keeper_fd, type, &sentry->out.body,

@@ -63,6 +63,7 @@
 	                                        * from `source`, a net of base/probenet.h, are counted, not judged; \
 	                                        * ::/0: from the usual one of each family */ \
 	X(PROTECT, struct wire_protect)        /* replaces all of its `why`; no answer */ \
+	X(KEEPS_BLOCKS, struct wire_flag)      /* from now on a save needs no blocks, or all; no answer */ \
 	/* sentry -> keeper: answers */ \
 	X(STATUS, struct wire_status) \
 	X(BLOCKS, struct wire_blocks) \
@@ -102,6 +103,9 @@ struct wire_empty {
 };
 struct wire_cursor {
 	uint32_t cursor;
+};
+struct wire_flag {
+	uint32_t on;
 };
 
 struct wire_config {
@@ -218,6 +222,7 @@ struct wire_message {
 	union {
 		struct wire_empty empty;
 		struct wire_cursor cursor;
+		struct wire_flag flag;
 		struct wire_config config;
 		struct wire_prefixes prefixes;
 		struct wire_order order;
