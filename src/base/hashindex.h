@@ -37,7 +37,8 @@ struct hashindex {
 	void *memory;
 };
 
-/* For so many keys, whose slots are below HASHINDEX_SLOTS_MAX.  Its pages are touched as they are used.  False when out of memory. */
+/* For so many keys, whose slots are below HASHINDEX_SLOTS_MAX.  Its pages are touched as they are used.  False when out
+ * of memory. */
 bool hashindex_init(struct hashindex *index, uint32_t capacity);
 void hashindex_free(struct hashindex *index);
 

@@ -52,8 +52,8 @@ BANS = 30000
 
 
 def test_many_bans(lab, picket):
-    """120 bytes each, beside a megabyte; newcomers are judged beside them; and none is lost by a restart, also where the
-    file that held them is removed before."""
+    """120 bytes each, beside a megabyte; newcomers are judged beside them; and none is lost by a restart, not even where
+    the file that held them is removed before."""
     def standing():
         return daemon.ctl("status").one["counts"]["bans"]
     daemon = picket("score { max_sources = 8192 }")

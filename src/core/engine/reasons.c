@@ -14,7 +14,7 @@
 #define STEP    (ENGINE_REASON_MAX / SHELVES) /* a shelf's texts have so many bytes more than the one's before */
 #define NONE    UINT32_MAX
 
-_Static_assert(STEP * SHELVES == ENGINE_REASON_MAX, "the longest text has a place");
+_Static_assert(STEP *SHELVES == ENGINE_REASON_MAX, "the longest text has a place");
 
 struct place {
 	uint32_t holders; /* 0: free */
