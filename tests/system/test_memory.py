@@ -52,7 +52,7 @@ BANS = 30000
 
 
 def test_many_bans(lab, picket):
-    """120 bytes each, beside a megabyte; newcomers are judged beside them; and none is lost by a restart, not even where
+    """120 bytes each, beside a megabyte; newcomers are judged beside them; and none is lost by a restart, not even if
     the file that held them is removed before."""
     def standing():
         return daemon.ctl("status").one["counts"]["bans"]
@@ -81,12 +81,14 @@ def test_many_bans(lab, picket):
     assert standing() == BANS
 
 
-def limit_address_space(daemon, limit):
-    """Of the sentry, from now on; by its own user, for whom root may lack the capability."""
+def limit_address_space(daemon, limit=None):
+    """Of the sentry, from now on (None: as it was); by its own user, since root may lack the capability."""
     pid = daemon.sentry()
+    with open(f"/proc/{pid}/limits") as f:
+        most = next(line for line in f if line.startswith("Max address space")).split()[-2]
     user = os.stat(f"/proc/{pid}")
     subprocess.run(["setpriv", f"--reuid={user.st_uid}", f"--regid={user.st_gid}", "--clear-groups", "prlimit",
-                    f"--pid={pid}", f"--as={limit}:"], check=True)
+                    f"--pid={pid}", f"--as={limit or most}:"], check=True)
 
 
 def test_no_memory_for_veils(lab, picket):
