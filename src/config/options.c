@@ -29,6 +29,8 @@ const struct config_option config_options[] = {
 	{ NULL, "mode", config_parse_mode, ROOT(engine.observe), .fallback = "block" },
 	{ NULL, "run_dir", config_parse_path, ROOT(run_dir), .high = CONFIG_PATH_MAX - 16, .fallback = "/run/picket" },
 	{ NULL, "state_dir", config_parse_path, ROOT(state_dir), .high = PATH_MAX - 64, .fallback = "/var/lib/picket" },
+	{ NULL, "history_max", config_parse_size, ROOT(history_max), .low = 1 << 20, .high = 1024.0 * (1 << 30),
+	  .fallback = "256M" },
 	{ NULL, "table", config_parse_table, ROOT(table), .fallback = "picket" },
 	{ NULL, "queue", config_parse_number, ROOT(queue), .high = 65532, .fallback = "4711" },
 	{ NULL, "user", config_parse_user, ROOT(user), .fallback = "picket" },

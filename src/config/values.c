@@ -116,6 +116,23 @@ bool config_parse_number(const struct config_value *v)
 	return true;
 }
 
+/* Bytes, as K, M or G of 1,024 to the step. */
+bool config_parse_size(const struct config_value *v)
+{
+	static const char units[] = "KMG";
+	size_t digits = strspn(v->text, "0123456789");
+	const char *unit = digits > 0 && digits <= 10 && v->text[digits] ? strchr(units, v->text[digits]) : NULL;
+	int64_t bytes = 0;
+
+	if (unit && !v->text[digits + 1])
+		bytes = (int64_t)strtoull(v->text, NULL, 10) << (10 * (unit - units + 1));
+	if (!unit || (double)bytes < v->option->low || (double)bytes > v->option->high)
+		return refuse(v, "a size from %.0fM to %.0fG, such as 256M", v->option->low / (1 << 20),
+			      v->option->high / (1 << 30));
+	*(int64_t *)v->field = bytes;
+	return true;
+}
+
 /* An admin writes the chance of a wrong decision that he accepts; the engine wants ln(0.99/alpha). */
 bool config_parse_alpha(const struct config_value *v)
 {

@@ -20,12 +20,13 @@
 #include "clock.h"
 #include "store/store.h"
 
-#define NOW_MS   1800000000000LL
-#define STEP_MS  3000LL /* between rows: ten million in 347 days */
-#define BY_STORE 500000
-#define BLOCKS   100000
-#define SILENT   300000 /* rows of a prefix that scanned a year ago and never since */
-#define ROUNDS   20
+#define ROWS_DEFAULT 10000000
+#define NOW_MS       1800000000000LL
+#define STEP_MS      3000LL /* between rows: ten million in 347 days */
+#define BY_STORE     500000
+#define BLOCKS       100000
+#define SILENT       300000 /* rows of a prefix that scanned a year ago and never since */
+#define ROUNDS       20
 
 static double now_s(void)
 {
@@ -258,7 +259,7 @@ int main(int argc, char *argv[])
 {
 	const char *where = getenv("TMPDIR");
 	char directory[PATH_MAX - 32], path[PATH_MAX];
-	uint32_t rows = argc > 1 ? (uint32_t)strtoul(argv[1], NULL, 10) : STORE_HISTORY_ROWS;
+	uint32_t rows = argc > 1 ? (uint32_t)strtoul(argv[1], NULL, 10) : ROWS_DEFAULT;
 	double began = now_s();
 
 	snprintf(directory, sizeof(directory), "%s/picket-bench-XXXXXX", where ? where : "/var/tmp");

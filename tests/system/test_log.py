@@ -8,14 +8,14 @@ import time
 
 import pytest
 
-from lab import ATTACKER4, VICTIM4, wait_until
+from lab import ATTACKER4, wait_until
 from picket import FIVE_FAMILIES, visit_traps
 
 JOURNAL = ("mount -t tmpfs none /run/systemd && mkdir /run/systemd/journal && touch /run/systemd/journal/socket && "
            "mount --bind {0} /run/systemd/journal/socket")
 # A /dev of its own with nothing but what a daemon needs.
-SYSLOG = ("mount -t tmpfs none /mnt && cp -a /dev/null /dev/zero /dev/urandom /dev/random /mnt && ln -s {0} /mnt/log && "
-          "mount --move /mnt /dev && mount -t tmpfs none /run/systemd")
+SYSLOG = ("mount -t tmpfs none /mnt && cp -a /dev/null /dev/zero /dev/urandom /dev/random /mnt && "
+          "ln -s {0} /mnt/log && mount --move /mnt /dev && mount -t tmpfs none /run/systemd")
 AS_A_SERVICE = "export JOURNAL_STREAM=$(stat -Lc %d:%i /proc/self/fd/2)"
 
 

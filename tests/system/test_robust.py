@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import socket
+import sqlite3
 import subprocess
 import time
 
@@ -131,6 +132,27 @@ def test_adopted_block_ends_in_time(lab, picket):
     assert 0 < daemon.graded(ATTACKER4)[0]["expires_in_s"] <= 6
     daemon.wait_line(rf"\bunblock {ATTACKER4}: expired", timeout=8)
     assert lab.attacker.connect(VICTIM4[0], 80, 1.0) == "open"
+
+
+@pytest.mark.core
+def test_a_stop_that_cannot_save(lab, picket):
+    """Another program holds the database while a ban comes and picketd is stopped: the table stays, and the next start
+    has the ban from there."""
+    daemon = picket()
+    other = sqlite3.connect(os.path.join(daemon.state_dir, "picket.db"), isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    visit_traps(lab, *FIVE_FAMILIES)
+    daemon.wait_graded(ATTACKER4, grade="ban")
+    assert daemon.stop() == 0
+    assert "could not be saved" in daemon.log_text()
+    assert shut_out(lab.attacker, VICTIM4[0])
+    other.close()
+    daemon.start()
+    assert daemon.graded(ATTACKER4, "ban")
+    assert daemon.stop() == 0
+    assert not daemon.table_present()
+    daemon.start()
+    assert daemon.graded(ATTACKER4, "ban"), "this time it was saved"
 
 
 @pytest.mark.core

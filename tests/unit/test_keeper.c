@@ -103,10 +103,12 @@ enum { BLOCKS = 3 * WIRE_BLOCK_BATCH + 1 };
 
 static struct save *save_with_blocks(char *dir, struct journal *journal, int64_t now_ms)
 {
+	struct keeper_start start = { .sentry_fd = -1 };
 	struct save *save;
 
 	assert_non_null(mkdtemp(dir));
-	save = save_open(dir, journal, now_ms, 0);
+	snprintf(start.state_dir, sizeof(start.state_dir), "%s", dir);
+	save = save_open(&start, journal, now_ms);
 	assert_non_null(save);
 	for (int i = 0; i < BLOCKS; i++) {
 		struct event event = { .type = EVENT_VEIL,

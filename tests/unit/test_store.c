@@ -240,6 +240,7 @@ static void test_clock_set_between_runs(void **state)
 	for (size_t i = 0; i < sizeof(starts) / sizeof(starts[0]); i++) {
 		struct blocks blocks = { 0 };
 
+		by_hand(f->path, "INSERT OR REPLACE INTO meta VALUES('ended_well', 1)");
 		store = open_well(f->directory);
 		boot_ms += starts[i].by_ms;
 		assert_int_equal(store_clock(store, starts[i].boot, boot_ms), starts[i].moved_ms);

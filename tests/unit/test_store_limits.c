@@ -85,7 +85,6 @@ static void test_history_is_bounded(void **state)
 	struct answer *answer = calloc(1, sizeof(*answer));
 	uint64_t trimmed = 0;
 	int64_t full;
-	char sql[512];
 
 	/* By age, in steps. */
 	fill(store, 16384);
@@ -103,23 +102,76 @@ static void test_history_is_bounded(void **state)
 	store = open_well(f->directory);
 	if (full > 12 * 1024 * 1024)
 		assert_true(stats_of(store).bytes < full);
-	/* By rows: a hundred of them, and one that stands ten million and fifty further on. */
-	fill(store, 100);
-	assert_int_equal(ask(store, NULL, 1, answer), 1);
-	snprintf(sql, sizeof(sql), "UPDATE event SET row = row - %lld; UPDATE event SET row = %d WHERE row = 100",
-		 (long long)answer->rows[0] - 100, STORE_HISTORY_ROWS + 50);
-	store_close(store);
-	by_hand(f->path, sql);
-	store = open_well(f->directory);
-	store_tick(store, NOW_MS);
-	assert_int_equal(stats_of(store).rows, STORE_HISTORY_ROWS);
-	assert_int_equal(stats_of(store).trimmed, 50);
-	assert_int_equal(ask(store, NULL, 0, answer), 50);
 	store_close(store);
 	free(answer);
 }
 
 /* ---- in a child of its own ---- */
+
+static void put_many(struct store *store, enum event_type type, int count, int64_t at_ms)
+{
+	struct event event = event_of(type, "192.0.2.1", at_ms);
+
+	for (int i = 0; i < count; i++)
+		store_event(store, &event);
+	store_tick(store, NOW_MS);
+}
+
+static int rows_of(const char *path, const char *type)
+{
+	sqlite3_stmt *statement;
+	sqlite3 *db;
+	int rows;
+
+	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_prepare_v2(db, "SELECT count(*) FROM event WHERE type = ?", -1, &statement, NULL), 0);
+	sqlite3_bind_text(statement, 1, type, -1, SQLITE_STATIC);
+	assert_int_equal(sqlite3_step(statement), SQLITE_ROW);
+	rows = sqlite3_column_int(statement, 0);
+	sqlite3_finalize(statement);
+	sqlite3_close(db);
+	return rows;
+}
+
+/* A flood of one kind pushes out rows of its kind, down to half. */
+static void a_flood_of(struct fixture *f, enum event_type many, enum event_type few, const char *name)
+{
+	struct store *store = open_well(f->directory);
+	uint64_t trimmed;
+
+	store_limit_history(store, 4 << 20);
+	put_many(store, few, 1000, NOW_MS);
+	for (int i = 0; i < 10; i++)
+		put_many(store, many, 4000, NOW_MS + 1 + i);
+	put_many(store, few, 10, NOW_MS + 20);
+	for (int i = 0; i < 60; i++)
+		store_tick(store, NOW_MS);
+	trimmed = stats_of(store).trimmed;
+	assert_true(trimmed > 10000);
+	for (int i = 0; i < 20; i++)
+		store_tick(store, NOW_MS);
+	assert_int_equal(stats_of(store).trimmed, trimmed);
+	/* The file is new: whether it lacks a block that stands, nobody can say before all were saved. */
+	assert_true(store_wants_blocks(store));
+	store_save_blocks_begin(store);
+	store_save_end(store);
+	assert_true(store_close(store));
+	assert_int_equal(rows_of(f->path, name), 1010);
+	/* As large as the limit, the pages that are soon used again, and those of a step. */
+	store = open_well(f->directory);
+	assert_in_range(stats_of(store).bytes, 3 << 20, (4 << 20) + 2048 * 4096 + (1 << 20));
+	store_close(store);
+}
+
+static void test_alerts_push_out_alerts(void **state)
+{
+	a_flood_of(*state, EVENT_ALERT, EVENT_BAN, "ban");
+}
+
+static void test_bans_push_out_bans(void **state)
+{
+	a_flood_of(*state, EVENT_BAN, EVENT_ALERT, "alert");
+}
 
 static int in_child(int (*act)(struct fixture *), struct fixture *f)
 {
@@ -193,6 +245,44 @@ static int full_disk(struct fixture *f)
 static void test_full_disk(void **state)
 {
 	assert_int_equal(in_child(full_disk, *state), 0);
+}
+
+/* Nearly full: what is blocked is written, what was told is not. */
+static int nearly_full_disk(struct fixture *f)
+{
+	char path[PATH_MAX + 16];
+	size_t blocks = 0;
+	struct store *store;
+	int fd;
+
+	if (!mount_small(f->directory))
+		return NOT_PERMITTED;
+	store = store_open(f->directory, NOW_MS);
+	fill(store, 100);
+	snprintf(path, sizeof(path), "%s/ballast", f->directory);
+	fd = open(path, O_WRONLY | O_CREAT, 0600);
+	EXPECT(posix_fallocate(fd, 0, 7400 << 10) == 0);
+	for (int i = 0; i < 10; i++)
+		store_tick(store, NOW_MS);
+	EXPECT(strstr(problem(store), "the disk is nearly full: blocks are kept, no history is"));
+	fill(store, 150);
+	EXPECT(stats_of(store).rows == 100 && stats_of(store).left_out == 150 && stats_of(store).queued == 0);
+	store_close(store);
+	store = store_open(f->directory, NOW_MS);
+	EXPECT(store_restore(store, STORE_BLOCKS, NOW_MS, count_item, &blocks) == 150);
+	EXPECT(ftruncate(fd, 0) == 0);
+	for (int i = 0; i < 10; i++)
+		store_tick(store, NOW_MS);
+	EXPECT(problem(store)[0] == '\0');
+	fill(store, 50);
+	EXPECT(stats_of(store).rows == 150);
+	store_close(store);
+	return 0;
+}
+
+static void test_nearly_full_disk(void **state)
+{
+	assert_int_equal(in_child(nearly_full_disk, *state), 0);
 }
 
 static int read_only_disk(struct fixture *f)
@@ -272,6 +362,9 @@ int main(void)
 		CASE(test_the_queue_is_bounded),
 		CASE(test_half_a_queue_is_written_at_once),
 		CASE(test_history_is_bounded),
+		CASE(test_alerts_push_out_alerts),
+		CASE(test_bans_push_out_bans),
+		CASE(test_nearly_full_disk),
 		CASE(test_full_disk),
 		CASE(test_read_only_disk),
 		CASE(test_inside_the_sandbox),

@@ -2,8 +2,9 @@
 /*
  * Runs the admin's hooks: by argument vector, never a shell; as the hook's user, in a session of its own, with a clean
  * environment, empty stdin, output read up to HOOK_OUTPUT_MAX bytes, and a time limit after which its whole process
- * group is killed.  At most HOOK_RUNNING_MAX run at once, half of them for what anybody can forge and a quarter for bans
- * alone, and HOOK_WAITING_MAX wait, bans first.  For a run beyond that the least urgent is dropped, counted and reported.
+ * group is killed.  At most HOOK_RUNNING_MAX run at once, half of them for what anybody can forge and a quarter for
+ * bans alone, and HOOK_WAITING_MAX wait, bans first.  For a run beyond that the least urgent is dropped, counted and
+ * reported.
  */
 #ifndef PICKET_HOOK_H
 #define PICKET_HOOK_H

@@ -9,25 +9,6 @@
 
 #define CLOCK_SET_MS 2000 /* less is how a time server corrects it by and by */
 
-static int read_number(struct store *store, const char *name, int64_t *out)
-{
-	struct store_row query = store_bind(store, STORE_READ_META);
-	int result;
-
-	store_note(&query, name);
-	result = store_number(&query, out);
-	return result == SQLITE_DONE ? SQLITE_OK : result; /* not there: *out stays */
-}
-
-static int write_number(struct store *store, const char *name, int64_t value)
-{
-	struct store_row put = store_bind(store, STORE_PUT_META);
-
-	store_note(&put, name);
-	store_bind_int(&put, value);
-	return store_run(&put);
-}
-
 static int write_down(struct store *store, int64_t by_ms)
 {
 	static const enum store_statement moves[] = { STORE_MOVE_BLOCKS, STORE_MOVE_SERVED, STORE_MOVE_LEARNED };
@@ -40,9 +21,9 @@ static int write_down(struct store *store, int64_t by_ms)
 		result = store_run(&move);
 	}
 	if (result == SQLITE_OK)
-		result = write_number(store, "boot", store->boot);
+		result = store_write_meta(store, "boot", store->boot);
 	if (result == SQLITE_OK)
-		result = write_number(store, "boot_ms", store->boot_ms);
+		result = store_write_meta(store, "boot_ms", store->boot_ms);
 	return result == SQLITE_OK ? store_run_plain(store, STORE_COMMIT) : result;
 }
 
@@ -54,9 +35,9 @@ int64_t store_settle_clock(struct store *store)
 	if (!store->boot || store->clock_settled || !store_can_write(store) || store->failing || store->waiting ||
 	    store->saving != STORE_IDLE)
 		return 0;
-	result = read_number(store, "boot", &boot);
+	result = store_read_meta(store, "boot", &boot);
 	if (result == SQLITE_OK)
-		result = read_number(store, "boot_ms", &boot_ms);
+		result = store_read_meta(store, "boot_ms", &boot_ms);
 	by_ms = boot == store->boot ? store->boot_ms - boot_ms : 0;
 	if (by_ms < CLOCK_SET_MS && by_ms > -CLOCK_SET_MS)
 		by_ms = 0;

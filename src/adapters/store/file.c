@@ -322,6 +322,8 @@ void store_file_open(struct store *store)
 
 	store->failing = true;
 	store->clock_settled = false;
+	store->forgeable = store->lasting = -1;
+	store->trimming = true;
 	store->retry_ms = store->now_ms + STORE_RETRY_MS;
 	if (!real)
 		store_problem(store, false, "state directory: %s" STORE_CONSEQUENCE, strerror(error));

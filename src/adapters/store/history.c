@@ -2,8 +2,6 @@
 /*
  * The history, the log of decisions, and the live blocks that its events begin and end.  Events gather in a queue of
  * fixed size and go in one transaction, all of them or none, so that a failure costs nothing until the queue is full.
- * The history is bounded by age and by rows: what is too much goes in small steps, so that no tick takes longer than
- * TICK_US by much, and the file gives its room back once there is much of it.
  */
 #include "internal.h"
 
@@ -11,16 +9,7 @@
 
 #include <picket/describe.h>
 
-#include "clock.h"
 #include "writer.h"
-
-#define STEP_ROWS    500
-#define TICK_ROWS    5000
-#define TICK_US      30000
-#define FREE_PAGES   2048 /* fewer than these are soon used again */
-#define BLOCKS_EVERY 3600 /* ticks between looks for blocks whose end was never told */
-#define LOOK_EVERY   10   /* ticks between looks for something to trim */
-#define DAY_MS       86400000LL
 
 /* A failure without a grade is that of an unblock: the block lives on. */
 static bool is_about_live(const struct event *event)
@@ -65,13 +54,26 @@ static int end_block(struct store *store, const struct event *event)
 
 static int put(struct store *store, const struct event *event)
 {
-	int result = put_event(store, event);
+	int result = SQLITE_OK;
 
+	if (!store->disk_low)
+		result = put_event(store, event);
+	else
+		store->stats.left_out++;
 	if (result != SQLITE_OK || !is_about_live(event))
 		return result;
 	if (event_is_beginning(event))
 		return begin_block(store, event);
 	return end_block(store, event);
+}
+
+static void count_new(struct store *store)
+{
+	for (size_t i = 0; i < store->queued && !store->disk_low; i++) {
+		int64_t *rows = event_is_forgeable(&store->queue[i]) ? &store->forgeable : &store->lasting;
+
+		*rows += *rows >= 0;
+	}
 }
 
 void store_flush(struct store *store)
@@ -99,9 +101,10 @@ void store_flush(struct store *store)
 		store_failed(store, result, "cannot write");
 		return;
 	}
-	if (store->first_row == 0)
+	if (store->first_row == 0 && !store->disk_low)
 		store->first_row = store->last_row - (int64_t)store->queued + 1;
-	store->stats.written += store->queued;
+	store->stats.written += store->disk_low ? 0 : store->queued;
+	count_new(store);
 	store->queued = 0;
 }
 
@@ -118,9 +121,7 @@ void store_event(struct store *store, const struct event *event)
 		store_flush(store);
 }
 
-/* ---- trimming ---- */
-
-static int first_integer(struct store *store, enum store_statement which, int64_t *out)
+int store_first_integer(struct store *store, enum store_statement which, int64_t *out)
 {
 	struct store_row query = store_bind(store, which);
 	int result = store_number(&query, out);
@@ -132,87 +133,12 @@ static int first_integer(struct store *store, enum store_statement which, int64_
 
 int store_read_extent(struct store *store)
 {
-	int result = first_integer(store, STORE_FIRST_ROW, &store->first_row);
+	int result = store_first_integer(store, STORE_FIRST_ROW, &store->first_row);
 
 	if (result == SQLITE_OK)
-		result = first_integer(store, STORE_LAST_ROW, &store->last_row);
+		result = store_first_integer(store, STORE_LAST_ROW, &store->last_row);
 	/* No history of ours reaches such numbers, from which SQLite would number rows at random. */
 	if (result == SQLITE_OK && (store->first_row < 0 || store->last_row > INT64_MAX / 2))
 		result = SQLITE_CORRUPT;
 	return result;
-}
-
-static int trim_step(struct store *store, enum store_statement which, int64_t rows, bool *more)
-{
-	struct store_row trim = store_bind(store, which);
-	int64_t gone;
-	int result;
-
-	if (which == STORE_TRIM_AGE)
-		store_bind_int(&trim, store->now_ms - STORE_HISTORY_DAYS * DAY_MS);
-	store_bind_int(&trim, rows);
-	result = store_run(&trim);
-	if (result != SQLITE_OK)
-		return result;
-	gone = sqlite3_changes64(store->db);
-	store->stats.trimmed += (uint64_t)gone;
-	*more = gone == STEP_ROWS;
-	return gone > 0 ? store_read_extent(store) : SQLITE_OK;
-}
-
-static int64_t rows_too_many(const struct store *store)
-{
-	int64_t rows = store->last_row > 0 ? store->last_row - store->first_row + 1 : 0;
-
-	return rows > STORE_HISTORY_ROWS ? rows - STORE_HISTORY_ROWS : 0;
-}
-
-static int trim_history(struct store *store)
-{
-	int64_t end_us = clock_us(CLOCK_MONOTONIC) + TICK_US;
-	int result = SQLITE_OK;
-	bool more = true;
-
-	for (int rows = 0; result == SQLITE_OK && more && rows < TICK_ROWS && clock_us(CLOCK_MONOTONIC) < end_us;
-	     rows += STEP_ROWS) {
-		int64_t too_many = rows_too_many(store);
-		if (too_many > 0)
-			result = trim_step(store, STORE_TRIM_ROWS, too_many < STEP_ROWS ? too_many : STEP_ROWS, &more);
-		else
-			result = trim_step(store, STORE_TRIM_AGE, STEP_ROWS, &more);
-	}
-	store->trimming = more;
-	return result;
-}
-
-static int give_back(struct store *store)
-{
-	int64_t free_pages;
-	int result = first_integer(store, STORE_FREE_PAGES, &free_pages);
-
-	if (result != SQLITE_OK || free_pages < FREE_PAGES)
-		return result;
-	store->trimming = true;
-	return store_run_plain(store, STORE_VACUUM);
-}
-
-void store_trim(struct store *store)
-{
-	unsigned tick = store->ticks++;
-	int result = SQLITE_OK;
-
-	if (store->failing || store->waiting || store->wal_stuck)
-		return;
-	if (tick % BLOCKS_EVERY == 0) {
-		struct store_row trim = store_bind(store, STORE_TRIM_BLOCKS);
-		store_bind_int(&trim, store->now_ms);
-		result = store_run(&trim);
-	}
-	if (result == SQLITE_OK && (store->trimming || tick % LOOK_EVERY == 0)) {
-		result = trim_history(store);
-		if (result == SQLITE_OK)
-			result = give_back(store);
-	}
-	if (result != SQLITE_OK)
-		store_failed(store, result, "cannot trim");
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * What the parts of the store share.  store.c owns health and retries; clock.c by which clock the file's times are;
- * file.c the file on the disk; sql.c the connection; tables.c schema, statements, save and restore; history.c events in
- * and trimming; query.c questions; codec.c packing.
+ * file.c the file on the disk; sql.c the connection; tables.c schema, statements, save and restore; history.c events
+ * in; room.c how many stay; query.c questions; codec.c packing.
  */
 #ifndef PICKET_STORE_INTERNAL_H
 #define PICKET_STORE_INTERNAL_H
@@ -43,7 +43,13 @@ enum store_statement {
 	STORE_FIRST_ROW,
 	STORE_LAST_ROW,
 	STORE_TRIM_AGE,
-	STORE_TRIM_ROWS,
+	STORE_COUNT_ALL,
+	STORE_COUNT_LASTING,
+	STORE_TRIM_LASTING,
+	STORE_FORGEABLE_UP_TO,
+	STORE_TRIM_FORGEABLE,
+	STORE_PAGES,
+	STORE_PAGE_SIZE,
 	STORE_TRIM_BLOCKS,
 	STORE_FREE_PAGES,
 	STORE_VACUUM,
@@ -74,15 +80,19 @@ struct store {
 	sqlite3_stmt *statements[STORE_STATEMENT_COUNT];
 	struct event *queue; /* STORE_QUEUE_MAX */
 	size_t queued;
-	int64_t now_ms;     /* of the last tick */
-	bool read_only;     /* db can be read alone */
-	bool failing;       /* tried again at retry_ms */
-	bool notice;        /* the problem is over already and must be told once */
-	bool waiting;       /* the file is locked: not tried again before the next tick */
-	bool wal_stuck;     /* a reader keeps the log from being written into the file */
-	bool clock_settled; /* the times in the file are by our clock */
-	bool blocks_stale;  /* the live blocks on the disk may not be the true ones */
-	bool trimming;      /* the file is larger than it should be */
+	int64_t now_ms;             /* of the last tick */
+	bool read_only;             /* db can be read alone */
+	bool failing;               /* tried again at retry_ms */
+	bool notice;                /* the problem is over already and must be told once */
+	bool waiting;               /* the file is locked: not tried again before the next tick */
+	bool wal_stuck;             /* a reader keeps the log from being written into the file */
+	bool clock_settled;         /* the times in the file are by our clock */
+	bool blocks_stale;          /* the live blocks on the disk may not be the true ones */
+	bool trimming;              /* the file is larger than it should be */
+	bool disk_low;              /* the disk is nearly full: blocks alone are written */
+	int64_t history_max;        /* bytes */
+	int64_t forgeable_from;     /* no row up to this one is about what anybody can forge */
+	int64_t forgeable, lasting; /* rows about that, and about the rest; -1: to be counted */
 	unsigned busy_ticks, ticks;
 	int64_t boot, boot_ms; /* 0: not told yet */
 	int64_t retry_ms;
@@ -144,7 +154,10 @@ int store_run(struct store_row *row);
 int store_run_plain(struct store *store, enum store_statement which);
 /* A query of one integer; SQLITE_DONE when there is no row. */
 int store_number(struct store_row *query, int64_t *out);
-/* The same for a pragma or query that is not prepared; no row is SQLITE_CORRUPT. */
+/* A number under a name; *out stays as it is when there is none. */
+int store_read_meta(struct store *store, const char *name, int64_t *out);
+int store_write_meta(struct store *store, const char *name, int64_t value);
+/* A query of one integer for a pragma or query that is not prepared; no row is SQLITE_CORRUPT. */
 int store_ask_number(struct store *store, const char *sql, int64_t *out);
 
 int64_t store_int(struct store_row *row, int64_t value, int64_t min, int64_t max);
@@ -173,10 +186,15 @@ void store_event_columns(struct store_row *row, struct event *event);
 void store_block_columns(struct store_row *row, void *item, int64_t now_ms);
 void store_save_abandon(struct store *store);
 
+/* ---- room.c ---- */
+/* Once a second: lets a little go of what is too old or too much, and looks how full the disk is. */
+void store_trim(struct store *store);
+
 /* ---- history.c ---- */
 /* Commits what is queued. */
 void store_flush(struct store *store);
-void store_trim(struct store *store);
+/* A query of one integer, 0 where there is no row. */
+int store_first_integer(struct store *store, enum store_statement which, int64_t *out);
 /* Reads first_row and last_row; SQLITE_CORRUPT when they make no sense. */
 int store_read_extent(struct store *store);
 

@@ -97,6 +97,25 @@ int store_number(struct store_row *query, int64_t *out)
 	return result == SQLITE_ROW ? SQLITE_OK : result;
 }
 
+int store_read_meta(struct store *store, const char *name, int64_t *out)
+{
+	struct store_row query = store_bind(store, STORE_READ_META);
+	int result;
+
+	store_note(&query, name);
+	result = store_number(&query, out);
+	return result == SQLITE_DONE ? SQLITE_OK : result; /* not there: *out stays */
+}
+
+int store_write_meta(struct store *store, const char *name, int64_t value)
+{
+	struct store_row put = store_bind(store, STORE_PUT_META);
+
+	store_note(&put, name);
+	store_bind_int(&put, value);
+	return store_run(&put);
+}
+
 int store_ask_number(struct store *store, const char *sql, int64_t *out)
 {
 	struct store_row query = { .next = 0 };

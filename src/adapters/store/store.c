@@ -13,6 +13,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#define ENDED_WELL "ended_well"
+
 void store_problem(struct store *store, bool notice, const char *format, ...)
 {
 	va_list arguments;
@@ -59,6 +61,25 @@ void store_failed(struct store *store, int result, const char *doing)
 	store_problem(store, false, STORE_NAME ": %s: %s" STORE_CONSEQUENCE, doing, store_error_text(result, error));
 }
 
+/* The file says whether the last use of it ended well.  After any other end a block may stand in the kernel that is not
+ * in the file, and once the kernel's table goes it would be forgotten. */
+static void begin_use(struct store *store)
+{
+	int64_t ended_well = 0;
+
+	if (store->db && store_read_meta(store, ENDED_WELL, &ended_well) != SQLITE_OK)
+		ended_well = 0;
+	store->blocks_stale |= !ended_well;
+	if (ended_well && store_can_write(store))
+		store_write_meta(store, ENDED_WELL, 0);
+}
+
+static bool end_use(struct store *store)
+{
+	return store->db && !store->failing && store->queued == 0 && !store->blocks_stale &&
+	       store_write_meta(store, ENDED_WELL, 1) == SQLITE_OK;
+}
+
 struct store *store_open(const char *state_dir, int64_t now_ms)
 {
 	struct store *store = calloc(1, sizeof(*store));
@@ -72,23 +93,29 @@ struct store *store_open(const char *state_dir, int64_t now_ms)
 		return NULL;
 	}
 	store->now_ms = now_ms;
+	store->history_max = STORE_HISTORY_BYTES;
 	store_file_open(store);
+	begin_use(store);
 	return store;
 }
 
-void store_close(struct store *store)
+bool store_close(struct store *store)
 {
+	bool saved;
+
 	if (!store)
-		return;
+		return false;
 	store_save_abandon(store);
 	/* One last try, whatever went wrong before. */
 	store->waiting = false;
 	store->failing = !store_can_write(store);
 	store_flush(store);
+	saved = end_use(store);
 	store_file_close(store);
 	free(store->queue);
 	free(store->directory);
 	free(store);
+	return saved;
 }
 
 /* A notice is over once it has been told. */

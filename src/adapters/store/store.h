@@ -14,11 +14,13 @@
 
 #include <picket/engine.h>
 
-#define STORE_FORMAT       2        /* PRAGMA user_version */
-#define STORE_HISTORY_DAYS 365      /* older rows go */
-#define STORE_HISTORY_ROWS 10000000 /* more rows than that: the oldest go */
-#define STORE_QUEUE_MAX    8192     /* events that wait for a commit, or for the disk; more are dropped */
-#define STORE_PAGE_MAX     1000     /* rows an answer of store_history() holds at most */
+#define STORE_FORMAT        3             /* PRAGMA user_version */
+#define STORE_HISTORY_DAYS  365           /* older rows go */
+#define STORE_HISTORY_BYTES (256LL << 20) /* unless store_limit_history() says another */
+#define STORE_FREE_PERCENT  10 /* of the disk, or STORE_FREE_BYTES if that is less: below it blocks alone are written */
+#define STORE_FREE_BYTES    (1LL << 30)
+#define STORE_QUEUE_MAX     8192 /* events that wait for a commit, or for the disk; more are dropped */
+#define STORE_PAGE_MAX      1000 /* rows an answer of store_history() holds at most */
 
 /* What is saved and restored as a whole, and the shape of an item. */
 enum store_table {
@@ -38,7 +40,8 @@ struct store_learned {
 };
 
 struct store_stats {
-	uint64_t rows, written, trimmed; /* rows: an upper bound after the clock was set back */
+	uint64_t rows, written, trimmed; /* rows: an upper bound, since some in between may have gone */
+	uint64_t left_out;               /* rows that a nearly full disk kept from being written */
 	uint32_t queued;                 /* events that wait to be written */
 	uint64_t dropped;                /* events that could not be written */
 	int64_t bytes;                   /* of the database file */
@@ -52,7 +55,13 @@ struct store;
  * of memory): one with a problem, see store_read_stats(), takes everything and keeps nothing but STORE_QUEUE_MAX
  * events. */
 struct store *store_open(const char *state_dir, int64_t now_ms);
-void store_close(struct store *store); /* commits */
+/*
+ * How many bytes the file may have: 0 is no limit.  Beyond that old rows go, of what anybody can forge while that is
+ * more than half of all rows, else of the rest: a flood of alerts pushes out alerts.
+ */
+void store_limit_history(struct store *store, int64_t bytes);
+/* Commits.  False: what stands may be missing on the disk. */
+bool store_close(struct store *store);
 
 /* This boot of the host (not 0), and when it was as the clock on the wall says now: at the start, and when the clock
  * was set.  What was written in the same boot by another clock is set right.  Returns by how much: what

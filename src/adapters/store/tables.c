@@ -26,6 +26,9 @@
 #define PORTS_LEN   (4 * 6 + 1) /* "1,2,3,4" */
 
 #define STRETCH "at_ms >> 24"
+/* event_is_forgeable() in SQL, and its contrary. */
+#define FORGEABLE "(type IN ('alert', 'veil') OR type = 'expire' AND grade = 'veil')"
+#define LASTING   "NOT " FORGEABLE
 
 /* formats[n] makes a file of format n + 1 from one of format n: a file of an older picket goes through those that it
  * lacks.  STRICT: a column holds what it says.  An event without a source has an empty source and key, and is found by
@@ -68,6 +71,7 @@ static const char *const formats[STORE_FORMAT] = {
 	"ALTER TABLE learned ADD COLUMN own_port INTEGER NOT NULL DEFAULT 0;"
 	"ALTER TABLE learned ADD COLUMN kind INTEGER NOT NULL DEFAULT 0;"
 	"ALTER TABLE served ADD COLUMN uid INTEGER NOT NULL DEFAULT 4294967295;",
+	"CREATE INDEX event_lasting ON event(at_ms) WHERE " LASTING ";",
 };
 
 /* Pages of history.  Parameters: 1 to 3 depend on the index, 4 since when, 5 and 6 the last row seen (time, row), 7 how
@@ -110,7 +114,16 @@ static const char *const statements[STORE_OF_TABLES] = {
 	[STORE_LAST_ROW] = "SELECT row FROM event ORDER BY row DESC LIMIT 1",
 	[STORE_TRIM_AGE] = "DELETE FROM event WHERE row IN (SELECT row FROM event INDEXED BY event_time WHERE at_ms < ?"
 			   " ORDER BY at_ms LIMIT ?)",
-	[STORE_TRIM_ROWS] = "DELETE FROM event WHERE row IN (SELECT row FROM event ORDER BY row LIMIT ?)",
+	[STORE_COUNT_ALL] = "SELECT count(*) FROM event INDEXED BY event_time",
+	[STORE_COUNT_LASTING] = "SELECT count(*) FROM event INDEXED BY event_lasting WHERE " LASTING,
+	[STORE_TRIM_LASTING] =
+		"DELETE FROM event WHERE row IN (SELECT row FROM event INDEXED BY event_lasting WHERE " LASTING
+		" ORDER BY at_ms LIMIT ?)",
+	[STORE_FORGEABLE_UP_TO] =
+		"SELECT max(row) FROM (SELECT row FROM event WHERE row > ? AND " FORGEABLE " ORDER BY row LIMIT ?)",
+	[STORE_TRIM_FORGEABLE] = "DELETE FROM event WHERE row > ? AND row <= ? AND " FORGEABLE,
+	[STORE_PAGES] = "PRAGMA page_count",
+	[STORE_PAGE_SIZE] = "PRAGMA page_size",
 	[STORE_TRIM_BLOCKS] = "DELETE FROM block WHERE until_ms > 0 AND until_ms < ?",
 	[STORE_FREE_PAGES] = "PRAGMA freelist_count",
 	[STORE_VACUUM] = "PRAGMA incremental_vacuum(256)",

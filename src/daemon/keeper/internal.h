@@ -109,9 +109,10 @@ uint64_t history_rows(const struct history *history);
 
 /* ---- save.c ---- */
 
-/* boot_ms: when the host was started, by the clock that says now_ms.  NULL: out of memory */
-struct save *save_open(const char *state_dir, struct journal *journal, int64_t now_ms, int64_t boot_ms);
-void save_close(struct save *save);
+/* NULL: out of memory */
+struct save *save_open(const struct keeper_start *start, struct journal *journal, int64_t now_ms);
+/* False: what stands may be missing on the disk. */
+bool save_close(struct save *save);
 void save_event(struct save *save, const struct event *event);
 /* Once a second. */
 void save_tick(struct save *save, int64_t now_ms);

@@ -341,7 +341,7 @@ static int set_up(struct keeper *keeper)
 		journal_log(keeper->journal, LOG_INFO,
 			    "no names of services from " SERVICES_FILE ": ports are shown as numbers");
 	keeper->history = history_new();
-	keeper->save = save_open(start->state_dir, keeper->journal, clock_ms(CLOCK_REALTIME), start->boot_ms);
+	keeper->save = save_open(start, keeper->journal, clock_ms(CLOCK_REALTIME));
 	keeper->protect = protect_new(start->state_dir, &start->admins, keeper->journal);
 	keeper->base = options.base = open_base();
 	if (!keeper->history || !keeper->save || !keeper->protect || !keeper->base ||
@@ -361,8 +361,11 @@ static int set_up(struct keeper *keeper)
 	return 0;
 }
 
-static void clean_up(struct keeper *keeper)
+/* True when all was saved. */
+static bool clean_up(struct keeper *keeper)
 {
+	bool saved;
+
 	struct event *events[] = { keeper->sentry_event, keeper->supervisor_event, keeper->tick, keeper->farewell };
 
 	for (size_t i = 0; i < sizeof(events) / sizeof(events[0]); i++)
@@ -373,11 +376,12 @@ static void clean_up(struct keeper *keeper)
 		event_base_free(keeper->base);
 	exposure_close(keeper->exposure);
 	protect_free(keeper->protect);
-	save_close(keeper->save);
+	saved = save_close(keeper->save);
 	history_free(keeper->history);
 	service_names_free(keeper->names);
 	journal_close(keeper->journal);
 	free(keeper);
+	return saved;
 }
 
 /* The keeper ends when the supervisor does.  A signal of the service manager or the terminal goes to all three
@@ -415,6 +419,5 @@ int keeper_run(const struct keeper_start *start)
 		else if (event_base_dispatch(keeper->base) >= 0)
 			status = EXIT_SUCCESS;
 	}
-	clean_up(keeper);
-	return status;
+	return clean_up(keeper) ? status : EXIT_FAILURE;
 }

@@ -20,14 +20,15 @@ struct keeper_start {
 	gid_t gid;
 	bool sandbox;
 	bool verbose;
-	int log_fd;      /* where log lines go; -1: to the system's log */
-	int64_t boot_ms; /* as the sentry has it */
+	int log_fd;          /* where log lines go; -1: to the system's log */
+	int64_t boot_ms;     /* as the sentry has it */
+	int64_t history_max; /* bytes */
 	char state_dir[PATH_MAX];
 	struct logins_admins admins; /* whose logins are protected, as found at the start */
 	uint32_t admin_gid;          /* the group whose members may use the control socket, beside root */
 };
 
-/* Drops privilege, serves until told to stop.  Returns the exit status. */
+/* Drops privilege, serves until told to stop.  Returns the exit status: EXIT_SUCCESS when all was saved. */
 int keeper_run(const struct keeper_start *start);
 
 #endif

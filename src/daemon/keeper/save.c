@@ -60,7 +60,7 @@ static void tell_problem(struct save *save)
 		journal_log(save->journal, LOG_NOTICE, "memory: all is well again");
 }
 
-struct save *save_open(const char *state_dir, struct journal *journal, int64_t now_ms, int64_t boot_ms)
+struct save *save_open(const struct keeper_start *start, struct journal *journal, int64_t now_ms)
 {
 	struct save *save = calloc(1, sizeof(*save));
 	struct store_stats stats;
@@ -68,13 +68,14 @@ struct save *save_open(const char *state_dir, struct journal *journal, int64_t n
 	if (!save)
 		return NULL;
 	save->journal = journal;
-	save->store = store_open(state_dir, now_ms);
+	save->store = store_open(start->state_dir, now_ms);
 	if (!save->store) {
 		free(save);
 		return NULL;
 	}
+	store_limit_history(save->store, start->history_max);
 	if (procfs_boot(&save->boot) == 0)
-		save->moved_ms = store_clock(save->store, save->boot, boot_ms);
+		save->moved_ms = store_clock(save->store, save->boot, start->boot_ms);
 	store_read_stats(save->store, &stats);
 	save->usable = true;
 	if (stats.problem[0])
@@ -82,12 +83,15 @@ struct save *save_open(const char *state_dir, struct journal *journal, int64_t n
 	return save;
 }
 
-void save_close(struct save *save)
+bool save_close(struct save *save)
 {
+	bool saved;
+
 	if (!save)
-		return;
-	store_close(save->store);
+		return false;
+	saved = store_close(save->store);
 	free(save);
+	return saved;
 }
 
 void save_event(struct save *save, const struct event *event)

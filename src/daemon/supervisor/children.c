@@ -77,6 +77,7 @@ static void __attribute__((noreturn)) be_keeper(struct supervisor *s, const stru
 		.log_fd = s->options->foreground ? s->options->log_fd : -1,
 		.boot_ms = s->boot_ms,
 		.verbose = s->options->verbose,
+		.history_max = s->config->history_max,
 		.admin_gid = s->admin_gid,
 	};
 	const struct child_limits limits = { .name = "picket-keeper",
@@ -177,6 +178,8 @@ static void child_ended(struct supervisor *s, struct child *child, const siginfo
 		let_all_pass(s);
 	/* Its last messages: they say why a start failed. */
 	supervisor_wire_drain(s, child);
+	if (child == &s->keeper)
+		s->saved = info->si_code == CLD_EXITED && info->si_status == 0;
 	if (s->stage == STAGE_ENDING) {
 		supervisor_children_end(s);
 		return;

@@ -22,10 +22,15 @@ static const struct {
 	size_t offset, size;
 	bool text;
 } fixed[] = {
-	{ "run_dir", PLACE(run_dir), true },  { "state_dir", PLACE(state_dir), true },
-	{ "table", PLACE(table), true },      { "queue", PLACE(queue), false },
-	{ "user", PLACE(user), true },        { "sentry_user", PLACE(sentry_user), true },
-	{ "sandbox", PLACE(sandbox), false }, { "max_sources", PLACE(engine.max_sources), false },
+	{ "run_dir", PLACE(run_dir), true },
+	{ "state_dir", PLACE(state_dir), true },
+	{ "history_max", PLACE(history_max), false },
+	{ "table", PLACE(table), true },
+	{ "queue", PLACE(queue), false },
+	{ "user", PLACE(user), true },
+	{ "sentry_user", PLACE(sentry_user), true },
+	{ "sandbox", PLACE(sandbox), false },
+	{ "max_sources", PLACE(engine.max_sources), false },
 };
 #undef PLACE
 

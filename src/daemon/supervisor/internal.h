@@ -69,6 +69,7 @@ struct supervisor {
 	enum stage stage;
 	int status;
 	bool table_loaded;
+	bool saved; /* the keeper ended well, and what stands is on the disk */
 
 	int run_fd, lock_fd, table_fd, control_fd;
 	bool control_bound, pid_written;

@@ -245,6 +245,13 @@ static void unload_table(struct supervisor *s)
 
 	if (!s->table_loaded || s->status != 0 || s->config->keep_on_stop)
 		return;
+	if (!s->saved) {
+		supervisor_fail(s, 0,
+				"what is blocked could not be saved: table inet %s stays in the kernel, the next "
+				"start takes it over",
+				s->config->table);
+		return;
+	}
 	result = nft_open(s->config->table, &nft);
 	if (result == 0)
 		result = nft_unload(nft);
