@@ -14,6 +14,7 @@
 #define PATIENCE_S 2
 #define BUFFER_LEN 32768 /* what the kernel fills at most in a dump */
 #define HEADER_MAX 64
+#define ERRNO_MAX  4095 /* MAX_ERRNO of the kernel, include/linux/err.h */
 
 struct netlink_dump {
 	struct mnl_socket *socket;
@@ -38,6 +39,21 @@ int netlink_open(int bus, int flags, int receive_buffer, struct mnl_socket **out
 	}
 	*out = socket;
 	return 0;
+}
+
+static bool is_errno(int error)
+{
+	return error > 0 && error <= ERRNO_MAX;
+}
+
+int netlink_error(const struct nlmsghdr *message)
+{
+	struct nlmsgerr error;
+
+	if (message->nlmsg_len < mnl_nlmsg_size(sizeof(error)))
+		return -EBADMSG;
+	memcpy(&error, mnl_nlmsg_get_payload(message), sizeof(error));
+	return error.error == 0 || (error.error >= -ERRNO_MAX && error.error < 0) ? error.error : -EBADMSG;
 }
 
 int netlink_dump_open(int bus, struct netlink_dump **out)
@@ -114,7 +130,7 @@ static int dump_read(struct netlink_dump *dump, mnl_cb_t on_message, void *conte
 			return 0;
 		/* EPROTO, ESRCH: what was left of an earlier answer. */
 		if (result < 0 && errno != EPROTO && errno != ESRCH)
-			return -errno;
+			return is_errno(errno) ? -errno : -EBADMSG; /* libmnl hands on what a message says */
 	}
 	return -EOVERFLOW;
 }

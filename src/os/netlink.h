@@ -17,6 +17,9 @@
  * CAP_NET_ADMIN; 0: the system's default.  0, with the socket for mnl_socket_close(), or -errno. */
 MUST_CHECK int netlink_open(int bus, int flags, int receive_buffer, struct mnl_socket **out);
 
+/* What an NLMSG_ERROR says: 0 (an acknowledgement) or -errno; -EBADMSG when it is no error of the kernel's. */
+int netlink_error(const struct nlmsghdr *message);
+
 /* A socket for questions alone; notifications must have another one. */
 struct netlink_dump;
 

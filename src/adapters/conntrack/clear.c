@@ -202,10 +202,9 @@ static int take_datagram(struct conntrack *conntrack, size_t len)
 		if (nlh->nlmsg_type == NLMSG_DONE)
 			return 1;
 		if (nlh->nlmsg_type == NLMSG_ERROR) {
-			const struct nlmsgerr *error = mnl_nlmsg_get_payload(nlh);
+			int error = netlink_error(nlh);
 
-			return nlh->nlmsg_len >= mnl_nlmsg_size(sizeof(error->error)) && error->error ? error->error
-												      : -EBADMSG;
+			return error ? error : -EBADMSG;
 		}
 		if (take_flow(nlh, conntrack) != MNL_CB_OK)
 			return -EBADMSG;

@@ -172,18 +172,15 @@ static void read_packet(struct nfqueue *queue, const struct nlmsghdr *nlh, nfque
 
 static void read_error(struct nfqueue *queue, const struct nlmsghdr *nlh)
 {
-	struct nlmsgerr error;
+	int error = netlink_error(nlh);
 
-	if (nlh->nlmsg_len < mnl_nlmsg_size(sizeof(error))) {
+	if (error == -EBADMSG) {
 		queue->stats.malformed++;
-		return;
-	}
-	memcpy(&error, mnl_nlmsg_get_payload(nlh), sizeof(error));
-	if (nlh->nlmsg_seq == 0) {
+	} else if (nlh->nlmsg_seq == 0) {
 		queue->stats.verdict_errors++;
-	} else if (error.error) {
+	} else if (error) {
 		if (!queue->request_error)
-			queue->request_error = error.error;
+			queue->request_error = error;
 	} else {
 		queue->acked++;
 	}

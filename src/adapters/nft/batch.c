@@ -14,6 +14,8 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "netlink.h"
+
 #define BATCH_MAX   ((size_t)256 * 1024 * 1024)
 #define BATCH_FIRST ((size_t)120 * 1024) /* for one message as large as can be, and small ones */
 #define ANSWER_MAX  (64 * 1024)          /* the kernel's dumps use messages of up to 32 KiB */
@@ -110,17 +112,6 @@ ssize_t nft_receive(struct mnl_socket *socket, void *buf, size_t size)
 	return message.msg_flags & MSG_TRUNC ? -EMSGSIZE : got;
 }
 
-/* The error in an NLMSG_ERROR message: 0 is an acknowledgement. */
-static int error_of(const struct nlmsghdr *nlh)
-{
-	struct nlmsgerr error;
-
-	if (nlh->nlmsg_len < mnl_nlmsg_size(sizeof(error)))
-		return -EBADMSG;
-	memcpy(&error, mnl_nlmsg_get_payload(nlh), sizeof(error));
-	return error.error;
-}
-
 /* Reads the answers to a transaction: the first error, or 0 when it was acknowledged. */
 static int read_answers(struct nft *nft, uint8_t *buf)
 {
@@ -139,7 +130,7 @@ static int read_answers(struct nft *nft, uint8_t *buf)
 		for (; mnl_nlmsg_ok(nlh, left); nlh = mnl_nlmsg_next(nlh, &left)) {
 			if (nlh->nlmsg_type != NLMSG_ERROR)
 				continue;
-			int error = error_of(nlh);
+			int error = netlink_error(nlh);
 
 			if (error && !result)
 				result = error;
@@ -219,7 +210,7 @@ static int read_reply(struct nft *nft, uint32_t seq, bool dump, nft_dump_fn *fn,
 			if (nlh->nlmsg_flags & NLM_F_DUMP_INTR)
 				*interrupted = true;
 			if (nlh->nlmsg_type == NLMSG_ERROR) {
-				int error = error_of(nlh);
+				int error = netlink_error(nlh);
 
 				result = result ? result : error;
 				done = true;
