@@ -84,4 +84,19 @@ static inline uint64_t hash_word(const uint8_t bytes[8])
 	return word;
 }
 
+/* SipHash-1-3 of bytes of any length: fast where the length is known when it is compiled. */
+static inline uint64_t hash_quick(const struct hash_key *key, const void *data, size_t len)
+{
+	struct hash_state s = hash_begin(key);
+	const uint8_t *p = data;
+	uint8_t rest[8] = { 0 };
+	size_t left = len;
+
+	for (; left >= 8; left -= 8, p += 8)
+		hash_add(&s, hash_word(p));
+	memcpy(rest, p, left);
+	hash_add(&s, hash_word(rest) | (uint64_t)len << 56);
+	return hash_end(&s);
+}
+
 #endif

@@ -20,6 +20,7 @@
 
 #define TYPE_IPV4  0x0800
 #define TYPE_IPV6  0x86dd
+#define READ_AHEAD (256 * 1024)
 #define HEADER_MIN 24           /* bytes: a pcap header; pcapng needs more */
 #define TIME_MAX_S 4294967295LL /* evidence keeps 32 bits of seconds */
 
@@ -180,6 +181,7 @@ static FILE *open_file(const char *path, uint64_t *total, char problem[REPLAY_PR
 		close(fd);
 		return NULL;
 	}
+	setvbuf(file, NULL, _IOFBF, READ_AHEAD);
 	wrong = check_magic(magic, fread(magic, 1, sizeof(magic), file));
 	if (!wrong && fseeko(file, 0, SEEK_SET) < 0)
 		wrong = "cannot read from its beginning";

@@ -23,7 +23,16 @@
 struct replay_flows {
 	struct hash_key hash;
 	uint64_t evicted;
+	/* Bits of the hash of each flow's key, 0 where there is none: the eight of a set lie in one cache line, and
+	 * only the flow that has the mark is looked at. */
+	uint32_t marks[REPLAY_FLOWS_MAX];
 	struct replay_flow flows[REPLAY_FLOWS_MAX];
+};
+
+/* Where a key belongs. */
+struct spot {
+	size_t first; /* of its set */
+	uint32_t mark;
 };
 
 struct replay_flows *replay_flows_new(const struct hash_key *hash)
@@ -89,19 +98,26 @@ static struct replay_flow_key key_of(const struct packet *p, bool *from_low)
 	return key;
 }
 
-static struct replay_flow *set_of(struct replay_flows *flows, const struct replay_flow_key *key)
+static struct spot spot_of(const struct replay_flows *flows, const struct replay_flow_key *key)
 {
-	return &flows->flows[hash_bytes(&flows->hash, key, sizeof(*key)) % SETS * WAYS];
+	uint64_t hash = hash_quick(&flows->hash, key, sizeof(*key));
+
+	return (struct spot){ .first = hash % SETS * WAYS, .mark = (uint32_t)(hash >> 32) | 1 };
+}
+
+static struct replay_flow *find(struct replay_flows *flows, const struct replay_flow_key *key, const struct spot *spot)
+{
+	for (size_t i = spot->first; i < spot->first + WAYS; i++)
+		if (flows->marks[i] == spot->mark && !memcmp(&flows->flows[i].key, key, sizeof(*key)))
+			return &flows->flows[i];
+	return NULL;
 }
 
 struct replay_flow *replay_flows_find(struct replay_flows *flows, const struct replay_flow_key *key)
 {
-	struct replay_flow *set = set_of(flows, key);
+	struct spot spot = spot_of(flows, key);
 
-	for (size_t i = 0; i < WAYS; i++)
-		if (set[i].used && !memcmp(&set[i].key, key, sizeof(*key)))
-			return &set[i];
-	return NULL;
+	return find(flows, key, &spot);
 }
 
 static bool expired(const struct replay_flow *flow, int64_t now_ms)
@@ -112,17 +128,20 @@ static bool expired(const struct replay_flow *flow, int64_t now_ms)
 /* How much would be lost with it: nothing, a closed one, an unanswered one, one at work. */
 static int worth(const struct replay_flow *flow, int64_t now_ms)
 {
-	if (!flow->used || expired(flow, now_ms))
+	if (expired(flow, now_ms))
 		return 0;
 	if (flow->closed)
 		return 1;
 	return flow->answered ? 3 : 2;
 }
 
-static struct replay_flow *make_room(struct replay_flows *flows, const struct replay_flow_key *key, int64_t now_ms)
+static struct replay_flow *make_room(struct replay_flows *flows, const struct spot *spot, int64_t now_ms)
 {
-	struct replay_flow *set = set_of(flows, key), *best = set;
+	struct replay_flow *set = &flows->flows[spot->first], *best = set;
 
+	for (size_t i = 0; i < WAYS; i++)
+		if (!flows->marks[spot->first + i])
+			return &set[i];
 	for (size_t i = 1; i < WAYS; i++) {
 		int one = worth(&set[i], now_ms), other = worth(best, now_ms);
 
@@ -168,12 +187,13 @@ static void set_timeout(struct replay_flow *flow, int64_t now_ms)
 }
 
 static struct replay_seen open_flow(struct replay_flows *flows, const struct packet *p,
-				    const struct replay_flow_key *key, bool from_low, struct replay_flow *old,
-				    int64_t now_ms)
+				    const struct replay_flow_key *key, const struct spot *spot, bool from_low,
+				    struct replay_flow *old, int64_t now_ms)
 {
-	struct replay_flow *flow = old ? old : make_room(flows, key, now_ms);
+	struct replay_flow *flow = old ? old : make_room(flows, spot, now_ms);
 
-	*flow = (struct replay_flow){ .key = *key, .used = true, .opener_low = from_low, .syn = is_plain_syn(p) };
+	flows->marks[flow - flows->flows] = spot->mark;
+	*flow = (struct replay_flow){ .key = *key, .opener_low = from_low, .syn = is_plain_syn(p) };
 	set_timeout(flow, now_ms);
 	return (struct replay_seen){ .state = REPLAY_FLOW_NEW, .flow = flow, .fresh = true };
 }
@@ -200,13 +220,15 @@ struct replay_seen replay_flows_track(struct replay_flows *flows, const struct p
 	struct replay_flow_key key;
 	struct replay_flow *flow;
 	bool from_low, over;
+	struct spot spot;
 
 	if (p->protocol == PROTO_ICMP || p->protocol == PROTO_ICMPV6)
 		return nothing; /* told apart by their types */
 	if (p->protocol == PROTO_TCP && !replay_tcp_flags_valid(p->tcp_flags))
 		return nothing;
 	key = key_of(p, &from_low);
-	flow = replay_flows_find(flows, &key);
+	spot = spot_of(flows, &key);
+	flow = find(flows, &key, &spot);
 	/* a port pair used anew after a close, as well as one that was forgotten */
 	over = flow &&
 	       (expired(flow, now_ms) || ((flow->closed || (flow->fin_low && flow->fin_high)) && is_plain_syn(p)) ||
@@ -215,5 +237,5 @@ struct replay_seen replay_flows_track(struct replay_flows *flows, const struct p
 		return follow_flow(flow, p, from_low, now_ms);
 	if (!opens(p))
 		return nothing;
-	return open_flow(flows, p, &key, from_low, flow, now_ms);
+	return open_flow(flows, p, &key, &spot, from_low, flow, now_ms);
 }

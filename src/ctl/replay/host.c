@@ -149,19 +149,19 @@ static void note_customer(struct replay_host *host, const struct packet *p, int6
 {
 	const struct replay_customer session = { .addr = p->src }, key = customer_key(p);
 	struct replay_customer *customer = replay_table_add(&host->customers, &session);
-	bool known;
+	size_t before;
 
 	if (customer)
 		customer->last_ms = now_ms;
 	if (p->protocol != PROTO_TCP || host->last.reply || (p->tcp_flags & (TCP_SYN | TCP_RST | TCP_ACK)) != TCP_ACK ||
 	    port_of(host, p) != PROBE_PORT_SERVED)
 		return;
-	known = replay_table_find(&host->customers, &key) != NULL;
+	before = host->customers.count;
 	customer = replay_table_add(&host->customers, &key);
 	if (!customer)
 		return;
 	customer->last_ms = now_ms;
-	if (!known)
+	if (host->customers.count > before)
 		customer->late = replay_sources_standing(host->sources, &p->src, now_ms) >= GRADE_ALERT;
 }
 
@@ -285,16 +285,18 @@ bool replay_host_queues(struct replay_host *host, const struct replay_packet *in
 	uint64_t *why = in->ip ? pass_before_tracking(host, in) : &host->counts.not_ip;
 	enum probe_port_state port;
 	enum grade grade;
+	bool to_us;
 
 	host->last = (struct replay_seen){ .state = REPLAY_FLOW_INVALID };
 	host->last_to_trap = false;
 	if (why)
 		return pass(why);
-	if (!is_local(host, &p->dst) && !is_local(host, &p->src))
+	to_us = is_local(host, &p->dst);
+	if (!to_us && !is_local(host, &p->src))
 		return pass(&host->counts.foreign);
 	if (in->result == PACKET_OK)
 		host->last = replay_flows_track(host->flows, p, in->at_ms);
-	if (!is_local(host, &p->dst))
+	if (!to_us)
 		return pass(&host->counts.foreign);
 	grade = replay_sources_standing(host->sources, &p->src, in->at_ms);
 	if (is_banned(host, p, grade, in->at_ms))

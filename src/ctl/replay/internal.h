@@ -100,7 +100,10 @@ int replay_stream_percent(const struct replay_stream *stream);
 struct replay_table {
 	struct hash_key hash;
 	uint8_t *entries; /* each begins with its key */
-	uint32_t *index;  /* entry number + 1; 0: free */
+	struct replay_slot {
+		uint32_t number; /* of an entry + 1; 0: free */
+		uint32_t mark;   /* bits of its key's hash */
+	} * index;
 	size_t entry_size, key_len;
 	size_t count, limit, index_mask;
 	uint64_t dropped;
@@ -137,7 +140,7 @@ enum replay_trap_state { REPLAY_TRAP_UNTOUCHED, REPLAY_TRAP_WAITING, REPLAY_TRAP
 struct replay_flow {
 	struct replay_flow_key key;
 	int64_t last_ms, timeout_ms;
-	bool used, opener_low; /* the low end spoke first */
+	bool opener_low; /* the low end spoke first */
 	bool syn, answered, closed;
 	bool fin_low, fin_high;
 	uint8_t trap; /* enum replay_trap_state: the host's own note */
@@ -230,7 +233,7 @@ struct replay_source {
 
 struct replay_sources {
 	struct replay_table table, distinct;
-	bool len_used[129];
+	bool len_used[129], len_stood[129]; /* with a record; ever with a grade */
 };
 
 bool replay_sources_init(struct replay_sources *sources, const struct hash_key *hash);

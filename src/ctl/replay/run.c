@@ -159,7 +159,7 @@ static void learn(struct replay *replay, const struct replay_packet *in)
 	replay_learn_packet(replay->learned, in);
 }
 
-/* -1: nothing could be read. */
+/* -1: nothing could be read.  1: packets are out of order, and no window was asked for that could mend it. */
 static int run_pass(struct replay *replay, unsigned pass, bool verify, bool reorder, packet_fn *each,
 		    char problem[REPLAY_PROBLEM_MAX])
 {
@@ -170,14 +170,35 @@ static int run_pass(struct replay *replay, unsigned pass, bool verify, bool reor
 	if (!stream)
 		return -1;
 	progress.last_ms = clock_ms(CLOCK_MONOTONIC);
-	while (replay_stream_next(stream, &in, replay->damage) == 1) {
+	while ((reorder || !replay_stream_backwards(stream)) && replay_stream_next(stream, &in, replay->damage) == 1) {
 		each(replay, &in);
 		progress_step(&progress, stream);
 	}
 	progress_end(&progress);
 	replay->backwards = replay_stream_backwards(stream);
 	replay_stream_close(stream);
-	return 0;
+	return !reorder && replay->backwards > 0;
+}
+
+/* The first pass.  Most captures are in the order of their times; where one is not, it begins anew with a window. */
+static int learn_all(struct replay *replay, char problem[REPLAY_PROBLEM_MAX])
+{
+	int result;
+
+	for (int attempt = 0; attempt < 2; attempt++) {
+		replay_learned_free(replay->learned);
+		replay->learned = replay_learned_new(&replay->hash);
+		if (!replay->learned) {
+			snprintf(problem, REPLAY_PROBLEM_MAX, "out of memory");
+			return -1;
+		}
+		result = run_pass(replay, 1, true, attempt > 0, learn, problem);
+		if (result <= 0)
+			break;
+		replay->damage[0] = '\0';
+	}
+	replay_learn_finish(replay->learned);
+	return result;
 }
 
 static bool prepare(struct replay *replay)
@@ -208,14 +229,12 @@ int replay_run(struct replay *replay, char problem[REPLAY_PROBLEM_MAX])
 		snprintf(problem, REPLAY_PROBLEM_MAX, "no random bytes for the tables' key");
 		return -1;
 	}
-	replay->learned = replay_learned_new(&replay->hash);
-	if (!replay->learned || !replay_sources_init(&replay->sources, &replay->hash)) {
+	if (!replay_sources_init(&replay->sources, &replay->hash)) {
 		snprintf(problem, REPLAY_PROBLEM_MAX, "out of memory");
 		return -1;
 	}
-	if (run_pass(replay, 1, true, true, learn, problem) < 0)
+	if (learn_all(replay, problem) < 0)
 		return -1;
-	replay_learn_finish(replay->learned);
 	if (!prepare(replay)) {
 		snprintf(problem, REPLAY_PROBLEM_MAX, "out of memory");
 		return -1;

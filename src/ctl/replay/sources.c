@@ -55,7 +55,7 @@ enum grade replay_sources_standing(const struct replay_sources *sources, const s
 		struct replay_source_key key = { .len = (uint8_t)len };
 		const struct replay_source *source;
 
-		if (!sources->len_used[len])
+		if (!sources->len_stood[len])
 			continue;
 		key.addr = prefix_of(addr, len).addr;
 		source = replay_table_find(&sources->table, &key);
@@ -199,4 +199,5 @@ void replay_sources_act(struct replay_sources *sources, const struct action *act
 		return;
 	source->stands_until_ms = action->type == ACTION_ADD ? now_ms + action->duration_ms : 0;
 	source->stands = action->type == ACTION_ADD ? (uint8_t)action->grade : GRADE_NONE;
+	sources->len_stood[source->key.len] = true;
 }

@@ -18,7 +18,7 @@ bool replay_table_init(struct replay_table *table, size_t limit, size_t key_len,
 	*table = (struct replay_table){
 		.hash = *hash,
 		.entries = calloc(limit, entry_size),
-		.index = calloc(slots, sizeof(uint32_t)),
+		.index = calloc(slots, sizeof(*table->index)),
 		.entry_size = entry_size,
 		.key_len = key_len,
 		.limit = limit,
@@ -42,34 +42,43 @@ void *replay_table_at(const struct replay_table *table, size_t number)
 	return table->entries + number * table->entry_size;
 }
 
-/* The index slot of the key, or the free one where it belongs. */
-static uint32_t *find_slot(const struct replay_table *table, const void *key)
+/* The index slot of the key, or the free one where it belongs, marked as the key's.  Entries are far apart in memory:
+ * only the one that has the mark is looked at. */
+static struct replay_slot *find_slot(const struct replay_table *table, const void *key)
 {
-	size_t at = hash_bytes(&table->hash, key, table->key_len) & table->index_mask;
+	uint64_t hash = hash_quick(&table->hash, key, table->key_len);
+	size_t at = hash & table->index_mask;
+	uint32_t mark = (uint32_t)(hash >> 32);
+	struct replay_slot *slot = &table->index[at];
 
-	while (table->index[at] && memcmp(replay_table_at(table, table->index[at] - 1), key, table->key_len))
+	while (slot->number &&
+	       (slot->mark != mark || memcmp(replay_table_at(table, slot->number - 1), key, table->key_len) != 0)) {
 		at = (at + 1) & table->index_mask;
-	return &table->index[at];
+		slot = &table->index[at];
+	}
+	if (!slot->number)
+		slot->mark = mark;
+	return slot;
 }
 
 void *replay_table_find(const struct replay_table *table, const void *key)
 {
-	uint32_t *slot = find_slot(table, key);
+	const struct replay_slot *slot = find_slot(table, key);
 
-	return *slot ? replay_table_at(table, *slot - 1) : NULL;
+	return slot->number ? replay_table_at(table, slot->number - 1) : NULL;
 }
 
 void *replay_table_add(struct replay_table *table, const void *key)
 {
-	uint32_t *slot = find_slot(table, key);
+	struct replay_slot *slot = find_slot(table, key);
 
-	if (*slot)
-		return replay_table_at(table, *slot - 1);
+	if (slot->number)
+		return replay_table_at(table, slot->number - 1);
 	if (table->count == table->limit) {
 		table->dropped++;
 		return NULL;
 	}
 	memcpy(replay_table_at(table, table->count), key, table->key_len);
-	*slot = (uint32_t)++table->count;
+	slot->number = (uint32_t)++table->count;
 	return replay_table_at(table, table->count - 1);
 }

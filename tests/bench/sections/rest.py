@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Where nothing happens: wake-ups, memory, start, stop, and what 100,000 bans add (`make bench-rest` alone)."""
+"""Where nothing happens: wake-ups, memory, start, stop, what 100,000 bans add, a replay (`make bench-rest` alone)."""
 import rest
 
 MINUTES = 3
@@ -14,6 +14,7 @@ PROMISES = {
     "bans_stop_s": ("100,000 bans: stop", "s", None),
     "list_text_s": ("100,000 bans: list", "s", .3),
     "list_json_s": ("100,000 bans: list --json", "s", .3),
+    "replay_million_s": ("replay of a million packets, processor time", "s", 1),
 }
 
 
