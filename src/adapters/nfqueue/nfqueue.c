@@ -6,9 +6,11 @@
  * no sense, a full buffer, a dead reader).  A flood costs at most one receive buffer: packets that do not fit pass
  * (fail-open), and the overflow is counted.
  *
- * Batch verdicts: the kernel numbers the packets of a queue upwards under the lock under which it sends them.
- * Drops are sent at once and are no longer held, so every packet of a queue that is still held, with a number up
- * to the last one read, was judged "accept".  Therefore each read ends with one batch verdict a queue.
+ * Batch verdicts: the kernel numbers the packets of a queue upwards under the lock under which it sends them, and a
+ * batch verdict is for all that it still holds up to a number.  So a run of packets with the same verdict is one
+ * message, and all messages of a read go to the kernel in one call.  Where numbers are missing, packets that were not
+ * read may be held in the gap: from there on drops are given one by one, and what is in the gap passes with the next
+ * run of accepted ones.
  */
 #include "nfqueue.h"
 
@@ -30,6 +32,8 @@
 #define BURST          32   /* messages of one recvmmsg() */
 #define MESSAGE_MAX    4096 /* NFQUEUE_COPY_RANGE and the attributes around it (under 300 bytes) */
 #define REQUEST_MAX    256
+#define VERDICT_LEN    32 /* of one verdict's message */
+#define VERDICTS_MAX   64 /* messages of one call; with more to say it is made earlier */
 
 _Static_assert(NFQUEUE_COPY_RANGE + 1024 <= MESSAGE_MAX, "a message holds the copied bytes and its attributes");
 
@@ -41,12 +45,19 @@ struct nfqueue {
 	/* acknowledgements of configuration requests, numbered REQUEST_SEQ + queue */
 	unsigned acked;
 	int request_error;
-	/* per queue, within one read: the last number to be accepted */
-	struct {
-		bool pending;
-		uint32_t last_id;
+	/* Per queue: the packets read last that share a verdict, and have not been given it yet. */
+	struct run {
+		int verdict;
 		unsigned packets;
+		uint32_t last_id; /* of the queue, also when the run is over */
+		bool gap;         /* before it, since packets were accepted last */
 	} runs[QUEUES_MAX];
+	/* verdicts on their way, and how many packets they are for */
+	_Alignas(16) uint8_t verdicts[VERDICTS_MAX * VERDICT_LEN];
+	unsigned verdict_count, accepting, dropping;
+	struct mmsghdr headers[BURST];
+	struct iovec parts[BURST];
+	struct sockaddr_nl senders[BURST];
 	/* aligned for nlmsghdr */
 	_Alignas(16) uint8_t messages[BURST][MESSAGE_MAX];
 };
@@ -73,33 +84,75 @@ static int send_verdict(struct nfqueue *queue, unsigned number, uint8_t type, ui
 	return send_message(queue, nlh);
 }
 
-static void drop_now(struct nfqueue *queue, unsigned number, uint32_t id)
-{
-	if (send_verdict(queue, number, NFQNL_MSG_VERDICT, id, NF_DROP))
-		queue->stats.verdict_errors++;
-	else
-		queue->stats.dropped++;
-}
+/* ---- verdicts ---- */
 
-static void accept_later(struct nfqueue *queue, unsigned number, uint32_t id)
+static void send_verdicts(struct nfqueue *queue)
 {
-	queue->runs[number].pending = true;
-	queue->runs[number].last_id = id;
-	queue->runs[number].packets++;
-}
+	ssize_t sent;
 
-static void accept_now(struct nfqueue *queue)
-{
-	for (unsigned number = 0; number < queue->count; number++) {
-		if (!queue->runs[number].pending)
-			continue;
-		if (send_verdict(queue, number, NFQNL_MSG_VERDICT_BATCH, queue->runs[number].last_id, NF_ACCEPT))
-			queue->stats.verdict_errors++;
-		else
-			queue->stats.accepted += queue->runs[number].packets;
-		queue->runs[number].pending = false;
-		queue->runs[number].packets = 0;
+	if (!queue->verdict_count)
+		return;
+	do {
+		sent = mnl_socket_sendto(queue->socket, queue->verdicts, queue->verdict_count * VERDICT_LEN);
+	} while (sent < 0 && errno == EINTR);
+	if (sent < 0) {
+		queue->stats.verdict_errors += queue->verdict_count;
+	} else {
+		queue->stats.accepted += queue->accepting;
+		queue->stats.dropped += queue->dropping;
 	}
+	queue->verdict_count = queue->accepting = queue->dropping = 0;
+}
+
+/* For one packet or, as NFQNL_MSG_VERDICT_BATCH, for all up to it. */
+static void put_verdict(struct nfqueue *queue, unsigned number, uint8_t type, uint32_t id, int verdict,
+			unsigned packets)
+{
+	struct nlmsghdr *nlh;
+
+	if (queue->verdict_count == VERDICTS_MAX)
+		send_verdicts(queue);
+	nlh = nfq_nlmsg_put((char *)queue->verdicts + queue->verdict_count++ * VERDICT_LEN, type,
+			    queue->first + number);
+	nfq_nlmsg_verdict_put(nlh, (int)id, verdict);
+	if (verdict == NF_ACCEPT)
+		queue->accepting += packets;
+	else
+		queue->dropping += packets;
+}
+
+static void end_run(struct nfqueue *queue, unsigned number)
+{
+	struct run *run = &queue->runs[number];
+
+	if (run->packets)
+		put_verdict(queue, number, NFQNL_MSG_VERDICT_BATCH, run->last_id, run->verdict, run->packets);
+	if (run->packets && run->verdict == NF_ACCEPT)
+		run->gap = false;
+	run->packets = 0;
+}
+
+static void give_verdict(struct nfqueue *queue, unsigned number, uint32_t id, int verdict)
+{
+	struct run *run = &queue->runs[number];
+	const bool gap = id != run->last_id + 1;
+
+	if (gap || run->verdict != verdict)
+		end_run(queue, number);
+	run->gap = run->gap || gap;
+	run->verdict = verdict;
+	run->last_id = id;
+	if (run->gap && verdict == NF_DROP)
+		put_verdict(queue, number, NFQNL_MSG_VERDICT, id, NF_DROP, 1);
+	else
+		run->packets++;
+}
+
+static void end_runs(struct nfqueue *queue)
+{
+	for (unsigned number = 0; number < queue->count; number++)
+		end_run(queue, number);
+	send_verdicts(queue);
 }
 
 /* The attribute of that number inside a nested one, if it has that length; NULL when not. */
@@ -164,10 +217,8 @@ static void read_packet(struct nfqueue *queue, const struct nlmsghdr *nlh, nfque
 	if (attr[NFQA_IFINDEX_INDEV] && mnl_attr_get_payload_len(attr[NFQA_IFINDEX_INDEV]) >= sizeof(uint32_t))
 		packet.ifindex = ntohl(mnl_attr_get_u32(attr[NFQA_IFINDEX_INDEV]));
 	read_original(attr[NFQA_CT], &packet);
-	if (!packet.data || !judge || judge(context, &packet))
-		accept_later(queue, packet.number, ntohl(header.packet_id));
-	else
-		drop_now(queue, packet.number, ntohl(header.packet_id));
+	give_verdict(queue, packet.number, ntohl(header.packet_id),
+		     !packet.data || !judge || judge(context, &packet) ? NF_ACCEPT : NF_DROP);
 }
 
 static void read_error(struct nfqueue *queue, const struct nlmsghdr *nlh)
@@ -205,24 +256,13 @@ static void read_datagram(struct nfqueue *queue, const void *data, size_t len, n
 /* Up to `max` datagrams.  A missing judge accepts.  Returns how many, or -errno. */
 static int read_datagrams(struct nfqueue *queue, unsigned max, nfqueue_judge_fn *judge, void *context)
 {
-	struct iovec parts[BURST];
-	struct mmsghdr headers[BURST];
-	struct sockaddr_nl senders[BURST];
 	unsigned done = 0, overruns = 0;
 	int result = 0;
 
 	while (done < max) {
 		unsigned want = max - done < BURST ? max - done : BURST;
 
-		memset(headers, 0, sizeof(headers));
-		for (unsigned i = 0; i < want; i++) {
-			parts[i] = (struct iovec){ queue->messages[i], MESSAGE_MAX };
-			headers[i].msg_hdr.msg_iov = &parts[i];
-			headers[i].msg_hdr.msg_iovlen = 1;
-			headers[i].msg_hdr.msg_name = &senders[i];
-			headers[i].msg_hdr.msg_namelen = sizeof(senders[i]);
-		}
-		int got = recvmmsg(mnl_socket_get_fd(queue->socket), headers, want, MSG_DONTWAIT, NULL);
+		int got = recvmmsg(mnl_socket_get_fd(queue->socket), queue->headers, want, MSG_DONTWAIT, NULL);
 		if (got < 0 && errno == ENOBUFS && ++overruns < BURST) {
 			queue->stats.lost++; /* reading on is what empties the buffer */
 			continue;
@@ -233,16 +273,19 @@ static int read_datagrams(struct nfqueue *queue, unsigned max, nfqueue_judge_fn 
 			break;
 		}
 		for (int i = 0; i < got; i++) {
-			if (headers[i].msg_hdr.msg_namelen != sizeof(senders[i]) || senders[i].nl_pid != 0)
+			struct msghdr *header = &queue->headers[i].msg_hdr;
+
+			if (header->msg_namelen != sizeof(queue->senders[i]) || queue->senders[i].nl_pid != 0)
 				queue->stats.malformed++; /* not from the kernel */
 			else
-				read_datagram(queue, queue->messages[i], headers[i].msg_len, judge, context);
+				read_datagram(queue, queue->messages[i], queue->headers[i].msg_len, judge, context);
+			header->msg_namelen = sizeof(queue->senders[i]);
 		}
 		done += (unsigned)got;
 		if ((unsigned)got < want)
 			break;
 	}
-	accept_now(queue);
+	end_runs(queue);
 	return result && !done ? result : (int)done;
 }
 
@@ -315,6 +358,13 @@ int nfqueue_open(uint16_t first, const struct nfqueue_setting *settings, unsigne
 		return -ENOMEM;
 	queue->first = first;
 	queue->count = count;
+	for (unsigned i = 0; i < BURST; i++) {
+		queue->parts[i] = (struct iovec){ queue->messages[i], MESSAGE_MAX };
+		queue->headers[i].msg_hdr = (struct msghdr){ .msg_iov = &queue->parts[i],
+							     .msg_iovlen = 1,
+							     .msg_name = &queue->senders[i],
+							     .msg_namelen = sizeof(queue->senders[i]) };
+	}
 	result = netlink_open(NETLINK_NETFILTER, 0, RECEIVE_BUFFER, &queue->socket);
 	if (!result) {
 		result = request_all(queue, fill_bind, settings);

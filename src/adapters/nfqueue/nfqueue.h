@@ -52,8 +52,8 @@ MUST_CHECK int nfqueue_open(uint16_t first, const struct nfqueue_setting *settin
 			    struct nfqueue **out);
 void nfqueue_close(struct nfqueue *queue);
 int nfqueue_fd(const struct nfqueue *queue);
-/* Reads and judges at most max packets without blocking.  Before it returns, each has its verdict: drops are sent at
- * once, accepted runs of a queue as one batch.  Returns how many were read, or -errno (never -EAGAIN, -EINTR,
+/* Reads and judges at most max packets without blocking.  Before it returns, each has its verdict: those of a queue in
+ * their order, one message for a run of equal ones.  Returns how many were read, or -errno (never -EAGAIN, -EINTR,
  * -ENOBUFS). */
 MUST_CHECK int nfqueue_read(struct nfqueue *queue, unsigned max, nfqueue_judge_fn *judge, void *context);
 /* For the process that holds a copy of the socket when the reader has died: what the kernel held is accepted, and from

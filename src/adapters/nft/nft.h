@@ -89,6 +89,7 @@ struct nft_element {
 /* Packets. */
 struct nft_counters {
 	uint64_t queued_judge, queued_veil, queued_trap, queued_kin;
+	uint64_t noted_once; /* passed: the first packets of newcomers that came too many at once to be judged by it */
 	uint64_t over_newcomers, over_known;      /* above the fair limits: passed, of a veiled source dropped */
 	uint64_t over_veil;                       /* dropped: more than 50,000 SYNs of veiled sources a second */
 	uint64_t over_customers;                  /* not made customers: too many of one net at a time */

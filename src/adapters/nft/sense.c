@@ -7,12 +7,59 @@
 
 #include <linux/if_packet.h>
 
-#define NEWCOMERS_PER_SECOND 40000 /* with 3 s in `seen` never more than its 262,144 places */
-#define KNOWN_PER_SECOND     1000  /* of one source */
-#define KNOWN_BURST          2000
-#define KIN_PORTS_BEGIN      1024
+/* Newcomers judged by their first packet; by their second; by their first since no more can be noted.  Together 20,000
+ * a second, with 3 s in `seen` never more than its 131,072 places. */
+#define FIRST_PER_SECOND   5000
+#define SECOND_PER_SECOND  10000
+#define UNNOTED_PER_SECOND 5000
+#define KNOWN_PER_SECOND   1000 /* of one source */
+#define KNOWN_BURST        2000
+#define KIN_PORTS_BEGIN    1024
 
 /* ---- the queues ---- */
+
+static void pass_over(struct rule_writer *w, const char *chain, uint32_t per_second)
+{
+	rule_begin(w, chain);
+	rule_over(w, per_second >> w->shift, per_second >> w->shift);
+	rule_count(w, "over_newcomers");
+	rule_accept(w);
+}
+
+/*
+ * In a flood of newcomers the first packet of each is noted and passes, which costs a set's element instead of a
+ * judgement; who comes again within 10 s is judged, and noted for 10 s more.  Whom a full set has no room for is judged
+ * by his first packet, up to a limit.
+ */
+static void write_newcomers(struct rule_writer *w)
+{
+	rule_chain(w, "again");
+	for (EACH_FAMILY(f)) {
+		rule_begin(w, "again");
+		rule_add_source(w, f, "once");
+		rule_end(w);
+	}
+	pass_over(w, "again", SECOND_PER_SECOND);
+
+	rule_chain(w, "once");
+	for (EACH_FAMILY(f)) {
+		rule_begin(w, "once");
+		rule_source(w, f, RULE_SOURCE, RULE_IS, "once");
+		rule_goto(w, "again");
+	}
+	for (EACH_FAMILY(f)) {
+		rule_begin(w, "once");
+		rule_add_source(w, f, "once");
+		rule_count(w, "noted_once");
+		rule_accept(w);
+	}
+	pass_over(w, "once", UNNOTED_PER_SECOND);
+
+	rule_chain(w, "newcomer");
+	rule_begin(w, "newcomer");
+	rule_over(w, FIRST_PER_SECOND >> w->shift, FIRST_PER_SECOND >> w->shift);
+	rule_goto(w, "once");
+}
 
 /* Fair limits: a flood of newcomers and each loud source have a limit of their own, above which a packet passes and is
  * counted; of a veiled source it is dropped. */
@@ -25,12 +72,6 @@ static void write_limits(struct rule_writer *w)
 		rule_count(w, "over_known");
 		rule_accept(w);
 	}
-
-	rule_chain(w, "newcomer");
-	rule_begin(w, "newcomer");
-	rule_over(w, NEWCOMERS_PER_SECOND >> w->shift, NEWCOMERS_PER_SECOND >> w->shift);
-	rule_count(w, "over_newcomers");
-	rule_accept(w);
 
 	rule_chain(w, "fair");
 	for (EACH_FAMILY(f)) {
@@ -64,6 +105,7 @@ void chains_queues(struct rule_writer *w, const struct nft_rules *rules)
 		{ "kin", "queued_kin", NFT_QUEUE_KIN },
 	};
 
+	write_newcomers(w);
 	write_limits(w);
 	for (size_t i = 0; i < sizeof(fair) / sizeof(fair[0]); i++) {
 		rule_chain(w, fair[i].chain);

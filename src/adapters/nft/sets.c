@@ -173,8 +173,10 @@ struct set {
 
 /* clang-format off */
 static const struct set sets[] = {
-	/* 40,000 newcomers a second, 3 s each, with room */
-	{ "seen", KEY_ADDRESS, LEARNED, .size = 262144, .timeout_ms = 3000 },
+	/* 20,000 newcomers a second, 3 s each, with room */
+	{ "seen", KEY_ADDRESS, LEARNED, .size = 131072, .timeout_ms = 3000 },
+	/* newcomers in a flood of them; who finds no room is judged at once, within a limit */
+	{ "once", KEY_ADDRESS, LEARNED, .size = 131072, .timeout_ms = 10000 },
 	/* limits: after so long a rest they begin anew as they would have been */
 	{ "meter", KEY_ADDRESS, LEARNED, .size = 131072, .timeout_ms = 3000, .metered = true },
 	{ "ackrate", KEY_ADDRESS, LEARNED, .size = 32768, .timeout_ms = 3000, .metered = true },
@@ -456,10 +458,11 @@ static const struct {
 	const char *name;
 	size_t offset;
 } counters[] = {
-	COUNTER(queued_judge),   COUNTER(queued_veil),   COUNTER(queued_trap),   COUNTER(queued_kin),
-	COUNTER(over_newcomers), COUNTER(over_known),    COUNTER(over_veil),     COUNTER(over_customers),
-	COUNTER(dropped_ban),    COUNTER(dropped_block), COUNTER(cut),           COUNTER(trapped_tcp),
-	COUNTER(trapped_udp),    COUNTER(way_back),      COUNTER(dropped_early), COUNTER(early_refused),
+	COUNTER(queued_judge),   COUNTER(queued_veil),    COUNTER(queued_trap),   COUNTER(queued_kin),
+	COUNTER(noted_once),     COUNTER(over_newcomers), COUNTER(over_known),    COUNTER(over_veil),
+	COUNTER(over_customers), COUNTER(dropped_ban),    COUNTER(dropped_block), COUNTER(cut),
+	COUNTER(trapped_tcp),    COUNTER(trapped_udp),    COUNTER(way_back),      COUNTER(dropped_early),
+	COUNTER(early_refused),
 };
 
 #define COUNTERS (sizeof(counters) / sizeof(counters[0]))

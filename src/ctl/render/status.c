@@ -34,6 +34,7 @@ static const struct {
 } losses[] = {
 	{ "queue", "lost", "times the queue overflowed (those packets passed)" },
 	{ "queue", "fail_open", "packets passed unjudged because we were too slow" },
+	{ "kernel", "noted_once", "first packets of newcomers passed in a flood: judged from the second on" },
 	{ "kernel", "over_newcomers", "probes of newcomers passed above the fair limit" },
 	{ "kernel", "over_known", "probes of known sources passed above the fair limit" },
 	{ "kernel", "over_veil", "SYNs of veiled sources dropped above the queue's limit" },

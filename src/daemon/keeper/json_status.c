@@ -301,6 +301,7 @@ static const struct row rows[] = {
 	NUMBER("kernel", "queued_veil", sentry.kernel.queued_veil),
 	NUMBER("kernel", "queued_trap", sentry.kernel.queued_trap),
 	NUMBER("kernel", "queued_kin", sentry.kernel.queued_kin),
+	NUMBER("kernel", "noted_once", sentry.kernel.noted_once),
 	NUMBER("kernel", "over_newcomers", sentry.kernel.over_newcomers),
 	NUMBER("kernel", "over_known", sentry.kernel.over_known),
 	NUMBER("kernel", "over_veil", sentry.kernel.over_veil),

@@ -45,6 +45,14 @@ struct ration {
 	int64_t told_ms;
 };
 
+/* How fast packets come: see sense.c. */
+struct sentry_rush {
+	int64_t since_ms;
+	unsigned packets; /* since then */
+	bool now;
+	int64_t rest_until_ms; /* reads are not put off */
+};
+
 struct sentry {
 	const struct sentry_start *start;
 	struct event_base *base;
@@ -76,6 +84,8 @@ struct sentry {
 	struct prefix probe_net;    /* where they come from; ::/0: the usual ones */
 	uint64_t probe_packets;
 	struct latency judging, deciding;
+	bool judging_timed; /* of the packets read at once, one is */
+	struct sentry_rush rush;
 	uint64_t rejected[PACKET_RESULT_COUNT];
 	uint64_t packets_before_load,
 		queued_before_load; /* read, and queued by the kernel, when the table was loaded */

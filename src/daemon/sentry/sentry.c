@@ -114,7 +114,6 @@ static int64_t next_tick_ms(const struct sentry *sentry)
 static void on_queue(evutil_socket_t fd, short what, void *context)
 {
 	(void)fd, (void)what;
-	sentry_begin_turn(context);
 	sentry_read_queue(context);
 }
 
