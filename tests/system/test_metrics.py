@@ -91,7 +91,7 @@ def test_every_family_is_there(scanned):
             if name == "picket_packets_rejected_total"} == set(status["rejected"])
     assert samples["picket_deciding_seconds_count", ()] >= 1
     assert 0 < samples["picket_deciding_seconds_sum", ()] < 5
-    assert samples["picket_judging_seconds_count", ()] >= samples["picket_deciding_seconds_count", ()]
+    assert samples["picket_judging_seconds_count", ()] >= 1
 
 
 def test_counters_only_grow(lab, scanned):

@@ -244,7 +244,7 @@ static void print_all(FILE *out, const json_t *status)
 
 	print_mode(out, status);
 	print_metrics(out, status);
-	print_histogram(out, "picket_judging_seconds", "From a packet read from the queue to its verdict.",
+	print_histogram(out, "picket_judging_seconds", "Of one packet of each read of the queue: to its verdict.",
 			json_object_get(latency, "judging"));
 	print_histogram(out, "picket_deciding_seconds",
 			"From the packet that tips a score to the kernel's acknowledgement of the new grade.",
