@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Verdicts against the real kernel: each packet gets its own, however they are gathered into messages.
+ * The queue against the real kernel: each packet gets its own verdict, however they are gathered into messages; and of
+ * too many newcomers at once the first packet is noted, the second judged.
  */
 #include "live.h"
 
@@ -95,9 +96,48 @@ static void unread(void)
 	nft_close(nft);
 }
 
+/* One packet of each neighbour, accepted when it is judged; how many were. */
+static unsigned knock(int tun, struct nfqueue *queue, unsigned *answered)
+{
+	struct plan plan = { .verdicts = "a" };
+
+	*answered = 0;
+	for (unsigned host = 2; host < 254; host++) {
+		send_tcp(tun, (uint8_t)host, FIRST_PORT, SYN);
+		if (host % 16 == 0)
+			CHECK(nfqueue_read(queue, 64, by_plan, &plan) >= 0);
+	}
+	CHECK(nfqueue_read(queue, 64, by_plan, &plan) >= 0);
+	*answered = answers(tun);
+	return plan.judged;
+}
+
+/* On a small machine 156 newcomers a second are judged by their first packet, at most. */
+static void newcomers_are_noted_first(void)
+{
+	const unsigned hosts = 252;
+	struct nfqueue *queue = NULL;
+	struct nft *nft = open_sized(NFT_BLOCK, 5);
+	struct nft_counters counters;
+	unsigned first, again, answered;
+	int tun = tun_up();
+
+	CHECK(nfqueue_open(QUEUE, settings, NFT_QUEUES, &queue) == 0);
+	first = knock(tun, queue, &answered);
+	CHECK(nft_read_counters(nft, &counters) == 0);
+	CHECK(answered == hosts && first > 0 && counters.noted_once > 0);
+	CHECK(first + counters.noted_once == hosts && counters.queued_judge == first);
+	again = knock(tun, queue, &answered);
+	CHECK(nft_read_counters(nft, &counters) == 0);
+	CHECK(answered == hosts && again == hosts); /* noted or judged, it is known by now */
+	CHECK(first + counters.noted_once == hosts && counters.over_newcomers == 0);
+	nfqueue_close(queue);
+	nft_close(nft);
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = { LIVE(runs), LIVE(unread) };
+	const struct CMUnitTest tests[] = { LIVE(runs), LIVE(unread), LIVE(newcomers_are_noted_first) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

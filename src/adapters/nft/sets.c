@@ -176,7 +176,7 @@ static const struct set sets[] = {
 	/* 20,000 newcomers a second, 3 s each, with room */
 	{ "seen", KEY_ADDRESS, LEARNED, .size = 131072, .timeout_ms = 3000 },
 	/* newcomers in a flood of them; who finds no room is judged at once, within a limit */
-	{ "once", KEY_ADDRESS, LEARNED, .size = 131072, .timeout_ms = 10000 },
+	{ "once", KEY_ADDRESS, LEARNED, .size = 98304, .timeout_ms = 10000 },
 	/* limits: after so long a rest they begin anew as they would have been */
 	{ "meter", KEY_ADDRESS, LEARNED, .size = 131072, .timeout_ms = 3000, .metered = true },
 	{ "ackrate", KEY_ADDRESS, LEARNED, .size = 32768, .timeout_ms = 3000, .metered = true },

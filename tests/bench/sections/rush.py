@@ -81,7 +81,8 @@ def measure(stand, rate):
         after, grown, probes = counted(stand), stand.memory_mb() - held, scan.ended()
     rates = {key: (after[key] - before[key]) / took for key in after}
     return {"cores": cores, "filled_mb": held - at_rest, "grown_mb": grown, "probes": probes, "tried": tried,
-            "failed": failed, "errors": after["errors"], **{key: round(rates[key]) for key in ("judged", "noted", "passed", "unjudged")}}
+            "failed": failed, "errors": after["errors"],
+            **{key: round(rates[key]) for key in ("judged", "noted", "passed", "unjudged")}}
 
 
 def run(report):
@@ -91,7 +92,8 @@ def run(report):
         came = row["judged"] + row["noted"] + row["passed"]
         what = f"{rate // 1000}k/s"
         report.note(f"  {rate} a second wanted, {came} came: {row['judged']} judged, "
-                    f"{row['noted']} noted, {row['passed']} passed above the limits, {row['unjudged']} passed since the queue was full")
+                    f"{row['noted']} noted, {row['passed']} passed above the limits, {row['unjudged']} since the queue "
+                    f"was full")
         report.figure(f"{what}: picket's processes", "picketd", row["cores"], "cores",
                       CORES if rate == RATES[0] else None)
         report.figure(f"{what}: their tables fill, by", "picketd", row["filled_mb"], "MB")
