@@ -30,6 +30,7 @@ endif
 FUZZ_CC      ?= clang
 FUZZ_SECONDS ?= 20
 BENCH_ROWS   ?= 1000000
+MUTANTS      ?= 200
 
 PACKAGES  := libnetfilter_queue libmnl libnftnl libconfuse libevent_core jansson libsystemd libseccomp libcap sqlite3 libpcap
 WARNINGS  := -std=c11 -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith \
@@ -155,7 +156,7 @@ asan:                                   ## unit tests and the core of the system
 	@$(MAKE) BUILD=$(BUILD)-asan SANITIZE=1 all unit
 	@PICKET_BUILD=$(BUILD) scripts/check asan
 
-.PHONY: fuzz fuzzers fuzz-programs bench bench-engine bench-rest veil-table vm calibrate
+.PHONY: fuzz fuzzers fuzz-programs bench bench-engine bench-rest veil-table vm calibrate mutants
 fuzz: fuzzers                           ## each program of tests/fuzz for FUZZ_SECONDS (20), with sanitizers
 	@PICKET_BUILD=$(BUILD) FUZZ_SECONDS=$(FUZZ_SECONDS) scripts/check fuzz
 
@@ -193,12 +194,17 @@ vm:                                     ## the package on a real machine: Debian
 	@scripts/install-deps build deb vm || echo "vm: not everything could be installed"
 	@/usr/bin/python3 -B tests/vm/run.py || [ $$? = 77 ]
 
+mutants:                                ## do the tests notice a wrong program?  MUTANTS (200) random changes each; SEED=N (root; an hour)
+	@/usr/bin/python3 -B tests/mutation/mutate.py -n $(MUTANTS) $(if $(SEED),-s $(SEED)) src/core
+	@/usr/bin/python3 -B tests/mutation/mutate.py -n $(MUTANTS) $(if $(SEED),-s $(SEED)) \
+		src/config src/adapters/store src/daemon/wire
+
 calibrate: $(BUILD)/replay-run          ## every scenario's peak score and its distance to each threshold
 	@$(BUILD)/replay-run --report tests/replay/*.txt
 
 # ---- for those who work on it
 
-lint:                                   ## the house's rules, the formatter, cppcheck, shellcheck, pyflakes, pycodestyle
+lint:                                   ## the house's rules, formatter, static analyzers, shellcheck, mandoc, pyflakes, pycodestyle
 	@scripts/lint
 
 format:                                 ## clang-format over every C file that git knows
