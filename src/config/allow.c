@@ -139,7 +139,7 @@ int config_allow_file_edit(const char *path, const struct prefix *entry, bool ad
 	int result = real ? file_read_whole(real, CONFIG_FILE_MAX, &text, &len) : -errno;
 	FILE *out = NULL;
 
-	if (result == 0 && stat(real, &like) < 0)
+	if (real && result == 0 && stat(real, &like) < 0)
 		result = -errno;
 	if (result == -ENOENT && !real && add)
 		result = 0; /* made new */

@@ -106,7 +106,7 @@ static struct token next_token(struct config_scan *s)
 			if (strncmp(s->at, "${", 2) == 0)
 				refuse_variable(s);
 	} else if (*s->at) {
-		t.kind = *s->at++;
+		t.kind = (unsigned char)*s->at++;
 	}
 	t.word.len = (size_t)(s->at - t.word.text);
 	if (t.kind == TOKEN_STRING) {

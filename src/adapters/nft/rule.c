@@ -541,7 +541,7 @@ static void queue_by_target(struct rule_writer *w, uint16_t number)
 		expr_fail(w, -ENOMEM);
 		free(info);
 	}
-}
+} /* NOLINT(clang-analyzer-unix.Malloc): the expression has the info */
 
 void rule_queue(struct rule_writer *w, uint16_t number)
 {

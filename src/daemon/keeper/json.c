@@ -397,7 +397,8 @@ json_t *view_event(const struct event *event, const struct service_names *names)
 static int32_t decayed_mn(const struct evidence *piece, enum evidence_class class, int64_t now_ms, int64_t half_life_ms)
 {
 	/* In whole seconds, as the engine counts. */
-	double half_lives, age_ms = 1000.0 * (double)(now_ms / 1000 - (int64_t)piece->at_s);
+	const int64_t age_s = now_ms / 1000 - (int64_t)piece->at_s;
+	double half_lives, age_ms = 1000.0 * (double)age_s;
 
 	if (class == EVIDENCE_CONFIRMED)
 		half_life_ms *= 3;
