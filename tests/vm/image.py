@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The virtual machine's disk: Debian 12 with Debian's own kernel and systemd, from the mirror that apt is set up with.
 
+The kernel may be another Debian's: that package alone, and what it needs of its own, is then taken from there.
+
 Made without any loop mount (mmdebstrap into a folder, mke2fs -d) and kept below build/vm under a name derived from what
 went into it, so that a second run takes it as it is. picket is not in it, only the libraries that its package needs.
 """
@@ -10,11 +12,13 @@ import shutil
 import subprocess
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-RECIPE = 1      # raise it when the building below changes
+RECIPE = 2      # raise it when the building below changes
 SUITE = "bookworm"
+DEFAULT = "6.1"
+KERNELS = {DEFAULT: SUITE, "5.10": "bullseye", "6.12": "trixie"}      # and the Debian that each is of
 PACKAGES = [
     "linux-image-cloud-amd64", "initramfs-tools", "zstd", "systemd-sysv", "udev", "kmod", "dbus", "libpam-systemd",
-    "iproute2", "nftables", "openssh-server", "busybox", "netbase",
+    "iproute2", "nftables", "openssh-server", "busybox", "netbase", "conntrack",
     "libnetfilter-queue1", "libmnl0", "libnftnl11", "libconfuse2", "libevent-core-2.1-7", "libjansson4", "libsystemd0",
     "libseccomp2", "libcap2", "libsqlite3-0", "libpcap0.8",
 ]
@@ -50,10 +54,12 @@ After=network.target
 ExecStart=/bin/busybox httpd -f -p 80 -h /srv
 """,
     "srv/index.html": "at your service\n",
+    "etc/systemd/system/echo.socket": "[Socket]\nListenStream=7777\nAccept=yes\n",
+    "etc/systemd/system/echo@.service": "[Service]\nExecStart=/bin/cat\nStandardInput=socket\n",
     "etc/modprobe.d/vm.conf": "".join(f"blacklist {name}\n" for name in UNDRIVEN),
     "etc/systemd/system.conf.d/vm.conf": "[Manager]\nDefaultTimeoutStartSec=180s\nDefaultTimeoutStopSec=60s\n",
 }
-ENABLED = ["agent.service", "web.service"]
+ENABLED = ["agent.service", "web.service", "echo.socket"]
 # What an emulated processor would spend half a minute on, and no test asks for.
 MASKED = [
     "e2scrub_reap.service", "e2scrub_all.timer", "apt-daily.timer", "apt-daily-upgrade.timer", "dpkg-db-backup.timer",
@@ -63,8 +69,17 @@ MASKED = [
     "sys-kernel-debug.mount", "sys-kernel-tracing.mount", "systemd-pstore.service", "systemd-binfmt.service",
     "kmod-static-nodes.service",
 ]
-WANTED_MODULES = ["nft_queue", "nfnetlink_queue", "nft_tproxy", "nft_socket", "nft_fib_inet", "nft_ct", "nft_limit",
-                  "nf_conntrack"]
+WANTED_MODULES = ["nft_queue", "nft_compat", "xt_NFQUEUE", "nfnetlink_queue", "nft_tproxy", "nft_socket",
+                  "nft_fib_inet", "nft_ct", "nft_limit", "nf_conntrack"]
+# Of another Debian the kernel alone.
+PINNED = """Package: *
+Pin: release n={suite}*
+Pin-Priority: 50
+
+Package: linux-image-* linux-base
+Pin: release n={suite}*
+Pin-Priority: 995
+"""
 # No documentation, no other languages, nothing that is merely recommended.
 LEAN = ['--aptopt=APT::Install-Recommends "false"', '--aptopt=Acquire::Languages "none"',
         '--aptopt=Acquire::Check-Valid-Until "false"',
@@ -79,8 +94,9 @@ class Image:
                                                          for name in ("root.ext4", "vmlinuz", "initrd.img", "key"))
 
 
-def sources():
-    """The mirror's Debian, as apt on this machine knows it, in one-line style; no third-party archives."""
+def sources(suite):
+    """The mirror's Debian, as apt on this machine knows it, in one-line style; no third-party archives.  Of the
+    Debian whose kernel is wanted the release itself, which does not change from day to day."""
     form = "$(CREATED_BY) $(REPO_URI) $(RELEASE) $(COMPONENT)"
     done = subprocess.run(["apt-get", "indextargets", "--format", form], capture_output=True, text=True, check=True)
     lines = set()
@@ -90,12 +106,14 @@ def sources():
             lines.add(f"deb {uri} {release} main")
     if not any(f" {SUITE} " in line for line in lines):
         lines.add(f"deb http://deb.debian.org/debian {SUITE} main")
+    if suite != SUITE:
+        lines |= {line.replace(SUITE, suite) for line in lines if f" {SUITE} " in line}
     return sorted(lines)
 
 
 def _fingerprint():
     whole = hashlib.sha256()
-    whole.update(repr((RECIPE, SUITE, PACKAGES, SIZE, FILES, ENABLED, MASKED)).encode())
+    whole.update(repr((RECIPE, SUITE, PACKAGES, SIZE, FILES, ENABLED, MASKED, PINNED)).encode())
     for name in sorted(os.listdir(os.path.join(HERE, "guest"))):
         with open(os.path.join(HERE, "guest", name), "rb") as f:
             whole.update(f.read())
@@ -139,23 +157,27 @@ def _check_modules(root):
         raise RuntimeError(f"Debian's kernel lacks {', '.join(missing)}")
 
 
-def build(cache, say):
+def build(cache, kernel, say):
     """The cached image, or a new one; returns an Image."""
-    folder = os.path.join(cache, f"{SUITE}-{_fingerprint()}")
+    folder = os.path.join(cache, f"{SUITE}-{kernel}-{_fingerprint()}")
     if os.path.isdir(folder):
         return Image(folder)
     work = f"{folder}.new.{os.getpid()}"
     root = os.path.join(work, "root")
     os.makedirs(work)
     try:
-        say(f"building the machine's disk: Debian {SUITE}, once")
+        suite = KERNELS[kernel]
+        say(f"building the machine's disk: Debian {SUITE} with the kernel of {suite}, once")
         early = os.path.join(work, "early")     # the kernel's package makes the initramfs when it is installed
         _write({name: text for name, text in FILES.items() if "initramfs-tools" in name}, early)
+        if suite != SUITE:
+            _write({"etc/apt/preferences.d/kernel": PINNED.format(suite=suite)}, early)
         with open(os.path.join(cache, "image.log"), "w") as log:
             def tool(*argv):
                 subprocess.run(argv, check=True, stdout=log, stderr=subprocess.STDOUT, timeout=600)
             tool("unshare", "--mount", "mmdebstrap", "--mode=root", "--variant=minbase", "--format=directory", *LEAN,
-                 f"--include={','.join(PACKAGES)}", f'--essential-hook=cp -r "{early}/." "$1"', SUITE, root, *sources())
+                 f"--include={','.join(PACKAGES)}", f'--setup-hook=cp -r "{early}/." "$1"', SUITE, root,
+                 *sources(suite))
             _check_modules(root)
             tool("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "vm", "-f", os.path.join(work, "key"))
             _furnish(root)

@@ -4,7 +4,10 @@
 Debian 12 with its own kernel and systemd in plain emulation. Every step is checked and printed with its time; the
 first that fails ends the run (exit 1) with the daemon's journal. Where something needed is missing: "skipped", exit 77.
 
-    run.py [--deb FILE] [--cache DIR]       --deb: this package instead of one built now
+    run.py [--deb FILE] [--cache DIR] [--kernel VERSION|all]      --deb: this package instead of one built now
+
+With --kernel: what depends on the kernel, in a machine with the one of Debian 11 (5.10), 12 (6.1) or 13 (6.12), or in
+all of them, one after the other.
 """
 import argparse
 import contextlib
@@ -18,6 +21,7 @@ import tempfile
 import time
 
 import image
+from kernels import KERNEL_STEPS
 from machine import Wire
 from steps import HIGHER, STEPS, Failed, Run, expect
 
@@ -69,47 +73,35 @@ def diagnose(run):
             print("console:", f.read()[-1500:])
 
 
-def perform(run, options):
-    deb = package(options)
-    run.say(f"package {os.path.basename(deb)}")
-    run.image = image.build(options.cache, run.say)
+def perform(run, options, deb, kernel):
+    run.image = image.build(options.cache, kernel or image.DEFAULT, run.say)
+    signal.alarm(LIMIT_S)
     run.packages = os.path.join(run.folder, "packages.ext4")
     old, new = os.path.join(run.folder, "old.deb"), os.path.join(run.folder, "new.deb")
     shutil.copy(deb, old)
     higher(deb, new)
     image.packages_disk(run.packages, [old, new])
     run.wire = Wire()
-    for step in STEPS:
+    steps = KERNEL_STEPS if kernel else STEPS
+    for step in steps:
         started = time.monotonic()
         note = step(run)
         run.say(f"ok  {step.__name__[5:].replace('_', ' ')} ({time.monotonic() - started:.1f} s): {note}")
+    run.say(f"all {len(steps)} steps passed")
 
 
 def out_of_time(*_):
     raise Failed(f"not through within {LIMIT_S // 60} minutes")
 
 
-def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--deb")
-    parser.add_argument("--cache", default=os.path.join(ROOT, "build/vm"))
-    options = parser.parse_args()
-    options.cache = os.path.abspath(options.cache)
-    if os.geteuid() != 0:
-        skip("network namespaces need root")
-    missing = [names for tool, names in NEEDED.items() if not shutil.which(tool)]
-    if missing:
-        skip(f"not installed: {' '.join(missing)} (scripts/install-deps vm)")
-    signal.signal(signal.SIGALRM, out_of_time)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
-    signal.alarm(LIMIT_S)
-    os.makedirs(options.cache, exist_ok=True)
-    run, status = Run(), 1
+def in_one_machine(options, deb, kernel):
+    """True when every step passed."""
+    run, passed = Run(), False
+    run.say(f"package {os.path.basename(deb)}" + (f", kernel {kernel}" if kernel else ""))
     run.folder = tempfile.mkdtemp(prefix="run-", dir=options.cache)
     try:
-        perform(run, options)
-        run.say(f"all {len(STEPS)} steps passed")
-        status = 0
+        perform(run, options, deb, kernel)
+        passed = True
     except FAILURES as error:
         signal.alarm(0)
         run.say(f"FAILED: {type(error).__name__}: {error}")
@@ -122,7 +114,28 @@ def main():
         if run.wire:
             run.wire.close()
         shutil.rmtree(run.folder, ignore_errors=True)
-    return status
+    return passed
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--deb")
+    parser.add_argument("--cache", default=os.path.join(ROOT, "build/vm"))
+    parser.add_argument("--kernel", choices=[*image.KERNELS, "all"])
+    options = parser.parse_args()
+    options.cache = os.path.abspath(options.cache)
+    if os.geteuid() != 0:
+        skip("network namespaces need root")
+    missing = [names for tool, names in NEEDED.items() if not shutil.which(tool)]
+    if missing:
+        skip(f"not installed: {' '.join(missing)} (scripts/install-deps vm)")
+    signal.signal(signal.SIGALRM, out_of_time)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    os.makedirs(options.cache, exist_ok=True)
+    deb = package(options)
+    kernels = list(image.KERNELS) if options.kernel == "all" else [options.kernel]
+    passed = [in_one_machine(options, deb, kernel) for kernel in kernels]
+    return 0 if all(passed) else 1
 
 
 if __name__ == "__main__":

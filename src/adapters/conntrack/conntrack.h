@@ -45,8 +45,8 @@ struct conntrack_names {
 void conntrack_users_open(struct conntrack_names *names);
 
 /*
- * Looks through the rules of all tables but that one, and those of the older iptables.  The ones of traffic control are
- * not seen.  0 or -errno.
+ * Looks through the rules of all tables but that one, those of the older iptables, and the actions of traffic control.
+ * What Open vSwitch and programs in BPF do is not seen.  0 or -errno.
  */
 MUST_CHECK int conntrack_users_look(const char *own_table, const struct conntrack_names *names,
 				    struct conntrack_users *out);

@@ -4,7 +4,7 @@
  * The older iptables keeps its tables by itself and tells nobody of changes.  A question about a table that is not in
  * use would make it, with hooks that every packet pays for, so only those are asked about that the kernel names.
  */
-#include "conntrack.h"
+#include "internal.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -205,6 +205,8 @@ int conntrack_users_look(const char *own_table, const struct conntrack_names *na
 	struct conntrack_users users = { false, false };
 	int error = look_at_nftables(own_table, &users);
 
+	if (!error)
+		error = conntrack_look_at_traffic(&users);
 	if (error)
 		return error;
 	look_at_iptables(names, &users);
