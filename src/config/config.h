@@ -58,6 +58,7 @@ struct config {
 	char table[CONFIG_TABLE_MAX];
 	uint16_t queue;          /* first of four numbers */
 	bool reverse_path;       /* strict: a packet whose answer would leave by another interface is no evidence */
+	bool conntrack;          /* it is asked where the kernel has it */
 	bool cut_running;        /* a ban ends what runs, too */
 	uint8_t flow_flag;       /* enum flow_flag_kind: what marks a flow as judged */
 	uint32_t flow_mark_bits; /* of the ct mark, as a mask: next to each other, at least two */

@@ -45,6 +45,7 @@ const struct config_option config_options[] = {
 	{ NULL, "interfaces", config_parse_interface, ROOT(interfaces), COUNT(interface_count), .list = true },
 	{ NULL, "reverse_path", config_parse_reverse_path, ROOT(reverse_path), .fallback = "strict",
 	  .old_name = "way_back" },
+	{ NULL, "conntrack", config_parse_conntrack, ROOT(conntrack), .fallback = "auto" },
 	{ NULL, "flow_flag", config_parse_flow_flag, ROOT(flow_flag), .fallback = "auto" },
 	{ NULL, "flow_mark_bits", config_parse_mark_bits, ROOT(flow_mark_bits), .fallback = "24-31" },
 	{ NULL, "early_drop", config_parse_early_drop, ROOT(early_drop), .fallback = "auto" },

@@ -67,6 +67,16 @@ bool config_parse_reverse_path(const struct config_value *v)
 	return true;
 }
 
+bool config_parse_conntrack(const struct config_value *v)
+{
+	bool wanted = strcmp(v->text, "auto") == 0;
+
+	if (!wanted && strcmp(v->text, "off") != 0)
+		return refuse(v, "auto or off");
+	*(bool *)v->field = wanted;
+	return true;
+}
+
 /* Decimal digits alone: no sign, no blanks, no octal surprise. */
 static bool whole_number(const char *text, unsigned long *out)
 {

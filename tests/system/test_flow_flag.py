@@ -10,7 +10,7 @@ import pytest
 
 from lab import ATTACKER4, CLIENT4, VICTIM4, VICTIM6, wait_until
 from picket import seconds_to_connect
-from senders import conntrack_forgets
+from senders import ACK, PSH, SYN, conntrack_forgets
 from test_grades import still_answers
 from veiled import veil
 
@@ -137,8 +137,8 @@ def test_nothing_forged_earns_a_flag(lab, picket):
     """A SYN, data with a made-up number, datagrams without an answer."""
     from matrix_send import frame, send
     daemon = ready(picket)
-    for n, flags in enumerate(("S", "PA", "A")):
-        send(lab, [frame("198.51.100.9", VICTIM4[0], 40000 + n, 80, flags)] * 5, 0.01)
+    for n, flags in enumerate((SYN, PSH | ACK, ACK)):
+        send(lab, [frame("198.51.100.9", VICTIM4[0], 40000 + n, 80, flags=flags)] * 5, 0.01)
     with lab.attacker.socket(kind=socket.SOCK_DGRAM) as s:
         for _ in range(5):
             s.sendto(b"x", (VICTIM4[0], 5353))

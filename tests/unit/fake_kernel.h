@@ -297,6 +297,11 @@ bool nft_queue_is_native(const struct nft *nft)
 	return true;
 }
 
+enum nft_conntrack nft_conntrack(const struct nft *nft)
+{
+	return nft->rules.untracked ? NFT_CONNTRACK_OFF : NFT_CONNTRACK_ON;
+}
+
 int nft_read_counters(struct nft *nft, struct nft_counters *out)
 {
 	*out = (struct nft_counters){ .queued_judge = 7 };

@@ -29,6 +29,7 @@ static void empty_file_is_good(void **state)
 	assert_string_equal(config->user, "picket");
 	assert_int_equal(config->queue, 4711);
 	assert_true(config->reverse_path);
+	assert_true(config->conntrack && !rules_of(config)->untracked);
 	assert_true(config->sandbox);
 	assert_false(config->keep_on_stop);
 	assert_false(config->cut_running);
@@ -127,6 +128,7 @@ static void every_option(void **state)
 		 "public_ports = { 443, 80-81, 81-90 }\n"
 		 "interfaces = { eth0, \"wan.10\" }\n"
 		 "way_back = off\n"
+		 "conntrack = off\n"
 		 "keep_on_stop = yes\n"
 		 "sandbox = off\n"
 		 "trap { tcp = all udp = { 53, \"5900-5910\" } banner = \"220 hello\\r\\n\" }\n"
@@ -151,6 +153,7 @@ static void every_option(void **state)
 	assert_int_equal(config->interface_count, 2);
 	assert_string_equal(config->interfaces[1], "wan.10");
 	assert_false(config->reverse_path);
+	assert_true(!config->conntrack && rules_of(config)->untracked);
 	assert_true(config->keep_on_stop);
 	assert_true(config->cut_running && rules_of(config)->cut_running);
 	assert_int_equal(config->admin_group_count, 2);

@@ -28,6 +28,7 @@ static const struct {
 	{ "allow = {\n 192.0.2.1,,\n }", 2, "unexpected token ','" },
 	{ "/* two\n lines */ queue = x", 2, "bad value 'x' for queue" },
 	{ "way_back = maybe", 1, "expected strict or off" },
+	{ "conntrack = on", 1, "expected auto or off" },
 	{ "allow = { 192.0.2.1/24 }", 1, "expected an address or prefix" },
 	{ "allow = {\n 192.0.2.1,\n localhost }", 3, "bad value 'localhost' for allow" },
 	{ "run_dir = run", 1, "expected an absolute path" },

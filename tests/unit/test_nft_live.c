@@ -11,9 +11,10 @@ static void modes(void)
 	struct nft *nft = open_loaded(NFT_BLOCK);
 	struct nft_rules *rules = rules_of(NFT_OBSERVE);
 	struct nft_element e = element(NFT_GRADE_VEIL, "203.0.113.0/28", 60000);
+	const struct flow_flag flag = { .kind = FLOW_FLAG_MARK, .mask = 0xff000000, .value = 0x01000000 };
+	unsigned asking;
 
-	CHECK(nft_check(nft) == 1);
-	CHECK(nft_rules_replace(nft, rules) == 0 && nft_check(nft) == 1);
+	CHECK(nft_check(nft) == 1 && nft_rules_replace(nft, rules) == 0 && nft_check(nft) == 1);
 	CHECK(nft_add(nft, &e, 1) == 0 && nft_check(nft) == 1); /* a new length: a set, no rule yet */
 	rules->mode = NFT_PAUSED;
 	CHECK(nft_rules_replace(nft, rules) == 0 && nft_check(nft) == 1);
@@ -23,6 +24,10 @@ static void modes(void)
 	rules->trap_tcp[1] = (struct port_range){ 25, 65535 };
 	rules->trap_tcp_count = 2;
 	CHECK(nft_rules_replace(nft, rules) == 0 && nft_check(nft) == 1);
+	asking = nft->rules;
+	rules->untracked = true; /* no rule asks conntrack, and none comes of a flag */
+	CHECK(nft_rules_replace(nft, rules) == 0 && nft->rules < asking);
+	CHECK(nft_flag_set(nft, &flag) == 0 && nft_check(nft) == 1);
 	CHECK(standing().count == 1);
 	CHECK(nft_unload(nft) == 0 && nft_check(nft) == 0);
 	CHECK(nft_unload(nft) == 0);

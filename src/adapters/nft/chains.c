@@ -50,6 +50,10 @@ static const struct lookup {
 	  false },
 	{ "blocked_to", NFT_GRADED, RULE_DESTINATION, RULE_IS, NFT_GRADE_BLOCK, false, true, "to_blocked", NULL,
 	  false },
+	{ "alerted_to", NFT_ALERTED, RULE_DESTINATION, RULE_IS, NFT_GRADE_NONE, false, false, "served_late", NULL,
+	  false },
+	{ "graded_to", NFT_GRADED, RULE_DESTINATION, RULE_IS_NOT, NFT_GRADE_NONE, false, false, "served_late", NULL,
+	  false },
 	{ "graded_peer", NFT_GRADED, RULE_DESTINATION, RULE_IS_NOT, NFT_GRADE_NONE, false, true, NULL, NULL, false },
 };
 
@@ -133,6 +137,19 @@ void chain_drop(struct rule_writer *w, const char *chain, const char *counter)
 	rule_drop(w);
 }
 
+void chain_accept_icmp_answers(struct rule_writer *w, const char *chain)
+{
+	rule_begin(w, chain);
+	rule_family(w, NFT_V4);
+	rule_protocol(w, IPPROTO_ICMP);
+	rule_icmp_type(w, "icmp4_answers");
+	rule_accept(w);
+	rule_begin(w, chain);
+	rule_protocol(w, IPPROTO_ICMPV6);
+	rule_icmp_type(w, "icmp6_answers");
+	rule_accept(w);
+}
+
 void chain_unless_guarded(struct rule_writer *w, const char *chain, const struct nft_rules *rules, const char *then)
 {
 	const struct {
@@ -198,6 +215,14 @@ static void write_pre(struct rule_writer *w)
 	rule_begin(w, "pre");
 	rule_ct_state(w, CT_ESTABLISHED);
 	rule_goto(w, "running");
+	/* Without a state: what belongs to a connection finds its socket. */
+	rule_begin(w, "pre");
+	rule_ct_state(w, NF_CT_STATE_UNTRACKED_BIT);
+	rule_tcp_flags(w, SYN | RST | ACK | URG, ACK);
+	rule_socket_transparent(w, false);
+	if (!w->untracked)
+		rule_count(w, "untracked");
+	rule_accept(w);
 	rule_begin(w, "pre");
 	rule_protocol(w, IPPROTO_TCP);
 	rule_goto(w, "fresh_tcp");
@@ -208,15 +233,27 @@ static void write_pre(struct rule_writer *w)
 	rule_goto(w, "watch");
 }
 
+bool nft_rules_are_untracked(const struct nft *nft, const struct nft_rules *rules)
+{
+	return rules->untracked || nft->conntrack_absent;
+}
+
+static struct rule_writer writer_of(const struct nft *nft, struct nft_batch *batch)
+{
+	return (struct rule_writer){ .batch = batch,
+				     .table = nft->table,
+				     .native_queue = nft->queue_native,
+				     .ingress = nft->ingress,
+				     .untracked = nft->untracked,
+				     .shift = nft->shift };
+}
+
 struct nft_written nft_rules_write(const struct nft *nft, struct nft_batch *batch, const struct nft_lengths *lengths,
 				   const struct nft_rules *rules)
 {
-	struct rule_writer w = { .batch = batch,
-				 .table = nft->table,
-				 .native_queue = nft->queue_native,
-				 .ingress = nft->ingress,
-				 .shift = nft->shift };
+	struct rule_writer w = writer_of(nft, batch);
 
+	w.untracked = nft_rules_are_untracked(nft, rules);
 	if (rules->mode == NFT_PAUSED)
 		return w.written;
 	/* A chain must exist before a rule jumps to it. */
@@ -225,7 +262,7 @@ struct nft_written nft_rules_write(const struct nft *nft, struct nft_batch *batc
 			write_lookup_chains(&w, &lookups[i]);
 	write_exempt(&w);
 	chains_flag(&w, rules);
-	chains_expected(&w);
+	chains_expected(&w, rules);
 	chains_queues(&w, rules);
 	chains_trap(&w, rules);
 	chains_customers(&w, rules);
@@ -244,9 +281,7 @@ struct nft_written nft_rules_write(const struct nft *nft, struct nft_batch *batc
 
 struct nft_written nft_rules_write_flag(const struct nft *nft, struct nft_batch *batch, const struct flow_flag *flag)
 {
-	struct rule_writer w = {
-		.batch = batch, .table = nft->table, .native_queue = nft->queue_native, .shift = nft->shift
-	};
+	struct rule_writer w = writer_of(nft, batch);
 
 	if (nft->mode != NFT_PAUSED)
 		chains_flag_rules(&w, flag, nft->mode == NFT_BLOCK && nft->out);
@@ -256,20 +291,28 @@ struct nft_written nft_rules_write_flag(const struct nft *nft, struct nft_batch 
 unsigned nft_rules_write_length(const struct nft *nft, struct nft_batch *batch, enum nft_list list,
 				enum nft_family family, unsigned len)
 {
-	struct rule_writer w = {
-		.batch = batch, .table = nft->table, .native_queue = nft->queue_native, .shift = nft->shift
-	};
+	struct rule_writer w = writer_of(nft, batch);
 
 	if (nft->mode != NFT_PAUSED)
 		write_length(&w, nft->mode, nft->out, list, family, len);
 	return w.written.rules;
 }
 
-void nft_rules_write_probe(struct nft_batch *batch, const char *table)
+void nft_rules_probe_queue(struct nft_batch *batch, const char *table)
 {
 	struct rule_writer w = { .batch = batch, .table = table, .native_queue = true };
 
 	rule_chain(&w, "probe");
 	rule_begin(&w, "probe");
 	rule_queue(&w, 0);
+}
+
+void nft_rules_probe_conntrack(struct nft_batch *batch, const char *table)
+{
+	struct rule_writer w = { .batch = batch, .table = table };
+
+	rule_chain(&w, "probe");
+	rule_begin(&w, "probe");
+	rule_ct_state(&w, CT_ESTABLISHED);
+	rule_end(&w);
 }

@@ -100,11 +100,21 @@ static void accept_trap_visitor(struct rule_writer *w, const char *chain)
 	rule_accept(w);
 }
 
-static void write_customer(struct rule_writer *w, const struct nft_rules *rules)
+/* New ones of one net at a time. */
+static void over_customers(struct rule_writer *w, const char *chain, enum nft_family family, enum rule_side side)
 {
 	static const unsigned net_len[NFT_FAMILY_COUNT] = { [NFT_V4] = 24, [NFT_V6] = 48 };
 	const unsigned per_hour = CUSTOMERS_PER_HOUR >> w->shift;
 
+	rule_begin(w, chain);
+	rule_over_each_net(w, family, side, net_len[family], "newcomers", per_hour ? per_hour : 1,
+			   CUSTOMERS_BURST >> w->shift);
+	rule_count(w, "over_customers");
+	rule_accept(w);
+}
+
+static void write_customer(struct rule_writer *w, const struct nft_rules *rules)
+{
 	write_kin_chain(w, "kin_add", NULL);
 	write_kin_chain(w, "kin_flag", "flag");
 
@@ -129,12 +139,8 @@ static void write_customer(struct rule_writer *w, const struct nft_rules *rules)
 		rule_begin(w, "customer");
 		rule_jump(w, "alerted_from");
 	}
-	for (EACH_FAMILY(f)) {
-		rule_begin(w, "customer");
-		rule_over_each_net(w, f, net_len[f], "newcomers", per_hour ? per_hour : 1, CUSTOMERS_BURST >> w->shift);
-		rule_count(w, "over_customers");
-		rule_accept(w);
-	}
+	for (EACH_FAMILY(f))
+		over_customers(w, "customer", f, RULE_SOURCE);
 	add_customer(w, "customer", "customers", "kin_flag");
 }
 
@@ -248,6 +254,43 @@ static void write_called_back(struct rule_writer *w)
 	rule_jump(w, "asks_who");
 }
 
+/*
+ * Past conntrack nothing says that a connection is real, but for this host's own FIN: it ends by one what it has seen
+ * the whole handshake of, and nothing else (a trap ends by a reset).  So who is told so was a customer, if this host
+ * did not open the connection itself.
+ */
+static void write_served(struct rule_writer *w, const struct nft_rules *rules)
+{
+	rule_chain(w, "served");
+	rule_chain(w, "served_late");
+	for (EACH_FAMILY(f)) {
+		rule_begin(w, "served");
+		rule_service(w, f, RULE_DESTINATION, RULE_DESTINATION, RULE_IS, "called");
+		rule_accept(w);
+		rule_begin(w, "served");
+		rule_served_customer(w, f, "customers");
+		rule_accept(w);
+		rule_begin(w, "served_late");
+		rule_served_customer(w, f, "late");
+		rule_accept(w);
+		rule_begin(w, "served_late");
+		rule_add_served_customer(w, f, "late");
+		rule_accept(w);
+	}
+	if (rules->mode == NFT_BLOCK) {
+		rule_begin(w, "served");
+		rule_jump(w, "graded_to");
+		rule_begin(w, "served");
+		rule_jump(w, "alerted_to");
+	}
+	for (EACH_FAMILY(f)) {
+		over_customers(w, "served", f, RULE_DESTINATION);
+		rule_begin(w, "served");
+		rule_add_served_customer(w, f, "customers");
+		rule_accept(w);
+	}
+}
+
 /* What this host asks and calls. */
 static void write_speak(struct rule_writer *w)
 {
@@ -260,6 +303,11 @@ static void write_speak(struct rule_writer *w)
 	rule_begin(w, "speak");
 	rule_loopback(w, RULE_DESTINATION);
 	rule_accept(w);
+	rule_begin(w, "speak");
+	rule_ct_state(w, NF_CT_STATE_UNTRACKED_BIT);
+	rule_tcp_flags(w, FIN | SYN | RST | ACK, FIN | ACK);
+	rule_local(w, RULE_SOURCE, RULE_IS);
+	rule_goto(w, "served");
 	for (size_t i = 0; i < sizeof(many) / sizeof(many[0]); i++) {
 		rule_begin(w, "speak");
 		rule_protocol(w, IPPROTO_UDP);
@@ -268,6 +316,11 @@ static void write_speak(struct rule_writer *w)
 		rule_accept(w);
 	}
 	for (EACH_FAMILY(f)) {
+		rule_begin(w, "speak"); /* each datagram comes here: found is found sooner than it is renewed */
+		rule_ct_state(w, NF_CT_STATE_UNTRACKED_BIT);
+		rule_protocol(w, IPPROTO_UDP);
+		rule_conversation(w, f, RULE_DESTINATION, "asked");
+		rule_accept(w);
 		rule_begin(w, "speak");
 		rule_protocol(w, IPPROTO_UDP);
 		rule_local(w, RULE_SOURCE, RULE_IS);
@@ -281,9 +334,10 @@ static void write_speak(struct rule_writer *w)
 	}
 }
 
-void chains_expected(struct rule_writer *w)
+void chains_expected(struct rule_writer *w, const struct nft_rules *rules)
 {
 	write_called_back(w);
+	write_served(w, rules);
 	rule_chain(w, "expected");
 	for (EACH_FAMILY(f)) {
 		rule_begin(w, "expected");

@@ -301,7 +301,7 @@ bool nft_early_is_possible(const struct nft *nft)
 	return nft->ingress;
 }
 
-void nft_rules_write_ingress_probe(struct nft_batch *batch, const char *table)
+void nft_rules_probe_ingress(struct nft_batch *batch, const char *table)
 {
 	struct rule_writer w = { .batch = batch, .table = table };
 

@@ -59,6 +59,7 @@ void expr_load_meta(struct rule_writer *w, uint32_t key, uint32_t reg)
 
 void expr_load_ct(struct rule_writer *w, uint32_t key)
 {
+	w->never |= w->untracked;
 	EXPR_APPEND(w, "ct", { NFTNL_EXPR_CT_KEY, key }, { NFTNL_EXPR_CT_DREG, NFT_REG_1 });
 }
 
@@ -151,6 +152,7 @@ static void expr_load_ct_original(struct rule_writer *w, uint32_t key, uint32_t 
 {
 	struct nftnl_expr *expr = EXPR_APPEND(w, "ct", { NFTNL_EXPR_CT_KEY, key }, { NFTNL_EXPR_CT_DREG, reg });
 
+	w->never |= w->untracked;
 	if (expr)
 		nftnl_expr_set_u8(expr, NFTNL_EXPR_CT_DIR, IP_CT_DIR_ORIGINAL);
 }
@@ -192,6 +194,12 @@ void expr_load_path(struct rule_writer *w, enum nft_family family, bool original
 	else
 		expr_load_payload(w, NFT_PAYLOAD_NETWORK_HEADER, f->offset[RULE_DESTINATION], f->len, WORD(words));
 	expr_load_meta(w, NFT_META_IIF, WORD(2 * words));
+}
+
+void expr_load_served_customer(struct rule_writer *w, enum nft_family family)
+{
+	expr_load_source(w, family, RULE_DESTINATION);
+	expr_load_port(w, RULE_SOURCE, WORD(expr_families[family].len / 4));
 }
 
 /* The two ports of a call, the even one and the next, have one key. */

@@ -46,6 +46,7 @@ void expr_load_source(struct rule_writer *w, enum nft_family family, enum rule_s
 void expr_load_service(struct rule_writer *w, enum nft_family family, enum rule_side source, enum rule_side port);
 void expr_load_transport(struct rule_writer *w, bool original);
 void expr_load_link_port(struct rule_writer *w, enum rule_side side);
+void expr_load_served_customer(struct rule_writer *w, enum nft_family family);
 void expr_load_customer(struct rule_writer *w, enum nft_family family, bool original);
 void expr_load_path(struct rule_writer *w, enum nft_family family, bool original);
 void expr_load_call(struct rule_writer *w, enum nft_family family);

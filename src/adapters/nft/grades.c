@@ -188,6 +188,13 @@ static void write_veil(struct rule_writer *w, const struct nft_rules *rules)
 	rule_socket_is_connection(w);
 	rule_goto(w, "graded_customer");
 	accept_untracked(w, "veil");
+	rule_begin(w, "veil"); /* a visit to a trap, from the end of its handshake on */
+	rule_ct_state(w, NF_CT_STATE_UNTRACKED_BIT);
+	rule_tcp_flags(w, SYN | RST | ACK, ACK);
+	rule_port(w, RULE_DESTINATION, RULE_IS, "trap_tcp_ports");
+	rule_socket_transparent(w, true);
+	rule_accept(w);
+	chain_accept_icmp_answers(w, "veil"); /* errors about what has no state have none */
 	rule_begin(w, "veil");
 	rule_jump(w, "forgotten");
 	rule_begin(w, "veil");
@@ -242,6 +249,7 @@ static void write_ban(struct rule_writer *w, const struct nft_rules *rules)
 		rule_ct_state(w, CT_ESTABLISHED);
 		rule_goto(w, "graded_running");
 		accept_untracked(w, "ban_rest");
+		chain_accept_icmp_answers(w, "ban_rest");
 		rule_begin(w, "ban_rest");
 		rule_jump(w, "forgotten");
 		rule_begin(w, "ban_rest"); /* answers to what this host opened */

@@ -35,6 +35,8 @@ struct nft {
 	enum nft_change pending; /* seen before, to be told at the next nft_watch_read() */
 	unsigned shift;          /* sizes of sets are halved so often, by the machine's memory */
 	bool probed, queue_native, ingress;
+	bool conntrack_probed, conntrack_absent;
+	bool untracked;       /* the rules ask nothing of conntrack */
 	unsigned early_hooks; /* at the last look */
 	bool loaded;
 	enum nft_mode mode;
@@ -187,10 +189,12 @@ unsigned nft_rules_write_length(const struct nft *nft, struct nft_batch *batch, 
 				enum nft_family family, unsigned len);
 /* The rules of the flag into the chains of that mode. */
 struct nft_written nft_rules_write_flag(const struct nft *nft, struct nft_batch *batch, const struct flow_flag *flag);
-/* A throw-away table with a hook at the ingress of an interface that never goes away. */
-void nft_rules_write_ingress_probe(struct nft_batch *batch, const char *table);
-/* A throw-away table with the native queue expression in it. */
-void nft_rules_write_probe(struct nft_batch *batch, const char *table);
+/* Do these rules ask nothing of conntrack? */
+bool nft_rules_are_untracked(const struct nft *nft, const struct nft_rules *rules);
+/* Into a throw-away table: the native queue expression, a question to conntrack, a hook at the ingress of an interface
+ * that never goes away. */
+typedef void nft_probe_fn(struct nft_batch *batch, const char *table);
+nft_probe_fn nft_rules_probe_queue, nft_rules_probe_conntrack, nft_rules_probe_ingress;
 
 /* ---- early.c ---- */
 

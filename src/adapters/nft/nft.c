@@ -88,6 +88,11 @@ bool nft_queue_is_native(const struct nft *nft)
 	return nft->queue_native;
 }
 
+enum nft_conntrack nft_conntrack(const struct nft *nft)
+{
+	return !nft->untracked ? NFT_CONNTRACK_ON : nft->conntrack_absent ? NFT_CONNTRACK_ABSENT : NFT_CONNTRACK_OFF;
+}
+
 static void write_table(struct nft_batch *batch, const char *table, uint16_t type)
 {
 	struct nlmsghdr *nlh = nft_batch_open(batch, type, type == NFT_MSG_NEWTABLE ? NLM_F_CREATE : 0);
@@ -99,30 +104,41 @@ static void write_table(struct nft_batch *batch, const char *table, uint16_t typ
 }
 
 /* Only a trial tells: a table that comes and goes in one transaction. */
-static bool kernel_takes(struct nft *nft, void (*write)(struct nft_batch *batch, const char *table))
+static int try_rule(struct nft *nft, nft_probe_fn *write)
 {
 	char name[NFT_TABLE_NAME_MAX + 8];
 	struct nft_batch batch;
-	bool taken;
+	int result;
 
 	snprintf(name, sizeof(name), "%s-probe", nft->table);
 	nft_batch_init(&batch);
 	write_table(&batch, name, NFT_MSG_NEWTABLE);
 	write(&batch, name);
 	write_table(&batch, name, NFT_MSG_DELTABLE);
-	taken = nft_batch_run(nft, &batch) == 0;
+	result = nft_batch_run(nft, &batch);
 	nft_batch_free(&batch);
-	return taken;
+	return result;
 }
 
-static void probe(struct nft *nft, const struct nft_rules *rules)
+/* A rule that asks conntrack switches it on: it is not even tried where it is not to be asked.  Any other refusal than
+ * that there is none is no sign: the table's own load will tell. */
+static void probe_kernel(struct nft *nft, const struct nft_rules *rules)
 {
 	if (!nft->probed)
-		nft->queue_native = kernel_takes(nft, nft_rules_write_probe);
+		nft->queue_native = try_rule(nft, nft_rules_probe_queue) == 0;
 	nft->probed = true;
 	/* where it is not wanted, the kernel may be one that should not even try */
 	if (rules->early == EARLY_ON && !nft->ingress)
-		nft->ingress = kernel_takes(nft, nft_rules_write_ingress_probe);
+		nft->ingress = try_rule(nft, nft_rules_probe_ingress) == 0;
+	if (rules->untracked || nft->conntrack_probed)
+		return;
+	switch (try_rule(nft, nft_rules_probe_conntrack)) {
+	case -ENOENT:
+	case -EOPNOTSUPP:
+	case -EPROTONOSUPPORT: nft->conntrack_absent = true; break;
+	default: break;
+	}
+	nft->conntrack_probed = true;
 }
 
 static int read_flags(void *context, const struct nlmsghdr *nlh)
@@ -169,6 +185,7 @@ static int write_and_run(struct nft *nft, struct nft_batch *batch, const struct 
 	nft->mode = rules->mode;
 	nft->out = rules->out;
 	nft->flag = rules->flag;
+	nft->untracked = nft_rules_are_untracked(nft, rules);
 	nft->sets = sets;
 	nft->chains = written.chains;
 	nft->rules = written.rules;
@@ -206,7 +223,7 @@ int nft_load(struct nft *nft, const struct nft_rules *rules, nft_element_fn *tel
 
 	if (result < 0)
 		return result;
-	probe(nft, rules);
+	probe_kernel(nft, rules);
 	nft_lengths_fixed(&lengths);
 	nft_batch_init(&batch);
 	result = stands ? nft_saved_read(nft, kept, NFT_SAVED_READINGS, &lengths, &saved) : 0;
@@ -326,7 +343,7 @@ int nft_rules_replace(struct nft *nft, const struct nft_rules *rules)
 	int result = rules_are_valid(rules) ? -EINTR : -EINVAL;
 
 	lengths = nft->lengths;
-	probe(nft, rules);
+	probe_kernel(nft, rules);
 	for (int i = 0; i < NFT_DUMP_ATTEMPTS && (result == -EINTR || result == -ENOENT); i++) {
 		struct nft_batch batch;
 

@@ -69,6 +69,7 @@ struct nft_rules {
 	bool cut_running;                        /* a ban ends what runs, too */
 	bool out;                                /* somebody is blocked: the chains on the way out are needed */
 	bool reverse_path;                       /* a packet whose source is routed elsewhere is no evidence */
+	bool untracked;                          /* conntrack is not asked, as where the kernel has none */
 	char interfaces[NFT_INTERFACES_MAX][16]; /* guarded; none: all but loopback */
 	size_t interface_count;
 	char vrf[NFT_VRF_MAX][16]; /* of VRFs: never guarded, whatever is said above */
@@ -97,7 +98,8 @@ struct nft_counters {
 	uint64_t dropped_early;                   /* of either, at the ingress hook: not in those two */
 	uint64_t early_refused;                   /* of loud sources for which the sets had no room */
 	uint64_t trapped_tcp, trapped_udp;
-	uint64_t way_back; /* passed: the source is routed elsewhere */
+	uint64_t way_back;  /* passed: the source is routed elsewhere */
+	uint64_t untracked; /* passed: to a socket here, past conntrack (NOTRACK) */
 };
 
 struct nft;
@@ -141,6 +143,13 @@ MUST_CHECK int nft_unload(struct nft *nft);
 const char *nft_table_name(const struct nft *nft);
 /* True when the rules use the native queue expression, false when they use the xt target. */
 bool nft_queue_is_native(const struct nft *nft);
+/* Once rules are loaded: does what they say come from conntrack? */
+enum nft_conntrack {
+	NFT_CONNTRACK_ON,
+	NFT_CONNTRACK_OFF,   /* the rules are not to ask it */
+	NFT_CONNTRACK_ABSENT /* the kernel has none */
+};
+enum nft_conntrack nft_conntrack(const struct nft *nft);
 
 /* Adds elements; one that stands already gets the new timeout.  -ENFILE: a set is full, and nothing was added. */
 MUST_CHECK int nft_add(struct nft *nft, const struct nft_element *elements, size_t count);

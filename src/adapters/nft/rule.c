@@ -68,6 +68,7 @@ void rule_begin(struct rule_writer *w, const char *chain)
 	    nftnl_rule_set_str(w->rule, NFTNL_RULE_CHAIN, chain) < 0)
 		expr_fail(w, -ENOMEM);
 	w->first = false;
+	w->never = false;
 }
 
 void rule_begin_first(struct rule_writer *w, const char *chain)
@@ -170,6 +171,12 @@ void rule_customer(struct rule_writer *w, enum nft_family family, bool original,
 void rule_path(struct rule_writer *w, enum nft_family family, const char *set)
 {
 	expr_load_path(w, family, false);
+	expr_look_up_pair(w, RULE_IS, set, family);
+}
+
+void rule_served_customer(struct rule_writer *w, enum nft_family family, const char *set)
+{
+	expr_load_served_customer(w, family);
 	expr_look_up_pair(w, RULE_IS, set, family);
 }
 
@@ -282,6 +289,8 @@ void rule_icmp_type(struct rule_writer *w, const char *set)
 
 void rule_ct_state(struct rule_writer *w, uint32_t states)
 {
+	if (w->untracked && (states & NF_CT_STATE_UNTRACKED_BIT))
+		return;
 	expr_load_ct(w, NFT_CT_STATE);
 	expr_has_any_bit(w, states);
 }
@@ -294,6 +303,8 @@ void rule_ct_status(struct rule_writer *w, uint32_t status)
 
 void rule_ct_status_none(struct rule_writer *w, uint32_t status)
 {
+	if (w->untracked)
+		return;
 	expr_load_ct(w, NFT_CT_STATUS);
 	expr_mask_with(w, NFT_REG_1, &status, sizeof(status));
 	expr_compare_u32(w, NFT_CMP_EQ, 0);
@@ -364,12 +375,12 @@ void rule_over(struct rule_writer *w, uint64_t per_second, uint32_t burst)
 	set_limit(w, expr_append(w, "limit", NULL, 0), per_second, SECOND, burst);
 }
 
-static void over_each(struct rule_writer *w, enum nft_family family, unsigned len, const char *set, uint64_t rate,
-		      uint64_t unit_s, uint32_t burst)
+static void over_each(struct rule_writer *w, enum nft_family family, enum rule_side side, unsigned len, const char *set,
+		      uint64_t rate, uint64_t unit_s, uint32_t burst)
 {
 	struct nftnl_expr *each, *limit;
 
-	expr_load_address(w, family, RULE_SOURCE, len);
+	expr_load_address(w, family, side, len);
 	each = expr_add_to_pair(w, set, family);
 	limit = each ? nftnl_expr_alloc("limit") : NULL;
 	set_limit(w, limit, rate, unit_s, burst);
@@ -379,13 +390,13 @@ static void over_each(struct rule_writer *w, enum nft_family family, unsigned le
 
 void rule_over_each(struct rule_writer *w, enum nft_family family, const char *set, uint64_t per_second, uint32_t burst)
 {
-	over_each(w, family, expr_families[family].source_len, set, per_second, SECOND, burst);
+	over_each(w, family, RULE_SOURCE, expr_families[family].source_len, set, per_second, SECOND, burst);
 }
 
-void rule_over_each_net(struct rule_writer *w, enum nft_family family, unsigned len, const char *set, uint64_t per_hour,
-			uint32_t burst)
+void rule_over_each_net(struct rule_writer *w, enum nft_family family, enum rule_side side, unsigned len,
+			const char *set, uint64_t per_hour, uint32_t burst)
 {
-	over_each(w, family, len, set, per_hour, HOUR, burst);
+	over_each(w, family, side, len, set, per_hour, HOUR, burst);
 }
 
 /* ---- statements ---- */
@@ -416,6 +427,12 @@ void rule_add_customer(struct rule_writer *w, enum nft_family family, bool origi
 	expr_add_to_pair(w, set, family);
 }
 
+void rule_add_served_customer(struct rule_writer *w, enum nft_family family, const char *set)
+{
+	expr_load_served_customer(w, family);
+	expr_add_to_pair(w, set, family);
+}
+
 void rule_add_call(struct rule_writer *w, enum nft_family family, const char *set)
 {
 	expr_load_call(w, family);
@@ -424,7 +441,7 @@ void rule_add_call(struct rule_writer *w, enum nft_family family, const char *se
 
 void rule_add_path(struct rule_writer *w, enum nft_family family, bool original, const char *set)
 {
-	expr_load_path(w, family, original);
+	expr_load_path(w, family, original && !w->untracked); /* without conntrack there is no NAT */
 	expr_add_to_pair(w, set, family);
 }
 
@@ -469,7 +486,7 @@ void rule_tproxy(struct rule_writer *w, enum nft_family family, uint16_t port)
 void rule_end(struct rule_writer *w)
 {
 	const uint16_t flags = (uint16_t)(NLM_F_CREATE | (w->first ? 0 : NLM_F_APPEND));
-	struct nlmsghdr *nlh = w->rule ? nft_batch_open(w->batch, NFT_MSG_NEWRULE, flags) : NULL;
+	struct nlmsghdr *nlh = w->rule && !w->never ? nft_batch_open(w->batch, NFT_MSG_NEWRULE, flags) : NULL;
 
 	if (nlh) {
 		nftnl_rule_nlmsg_build_payload(nlh, w->rule);

@@ -35,9 +35,11 @@ struct rule_writer {
 	struct nft_batch *batch;
 	const char *table;
 	bool native_queue, ingress;
+	bool untracked; /* no rule asks conntrack: each packet is one that it does not see */
 	unsigned shift; /* of sizes and of what must fit them, on a small machine */
 	struct nftnl_rule *rule;
 	bool first; /* the rule goes to the head of its chain */
+	bool never; /* it matches no packet, and is left out */
 	struct nft_written written;
 };
 
@@ -84,6 +86,8 @@ void rule_service_at(struct rule_writer *w, enum nft_family family, enum rule_si
 		     const char *set);
 /* source . destination port; original: the port before destination NAT, of TCP (after rule_protocol()). */
 void rule_customer(struct rule_writer *w, enum nft_family family, bool original, const char *set);
+/* destination . source port: the customer to whom this host sends. */
+void rule_served_customer(struct rule_writer *w, enum nft_family family, const char *set);
 /* source . destination port, or the even one before it. */
 void rule_call(struct rule_writer *w, enum nft_family family, enum rule_sense sense, const char *set);
 /* source . destination . interface */
@@ -108,6 +112,7 @@ void rule_tcp_flags_in(struct rule_writer *w, uint8_t mask, enum rule_sense sens
 void rule_tcp_option_missing(struct rule_writer *w, uint8_t kind);
 void rule_icmp_type(struct rule_writer *w, const char *set); /* after the protocol */
 void rule_icmp_type_is(struct rule_writer *w, uint8_t type);
+/* Where conntrack is not asked, the state of every packet is "untracked" and its status is none. */
 void rule_ct_state(struct rule_writer *w, uint32_t states);  /* any of them */
 void rule_ct_status(struct rule_writer *w, uint32_t status); /* any of them */
 void rule_ct_status_none(struct rule_writer *w, uint32_t status);
@@ -119,11 +124,11 @@ void rule_local(struct rule_writer *w, enum rule_side side, enum rule_sense sens
 void rule_destination_type(struct rule_writer *w, uint32_t type);                   /* RTN_MULTICAST, RTN_BROADCAST */
 void rule_no_reverse_path(struct rule_writer *w);
 void rule_over(struct rule_writer *w, uint64_t per_second, uint32_t burst);
-/* As rule_over(), for each source by itself, or so many an hour for each prefix of that length. */
+/* As rule_over(), for each source by itself, or so many an hour for each prefix of that length, of either side. */
 void rule_over_each(struct rule_writer *w, enum nft_family family, const char *set, uint64_t per_second,
 		    uint32_t burst);
-void rule_over_each_net(struct rule_writer *w, enum nft_family family, unsigned len, const char *set, uint64_t per_hour,
-			uint32_t burst);
+void rule_over_each_net(struct rule_writer *w, enum nft_family family, enum rule_side side, unsigned len,
+			const char *set, uint64_t per_hour, uint32_t burst);
 
 /* ---- statements ---- */
 
@@ -133,6 +138,7 @@ void rule_add_source(struct rule_writer *w, enum nft_family family, const char *
 void rule_add_service(struct rule_writer *w, enum nft_family family, enum rule_side source, enum rule_side port,
 		      const char *set);
 void rule_add_customer(struct rule_writer *w, enum nft_family family, bool original, const char *set);
+void rule_add_served_customer(struct rule_writer *w, enum nft_family family, const char *set);
 void rule_add_call(struct rule_writer *w, enum nft_family family, const char *set);
 /* original: the destination before its NAT, of what conntrack knows. */
 void rule_add_path(struct rule_writer *w, enum nft_family family, bool original, const char *set);
@@ -155,6 +161,8 @@ void rule_queue(struct rule_writer *w, uint16_t number); /* passes when no progr
 /* ---- what several chains begin or end with (chains.c) ---- */
 
 void chain_drop(struct rule_writer *w, const char *chain, const char *counter);
+/* Errors and answers of ICMP. */
+void chain_accept_icmp_answers(struct rule_writer *w, const char *chain);
 /* From an interface that is not guarded: goto, or accept if NULL. */
 void chain_unless_guarded(struct rule_writer *w, const char *chain, const struct nft_rules *rules, const char *then);
 
@@ -174,7 +182,7 @@ void chains_grades(struct rule_writer *w, const struct nft_rules *rules);
 void chains_out(struct rule_writer *w);
 /* conversations.c */
 void chains_customers(struct rule_writer *w, const struct nft_rules *rules);
-void chains_expected(struct rule_writer *w);
+void chains_expected(struct rule_writer *w, const struct nft_rules *rules);
 /* sense.c */
 void chains_queues(struct rule_writer *w, const struct nft_rules *rules);
 void chains_trap(struct rule_writer *w, const struct nft_rules *rules);

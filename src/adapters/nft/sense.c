@@ -283,9 +283,9 @@ static void write_fresh_tcp(struct rule_writer *w, const struct nft_rules *rules
 	rule_port(w, RULE_DESTINATION, RULE_IS, "trap_tcp_ports");
 	rule_goto(w, "trap");
 	/* Under SYN cookies the last ACK of a handshake finds no socket either.  A guessed one is right once in
-	 * 2^29. */
+	 * 2^29.  A visit's FIN belongs to no connection where conntrack is not asked. */
 	rule_begin(w, "fresh_tcp");
-	rule_tcp_flags(w, FIN | SYN | RST | ACK, ACK);
+	rule_tcp_flags(w, SYN | RST | ACK, ACK);
 	rule_port(w, RULE_DESTINATION, RULE_IS, "trap_tcp_ports");
 	rule_socket_exists(w);
 	rule_accept(w);
@@ -337,15 +337,7 @@ static void write_innocent(struct rule_writer *w, const struct nft_rules *rules)
 	rule_jump(w, "exempt");
 	rule_begin(w, "watch");
 	rule_jump(w, "expected");
-	rule_begin(w, "watch");
-	rule_family(w, NFT_V4);
-	rule_protocol(w, IPPROTO_ICMP);
-	rule_icmp_type(w, "icmp4_answers");
-	rule_accept(w);
-	rule_begin(w, "watch");
-	rule_protocol(w, IPPROTO_ICMPV6);
-	rule_icmp_type(w, "icmp6_answers");
-	rule_accept(w);
+	chain_accept_icmp_answers(w, "watch");
 	rule_begin(w, "watch");
 	rule_tcp_flags_in(w, FIN | SYN | RST | ACK | URG, RULE_IS, "backscatter");
 	rule_accept(w);

@@ -462,7 +462,7 @@ static const struct {
 	COUNTER(noted_once),     COUNTER(over_newcomers), COUNTER(over_known),    COUNTER(over_veil),
 	COUNTER(over_customers), COUNTER(dropped_ban),    COUNTER(dropped_block), COUNTER(cut),
 	COUNTER(trapped_tcp),    COUNTER(trapped_udp),    COUNTER(way_back),      COUNTER(dropped_early),
-	COUNTER(early_refused),
+	COUNTER(early_refused),  COUNTER(untracked),
 };
 
 #define COUNTERS (sizeof(counters) / sizeof(counters[0]))

@@ -34,12 +34,28 @@
 
 void doctor_conntrack(struct doctor *d)
 {
+	static const char without[] = "what runs is known by its sockets alone: a ban cannot tell datagrams or flows "
+				      "through this host that run from new ones; no flow is flagged";
+	const json_t *sensors = json_object_get(d->status, "sensors");
+	const char *state = json_words(sensors, "conntrack", "on");
 	int64_t count, max;
 
+	if (strcmp(state, "off") == 0) {
+		doctor_note(d, without, "conntrack = auto in picket.conf, then: picketctl reload",
+			    "conntrack is not asked, as configured");
+		return;
+	}
+	if (strcmp(state, "absent") == 0) {
+		doctor_warning(d, without, "modprobe nf_conntrack, then: systemctl restart picket",
+			       "the kernel has no conntrack; picket works without it");
+		return;
+	}
+	if (doctor_count(d, "kernel", "untracked") > 0)
+		doctor_note(d, without, NULL, "%lld packets of connections came past conntrack (NOTRACK)",
+			    doctor_count(d, "kernel", "untracked"));
 	if (procfs_number("/proc/sys/net/netfilter/nf_conntrack_count", &count) < 0 ||
 	    procfs_number("/proc/sys/net/netfilter/nf_conntrack_max", &max) < 0) {
-		doctor_problem(d, "without conntrack every packet looks new: what runs cannot be told from a scan",
-			       "modprobe nf_conntrack", "conntrack is not there");
+		doctor_note(d, NULL, NULL, "how full conntrack is cannot be read here");
 		return;
 	}
 	if (max > 0 && count >= max)

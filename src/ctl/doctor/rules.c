@@ -71,12 +71,10 @@ static void look_at(struct doctor *d, const struct hostnft_chain *chain)
 	const char *family = hostnft_family(chain->family);
 
 	if (chain->does & HOSTNFT_UNTRACKS && chain->hook != NF_INET_FORWARD)
-		doctor_warning(d,
-			       "what it hides from conntrack is neither new nor established: answers to it may look "
-			       "like a scan",
-			       "exempt only the flows you mean; list it: nft list ruleset",
-			       "chain %s %s %s switches conntrack off for some packets", family, chain->table,
-			       chain->name);
+		doctor_warning(
+			d, "what it hides from conntrack is known by its sockets alone: see CONNTRACK in picketd(8)",
+			"exempt only the flows you mean; list it: nft list ruleset",
+			"chain %s %s %s switches conntrack off for some packets", family, chain->table, chain->name);
 	if (chain->does & HOSTNFT_PROXIES && chain->hook == NF_INET_PRE_ROUTING)
 		doctor_find(d, chain->priority <= PRIORITY_PRE ? SEVERITY_WARNING : SEVERITY_NOTE,
 			    chain->priority <= PRIORITY_PRE

@@ -108,6 +108,7 @@ static const struct metric metrics[] = {
 	AND("kernel", "trapped_tcp", "trapped_tcp"),
 	AND("kernel", "trapped_udp", "trapped_udp"),
 	AND("kernel", "way_back", "way_back"),
+	AND("kernel", "untracked", "untracked"),
 	ONE("picket_kernel_refused_total", "Elements that the kernel refused.", "kernel", "refused"),
 	ONE("picket_kernel_healing", "1 while rules that somebody removed could not be put back.", "sensors",
 	    "healing"),

@@ -95,6 +95,18 @@ static void show_mode(FILE *out, const json_t *object)
 		left_words(object, "uptime_s", "?", up), json_words(object, "version", "?"));
 }
 
+/* Only what is not as usual. */
+static void show_conntrack(FILE *out, const json_t *object)
+{
+	const char *state = json_words(json_object_get(object, "sensors"), "conntrack", "on");
+	long long past = json_count(object, "kernel", "untracked");
+
+	if (strcmp(state, "on") != 0)
+		fprintf(out, "conntrack  %s: what runs is known by its sockets alone\n", state);
+	else if (past > 0)
+		fprintf(out, "conntrack  %lld packets came past it (NOTRACK)\n", past);
+}
+
 static void show_sensors(FILE *out, const json_t *object)
 {
 	const json_t *sensors = json_object_get(object, "sensors"),
@@ -106,6 +118,7 @@ static void show_sensors(FILE *out, const json_t *object)
 	fprintf(out, "%s; traps on %lld TCP and %lld UDP ports\n",
 		json_array_size(interfaces) ? "" : "all interfaces but loopback",
 		json_count(object, "sensors", "trapped_tcp_ports"), json_count(object, "sensors", "trapped_udp_ports"));
+	show_conntrack(out, object);
 }
 
 /* What picket takes beside what it always has. */

@@ -305,6 +305,7 @@ void enforcer_read_status(struct enforcer *enforcer, struct enforcer_status *out
 		.paused_until_ms = enforcer->paused_until_ms,
 		.failing = enforcer->reconcile_failed,
 		.native_queue = nft_queue_is_native(enforcer->nft),
+		.conntrack = nft_conntrack(enforcer->nft),
 		.flag = enforcer->rules.flag.kind,
 		.flag_values = enforcer->flagging.count,
 		.early = enforcer_early(enforcer),

@@ -135,6 +135,7 @@ struct enforcer_status {
 	int64_t paused_until_ms; /* 0: not paused, or until resumed */
 	bool failing;            /* the rules could not be put back yet */
 	bool native_queue;
+	enum nft_conntrack conntrack;
 	enum flow_flag_kind flag; /* of judged flows, in force */
 	uint64_t flag_values;     /* how many it has had */
 	enum early_drop early;    /* in force */

@@ -84,8 +84,12 @@ void enforcer_flag_configure(struct enforcer *enforcer, enum flow_flag_kind wish
 
 /* ---- which kind ---- */
 
-static enum flow_flag_kind kind_for(const struct flagging *flagging, const struct conntrack_users *users)
+static enum flow_flag_kind kind_for(const struct enforcer *enforcer, const struct conntrack_users *users)
 {
+	const struct flagging *flagging = &enforcer->flagging;
+
+	if (nft_conntrack(enforcer->nft) != NFT_CONNTRACK_ON)
+		return FLOW_FLAG_NONE;
 	if (flagging->wish != FLOW_FLAG_AUTO)
 		return flagging->wish;
 	return !users->mark ? FLOW_FLAG_MARK : !users->label ? FLOW_FLAG_LABEL : FLOW_FLAG_NONE;
@@ -93,7 +97,8 @@ static enum flow_flag_kind kind_for(const struct flagging *flagging, const struc
 
 static void notice_kind(struct enforcer *enforcer, enum flow_flag_kind had)
 {
-	if (had != enforcer->flagging.kind && enforcer->flagging.looked)
+	if (had != enforcer->flagging.kind && enforcer->flagging.looked &&
+	    nft_conntrack(enforcer->nft) == NFT_CONNTRACK_ON)
 		enforcer_notice(enforcer, EVENT_NOTICE, "flow_flag is %s now (was %s): other rules %s the ct mark",
 				flow_flag_name(enforcer->flagging.kind), flow_flag_name(had),
 				enforcer->flagging.kind == FLOW_FLAG_MARK ? "no longer use" : "use");
@@ -131,7 +136,7 @@ static void look(struct enforcer *enforcer, int64_t now_ms)
 	if (flagging->wish == FLOW_FLAG_AUTO &&
 	    conntrack_users_look(nft_table_name(enforcer->nft), &flagging->names, &users) != 0)
 		users = (struct conntrack_users){ true, true };
-	change_kind(enforcer, kind_for(flagging, &users));
+	change_kind(enforcer, kind_for(enforcer, &users));
 	flagging->looked = true;
 }
 

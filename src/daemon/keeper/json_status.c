@@ -46,6 +46,16 @@ static json_t *queue_kind(const void *place)
 	return json_string(*(const uint32_t *)place ? "native" : "xt target");
 }
 
+static json_t *conntrack(const void *place)
+{
+	static const char *const words[] = {
+		[NFT_CONNTRACK_ON] = "on", [NFT_CONNTRACK_OFF] = "off", [NFT_CONNTRACK_ABSENT] = "absent"
+	};
+	uint32_t kind = *(const uint32_t *)place;
+
+	return json_string(words[kind <= NFT_CONNTRACK_ABSENT ? kind : NFT_CONNTRACK_ON]);
+}
+
 static json_t *flow_flag(const void *place)
 {
 	uint32_t kind = *(const uint32_t *)place;
@@ -218,6 +228,7 @@ static const struct row rows[] = {
 	NUMBER("sensors", "probe_packets", sentry.probe_packets),
 	ROW("sensors", "healing", flag, sentry.reconciling),
 	ROW("sensors", "queue", queue_kind, sentry.native_queue),
+	ROW("sensors", "conntrack", conntrack, sentry.conntrack),
 	ROW("sensors", "flow_flag", flow_flag, sentry.flow_flag),
 	NUMBER("sensors", "flow_values", sentry.flow_values),
 	ROW("sensors", "early_drop", early_drop, sentry.early_drop),
@@ -314,6 +325,7 @@ static const struct row rows[] = {
 	NUMBER("kernel", "trapped_tcp", sentry.kernel.trapped_tcp),
 	NUMBER("kernel", "trapped_udp", sentry.kernel.trapped_udp),
 	NUMBER("kernel", "way_back", sentry.kernel.way_back),
+	NUMBER("kernel", "untracked", sentry.kernel.untracked),
 	NUMBER("kernel", "refused", sentry.kernel_refused),
 
 	NUMBER("traps", "accepted", sentry.trap.accepted),

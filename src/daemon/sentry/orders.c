@@ -60,6 +60,7 @@ static void ask_status(struct sentry *sentry, uint32_t id)
 	status->kernel_refused = kernel.refused;
 	status->paused_until_ms = kernel.paused_until_ms;
 	status->native_queue = kernel.native_queue;
+	status->conntrack = kernel.conntrack;
 	status->flow_flag = kernel.flag;
 	status->flow_values = kernel.flag_values;
 	status->early_drop = kernel.early;

@@ -55,6 +55,7 @@ void supervisor_rules_of(const struct config *config, struct nft_rules *out)
 	out->mode = config->engine.observe ? NFT_OBSERVE : NFT_BLOCK;
 	out->queue = config->queue;
 	out->reverse_path = config->reverse_path;
+	out->untracked = !config->conntrack;
 	out->cut_running = config->cut_running;
 	out->early = early_for(config);
 	out->interface_count = config->interface_count;

@@ -165,6 +165,7 @@ struct wire_status {
 	int64_t paused_until_ms; /* 0: not paused or until resumed */
 	uint32_t mode;           /* enum nft_mode now in force */
 	uint32_t native_queue;
+	uint32_t conntrack;       /* enum nft_conntrack */
 	uint32_t flow_flag;       /* enum flow_flag_kind in force */
 	uint64_t flow_values;     /* how many it has had */
 	uint32_t early_drop;      /* enum early_drop in force */
