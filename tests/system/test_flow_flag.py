@@ -2,6 +2,7 @@
 """The flag by which judged flows pass: who gets it, what it must never let pass, and how it shares the ct mark."""
 import contextlib
 import re
+import shutil
 import socket
 import struct
 import time
@@ -9,6 +10,7 @@ import time
 import pytest
 
 from lab import ATTACKER4, CLIENT4, VICTIM4, VICTIM6, wait_until
+from matrix_send import frame, send
 from picket import seconds_to_connect
 from senders import ACK, PSH, SYN, conntrack_forgets
 from test_grades import still_answers
@@ -135,7 +137,6 @@ def test_a_new_syn_on_a_flagged_flow_passes_no_block(lab, picket):
 @pytest.mark.core
 def test_nothing_forged_earns_a_flag(lab, picket):
     """A SYN, data with a made-up number, datagrams without an answer."""
-    from matrix_send import frame, send
     daemon = ready(picket)
     for n, flags in enumerate((SYN, PSH | ACK, ACK)):
         send(lab, [frame("198.51.100.9", VICTIM4[0], 40000 + n, 80, flags=flags)] * 5, 0.01)
@@ -208,7 +209,7 @@ def test_foreign_writes_and_lost_tables_only_make_flows_slow(lab, picket):
         wanted = f"sport={running.getsockname()[1]} "
         lab.victim.nft("table inet admin { chain out { type filter hook output priority 0; ct mark set 0x77\n}\n}\n")
         assert still_answers(running)
-        assert mark_of(daemon.host, wanted) == 0x77
+        assert mark_of(daemon.host, wanted) & ~BITS == 0x77     # perhaps flagged anew since
         lab.victim.run("nft", "delete", "table", "inet", "admin")
         assert still_answers(running) and flagged(daemon, wanted)
         conntrack_forgets(lab.victim)
@@ -256,3 +257,84 @@ def test_a_look_at_others_makes_no_table_of_theirs(lab, picket):
     for family in ("ip", "ip6"):
         names = daemon.host.run("cat", f"/proc/net/{family}_tables_names", check=False)
         assert names.stdout == "", names.stdout
+
+
+def test_an_expected_flow_passes_no_block(lab, picket):
+    """A helper expects a flow: related to what runs, it passes a ban; it has no flag, and a block drops it."""
+    daemon = ready(picket)
+    lab.victim.nft('table inet admin { ct helper ftp { type "ftp" protocol tcp\n}\n'
+                   'chain pre { type filter hook prerouting priority -150; tcp dport 2121 ct helper set "ftp"\n}\n}\n')
+    control, data = lab.victim.socket(), lab.victim.socket()
+    with contextlib.closing(control), contextlib.closing(data):
+        for listener, port in ((control, 2121), (data, 0)):
+            listener.bind((VICTIM4[0], port))
+            listener.listen()
+        high, low = divmod(data.getsockname()[1], 256)
+        words = f"227 Entering Passive Mode ({VICTIM4[0].replace('.', ',')},{high},{low})\r\n".encode()
+        with lab.attacker.connect(VICTIM4[0], 2121, 1.0, keep=True) as client, control.accept()[0] as server:
+
+            def passive(wait):
+                client.sendall(b"PASV\r\n")
+                assert server.recv(100) == b"PASV\r\n"
+                server.sendall(words)
+                assert client.recv(200) == words
+                return lab.attacker.connect(VICTIM4[0], high * 256 + low, wait, keep=True)
+            with passive(1.0):
+                assert not flagged(daemon, "sport=", f"dport={high * 256 + low} "), "nothing is inherited"
+            server.sendall(words)
+            client.recv(200)
+            daemon.ctl("block", ATTACKER4, "--for", "10m")
+            assert lab.attacker.connect(VICTIM4[0], high * 256 + low, 1.5) == "timeout"
+
+
+def test_a_containers_answer_proves_nothing(lab, picket):
+    """Behind destination NAT a forged SYN is answered by the container: before that answer's own NAT, here."""
+    inside = lab.add_container()
+    lab.services("tcp:80:http", host=inside)
+    lab.victim.nft("table ip published { chain pre { type nat hook prerouting priority -100; "
+                   "iifname eth0 tcp dport 8088 dnat to 172.30.0.2:80; }; }")
+    daemon = ready(picket)
+    send(lab, [frame("198.18.5.5", VICTIM4[0], 40000 + n, 8088) for n in range(5)], 0.01)
+    wait_until(lambda: len(flows(daemon.host, "src=198.18.5.5", "SYN_RECV")) == 5, 3, "the container answers")
+    for name in ("customers4", "late4", "kin4"):
+        assert "198.18.5.5" not in daemon.host.run("nft", "list", "set", "inet", "picket", name).stdout
+    assert not any(flagged(daemon, f"sport={40000 + n} ") for n in range(5))
+
+
+def test_a_flow_older_than_the_labels_is_only_slow(lab, picket):
+    """Its entry has no room for one."""
+    lab.victim.nft("table inet admin { chain in { type filter hook input priority 0; "
+                   "ct state established accept\n}\n}\n")
+    with exchange(lab.attacker, VICTIM4[0], 8080) as older, exchange(lab.client, VICTIM4[0], 8080) as other:
+        daemon = ready(picket, "flow_flag = label")
+        assert still_answers(older) and still_answers(other)
+        daemon.ctl("block", ATTACKER4, "--for", "10m")
+        assert not still_answers(older) and still_answers(other)
+
+
+def test_the_way_out_is_watched_while_somebody_is_blocked(lab, picket):
+    """A chain exists where its work exists: a veil and a ban mute nothing."""
+    daemon = ready(picket)
+
+    def chains():
+        told = daemon.host.run("nft", "list", "table", "inet", "picket").stdout
+        return set(re.findall(r"chain (out\w*) ", told))
+    veil(lab, daemon, "198.18.7.7")
+    assert chains() == set()
+    daemon.ctl("block", ATTACKER4, "--for", "10m")
+    assert chains() == {"out", "out_forward"}
+    daemon.ctl("unblock", ATTACKER4)
+    wait_until(lambda: chains() == set(), 3, "the chains go with the last block")
+
+
+@pytest.mark.parametrize("program", ["iptables", "iptables-legacy"])
+def test_connmark_of_iptables_is_found(lab, picket, program):
+    """CONNMARK --restore-mark without a mask would put our bits into the packet's mark."""
+    if not shutil.which(program):
+        pytest.skip(f"there is no {program}")
+    done = lab.victim.run(program, "-t", "mangle", "-A", "PREROUTING", "-p", "udp", "-j", "CONNMARK", "--restore-mark",
+                          check=False)
+    if done.returncode:
+        pytest.skip(f"{program}: {done.stderr.strip()}")
+    daemon = picket()
+    wait_until(lambda: daemon.ctl("status").one["sensors"]["flow_flag"] == "label", 4, "the label is taken")

@@ -52,6 +52,14 @@ def test_the_page_tells_the_loaded_table(lab, picket):
     assert sorted(name for row in ROW.findall(page) if row != "sets" for name in row.split()) == sorted(sets)
 
 
+def test_no_set_is_of_intervals(lab, picket):
+    """Every running segment would be looked up in a tree; and such sets refuse what overlaps."""
+    daemon = picket('trap { tcp = { "all" } } allow = { 192.0.2.0/24 } public_ports = { "5000-6000" }')
+    daemon.ctl("block", "198.18.0.0/24", "--for", "1h")
+    sets = [entry[kind] for entry in table(lab.victim) for kind in ("set", "map") if kind in entry]
+    assert len(sets) > 40 and not [one["name"] for one in sets if "interval" in one.get("flags", [])]
+
+
 def test_every_listing_of_the_table_ends_well(lab, picket):
     daemon = picket()
     for source in ("203.0.113.99", "198.18.0.0/24", "2001:db8:79::/48", "2001:db8:7a::1"):

@@ -6,7 +6,7 @@
 
 #define MASK 0xff000000u
 
-static const struct conntrack_names no_names = { { -1, -1 } };
+static const struct conntrack_names no_names = { { -1, -1 }, NULL };
 
 static struct guard *guard_flagging(enum flow_flag_kind wish)
 {
@@ -49,6 +49,23 @@ static void no_value_is_nothing_and_none_follows_itself(void **state)
 		before = guard->kernel.flag.value;
 	}
 	guard_free(guard);
+}
+
+/* A foreign rule that happens to write the first value would let its flows pass. */
+static void the_first_value_is_nobodys_guess(void **state)
+{
+	struct guard *guard = guard_flagging(FLOW_FLAG_MARK);
+	uint32_t first = guard->kernel.flag.value;
+	bool other = false;
+
+	(void)state;
+	guard_free(guard);
+	for (int i = 0; i < 8; i++) {
+		guard = guard_flagging(FLOW_FLAG_MARK);
+		other |= guard->kernel.flag.value != first;
+		guard_free(guard);
+	}
+	assert_true(other);
 }
 
 static void a_block_makes_it_void_at_once_and_a_ban_does_not(void **state)
@@ -191,6 +208,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_value_lasts_a_quarter_of_an_hour),
 		cmocka_unit_test(no_value_is_nothing_and_none_follows_itself),
+		cmocka_unit_test(the_first_value_is_nobodys_guess),
 		cmocka_unit_test(a_block_makes_it_void_at_once_and_a_ban_does_not),
 		cmocka_unit_test(there_is_one_value_a_second_however_many_blocks),
 		cmocka_unit_test(a_ban_that_cuts_makes_it_void),

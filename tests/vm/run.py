@@ -26,7 +26,7 @@ from machine import Wire
 from steps import HIGHER, STEPS, Failed, Run, expect
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-LIMIT_S = 15 * 60
+LIMIT_S = 20 * 60
 NEEDED = {"qemu-system-x86_64": "qemu-system-x86 ipxe-qemu", "mmdebstrap": "mmdebstrap", "mke2fs": "e2fsprogs",
           "nmap": "nmap", "ssh": "openssh-client", "ip": "iproute2", "dpkg-deb": "dpkg"}
 FAILURES = (Failed, RuntimeError, AssertionError, OSError, subprocess.SubprocessError, ValueError, LookupError)

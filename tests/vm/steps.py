@@ -94,7 +94,7 @@ class Run:
         return {name for name in self.run(FILES, 120).splitlines() if not BOOKKEEPING.search(name)}
 
     def on_guard(self):
-        self.eventually("systemctl is-active picket && picketctl version", 60, "picket.service is active")
+        self.eventually("systemctl is-active picket && picketctl version", 150, "picket.service is active")
 
     def block(self, source):
         self.run(f"picketctl block {source} --for 1h --reason 'by hand'")

@@ -35,13 +35,17 @@ struct conntrack_users {
 	bool mark, label; /* rules of others read or write it */
 };
 
-/* Which tables of the older iptables are in use: files of /proc, -1 where its module was not loaded when they were
- * opened (what comes later is then not seen). */
+/*
+ * What must be opened before files and sockets are given up.  Which tables of the older iptables are in use: files of
+ * /proc, -1 where its module was not loaded then (what comes later is not seen).  And a socket to ask traffic control;
+ * NULL: it could not be opened.
+ */
 #define CONNTRACK_FAMILIES 2
+struct netlink_dump;
 struct conntrack_names {
 	int fds[CONNTRACK_FAMILIES];
+	struct netlink_dump *traffic;
 };
-/* Before the file system is given up. */
 void conntrack_users_open(struct conntrack_names *names);
 
 /*

@@ -8,6 +8,6 @@
 #include "conntrack.h"
 
 /* traffic.c: adds what traffic control uses.  0 or -errno. */
-MUST_CHECK int conntrack_look_at_traffic(struct conntrack_users *users);
+MUST_CHECK int conntrack_look_at_traffic(struct netlink_dump *ask, struct conntrack_users *users);
 
 #endif

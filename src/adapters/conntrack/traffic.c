@@ -42,24 +42,20 @@ static int ask_for(struct netlink_dump *dump, const char *kind, bool *used)
 	return error == -EOPNOTSUPP ? 0 : error; /* a kernel without actions */
 }
 
-int conntrack_look_at_traffic(struct conntrack_users *users)
+int conntrack_look_at_traffic(struct netlink_dump *ask, struct conntrack_users *users)
 {
 	static const struct {
 		const char *kind;
 		bool label;
 	} kinds[] = { { "connmark", false }, { "ctinfo", false }, { "ct", true } };
-	struct netlink_dump *dump;
-	int error = netlink_dump_open(NETLINK_ROUTE, &dump);
+	int error = ask ? 0 : -ENOTCONN;
 
-	if (error)
-		return error;
 	for (size_t i = 0; !error && i < sizeof(kinds) / sizeof(kinds[0]); i++) {
 		bool used = false;
 
-		error = ask_for(dump, kinds[i].kind, &used);
+		error = ask_for(ask, kinds[i].kind, &used);
 		users->mark |= used;
 		users->label |= used && kinds[i].label;
 	}
-	netlink_dump_close(dump);
 	return error;
 }

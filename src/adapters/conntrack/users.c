@@ -178,6 +178,8 @@ void conntrack_users_open(struct conntrack_names *names)
 {
 	for (size_t f = 0; f < CONNTRACK_FAMILIES; f++)
 		names->fds[f] = open(families[f].names, O_RDONLY | O_CLOEXEC);
+	if (netlink_dump_open(NETLINK_ROUTE, &names->traffic) != 0)
+		names->traffic = NULL; /* no use of others' can be ruled out then: conntrack_users_look() fails */
 }
 
 static void look_at_iptables(const struct conntrack_names *names, struct conntrack_users *users)
@@ -206,7 +208,7 @@ int conntrack_users_look(const char *own_table, const struct conntrack_names *na
 	int error = look_at_nftables(own_table, &users);
 
 	if (!error)
-		error = conntrack_look_at_traffic(&users);
+		error = conntrack_look_at_traffic(names->traffic, &users);
 	if (error)
 		return error;
 	look_at_iptables(names, &users);

@@ -441,7 +441,7 @@ void rule_add_call(struct rule_writer *w, enum nft_family family, const char *se
 
 void rule_add_path(struct rule_writer *w, enum nft_family family, bool original, const char *set)
 {
-	expr_load_path(w, family, original && !w->untracked); /* without conntrack there is no NAT */
+	expr_load_path(w, family, original);
 	expr_add_to_pair(w, set, family);
 }
 
