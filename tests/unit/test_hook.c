@@ -9,6 +9,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <dirent.h>
 #include <errno.h>
 #include <event2/event.h>
 #include <signal.h>
@@ -270,6 +271,35 @@ static bool process_is_alive(int pid)
 	return got > 0 && !strstr(text, ") Z");
 }
 
+/* A program with that one argument, by anybody. */
+static bool is_running(const char *program, const char *argument)
+{
+	DIR *proc = opendir("/proc");
+	struct dirent *entry;
+	char path[300], text[256], wanted[64];
+	bool found = false;
+
+	assert_non_null(proc);
+	snprintf(wanted, sizeof(wanted), "%s %s", program, argument);
+	while ((entry = readdir(proc))) {
+		FILE *file;
+		size_t len;
+
+		snprintf(path, sizeof(path), "/proc/%s/cmdline", entry->d_name);
+		file = atoi(entry->d_name) > 0 ? fopen(path, "r") : NULL;
+		if (!file)
+			continue;
+		len = fread(text, 1, sizeof(text) - 1, file);
+		fclose(file);
+		text[len] = '\0';
+		for (size_t i = 0; i + 1 < len; i++)
+			text[i] = text[i] ? text[i] : ' ';
+		found |= strcmp(text, wanted) == 0;
+	}
+	closedir(proc);
+	return found;
+}
+
 static void one_that_leaves_children(void **state)
 {
 	struct fixture *f = *state;
@@ -284,6 +314,65 @@ static void one_that_leaves_children(void **state)
 	for (int i = 0; i < 100 && process_is_alive(child); i++) /* a loaded machine takes its time */
 		nanosleep(&moment, NULL);
 	assert_false(process_is_alive(child));
+}
+
+/* In sessions of their own, orphans while the hook still runs, and one that was made by an orphan. */
+static void one_whose_children_leave_it(void **state)
+{
+	struct fixture *f = *state;
+	struct hook_spec spec = spec_of("/bin/sh", "-c",
+					"(setsid sh -c 'sleep 62 & exec sleep 63' &) ; sleep 0.3; "
+					"echo $(cat /proc/[0-9]*/stat 2>/dev/null | grep -c '(sleep) S'); exit 1",
+					5000);
+
+	assert_int_equal(hook_run(f->runner, &spec, &values), 0);
+	wait_for(f, 1);
+	assert_true(atoi(f->output) >= 2);
+	assert_false(is_running("sleep", "62") || is_running("sleep", "63"));
+	assert_string_equal(f->problem, "exit status 1");
+}
+
+/* What it does not own is left alone: another hook's, too. */
+static void one_that_ends_while_others_run(void **state)
+{
+	struct fixture *f = *state;
+	struct hook_spec other = spec_of("/bin/sh", "-c", "(setsid sleep 0.8 &); sleep 0.8; echo done; exit 1", 5000);
+	struct hook_spec spec = spec_of("/bin/sh", "-c", "sleep 0.2; (setsid sleep 64 &)", 5000);
+
+	assert_int_equal(hook_run(f->runner, &other, &values), 0);
+	assert_int_equal(hook_run(f->runner, &spec, &values), 0);
+	wait_for(f, 1);
+	assert_true(is_running("sleep", "0.8"));
+	wait_for(f, 2);
+	assert_string_equal(f->output, "done");
+	assert_false(is_running("sleep", "64"));
+}
+
+/* A chain of processes each of which starts the next and ends. */
+static void one_that_flees(void **state)
+{
+	struct fixture *f = *state;
+	struct hook_spec spec =
+		spec_of("/bin/sh", "-c",
+			"run() { sleep 0.01; run & }; (run; setsid sh -c 'sleep 65 & sleep 66') & exit 0", 5000);
+	struct hook_stats stats;
+
+	assert_int_equal(hook_run(f->runner, &spec, &values), 0);
+	wait_for(f, 1);
+	hook_read_stats(f->runner, &stats);
+	assert_int_equal(stats.succeeded, 1);
+	assert_false(is_running("sleep", "65") || is_running("sleep", "66"));
+}
+
+static void the_rest_when_time_is_up(void **state)
+{
+	struct fixture *f = *state;
+	struct hook_spec spec = spec_of("/bin/sh", "-c", "setsid sleep 67 & sleep 68", 400);
+
+	assert_int_equal(hook_run(f->runner, &spec, &values), 0);
+	wait_for(f, 1);
+	assert_string_equal(f->problem, "timed out after 400ms");
+	assert_false(is_running("sleep", "67") || is_running("sleep", "68"));
 }
 
 static void one_that_floods(void **state)
@@ -376,6 +465,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(what_others_can_write_is_not_run, arrange, clear),
 		cmocka_unit_test_setup_teardown(one_that_hangs, arrange, clear),
 		cmocka_unit_test_setup_teardown(one_that_leaves_children, arrange, clear),
+		cmocka_unit_test_setup_teardown(one_whose_children_leave_it, arrange, clear),
+		cmocka_unit_test_setup_teardown(one_that_ends_while_others_run, arrange, clear),
+		cmocka_unit_test_setup_teardown(one_that_flees, arrange, clear),
+		cmocka_unit_test_setup_teardown(the_rest_when_time_is_up, arrange, clear),
 		cmocka_unit_test_setup_teardown(one_that_floods, arrange, clear),
 		cmocka_unit_test_setup_teardown(no_more_than_so_many, arrange, clear),
 		cmocka_unit_test_setup_teardown(bans_first, arrange, clear),

@@ -8,20 +8,16 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <fcntl.h>
-#include <grp.h>
-#include <limits.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "duration.h"
+#include "process.h"
 #include "queue.h"
-#include "trusted.h"
 #include "writer.h"
 
 /* So many bytes are read in all; then the pipe is closed, and a process that writes on gets SIGPIPE. */
@@ -85,7 +81,7 @@ void hook_runner_free(struct hook_runner *runner)
 		return;
 	for (size_t i = 0; i < HOOK_RUNNING_MAX; i++)
 		if (runner->slots[i].job) {
-			kill(-runner->slots[i].pid, SIGKILL);
+			kill(runner->slots[i].pid, SIGTERM);
 			slot_clear(&runner->slots[i]);
 		}
 	while ((job = job_queue_take(&runner->queue, 0)) != NULL)
@@ -113,57 +109,6 @@ static struct job *job_make(const struct hook_spec *spec, const struct hook_valu
 	}
 	hook_environment(values, job->env_text, job->envp);
 	return job;
-}
-
-static void limit(int resource, rlim_t most)
-{
-	const struct rlimit both = { most, most };
-
-	setrlimit(resource, &both);
-}
-
-/* In the child.  What can be written by others than its admin at this very run is not started. */
-static void check_program(const char *program, const char *prefix)
-{
-	char text[PATH_MAX + 64];
-	struct writer why = writer_over(text, sizeof(text));
-
-	writer_text(&why, prefix);
-	if (path_is_trusted(program, &why) != -EPERM)
-		return;
-	_exit(write(2, text, why.len) < 0 ? 126 : 127);
-}
-
-/* In the child.  Whatever fails ends it: a hook never runs with more rights than it should. */
-static void __attribute__((noreturn)) become_hook(const struct job *job, int output)
-{
-	static const char prefix[] = "cannot start: ";
-	struct sigaction standard = { .sa_handler = SIG_DFL };
-	const char *problem;
-	sigset_t none;
-	int null;
-
-	sigemptyset(&none);
-	for (int signal = 1; signal < 32; signal++)
-		sigaction(signal, &standard, NULL);
-	sigprocmask(SIG_SETMASK, &none, NULL);
-	setsid();
-	null = open("/dev/null", O_RDONLY);
-	if (null < 0 || dup2(output, 1) < 0 || dup2(output, 2) < 0 || dup2(null, 0) < 0 || close_range(3, ~0U, 0) < 0)
-		_exit(126);
-	limit(RLIMIT_CORE, 0);
-	limit(RLIMIT_NOFILE, 256);
-	limit(RLIMIT_FSIZE, 64 * 1024 * 1024);
-	limit(RLIMIT_CPU, (rlim_t)(job->timeout_ms / 1000 + 1));
-	umask(022);
-	check_program(job->argv[0], prefix);
-	if (chdir("/") == 0 && setgroups(0, NULL) == 0 && setresgid(job->gid, job->gid, job->gid) == 0 &&
-	    setresuid(job->uid, job->uid, job->uid) == 0)
-		execve(job->argv[0], job->argv, job->envp);
-	problem = strerrordesc_np(errno);
-	if (write(2, prefix, sizeof(prefix) - 1) > 0 && problem && write(2, problem, strlen(problem)) < 0)
-		_exit(126);
-	_exit(127);
 }
 
 static void tell(struct hook_runner *runner, const char *name, const char *problem, const struct slot *slot)
@@ -218,15 +163,18 @@ static void on_output(evutil_socket_t fd, short what, void *context)
 	}
 }
 
+/* The report follows when the watcher has ended the hook.  One that does not is ended itself. */
 static void on_timeout(evutil_socket_t fd, short what, void *context)
 {
+	const struct timeval patience = { HOOK_CLEAN_S + 1, 0 };
 	struct slot *slot = context;
 
 	(void)fd;
 	(void)what;
+	kill(slot->pid, slot->timed_out ? SIGKILL : SIGTERM);
+	if (!slot->timed_out)
+		evtimer_add(slot->timer, &patience);
 	slot->timed_out = true;
-	/* The report follows when it has ended. */
-	kill(-slot->pid, SIGKILL);
 }
 
 static int slot_start(struct slot *slot, struct job *job)
@@ -243,12 +191,8 @@ static int slot_start(struct slot *slot, struct job *job)
 	    event_add(slot->output, NULL) < 0 || evtimer_add(slot->timer, &limit_tv) < 0) {
 		error = ENOMEM;
 	} else {
-		slot->pid = fork();
-		error = errno;
-		if (slot->pid == 0)
-			become_hook(job, fds[1]);
-		if (slot->pid > 0)
-			error = 0;
+		slot->pid = hook_start(job, fds[1]);
+		error = slot->pid < 0 ? -slot->pid : 0;
 	}
 	close(fds[1]);
 	if (error) {
@@ -335,9 +279,6 @@ int hook_reap(struct hook_runner *runner, pid_t pid, int status)
 
 	if (!slot)
 		return 0;
-	/* What it left behind in its group goes with it.  The caller still holds the zombie, so that no other process
-	 * has the number. */
-	kill(-pid, SIGKILL);
 	for (int i = 0; slot->output && i < 4 && take_output(slot); i++)
 		;
 	if (slot->timed_out) {

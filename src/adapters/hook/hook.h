@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Runs the admin's hooks: by argument vector, never a shell; as the hook's user, in a session of its own, with a clean
- * environment, empty stdin, output read up to HOOK_OUTPUT_MAX bytes, and a time limit after which its whole process
- * group is killed.  At most HOOK_RUNNING_MAX run at once, half of them for what anybody can forge and a quarter for
+ * environment, empty stdin, output read up to HOOK_OUTPUT_MAX bytes, and a time limit.  What it started ends when it
+ * does, or is killed.  At most HOOK_RUNNING_MAX run at once, half of them for what anybody can forge and a quarter for
  * bans alone, and HOOK_WAITING_MAX wait, bans first.  For a run beyond that the least urgent is dropped, counted and
  * reported.
  */
@@ -60,8 +60,7 @@ void hook_runner_free(struct hook_runner *runner); /* kills what still runs */
 /* Takes copies of both.  0, or -ENOBUFS when it was dropped; that is reported too, as is the run that it pushed out, so
  * that the result may be ignored. */
 int hook_run(struct hook_runner *runner, const struct hook_spec *spec, const struct hook_values *values);
-/* To be called when a child has ended that may be a hook: 1 when it was.  Best before the zombie is collected (waitid
- * with WNOWAIT), since what is left of its process group is killed by its number. */
+/* To be called when a child has ended that may be a hook's: 1 when it was. */
 int hook_reap(struct hook_runner *runner, pid_t pid, int status);
 void hook_read_stats(const struct hook_runner *runner, struct hook_stats *out);
 
