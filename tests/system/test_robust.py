@@ -217,6 +217,47 @@ def test_second_instance_is_refused(lab, picket, shared):
     assert shut_out(lab.attacker, VICTIM4[0])
 
 
+SQUATTER = """
+import os, socket, sys
+os.setgroups([]), os.setresgid(65534, 65534, 65534), os.setresuid(65534, 65534, 65534)
+kept = []
+def take(name):
+    s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    kept.append(s)
+    try:
+        s.bind(name), s.listen(1)
+    except OSError:
+        s.setblocking(False), s.connect_ex(name)
+name = "\\0picket/table/inet/picket"
+for i in range(400):
+    take(name), take(f"{name}/{i}"), take(f"{name}/{sys.argv[1]}/{i:016x}")
+for text in open("/proc/net/unix"):         # whatever picketd listens on
+    if "@picket" in text:
+        take("\\0" + text.split("@")[1].strip())
+print("ready", flush=True), sys.stdin.read()
+"""
+
+
+@pytest.mark.core
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_no_user_fills_the_guard_against_a_second_instance(lab, picket, when):
+    """Whatever names a local user takes, and whomever he connects to: the first starts, the second is refused."""
+    def squat(pid):
+        user = lab.victim.popen("/usr/bin/python3", "-c", SQUATTER, str(pid), stdin=subprocess.PIPE,
+                                stdout=subprocess.PIPE, text=True)
+        assert user.stdout.readline() == "ready\n"
+    if when == "before":
+        squat(0)
+    first = picket()
+    if when == "after":
+        squat(first.process.pid)
+    second = picket.make(queue=5000).spawn()
+    assert ended(second) not in (0, None)
+    assert f"is in use by another picketd (pid {first.process.pid})" in second.log_text()
+    assert first.ctl("status").code == 0 and first.stop() == 0
+    assert picket().stop() == 0, "the name ends with its holder"
+
+
 def test_two_instances_side_by_side(lab, picket):
     """Everything is an option, so two can guard one host."""
     first, second = picket(), picket(queue=5000, table="second")

@@ -117,6 +117,8 @@ void supervisor_tick_soon(struct supervisor *supervisor);
 /* Accounts, directories, lock, pid file, queue, control socket.  0, or -1 after logging what is wrong. */
 MUST_CHECK int supervisor_place_open(struct supervisor *supervisor);
 void supervisor_place_close(struct supervisor *supervisor);
+/* Keeps a second picketd off our table, or us off its.  0, or -1 after logging what is wrong. */
+MUST_CHECK int supervisor_claim_table(struct supervisor *supervisor);
 
 /* The members of the configuration's admin_groups; those found before stay where it takes too long. */
 void supervisor_find_admins(struct supervisor *supervisor, const struct config *config, int patience_ms);

@@ -169,50 +169,6 @@ static int take_lock(struct supervisor *s)
 	return 0;
 }
 
-/* Does a process of root listen on this abstract name? */
-static bool held_by_root(const struct sockaddr_un *address, socklen_t len, pid_t *pid)
-{
-	struct ucred holder = { .uid = (uid_t)-1 };
-	socklen_t size = sizeof(holder);
-	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	bool root = fd >= 0 && connect(fd, (const struct sockaddr *)address, len) == 0 &&
-		    getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &holder, &size) == 0 && holder.uid == 0;
-
-	if (fd >= 0)
-		close(fd);
-	*pid = holder.pid;
-	return root;
-}
-
-/*
- * A table belongs to one picketd in a network namespace, whatever its run_dir.  An abstract socket name has just that
- * scope and ends with its holder.  Every user may take such a name, so only a holder that is root counts.
- */
-static int take_table(struct supervisor *s)
-{
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	struct writer name = writer_over(address.sun_path + 1, sizeof(address.sun_path) - 1);
-	pid_t pid;
-
-	writer_format(&name, "picket/table/inet/%s", s->config->table);
-	socklen_t len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + name.len);
-	s->table_fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-	if (s->table_fd >= 0 && bind(s->table_fd, (const struct sockaddr *)&address, len) == 0 &&
-	    listen(s->table_fd, 8) == 0)
-		return 0;
-	if (s->table_fd < 0 || errno != EADDRINUSE)
-		return supervisor_fail(s, errno, "cannot claim table inet %s", s->config->table);
-	if (held_by_root(&address, len, &pid)) {
-		return supervisor_fail(s, 0,
-				       "table inet %s is in use by another picketd (pid %ld): set table = another name",
-				       s->config->table, (long)pid);
-	}
-	journal_log(s->journal, LOG_WARNING,
-		    "somebody who is not root holds the name that keeps a second picketd off table inet %s: going on",
-		    s->config->table);
-	return 0;
-}
-
 static int write_pid(struct supervisor *s)
 {
 	char text[32];
@@ -278,7 +234,7 @@ static int open_socket(struct supervisor *s)
 
 int supervisor_place_open(struct supervisor *s)
 {
-	if (find_accounts(s) < 0 || open_run_dir(s) < 0 || take_lock(s) < 0 || take_table(s) < 0 ||
+	if (find_accounts(s) < 0 || open_run_dir(s) < 0 || take_lock(s) < 0 || supervisor_claim_table(s) < 0 ||
 	    make_state_dir(s) < 0 || open_queue(s) < 0)
 		return -1;
 	return write_pid(s) < 0 || open_socket(s) < 0 ? -1 : 0;
