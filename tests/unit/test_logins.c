@@ -88,8 +88,9 @@ static void write_names(int fd, size_t max)
 		[LOGINS_DHCP] = 'D',
 	};
 	struct logins_entry list[64];
+	const char *denied;
 	static const struct logins_admins admins = { 2, { { 0, "root" }, { 1000, "anna" } } };
-	size_t count = logins_read(&admins, list, max);
+	size_t count = logins_read(&admins, list, max, &denied);
 
 	for (size_t i = 0; i < count; i++) {
 		char text[ADDR_TEXT_MAX];
@@ -294,11 +295,11 @@ static void test_hostile_files(void **state)
 /* As the keeper does: no privilege, seccomp, and Landlock. */
 static void confine_as_keeper(void)
 {
-	const char *const readable[] = { "/etc", "/run", "/var/run", "/var/lib", "/proc", NULL }, *const writable[] = {
-		NULL
-	};
+	const char *readable[LOGINS_PATHS_MAX + 1];
+	const char *const writable[] = { NULL };
 	int abi;
 
+	logins_paths(readable);
 	if (geteuid() != 0 || sandbox_drop(65534, 65534, false) != 0)
 		_exit(NOT_PERMITTED);
 	if (sandbox_landlock(writable, readable, &abi) != 0 || sandbox_seccomp(SANDBOX_KEEPER) != 0)
@@ -320,6 +321,44 @@ static void test_inside_the_sandbox(void **state)
 	assert_string_equal(names_in(*state, confine_as_keeper, ALL, got, sizeof(got)), "S 198.51.100.7, R 192.0.2.1");
 }
 
+/* What the sandbox lets through is what there is to be read. */
+static void test_each_source_inside_the_sandbox(void **state)
+{
+	static const struct {
+		const char *path, *text;
+	} files[] = {
+		{ "/etc/resolv.conf", "nameserver 192.0.2.1\n" },
+		{ "/run/systemd/resolve/resolv.conf", "nameserver 192.0.2.2\n" },
+		{ "/run/NetworkManager/no-stub-resolv.conf", "nameserver 192.0.2.3\n" },
+		{ "/run/systemd/netif/leases/2", "SERVER_ADDRESS=192.0.2.4\n" },
+		{ "/run/systemd/netif/links/2", "DNS=192.0.2.5\n" },
+		{ "/var/lib/dhcp/dhclient.eth0.leases", "option dhcp-server-identifier 192.0.2.6;\n" },
+		{ "/etc/chrony/chrony.conf", "server 192.0.2.7\n" },
+		{ "/etc/chrony/conf.d/own.conf", "server 192.0.2.8\n" },
+		{ "/etc/chrony/sources.d/own.sources", "server 192.0.2.9\n" },
+		{ "/run/chrony-dhcp/eth0.sources", "server 192.0.2.10\n" },
+		{ "/etc/chrony.conf", "server 192.0.2.11\n" },
+		{ "/etc/ntp.conf", "server 192.0.2.12\n" },
+		{ "/etc/ntpsec/ntp.conf", "server 192.0.2.13\n" },
+		{ "/etc/systemd/timesyncd.conf", "NTP=192.0.2.14\n" },
+		{ "/etc/systemd/timesyncd.conf.d/own.conf", "NTP=192.0.2.15\n" },
+		{ "/run/systemd/sessions/3", "UID=0\nSTATE=active\nREMOTE_HOST=192.0.2.16\n" },
+	};
+	char inside[1024], outside[1024];
+
+	assert_int_equal(chmod(*state, 0755), 0);
+	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++)
+		put_text(*state, files[i].path, files[i].text);
+	names(*state, ALL, outside, sizeof(outside));
+	assert_string_equal(names_in(*state, confine_as_keeper, ALL, inside, sizeof(inside)), outside);
+	for (size_t i = 1; i <= sizeof(files) / sizeof(files[0]); i++) {
+		char wanted[32];
+
+		snprintf(wanted, sizeof(wanted), "192.0.2.%zu", i);
+		assert_non_null(strstr(outside, wanted));
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -328,6 +367,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_nothing_there, make_root, remove_root),
 		cmocka_unit_test_setup_teardown(test_hostile_files, make_root, remove_root),
 		cmocka_unit_test_setup_teardown(test_inside_the_sandbox, make_root, remove_root),
+		cmocka_unit_test_setup_teardown(test_each_source_inside_the_sandbox, make_root, remove_root),
 	};
 
 	return cmocka_run_group_tests_name("logins", tests, NULL, NULL);

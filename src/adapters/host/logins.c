@@ -13,6 +13,7 @@
 #include "logins.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <grp.h>
 #include <limits.h>
 #include <pwd.h>
@@ -101,6 +102,7 @@ struct gathering {
 	struct logins_entry *out;
 	size_t count, max;
 	char *buffer; /* FILE_MAX + 1 */
+	const char *denied;
 };
 
 static void gather(struct gathering *g, const struct addr *addr, enum logins_kind kind)
@@ -169,12 +171,15 @@ static void gather_line(struct gathering *g, char *line, const struct line_rule 
 	}
 }
 
-static void gather_file(struct gathering *g, const char *path, const struct line_rule *rules)
+/* named: what the table calls it, for whoever must be told that it cannot be read. */
+static void gather_file(struct gathering *g, const char *path, const char *named, const struct line_rule *rules)
 {
 	ssize_t len = file_read(path, g->buffer, FILE_MAX + 1);
 	char *line = g->buffer, *end = g->buffer + (len > 0 ? len : 0);
 	size_t before = g->count;
 
+	if (len == -EACCES)
+		g->denied = named;
 	while (line < end) {
 		char *newline = memchr(line, '\n', (size_t)(end - line));
 		char *stop = newline ? newline : end;
@@ -199,13 +204,15 @@ static void gather_directory(struct gathering *g, const char *path, const char *
 	struct dirent *entry;
 	char file[PATH_MAX];
 
+	if (!directory && errno == EACCES)
+		g->denied = path;
 	if (!directory)
 		return;
 	for (unsigned files = 0; files < FILES_MAX && (entry = readdir(directory)); files++) {
 		if (entry->d_name[0] == '.' || !ends_with(entry->d_name, suffix))
 			continue;
 		if (snprintf(file, sizeof(file), "%s/%s", path, entry->d_name) < (int)sizeof(file))
-			gather_file(g, file, rules);
+			gather_file(g, file, path, rules);
 	}
 	closedir(directory);
 }
@@ -333,10 +340,29 @@ size_t logins_find_admins(const char groups[][LOGINS_NAME_MAX], size_t count, st
 	return refused;
 }
 
-size_t logins_read(const struct logins_admins *admins, struct logins_entry *out, size_t max)
+/* Directories where the files are replaced: Landlock holds on to a file, not to its name. */
+void logins_paths(const char *out[LOGINS_PATHS_MAX + 1])
+{
+	static const char *const paths[] = {
+		"/etc/resolv.conf",   "/etc/chrony",         "/etc/chrony.conf", "/etc/ntp.conf",
+		"/etc/ntpsec",        "/etc/systemd",        SESSIONS,           "/run/systemd/resolve",
+		"/run/systemd/netif", "/run/NetworkManager", "/run/chrony-dhcp", "/var/lib/dhcp",
+		"/run/utmp",
+	};
+	size_t count = sizeof(paths) / sizeof(paths[0]);
+
+	_Static_assert(sizeof(paths) / sizeof(paths[0]) < LOGINS_PATHS_MAX, "room for /proc");
+	memcpy(out, paths, sizeof(paths));
+	if (access(SESSIONS, F_OK) != 0)
+		out[count++] = "/proc";
+	out[count] = NULL;
+}
+
+size_t logins_read(const struct logins_admins *admins, struct logins_entry *out, size_t max, const char **denied)
 {
 	struct gathering g = { .admins = admins, .out = out, .max = max, .buffer = malloc(FILE_MAX + 1) };
 
+	*denied = NULL;
 	if (!g.buffer)
 		return 0;
 	/* Sessions first: they matter most where max is small. */
@@ -346,8 +372,9 @@ size_t logins_read(const struct logins_admins *admins, struct logins_entry *out,
 		if (sources[i].suffix)
 			gather_directory(&g, sources[i].path, sources[i].suffix, sources[i].rules);
 		else
-			gather_file(&g, sources[i].path, sources[i].rules);
+			gather_file(&g, sources[i].path, sources[i].path, sources[i].rules);
 	}
 	free(g.buffer);
+	*denied = g.denied;
 	return g.count;
 }

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <syslog.h>
 
 #include <event2/event.h>
@@ -292,9 +293,11 @@ static int confine(struct keeper *keeper)
 {
 	const struct keeper_start *start = keeper->start;
 	const char *const writable[] = { start->state_dir, NULL };
-	/* The files of logins_read() (without logind it asks /proc who a login's process is) and sd-login, and the
-	 * local time zone. */
-	const char *const readable[] = { "/etc", "/run", "/var/run", "/var/lib", "/usr/share/zoneinfo", "/proc", NULL };
+	/* The local time zone, names of services, the boot's number, and the temporary names of SQLite. */
+	static const char *const own[] = { "/etc/localtime", "/usr/share/zoneinfo", SERVICES_FILE,
+					   "/proc/sys/kernel/random/boot_id", "/dev/urandom" };
+	const size_t own_count = sizeof(own) / sizeof(own[0]);
+	const char *readable[sizeof(own) / sizeof(own[0]) + LOGINS_PATHS_MAX + 1];
 	int abi = 0, result = sandbox_drop(start->uid, start->gid, false);
 
 	if (result < 0) {
@@ -303,6 +306,8 @@ static int confine(struct keeper *keeper)
 	}
 	if (!start->sandbox)
 		return 0;
+	memcpy(readable, own, sizeof(own));
+	logins_paths(readable + own_count);
 	result = sandbox_landlock(writable, readable, &abi);
 	if (result == 0)
 		result = sandbox_seccomp(SANDBOX_KEEPER);

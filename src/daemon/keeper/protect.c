@@ -46,7 +46,7 @@ struct protect {
 	struct logins_admins admins;
 	struct journal *journal;
 	char file[PATH_MAX];
-	bool complained;
+	bool complained, denied; /* told */
 	int64_t saved_s;
 	size_t login_count;
 	struct login logins[LOGINS_MAX];
@@ -182,8 +182,17 @@ static bool same(const struct address_list *a, const struct address_list *b)
 
 void protect_refresh(struct protect *protect, int sentry_fd, int64_t now_s, bool everything)
 {
-	size_t found = logins_read(&protect->admins, protect->found, LOGINS_MAX);
+	const char *denied;
+	size_t found = logins_read(&protect->admins, protect->found, LOGINS_MAX, &denied);
 	bool changed = false;
+
+	if (denied && !protect->denied)
+		journal_log(
+			protect->journal, LOG_INFO,
+			"%s may not be read, what it names is not protected; if it came or was replaced since picket "
+			"started, a restart mends that",
+			denied);
+	protect->denied = denied != NULL;
 
 	drop_old(protect, now_s, &changed);
 	for (size_t i = 0; i < found; i++)

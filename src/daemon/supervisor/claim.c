@@ -125,8 +125,8 @@ int supervisor_claim_table(struct supervisor *s)
 				  "for table inet %s would not be noticed",
 				  s->config->table);
 	if (claim.held)
-		return supervisor_fail(
-			s, 0, "table inet %s is in use by another picketd (pid %ld): set table = another name",
-			s->config->table, claim.pid);
+		return supervisor_fail(s, 0,
+				       "table inet %s is in use by another picketd (pid %ld): set table = another name",
+				       s->config->table, claim.pid);
 	return 0;
 }
