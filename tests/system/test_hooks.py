@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The admin's hooks: what they are given, and that a bad one harms nothing."""
+import contextlib
+import glob
 import os
+import signal
 import time
 
 import pytest
@@ -168,3 +171,37 @@ def test_the_example_that_blocks_who_is_veiled(lab, hooked):
         daemon.wait_line(rf"\bblock {source} for 10m: by an admin, veiled, blocked by a hook")
     assert {row["source"] for row in daemon.graded(grade="block")} == {ATTACKER4, "2001:db8:bad::/64"}
     assert daemon.graded("100.70.9.0/24", "veil")
+
+
+def commands():
+    """The command lines of all processes."""
+    for path in glob.glob("/proc/[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            with open(path) as f:
+                yield f.read().replace("\0", " ").strip()
+
+
+@pytest.mark.core
+@pytest.mark.parametrize("body", [
+    "setsid sleep {0} > /dev/null 2>&1 & sleep 0.2; echo done > $OUT",
+    '( setsid sh -c "sleep {0} & exec sleep {0}" & ) ; sleep 0.2; echo done > $OUT',
+    'setsid sh -c "sleep {0}" & echo done > $OUT; sleep {0}'], ids=["session", "orphans", "out of time"])
+def test_what_a_hook_leaves_behind(lab, hooked, body):
+    """Ends with it, in a session of its own as well."""
+    seconds = f"4{os.getpid()}"
+    daemon = hooked(body.format(seconds), timeout="2s")
+    scan(lab, daemon)
+    daemon.written()
+    wait_until(lambda: f"sleep {seconds}" not in commands(), 4, "what the hook started is ended")
+    assert daemon.ctl("status").code == 0
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
+def test_no_hook_outlives_the_daemon(lab, hooked, how):
+    seconds = f"5{os.getpid()}"
+    daemon = hooked(f"setsid sleep {seconds} & echo done > $OUT; sleep {seconds}", timeout="50s")
+    scan(lab, daemon)
+    daemon.written()
+    daemon.process.send_signal(how)
+    daemon.process.wait(10)
+    wait_until(lambda: f"sleep {seconds}" not in commands(), 3, "the hook and what it started are ended")

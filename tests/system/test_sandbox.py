@@ -9,7 +9,7 @@ import subprocess
 
 import pytest
 
-from lab import wait_until
+from lab import built, wait_until
 from picket import PICKETD, daemon_user, sentry_user
 
 OTHER = "198.51.100.77"
@@ -176,6 +176,37 @@ def test_in_the_background_too(lab, picket):
     finally:
         os.kill(guardian, signal.SIGTERM)
         wait_until(lambda: not os.path.exists(f"/proc/{guardian}"), 20, "the guardian ends")
+
+
+STEPS = ["capset", "seccomp", "setgroups", *(f"prctl 0={number}" for number in (47, 23, 24, 38))]
+CHILDS_STEPS = ["setsid", "prlimit64", "close_range", "setresgid", "setresuid", "landlock_add_rule",
+                "landlock_restrict_self", *(f"prctl 0={number}" for number in (8, 15, 4))]
+
+
+@pytest.mark.parametrize("step, service", [(step, False) for step in STEPS] + [(step, True)
+                                                                               for step in STEPS + CHILDS_STEPS])
+def test_a_failed_step_ends_the_program(lab, picket, monkeypatch, step, service):
+    """Whatever part of the set-up the kernel refuses, nothing goes on with more rights than it should have.  Under a
+    service manager the supervisor leaves its own confinement to it, so the step is its children's."""
+    if service:
+        monkeypatch.setenv("NOTIFY_SOCKET", "/nonexistent")
+    daemon = picket.make()
+    daemon.spawn(before=f'exec {built("refuse")} {step} "$0" "$@"')
+    status = daemon.process.wait(30)
+    if status == 77:
+        pytest.skip("root may not load a filter here")
+    assert status not in (0, None) and "is on guard" not in daemon.log_text(), daemon.log_text()
+    assert re.search(r"cannot (give up|be set up|join)|give up its privileges|cannot confine", daemon.log_text()), \
+        daemon.log_text()
+    assert not os.path.exists(daemon.socket_path)
+    assert not [pid for pid in filter(str.isdigit, os.listdir("/proc")) if daemon.conf in command_of(pid)]
+
+
+def command_of(pid):
+    with contextlib.suppress(OSError):
+        with open(f"/proc/{pid}/cmdline") as f:
+            return f.read()
+    return ""
 
 
 def test_sandbox_off_is_for_debugging(lab, picket, monkeypatch):

@@ -21,12 +21,14 @@
 #include <netinet/tcp.h>
 #include <pty.h>
 #include <sched.h>
+#include <seccomp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -36,6 +38,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "host/logins.h"
 #include "sandbox/sandbox.h"
 
 #define USER       65534
@@ -334,8 +337,11 @@ static const struct attempt {
 
 static int set_up(int who)
 {
-	const char *const writable[] = { field.own, NULL }, *const readable[] = { "/etc/services", NULL };
+	const char *const writable[] = { field.own, NULL };
+	const char *readable[LOGINS_PATHS_MAX + 1];
 	int abi, result;
+
+	logins_paths(readable);
 
 	if (who == SUPERVISOR) {
 		result = sandbox_keep_root();
@@ -415,6 +421,71 @@ static void the_supervisor_can_do_none_of_it(void **state)
 {
 	(void)state;
 	try_all(SUPERVISOR);
+}
+
+/* ---- each step of the set-up fails ---- */
+
+static const struct step {
+	int call, argument; /* -1: whatever its arguments are */
+	uint64_t value;
+	int who;
+} steps[] = {
+	{ SCMP_SYS(prlimit64), -1, 0, WORKERS },
+	{ SCMP_SYS(prctl), 0, PR_SET_KEEPCAPS, WORKERS },
+	{ SCMP_SYS(prctl), 0, PR_CAP_AMBIENT, ALL },
+	{ SCMP_SYS(prctl), 0, PR_CAPBSET_READ, ALL },
+	{ SCMP_SYS(prctl), 0, PR_CAPBSET_DROP, ALL },
+	{ SCMP_SYS(prctl), 0, PR_SET_NO_NEW_PRIVS, ALL },
+	{ SCMP_SYS(prctl), 0, PR_SET_DUMPABLE, WORKERS },
+	{ SCMP_SYS(setgroups), -1, 0, WORKERS },
+	{ SCMP_SYS(setresgid), -1, 0, WORKERS },
+	{ SCMP_SYS(setresuid), -1, 0, WORKERS },
+	{ SCMP_SYS(capget), -1, 0, ALL },
+	{ SCMP_SYS(capset), -1, 0, ALL },
+	{ SCMP_SYS(landlock_create_ruleset), -1, 0, KEEPER },
+	{ SCMP_SYS(landlock_add_rule), -1, 0, KEEPER },
+	{ SCMP_SYS(landlock_restrict_self), -1, 0, KEEPER },
+	{ SCMP_SYS(seccomp), -1, 0, ALL },
+};
+
+static void refuse(const struct step *step)
+{
+	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ALLOW);
+	const struct scmp_arg_cmp where = { (unsigned)step->argument, SCMP_CMP_EQ, step->value, 0 };
+
+	if (!filter || seccomp_attr_set(filter, SCMP_FLTATR_CTL_NNP, 0) < 0 ||
+	    seccomp_rule_add_array(filter, SCMP_ACT_ERRNO(EPERM), step->call, step->argument >= 0,
+				   step->argument >= 0 ? &where : NULL) < 0 ||
+	    seccomp_load(filter) < 0)
+		_exit(NOT_SET);
+	seccomp_release(filter);
+}
+
+static void every_step_must_succeed(void **state)
+{
+	static const int processes[] = { SENTRY, KEEPER, SUPERVISOR };
+	bool landlock = syscall(SYS_landlock_create_ruleset, NULL, 0, 1) > 0;
+
+	(void)state;
+	if (getuid() != 0)
+		skip();
+	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++)
+		for (size_t j = 0; j < sizeof(processes) / sizeof(processes[0]); j++) {
+			int status;
+			pid_t child;
+
+			if (!(steps[i].who & processes[j]) || (steps[i].who == KEEPER && !landlock))
+				continue;
+			child = fork();
+			if (child == 0) {
+				refuse(&steps[i]);
+				_exit(set_up(processes[j]) < 0 ? 0 : 1);
+			}
+			assert_int_equal(waitpid(child, &status, 0), child);
+			if (status != 0)
+				print_message("step %zu of process %d: status %d\n", i, processes[j], status);
+			assert_int_equal(status, 0);
+		}
 }
 
 /* ---- the field ---- */
@@ -506,6 +577,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(the_sentry_can_do_none_of_it),
 		cmocka_unit_test(the_keeper_can_do_none_of_it),
 		cmocka_unit_test(the_supervisor_can_do_none_of_it),
+		cmocka_unit_test(every_step_must_succeed),
 	};
 
 	if (argc == 1 && strcmp(argv[0], "whoami") == 0)

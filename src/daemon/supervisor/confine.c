@@ -114,12 +114,13 @@ int supervisor_become(struct supervisor *s, const struct child_limits *limits, i
 	int result =
 		setsid() < 0 ? -errno : sandbox_limit(s->config->sandbox ? limits->memory : 0, limits->descriptors);
 
-	if (result == 0)
-		result = background_leave_terminal();
-	if (result == 0)
-		result = close_all_but(kept, count);
 	if (result == 0 && prctl(PR_SET_NAME, limits->name, 0, 0, 0) < 0)
 		result = -errno;
+	/* The terminal last: what fails before is told there. */
+	if (result == 0)
+		result = close_all_but(kept, count);
+	if (result == 0)
+		result = background_leave_terminal();
 	if (result < 0)
 		return result;
 	reset_signals();
