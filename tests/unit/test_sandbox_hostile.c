@@ -17,6 +17,7 @@
 #include <linux/if_packet.h>
 #include <linux/keyctl.h>
 #include <linux/netlink.h>
+#include <linux/rtnetlink.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <pty.h>
@@ -423,6 +424,55 @@ static void the_supervisor_can_do_none_of_it(void **state)
 	try_all(SUPERVISOR);
 }
 
+/* ---- what the sentry's capability is good for ---- */
+
+/* Brings the loopback interface up, over that socket: 0 or -errno. */
+static int change_an_interface(int fd)
+{
+	struct {
+		struct nlmsghdr head;
+		struct ifinfomsg link;
+	} question = { .head = { .nlmsg_len = sizeof(question),
+				 .nlmsg_type = RTM_NEWLINK,
+				 .nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK },
+		       .link = { .ifi_index = 1, .ifi_flags = 1, .ifi_change = 1 } };
+	struct {
+		struct nlmsghdr head;
+		struct nlmsgerr error;
+		char rest[256];
+	} answer;
+
+	if (send(fd, &question, sizeof(question), 0) < 0 || recv(fd, &answer, sizeof(answer), 0) < 0)
+		return -errno;
+	return answer.error.error;
+}
+
+static void the_sentry_changes_no_interface(void **state)
+{
+	int status;
+
+	(void)state;
+	if (getuid() != 0)
+		skip();
+	/* In a network namespace of its own: with a socket opened as root opens it, it would. */
+	for (int down = 0; down < 2; down++) {
+		pid_t child = fork();
+
+		if (child == 0) {
+			int fd;
+
+			if (unshare(CLONE_NEWNET) < 0 || sandbox_lay_down(down) < 0)
+				_exit(NOT_SET);
+			fd = socket(AF_NETLINK, SOCK_RAW, NETLINK_ROUTE);
+			if (fd < 0 || sandbox_lay_down(false) < 0 || set_up(SENTRY) < 0)
+				_exit(NOT_SET);
+			_exit(change_an_interface(fd) == (down ? -EPERM : 0) ? 0 : 1);
+		}
+		assert_int_equal(waitpid(child, &status, 0), child);
+		assert_int_equal(status, 0);
+	}
+}
+
 /* ---- each step of the set-up fails ---- */
 
 static const struct step {
@@ -574,9 +624,8 @@ static int clear(void **state)
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(the_sentry_can_do_none_of_it),
-		cmocka_unit_test(the_keeper_can_do_none_of_it),
-		cmocka_unit_test(the_supervisor_can_do_none_of_it),
+		cmocka_unit_test(the_sentry_can_do_none_of_it),     cmocka_unit_test(the_keeper_can_do_none_of_it),
+		cmocka_unit_test(the_supervisor_can_do_none_of_it), cmocka_unit_test(the_sentry_changes_no_interface),
 		cmocka_unit_test(every_step_must_succeed),
 	};
 

@@ -107,6 +107,20 @@ int sandbox_drop(uid_t uid, gid_t gid, bool keep_net_admin)
 	return result;
 }
 
+int sandbox_lay_down(bool down)
+{
+	static const cap_value_t cap = CAP_NET_ADMIN;
+	cap_t caps = cap_get_proc();
+	int result = 0;
+
+	if (!caps)
+		return -ENOMEM;
+	if (cap_set_flag(caps, CAP_EFFECTIVE, 1, &cap, down ? CAP_CLEAR : CAP_SET) < 0 || cap_set_proc(caps) < 0)
+		result = -errno;
+	cap_free(caps);
+	return result;
+}
+
 /* Those of root_keeps that we have: a container may have given us fewer.  NULL when out of memory. */
 static cap_t root_capabilities(void)
 {

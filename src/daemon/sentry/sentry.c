@@ -223,9 +223,14 @@ static int open_senses(struct sentry *sentry)
 
 	read_ephemeral(sentry);
 	conntrack_users_open(&sentry->names);
-	error = routes_open(&sentry->routes);
+	/* These only ask: no address, route or interface can be changed through them. */
+	error = sandbox_lay_down(true);
+	if (!error)
+		error = routes_open(&sentry->routes);
 	if (!error)
 		error = listeners_open(&sentry->listeners);
+	if (!error)
+		error = sandbox_lay_down(false);
 	if (error)
 		return error;
 	signal(SIGINT, SIG_IGN); /* ^C reaches the whole foreground group; the supervisor ends us in order */
