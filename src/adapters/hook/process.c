@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * A hook may start others and leave them behind, in sessions of their own.  Who loses its parent gets the nearest
- * subreaper for one: each hook has a watcher of its own that is one.  So what a hook leaves behind becomes the watcher's
- * child, whatever it does, and is killed when the hook has ended; what other hooks started meanwhile is not touched.
+ * subreaper for one: each hook has a watcher of its own that is one.  So what a hook leaves behind becomes the
+ * watcher's child, whatever it does, and is killed when the hook has ended; what other hooks started meanwhile is not
+ * touched.
  * Limit: what forks faster than it can be killed is given up after HOOK_CLEAN_S.
  */
 #include "process.h"

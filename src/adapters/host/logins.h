@@ -34,12 +34,12 @@ struct logins_admins {
  * many found no room. */
 size_t logins_find_admins(const char groups[][LOGINS_NAME_MAX], size_t count, struct logins_admins *out);
 
-/* Looks everywhere anew; at most max entries, no duplicates.  Missing files are no error.  Returns the count.  *denied
- * becomes a file or directory that is there and may not be read, or NULL. */
+/* Looks everywhere anew; at most max entries, no duplicates.  Missing files are no error.  Returns the count.
+ * *denied becomes a file or directory that is there and may not be read, or NULL. */
 size_t logins_read(const struct logins_admins *admins, struct logins_entry *out, size_t max, const char **denied);
 
-/* What that takes from the file system, for a sandbox, ending with NULL: directories whose files come and go, and files.
- * As it is now: without logind all of /proc is among them, where it looks whose a login's process is. */
+/* What that takes from the file system, for a sandbox, ending with NULL: directories whose files come and go, and
+ * files.  As it is now: without logind all of /proc is among them, where it looks whose a login's process is. */
 #define LOGINS_PATHS_MAX 20
 void logins_paths(const char *out[LOGINS_PATHS_MAX + 1]);
 

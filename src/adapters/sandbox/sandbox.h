@@ -20,8 +20,8 @@
  * nothing; sets no_new_privs and makes the process not dumpable.  Checks that root cannot be had again. */
 MUST_CHECK int sandbox_drop(uid_t uid, gid_t gid, bool keep_net_admin);
 
-/* Lays CAP_NET_ADMIN down (true) and takes it up again.  The kernel asks for the rights of who opened a netlink socket as
- * well as of who uses it: through one that was opened meanwhile nothing can be changed, ever. */
+/* Lays CAP_NET_ADMIN down (true) and takes it up again.  The kernel asks for the rights of who opened a netlink socket
+ * as well as of who uses it: through one that was opened meanwhile nothing can be changed, ever. */
 MUST_CHECK int sandbox_lay_down(bool down);
 
 /* For a process that stays root: of the capabilities it has, those that the supervisor uses stay (sandbox.c), for
