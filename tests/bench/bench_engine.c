@@ -18,16 +18,18 @@
 #include <picket/engine.h>
 #include <picket/veil.h>
 
-#define START_MS   1700000000000LL
-#define BATCH      64
-#define BLOCK      (BATCH * 2048) /* probes in one answer */
-#define PACKET_MAX 96             /* an IPv6 SYN with Linux's options has 80 */
-#define TICK_MS    500
-#define PER_SECOND 200000 /* probes, in the engine's time: a flood */
+#define START_MS        1700000000000LL
+#define BATCH           64
+#define BLOCK           (BATCH * 2048) /* probes in one answer */
+#define PACKET_MAX      96             /* an IPv6 SYN with Linux's options has 80 */
+#define TICK_MS         500
+#define NEWCOMER_PROBES 10     /* that veil anybody */
+#define PER_SECOND      200000 /* probes, in the engine's time: a flood */
 
 /* SENTRY: a probe, and what the veil says of it, as daemon/sentry asks.  SERVED: what a veiled source sends to a port
- * that is served: no evidence, but it has its price. */
-enum work { WORK_PARSE, WORK_PROBE, WORK_SENTRY, WORK_SERVED };
+ * that is served: no evidence, but it has its price.  NEWCOMER: the table of veils is full and each of them was renewed
+ * just now; the slowest of a newcomer's probes until a veil gives way to its own. */
+enum work { WORK_PARSE, WORK_PROBE, WORK_SENTRY, WORK_SERVED, WORK_NEWCOMER };
 
 static const struct bench {
 	const char *name;
@@ -47,6 +49,7 @@ static const struct bench {
 	{ "forged", WORK_PROBE, 0, 65536, 0, 0, 60000, false },
 	{ "sentry-1k", WORK_SENTRY, 1000, 65536, 0, 0, 60000, false },
 	{ "served-1k", WORK_SERVED, 1000, 65536, 0, 0, 60000, false },
+	{ "veils-slowest", WORK_NEWCOMER, ENGINE_VEILS_MAX, 262144, 0, 0, 60000, false },
 	{ "grow-sources-1k", WORK_PROBE, 1000, 2000000, 0, 0, 60000, false },
 	{ "grow-sources-10k", WORK_PROBE, 10000, 2000000, 0, 0, 60000, false },
 	{ "grow-sources-100k", WORK_PROBE, 100000, 2000000, 0, 0, 60000, false },
@@ -258,6 +261,51 @@ static double block_ns(struct state *state)
 	return (double)batches[BLOCK / BATCH / 2] / BATCH + (double)ticks_ns / BLOCK;
 }
 
+/* ---- the slowest probe of all: in a full table of veils ---- */
+
+/* A SYN of the source to its n-th port; returns what it took, in ns. */
+static double probe_once(struct state *state, uint32_t source, unsigned n, int64_t now_ms)
+{
+	uint8_t packet[PACKET_MAX + 80];
+	struct timespec begun, done;
+
+	state->lens[0] = make_packet(packet, false, source, 2 + n * 8, 2000 + n * 37 % 50000);
+	memcpy(state->packets[0], packet, state->lens[0]);
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &begun);
+	judge(state, 0, now_ms);
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &done);
+	return (double)(done.tv_sec - begun.tv_sec) * 1e9 + (double)(done.tv_nsec - begun.tv_nsec);
+}
+
+static uint32_t veils(const struct state *state)
+{
+	struct engine_status status;
+
+	engine_status(state->engine, &status);
+	return status.veils;
+}
+
+/* Fills the table, renews every veil, and lets one come for which another must give way. */
+static double slowest_ns(struct state *state)
+{
+	uint32_t sources = 0;
+	double slowest = 0;
+
+	while (veils(state) < ENGINE_VEILS_MAX && sources < 2 * ENGINE_VEILS_MAX) {
+		for (unsigned n = 0; n < NEWCOMER_PROBES; n++)
+			probe_once(state, sources, n, START_MS);
+		sources++;
+	}
+	for (uint32_t source = 0; source < sources; source++)
+		probe_once(state, source, NEWCOMER_PROBES, START_MS);
+	for (unsigned n = 0; n < 2 * NEWCOMER_PROBES; n++) {
+		double took = probe_once(state, sources, n, START_MS);
+
+		slowest = took > slowest ? took : slowest;
+	}
+	return slowest;
+}
+
 static long rss_kb(void)
 {
 	long pages = 0;
@@ -302,6 +350,13 @@ static bool fill(struct state *state)
 	return done;
 }
 
+static void end(struct state *state)
+{
+	engine_free(state->engine);
+	veil_free(state->veil);
+	free(state->actions);
+}
+
 static bool begin(struct state *state, const struct bench *bench)
 {
 	const struct hash_key key = { 0x9b0c27fe31d8a456, 0x5e1f7ac8046db329 };
@@ -314,7 +369,9 @@ static bool begin(struct state *state, const struct bench *bench)
 	state->veil = veil_new(&key, config.max_sources, START_MS);
 	state->actions = calloc(1, sizeof(*state->actions));
 	if (!state->engine || !state->veil || !state->actions || !fill(state))
-		return false;
+		return false; /* the program ends */
+	if (bench->work == WORK_NEWCOMER)
+		return true;
 	if (bench->work == WORK_SERVED) { /* its sources are graded first */
 		struct bench probing = *bench;
 
@@ -344,13 +401,17 @@ int main(int argc, char **argv)
 	if (!state.bench)
 		return 2;
 	while (fgets(line, sizeof(line), stdin)) {
-		double ns = block_ns(&state);
+		const struct bench *bench = state.bench;
+		double ns = bench->work == WORK_NEWCOMER ? slowest_ns(&state) : block_ns(&state);
 
 		printf("%.1f %ld\n", ns, rss_kb());
 		fflush(stdout);
+		if (bench->work != WORK_NEWCOMER)
+			continue;
+		end(&state);
+		if (!begin(&state, bench))
+			return 1;
 	}
-	engine_free(state.engine);
-	veil_free(state.veil);
-	free(state.actions);
+	end(&state);
 	return 0;
 }

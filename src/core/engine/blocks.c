@@ -17,6 +17,7 @@
  * A class: 2 * place, and 1 more for veils. */
 enum { IPV4, IPV6, IPV6_64, RARE, PLACES };
 #define CLASSES (2 * PLACES)
+#define STEPS   64 /* of first_by_score(): 60 us or so */
 
 struct blocks {
 	struct prefixset *sources;
@@ -259,13 +260,14 @@ bool blocks_fits(const struct blocks *blocks, const struct prefix *source, enum 
 }
 
 /* The first of a heap of scores, by the score that it has now.  Each step here makes up for a renewal that moved
- * nothing, and no key is older than a minute: each look at a block puts its key right. */
+ * nothing, and no key is older than a minute: each look at a block puts its key right.  Where all were renewed, the
+ * steps of one probe would take 12 ms; after STEPS of them the one that is first by then has to do. */
 static uint32_t first_by_score(struct blocks *blocks, unsigned class, int64_t *score)
 {
 	struct heap *heap = blocks->scores[class];
 	uint32_t slot = heap_first(heap, score);
 
-	while (slot != HEAP_NONE && score_key(&blocks->items[slot]) > *score) {
+	for (unsigned i = 0; i < STEPS && slot != HEAP_NONE && score_key(&blocks->items[slot]) > *score; i++) {
 		heap_remove(heap, slot);
 		heap_add(heap, slot, score_key(&blocks->items[slot]));
 		slot = heap_first(heap, score);
