@@ -156,7 +156,7 @@ asan:                                   ## unit tests and the core of the system
 	@$(MAKE) BUILD=$(BUILD)-asan SANITIZE=1 all unit
 	@PICKET_BUILD=$(BUILD) scripts/check asan
 
-.PHONY: fuzz fuzzers fuzz-programs bench bench-engine bench-rest veil-table vm calibrate mutants
+.PHONY: fuzz fuzzers fuzz-programs bench bench-engine bench-peers bench-rest veil-table vm calibrate mutants
 fuzz: fuzzers                           ## each program of tests/fuzz for FUZZ_SECONDS (20), with sanitizers
 	@PICKET_BUILD=$(BUILD) FUZZ_SECONDS=$(FUZZ_SECONDS) scripts/check fuzz
 
@@ -171,6 +171,10 @@ bench: all $(BENCH)                     ## what picket costs, beside what is pro
 	@scripts/install-deps bench || echo "bench: not everything could be installed"
 	@PICKET_BUILD=$(BUILD) BENCH_ROWS=$(BENCH_ROWS) /usr/bin/python3 -B tests/bench/bench.py -o $(BUILD)/bench/out \
 		$(BENCH_FLAGS) $(SECTIONS)
+
+bench-peers: all $(BUILD)/bench/bench_path  ## picket beside portsentry, psad, scanlogd, fail2ban, an nft recipe (root; a quarter of an hour)
+	@scripts/install-deps bench || echo "bench-peers: not everything could be installed"
+	@PICKET_BUILD=$(BUILD) /usr/bin/python3 -B tests/bench/bench_peers.py -o $(BUILD)/bench/out $(PEERS)
 
 bench-rest: all                         ## at rest: wake-ups, start, stop, memory and list with 100,000 bans (root; two minutes)
 	PICKET_BUILD=$(BUILD) /usr/bin/python3 -B tests/bench/rest.py

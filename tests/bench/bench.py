@@ -17,7 +17,7 @@ import time
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from report import Report       # noqa: E402
 
-# Each is a file of sections/ with `run(report)` and the MINUTES that it takes with 12 pairs.
+# Each is a file of sections/ with one function, `run(report)`, and the MINUTES that it takes with 12 pairs.
 SECTIONS = ("path", "firewall", "flood", "early", "growth", "wall", "queue", "rush", "engine", "rest", "store")
 
 
@@ -30,7 +30,8 @@ def main():
     told = "\n".join(f"  {name:9} {module.MINUTES:3} min  {' '.join(module.__doc__.split())}"
                      for name, module in modules.items())
     parser = argparse.ArgumentParser(
-        description=f"{__doc__}\nsections, and the time that each takes with 12 pairs:\n{told}\n  all       "
+        description=f"{__doc__}\nsections, and the time that each takes with 12 pairs (on a busy machine twice that):\n"
+                    f"{told}\n  all       "
                     f"{sum(module.MINUTES for module in modules.values()):3} min",
         formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("-p", dest="pairs", type=int, default=12)

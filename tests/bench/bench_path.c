@@ -16,9 +16,9 @@
  *   ask        a datagram and its answer, from a new port each
  *   bulk       a KiB of one stream
  *
- *   bench_path flood NETNS DEVICE SERVER_MAC SERVER_IP RATE SECONDS
+ *   bench_path flood NETNS DEVICE SERVER_MAC SERVER_IP RATE SECONDS [LOW PORTS]
  *
- * sends SYNs of random sources to closed ports at that rate.
+ * sends SYNs of random sources to so many ports from LOW on (10000, 20000: closed ones) at that rate.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -524,7 +524,7 @@ static int serve(struct bench *bench)
 /* ---- the flood ---- */
 
 /* Steadily: what was missed while it was stopped is not made up for, but for 5 ms. */
-static int flood(char **argv)
+static int flood(char **argv, uint16_t low, uint16_t ports)
 {
 	const double gap = BATCH * 1e9 / atof(argv[4]), end = ns(CLOCK_MONOTONIC) + atof(argv[5]) * 1e9;
 	struct ends ends = { .target = inet_addr(argv[3]) };
@@ -544,7 +544,7 @@ static int flood(char **argv)
 			continue;
 		}
 		next = (next > now - 5e6 ? next : now - 5e6) + gap;
-		fill_strangers(&batch, &ends, &random, 10000, 20000);
+		fill_strangers(&batch, &ends, &random, low, ports);
 		sent += send_batches(fd, &batch, BATCH);
 	}
 	printf("%ld\n", sent);
@@ -556,11 +556,13 @@ int main(int argc, char **argv)
 	static struct bench bench = { .random = 2463534242u };
 
 	if (argc == 8 && strcmp(argv[1], "flood") == 0)
-		return flood(argv + 2);
+		return flood(argv + 2, 10000, 20000);
+	if (argc == 10 && strcmp(argv[1], "flood") == 0)
+		return flood(argv + 2, (uint16_t)atoi(argv[8]), (uint16_t)atoi(argv[9]));
 	if (argc != 7) {
 		fprintf(stderr,
 			"usage: bench_path CLIENT_NETNS SERVER_NETNS CLIENT_DEVICE SERVER_MAC CLIENT_IP SERVER_IP\n"
-			"       bench_path flood NETNS DEVICE SERVER_MAC SERVER_IP RATE SECONDS\n");
+			"       bench_path flood NETNS DEVICE SERVER_MAC SERVER_IP RATE SECONDS [LOW PORTS]\n");
 		return 2;
 	}
 	bench.client_netns = argv[1];

@@ -120,10 +120,10 @@ class Stand:
         """The wall's time of a unit, in ns: what is left of the machine beside everything else."""
         return self.ask(mode, self.counts[mode])[1]
 
-    def flood(self, rate, seconds):
-        """Forged SYNs from the stranger's side, to closed ports."""
+    def flood(self, rate, seconds, *ports):
+        """Forged SYNs from the stranger's side, to closed ports.  `ports`: the first, how many."""
         return self.attacker.popen("taskset", "-c", CPUS[0], PROGRAM, "flood", self.attacker.name, "eth0",
-                                   MACS["other"], SERVER, rate, seconds, stdout=subprocess.PIPE, text=True)
+                                   MACS["other"], SERVER, rate, seconds, *ports, stdout=subprocess.PIPE, text=True)
 
     def close(self):
         if self.process:
