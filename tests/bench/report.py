@@ -126,7 +126,7 @@ RATIOS = """set terminal pngcairo size 1000,{height}
 set output '{out}'
 set title 'Ratio to one stateful rule, median and 95 % interval; cross: promised'
 set yrange [{count}:-1]
-set xrange [0.4:1.3]
+set xrange [0.4:1.5]
 set grid x
 set ytics noenhanced
 set arrow from 1,-1 to 1,{count} nohead lc rgb 'grey'

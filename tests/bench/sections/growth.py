@@ -37,13 +37,13 @@ def kernel(report, what):
     for _ in range(max(report.pairs * PAIRS // 12, 1)):
         with standing(*(lambda count=count: Filled(what, count) for count in COUNTS)) as stands:
             rows.append({mode: by_turns(stands, mode) for mode in MODES})
-    few, many = str(COUNTS[0]), str(COUNTS[-1])
+    few, many, curves = str(COUNTS[0]), str(COUNTS[-1]), {}
     for mode in MODES:
         costs = [statistics.median(row[mode][str(count)] for row in rows) for count in COUNTS]
         report.ratio(WORDS[mode], f"{many} {what}", [row[mode][few] / row[mode][many] for row in rows], FLAT,
                      f"{costs[-1]:.0f} ns")
-        report.curve(f"growth-{what}-{mode}", f"{WORDS[mode]}, by {what}", what, "ns",
-                     {"median": [*zip(COUNTS, costs)]})
+        curves[WORDS[mode]] = [(count, cost / costs[0]) for count, cost in zip(COUNTS, costs)]
+    report.curve(f"growth-{what}", f"A packet through the kernel, by {what}", what, f"times what {few} cost", curves)
     report.keep(what, rows)
 
 
@@ -55,11 +55,12 @@ def run(report):
     report.note(f"  Here a ratio is that of {COUNTS[0]} elements to {COUNTS[-1]}.")
     for what in SETS:
         kernel(report, what)
+    curves = {}
     for what, cases in ENGINE.items():
         runs = probe_costs(cases, max(report.pairs // 2, 2))
         report.ratio("a probe in the engine", f"{number(cases[-1])} {what}",
                      [few / many for few, many in zip(runs[cases[0]], runs[cases[-1]])], None,
                      f"{min(runs[cases[-1]]):.0f} ns")
-        report.curve(f"growth-engine-{what}", f"A probe in the engine, by {what}", what, "ns",
-                     {"least of its blocks": [(number(case), min(runs[case])) for case in cases]})
+        curves[what] = [(number(case), min(runs[case])) for case in cases]
         report.keep(f"engine, {what}", runs)
+    report.curve("growth-engine", "A probe in the engine", "sources, blocks, allow entries", "ns", curves)
