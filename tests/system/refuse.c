@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* refuse CALL [ARGUMENT=VALUE] PROGRAM ...: runs a program to which, and to whatever it starts, one system call is
- * refused (EPERM), everywhere or where an argument (0 to 5) has that value; or refuse SECCOMP PROGRAM ...: any further
- * filter is. */
+/* refuse CALL[:ERRNO] [ARGUMENT=VALUE] PROGRAM ...: runs a program to which, and to whatever it starts, one system call
+ * is refused (EPERM, or that number), everywhere or where an argument (0 to 5) has that value. */
 #include <errno.h>
 #include <linux/audit.h>
 #include <linux/filter.h>
@@ -44,7 +43,9 @@ static unsigned number_of(const char *name)
 
 int main(int argc, char **argv)
 {
-	unsigned call = argc > 2 ? number_of(argv[1]) : 0, argument = 0, value = 0, next = 2;
+	char *colon = argc > 2 ? strchr(argv[1], ':') : NULL;
+	unsigned error = colon ? (unsigned)atoi(colon + 1) : EPERM, argument = 0, value = 0, next = 2;
+	unsigned call = argc > 2 ? number_of(strtok(argv[1], ":")) : 0;
 	int narrow = argc > 3 && sscanf(argv[2], "%u=%u", &argument, &value) == 2;
 	struct sock_filter program[] = {
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
@@ -52,7 +53,7 @@ int main(int argc, char **argv)
 		/* The lower half, on a machine whose lower half comes first. */
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (unsigned)offsetof(struct seccomp_data, args) + argument * 8),
 		BPF_JUMP(BPF_JMP | (narrow ? BPF_JEQ : BPF_JGE) | BPF_K, narrow ? value : 0, 0, 1),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | error),
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
 	};
 	struct sock_fprog filter = { sizeof(program) / sizeof(program[0]), program };

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What each process has kept of what it was started with: accounts, terminal, environment, limits, capabilities."""
 import contextlib
+import errno
 import os
 import pty
 import re
@@ -157,8 +158,9 @@ def test_what_the_supervisor_keeps_of_root(lab, picket):
     assert status["NoNewPrivs"] == "1" and status["Seccomp"] == "2"
 
 
-def test_in_the_background_too(lab, picket):
+def test_in_the_background_too(lab, picket, monkeypatch):
     """The guardian and what it starts, a second time as well."""
+    monkeypatch.setenv("ASAN_OPTIONS", "detect_leaks=0")
     daemon = picket.make()
     lab.victim.run(PICKETD, "-c", daemon.conf)
     with open(os.path.join(daemon.run_dir, "picketd.pid")) as f:
@@ -200,6 +202,14 @@ def test_a_failed_step_ends_the_program(lab, picket, monkeypatch, step, service)
         daemon.log_text()
     assert not os.path.exists(daemon.socket_path)
     assert not [pid for pid in filter(str.isdigit, os.listdir("/proc")) if daemon.conf in command_of(pid)]
+
+
+def test_without_landlock(lab, picket):
+    """As on Linux 5.10: one line says so, and everything else stands."""
+    daemon = picket.make()
+    daemon.spawn(before=f'exec {built("refuse")} landlock_create_ruleset:{errno.ENOSYS} "$0" "$@"').wait_ready()
+    assert len(daemon.lines("this kernel has no Landlock")) == 1
+    assert status_of(daemon.keeper())["Seccomp"] == "2"
 
 
 def command_of(pid):

@@ -238,7 +238,7 @@ static int become_root(void)
 	return outcome(setresuid(0, 0, 0));
 }
 
-static int take_much_memory(void)
+static int __attribute__((unused)) take_much_memory(void)
 {
 	return mmap(NULL, 3UL << 30, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0) ==
 			       MAP_FAILED
@@ -318,7 +318,9 @@ static const struct attempt {
 	{ "raise its limits", raise_its_limits, WORKERS },
 	{ "raise its hard limits", raise_its_hard_limits, ALL },
 	{ "become root", become_root, WORKERS },
+#ifndef __SANITIZE_ADDRESS__ /* which takes all of it */
 	{ "take 3 GiB", take_much_memory, WORKERS },
+#endif
 	{ "map code", map_code, WORKERS },
 	{ "unshare", leave_the_namespaces, ALL },
 	{ "io_uring", use_a_ring, ALL },
