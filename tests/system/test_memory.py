@@ -1,8 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Memory: little where nothing happens, as much as there is to know, bounded; and what is done where there is none."""
+import contextlib
 import os
+import re
 import subprocess
 import time
+
+import pytest
 
 from lab import wait_until
 from picket import put_bans
@@ -46,6 +50,73 @@ def test_veils_take_their_memory(lab, picket):
     assert "memory     veils have taken 20.5 MB" in daemon.ctl("status", json_output=False).out
     assert f"picket_veil_memory_bytes {status['memory_bytes']}" in daemon.ctl("metrics", json_output=False).out
     assert memory(daemon) - before < 2 or SANITIZED, "of a few connections"
+
+
+def v4(n):
+    return f"10.0.{n >> 8}.{n & 255}"
+
+
+def v6(n):
+    return f"2001:db8::{n:x}:0:0:1"
+
+
+LEARNED = "flags dynamic,timeout; timeout 1h;"
+LIMIT = "limit rate 1000/second burst 2000 packets"
+ELEMENTS = (        # as docs/ruleset.md tells them: bytes, kind of set, an element of it
+    (72, "set", f"type ipv4_addr; {LEARNED}", v4),
+    (104, "set", f"type ipv6_addr; {LEARNED}", v6),
+    (104, "map", "type ipv4_addr : mark; flags timeout;", lambda n: f"{v4(n)} timeout 1h : 0x2"),
+    (104, "map", "type ipv6_addr : mark; flags timeout;", lambda n: f"{v6(n)} timeout 1h : 0x2"),
+    (72 + 136, "set", f"type ipv4_addr; {LEARNED}", lambda n: f"{v4(n)} {LIMIT}"),
+    (104 + 136, "set", f"type ipv6_addr; {LEARNED}", lambda n: f"{v6(n)} {LIMIT}"),
+    (72, "set", f"type ipv4_addr . inet_service; {LEARNED}", lambda n: f"{v4(n)} . 80"),
+    (104, "set", f"type ipv6_addr . inet_service . inet_service; {LEARNED}", lambda n: f"{v6(n)} . 80 . 81"),
+)
+
+
+@contextlib.contextmanager
+def kernel_account():
+    """A cgroup of our own: its name, and what the kernel's allocator has given to who is in it."""
+    for root, count in (("/sys/fs/cgroup/memory", "memory.kmem.usage_in_bytes"), ("/sys/fs/cgroup", "memory.stat")):
+        group = os.path.join(root, f"picket-test-{os.getpid()}")
+        try:
+            os.mkdir(group)
+        except OSError:
+            continue
+        try:
+            if os.path.exists(os.path.join(group, count)):
+                yield group, lambda: kernel_bytes(os.path.join(group, count))
+                return
+        finally:
+            os.rmdir(group)
+    pytest.skip("no cgroup with an account of memory can be made here")
+
+
+def kernel_bytes(path):
+    with open(path) as f:
+        text = f.read()
+    return int(re.search(r"^slab (\d+)", text, re.M)[1]) if path.endswith("stat") else int(text)
+
+
+def test_what_an_element_takes_in_the_kernel(lab):
+    """Sizes of sets follow from it.  Kernels differ: less is well, and some more."""
+    count = 32768
+    with kernel_account() as (group, account):
+        def join():
+            with open(os.path.join(group, "cgroup.procs"), "w") as f:
+                f.write(str(os.getpid()))
+
+        def nft(text):
+            lab.victim.run("nft", "-f", "-", input=text, preexec_fn=join)
+        for told, kind, spec, element in ELEMENTS:
+            nft(f"flush ruleset\ntable inet t {{\n {kind} s {{ {spec} size {count}; }}\n}}\n")
+            time.sleep(0.5)
+            before = account()
+            nft(f"add element inet t s {{ {', '.join(map(element, range(count)))} }}\n")
+            took = (account() - before) / count
+            print(kind, spec, took)
+            assert 16 < took < told * 1.15, spec
+        nft("flush ruleset")
 
 
 BANS = 30000

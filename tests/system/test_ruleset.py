@@ -32,6 +32,9 @@ table inet picket {
 """
 
 
+SIZES = re.compile(r"^\| \d+ [MG]B[a-z ]* \| ([\d,]+) \| ([\d,]+) \| [\d,]+ \| (\d+) MiB \|$", re.M)
+
+
 def table(host):
     return json.loads(host.run("nft", "-j", "list", "table", "inet", "picket").stdout)["nftables"]
 
@@ -58,6 +61,20 @@ def test_no_set_is_of_intervals(lab, picket):
     daemon.ctl("block", "198.18.0.0/24", "--for", "1h")
     sets = [entry[kind] for entry in table(lab.victim) for kind in ("set", "map") if kind in entry]
     assert len(sets) > 40 and not [one["name"] for one in sets if "interval" in one.get("flags", [])]
+
+
+def test_the_page_tells_how_large_the_sets_are(lab, picket):
+    """By the memory of this machine, a twentieth of which they may take: the largest row that does not take more."""
+    picket()
+    sizes = {entry[kind]["name"]: entry[kind].get("size") for entry in table(lab.victim) for kind in ("set", "map")
+             if kind in entry}
+    with open(os.path.join(ROOT, "docs", "ruleset.md")) as f:
+        rows = [[int(n.replace(",", "")) for n in row] for row in SIZES.findall(f.read())]
+    with open("/proc/meminfo") as f:
+        memory = int(re.search(r"MemTotal:\s+(\d+)", f.read())[1]) / 1024
+    assert len(rows) == 5
+    fitting = [row[:2] for row in rows if row[2] <= memory / 18] or [[size // 2 for size in rows[0][:2]]]
+    assert fitting[-1] == [sizes["graded4"], sizes["customers4"]]
 
 
 def test_every_listing_of_the_table_ends_well(lab, picket):

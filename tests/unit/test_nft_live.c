@@ -100,6 +100,8 @@ static void small_machine(void)
 	struct nft_element *many = veiled_addresses(fits + 1);
 
 	CHECK(nft_sets_full_bytes(shift) <= small / 20 && nft_sets_shift(8ULL << 30) == 0);
+	for (uint64_t memory = small; memory <= 4ULL << 30; memory *= 2)
+		CHECK(nft_sets_full_bytes(nft_sets_shift(memory)) <= memory / 20);
 	CHECK(fits > 10000 && nft_add(nft, many, fits) == 0 && nft_add(nft, &many[fits], 1) == -ENFILE);
 	CHECK(nft_check(nft) == 1);
 	free(many);

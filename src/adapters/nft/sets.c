@@ -257,13 +257,15 @@ static unsigned list_shift(enum nft_list list, unsigned shift)
 	return list == NFT_ALERTED || !shift ? shift : shift - 1;
 }
 
-/* Measured on Linux 6.18; and the hash table, which the kernel makes for the full size at once. */
+/* What an element is to the kernel's allocator, which has pieces of 64, 96 and 128 bytes and notes for each, in eight
+ * more, whose it is; and its part of the hash table, which is made for the full size at once.  Measured on Linux 6.18. */
 static uint64_t element_bytes(enum key key, enum nft_family family, bool map, bool metered)
 {
-	const uint32_t len = keys[key].len[family];
-	const uint64_t hash_table = 24;
+	const uint64_t note = 8, hash_table = 16, limit = 128;
+	const uint32_t size = 56 + ((keys[key].len[family] + 7) & ~7u) + (map ? 16 : 0);
+	const uint64_t piece = size <= 64 ? 64 : size <= 96 ? 96 : 128;
 
-	return hash_table + (len <= 8 ? 64 : len <= 20 ? 96 : 128) + (map ? 32 : 0) + (metered ? 128 : 0);
+	return hash_table + piece + note + (metered ? limit + note : 0);
 }
 
 /* The lengths that always have a set, and those of nets: /24, and /56, /48, /40. */
