@@ -257,8 +257,8 @@ static unsigned list_shift(enum nft_list list, unsigned shift)
 	return list == NFT_ALERTED || !shift ? shift : shift - 1;
 }
 
-/* What an element is to the kernel's allocator, which has pieces of 64, 96 and 128 bytes and notes for each, in eight
- * more, whose it is; and its part of the hash table, which is made for the full size at once.  Measured on Linux 6.18. */
+/* What an element is to the kernel's allocator, which has pieces of 64, 96 and 128 bytes and notes in eight more whose
+ * each is; and its part of the hash table, which is made for the full size at once.  Measured on Linux 6.18. */
 static uint64_t element_bytes(enum key key, enum nft_family family, bool map, bool metered)
 {
 	const uint64_t note = 8, hash_table = 16, limit = 128;

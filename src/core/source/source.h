@@ -23,8 +23,8 @@
  * confirmed one, while these hold more than a quarter of the table; else one of the crowd.  A ban stands without its
  * source's entry, and knows how often there was one before: so no number of them keeps newcomers from being judged.
  * Sources are listed by score, a list a nat, and the longest list gives the one without new evidence for the longest
- * time.  A forged flood evicts its own entries, whatever score it gives them: by rank alone a table full of higher scores
- * would evict a scanner after each of its probes.
+ * time.  A forged flood evicts its own entries, whatever score it gives them: by rank alone a table full of higher
+ * scores would evict a scanner after each of its probes.
  */
 
 #define SOURCE_PIECES 12
