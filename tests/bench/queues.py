@@ -37,8 +37,9 @@ class Read(Stand):
             self._read(bare)
 
     def _read(self, options):
+        # In a session of its own, as picketd's processes are: the kernel shares processors by sessions.
         self.reader = subprocess.Popen([READER, self.victim.name, str(QUEUE), str(QUEUES), *options],
-                                       stdout=subprocess.PIPE, text=True)
+                                       stdout=subprocess.PIPE, text=True, start_new_session=True)
         assert self.reader.stdout.readline() == "ready\n"
         self.pid = self.reader.pid
 
