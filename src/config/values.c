@@ -101,9 +101,9 @@ bool config_parse_flow_flag(const struct config_value *v)
 
 bool config_parse_early_drop(const struct config_value *v)
 {
-	for (uint8_t i = EARLY_OFF; i <= EARLY_AUTO; i++)
-		if (strcmp(v->text, early_drop_name(i)) == 0) {
-			*(uint8_t *)v->field = i;
+	for (int i = EARLY_OFF; i <= EARLY_AUTO; i++)
+		if (strcmp(v->text, early_drop_name((uint8_t)i)) == 0) {
+			*(uint8_t *)v->field = (uint8_t)i;
 			return true;
 		}
 	return refuse(v, "auto, on or off");
