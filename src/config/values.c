@@ -101,8 +101,8 @@ bool config_parse_flow_flag(const struct config_value *v)
 
 bool config_parse_early_drop(const struct config_value *v)
 {
-	for (int i = EARLY_OFF; i <= EARLY_AUTO; i++)
-		if (strcmp(v->text, early_drop_name((uint8_t)i)) == 0) {
+	for (unsigned i = EARLY_OFF; i <= EARLY_AUTO; i++)
+		if (strcmp(v->text, early_drop_name(i)) == 0) {
 			*(uint8_t *)v->field = (uint8_t)i;
 			return true;
 		}

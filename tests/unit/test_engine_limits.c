@@ -300,6 +300,32 @@ static void what_must_be_left_alone_is_not_restored(void **state)
 	core_free(&core);
 }
 
+/* From the kernel's list: for what is left of the day, and for no day longer. */
+static void an_exemption_comes_back(void **state)
+{
+	struct core core = core_new(NULL);
+	const struct prefix host = core_prefix("198.51.100.7"), other = core_prefix("198.51.100.8"),
+			    net = core_prefix("2001:db8:1:2::/64"), inside = core_prefix("2001:db8:1:2::5");
+	const int64_t now = core.now_ms, day = 86400000;
+
+	(void)state;
+	engine_restore_exempt(core.engine, &host, now + 5000, now);
+	engine_restore_exempt(core.engine, &net, now + 2 * day, now);
+	engine_restore_exempt(core.engine, &other, now, now);
+	assert_int_equal(engine_exempt_until(core.engine, &host), now + 5000);
+	assert_int_equal(engine_exempt_until(core.engine, &inside), now + day);
+	assert_int_equal(engine_exempt_until(core.engine, &other), 0);
+	engine_exempt_failed(core.engine, &net);
+	assert_int_equal(engine_exempt_until(core.engine, &inside), 0);
+	engine_exempt_failed(core.engine, &other);
+	engine_restore_exempt(core.engine, &other, now + 9000, now + 4999);
+	assert_int_equal(engine_exempt_until(core.engine, &host), now + 5000);
+	engine_restore_exempt(core.engine, &other, now + 9000, now + 5000);
+	assert_int_equal(engine_exempt_until(core.engine, &host), 0);
+	assert_int_equal(engine_exempt_until(core.engine, &other), now + 9000);
+	core_free(&core);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -312,6 +338,7 @@ int main(void)
 		cmocka_unit_test(each_field_at_its_limit_is_good),
 		cmocka_unit_test(each_field_of_a_block_is_checked),
 		cmocka_unit_test(what_must_be_left_alone_is_not_restored),
+		cmocka_unit_test(an_exemption_comes_back),
 	};
 
 	return cmocka_run_group_tests_name("limits of the engine", tests, NULL, NULL);
