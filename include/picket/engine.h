@@ -140,6 +140,11 @@ void engine_fresh_start(struct engine *engine, int64_t now_ms);
 /* An admin's orders.  On any result but ENGINE_OK nothing has changed and no action is returned. */
 enum engine_result engine_block(struct engine *engine, const struct prefix *source, int64_t duration_ms, bool force,
 				const char *reason, int64_t now_ms, struct actions *actions);
+/* What engine_block() would say, and ENGINE_FULL where there is no room for so many more. */
+enum engine_result engine_may_block(const struct engine *engine, const struct prefix *source, bool force,
+				    uint32_t more);
+/* A ban or a block stands on exactly that source. */
+bool engine_is_banned(const struct engine *engine, const struct prefix *source);
 enum engine_result engine_unblock(struct engine *engine, const struct prefix *source, int64_t now_ms,
 				  struct actions *actions); /* score and repeat count are forgotten too */
 /* The same for the block of exactly this prefix: none around it, none inside it. */
@@ -156,6 +161,8 @@ uint32_t engine_unblock_within(struct engine *engine, const struct prefix *withi
 enum allow_origin { ALLOW_CONFIG, ALLOW_ADMIN, ALLOW_ORIGIN_COUNT };
 enum engine_result engine_allow(struct engine *engine, const struct prefix *source, int64_t until_ms,
 				enum allow_origin origin, int64_t now_ms, struct actions *actions);
+/* ENGINE_FULL where there is no room for so many more. */
+enum engine_result engine_may_allow(const struct engine *engine, uint32_t more);
 enum engine_result engine_disallow(struct engine *engine, const struct prefix *source);
 
 /* The protected set; each source of knowledge replaces what it said before: clear, then add. */

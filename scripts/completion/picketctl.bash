@@ -34,8 +34,8 @@ _picketctl() {
 	status) words='--all' ;;
 	sources) words='--all --limit' ;;
 	explain) words=$(_picketctl_sources sources) ;;
-	block) words='--for --reason --force' ;;
-	unblock) words="--all $(_picketctl_sources list)" ;;
+	block) words='--for --reason --force --file' ;;
+	unblock) words="--all --file $(_picketctl_sources list)" ;;
 	allow)
 		case $prev in
 		allow) words='add del list check' ;;

@@ -38,6 +38,7 @@ static const struct {
 	[CTL_OPTION_LOCAL] = { 0, true, true, "--local" },
 	[CTL_OPTION_OPEN] = { 0, true, true, "--open" },
 	[CTL_OPTION_SPEED] = { 0, true, false, "--speed" },
+	[CTL_OPTION_FILE] = { 0, true, false, "--file" },
 };
 
 const char *ctl_option_name(enum ctl_option option)
@@ -70,14 +71,13 @@ static int take_option(struct ctl_args *out, unsigned option, const char *value,
 	return 0;
 }
 
-static int take_word(struct ctl_args *out, const char *word, char *error)
+/* Words are gathered at the beginning of argv, which has been read that far. */
+static int take_word(struct ctl_args *out, char *word, char *error)
 {
 	if (!out->command) {
 		out->command = ctl_command_find(word);
 		return out->command ? 0 : wrong(error, "unknown command '%.40s'", word);
 	}
-	if (out->word_count == CTL_WORDS_MAX)
-		return wrong(error, "%s: too many arguments", out->command->name);
 	out->words[out->word_count++] = word;
 	return 0;
 }
@@ -158,7 +158,7 @@ int ctl_args_parse(int argc, char **argv, struct ctl_args *out, char error[CTL_E
 	char letters[2 * CTL_OPTION_COUNT + 3];
 	int result = 0;
 
-	*out = (struct ctl_args){ .socket = environment && *environment ? environment : CTL_SOCKET };
+	*out = (struct ctl_args){ .socket = environment && *environment ? environment : CTL_SOCKET, .words = argv };
 	fill_getopt(longs, letters);
 	opterr = 0;
 	optind = 0; /* GNU: begin anew */

@@ -5,6 +5,8 @@
  */
 #include "ctl.h"
 
+#include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,6 +18,7 @@
 
 #define LIMIT_ALL    65536
 #define EVENTS_SHOWN 20
+#define LINES_TOLD   100 /* of a file, that are wrong */
 
 static json_t *refuse(json_t *request, char error[CTL_ERROR_MAX], const char *what, const char *value, const char *why)
 {
@@ -34,6 +37,91 @@ static json_t *with_source(json_t *request, const char *text, char error[CTL_ERR
 	if (!prefix_parse(text, &prefix, &why))
 		return refuse(request, error, "address", text, why);
 	json_object_set_new(request, "source", json_string(text));
+	return request;
+}
+
+/* One line of a file: an address or a prefix, and a comment.  False: it is none of that, which has been told. */
+static bool take_line(const struct ctl_args *args, char *line, unsigned number, json_t *array)
+{
+	struct prefix prefix;
+	const char *why, *word;
+
+	line[strcspn(line, "#")] = '\0';
+	word = strtok(line, " \t\r\n");
+	if (!word)
+		return true;
+	if (strtok(NULL, " \t\r\n"))
+		why = "more than one word, expected one address or prefix a line";
+	else if (prefix_parse(word, &prefix, &why) && json_array_size(array) >= CTL_SOURCES_MAX)
+		why = "too many, expected 16384 in one order at most";
+	if (why) {
+		ctl_complain(CTL_USAGE, "%s:%u: '%.60s': %s", args->sources->file, number, word, why);
+		return false;
+	}
+	args->sources->lines[json_array_size(array)] = number;
+	json_array_append_new(array, json_string(word));
+	return true;
+}
+
+static bool take_file(const struct ctl_args *args, json_t *array, char error[CTL_ERROR_MAX])
+{
+	const char *path = args->values[CTL_OPTION_FILE];
+	bool from_stdin = strcmp(path, "-") == 0;
+	FILE *file = from_stdin ? stdin : fopen(path, "re");
+	unsigned number = 0, wrong = 0;
+	char *line = NULL;
+	size_t room = 0;
+
+	if (!file) {
+		snprintf(error, CTL_ERROR_MAX, "--file '%.60s': %s, expected a file with one address or prefix a line",
+			 path, strerror(errno));
+		return false;
+	}
+	args->sources->file = from_stdin ? "standard input" : path;
+	while (wrong < LINES_TOLD && getline(&line, &room, file) >= 0)
+		wrong += !take_line(args, line, ++number, array);
+	free(line);
+	if (wrong || ferror(file) || json_array_size(array) == 0)
+		snprintf(error, CTL_ERROR_MAX, "%.60s: %s; nothing was done", args->sources->file,
+			 wrong == LINES_TOLD ? "more is wrong than is told"
+			 : wrong             ? "lines are wrong"
+			 : ferror(file)      ? "it cannot be read"
+					     : "no address, expected one a line");
+	if (!from_stdin)
+		fclose(file);
+	return !*error;
+}
+
+/* The words from the first on, or those of the file: as "source" where there is one word, else as "sources". */
+static json_t *with_sources(json_t *request, const struct ctl_args *args, int first, char error[CTL_ERROR_MAX])
+{
+	bool file = ctl_given(args, CTL_OPTION_FILE);
+	json_t *array;
+
+	*error = '\0';
+	if (args->word_count == first + 1 && !file)
+		return with_source(request, args->words[first], error);
+	if (file == (args->word_count > first)) {
+		json_decref(request);
+		snprintf(error, CTL_ERROR_MAX, "%s: expected ADDR[/LEN] ... or --file", args->command->name);
+		return NULL;
+	}
+	array = json_array();
+	json_object_set_new(request, "sources", array);
+	if (file && !take_file(args, array, error)) {
+		json_decref(request);
+		return NULL;
+	}
+	for (int i = first; i < args->word_count; i++) {
+		struct prefix prefix;
+		const char *why;
+
+		if (i - first == CTL_SOURCES_MAX)
+			return refuse(request, error, "address", args->words[i], "too many, expected 16384 at most");
+		if (!prefix_parse(args->words[i], &prefix, &why))
+			return refuse(request, error, "address", args->words[i], why);
+		json_array_append_new(array, json_string(args->words[i]));
+	}
 	return request;
 }
 
@@ -99,7 +187,8 @@ static json_t *build_sources(const struct ctl_args *args, char error[CTL_ERROR_M
 
 static json_t *build_block(const struct ctl_args *args, char error[CTL_ERROR_MAX])
 {
-	json_t *request = with_seconds(build_source(args, error), args, CTL_OPTION_FOR, "for_s", error);
+	json_t *request = with_seconds(with_sources(ctl_request("block", NULL), args, 0, error), args, CTL_OPTION_FOR,
+				       "for_s", error);
 	const char *reason = args->values[CTL_OPTION_REASON];
 	char caller[64];
 
@@ -120,15 +209,16 @@ static json_t *build_block(const struct ctl_args *args, char error[CTL_ERROR_MAX
 
 static json_t *build_unblock(const struct ctl_args *args, char error[CTL_ERROR_MAX])
 {
+	bool some = args->word_count > 0 || ctl_given(args, CTL_OPTION_FILE);
 	json_t *request;
 
-	if ((args->word_count == 1) == ctl_given(args, CTL_OPTION_ALL)) {
-		snprintf(error, CTL_ERROR_MAX, "unblock: expected ADDR[/LEN] or --all");
+	if (some == ctl_given(args, CTL_OPTION_ALL)) {
+		snprintf(error, CTL_ERROR_MAX, "unblock: expected ADDR[/LEN] ..., --file or --all");
 		return NULL;
 	}
 	request = ctl_request("unblock", NULL);
 	set_flag(request, args, CTL_OPTION_ALL, "all");
-	return args->word_count == 1 ? with_source(request, args->words[0], error) : request;
+	return some ? with_sources(request, args, 0, error) : request;
 }
 
 /* `allow` is one command with several actions, whose answers are shown each in their own way. */
@@ -138,8 +228,8 @@ static const struct action {
 	bool source;
 	const struct ctl_shape *shape;
 } actions[] = {
-	{ "add", "allow-add", CTL_BIT(FOR) | CTL_BIT(SAVE), true, &shape_allow },
-	{ "del", "allow-del", CTL_BIT(SAVE), true, &shape_allow },
+	{ "add", "allow-add", CTL_BIT(FOR) | CTL_BIT(SAVE) | CTL_BIT(FILE), true, &shape_allow },
+	{ "del", "allow-del", CTL_BIT(SAVE) | CTL_BIT(FILE), true, &shape_allow },
 	{ "list", "allow-list", 0, false, &shape_allow_list },
 	{ "check", "allow-check", 0, true, &shape_allow_check },
 };
@@ -156,22 +246,33 @@ static json_t *build_allow(const struct ctl_args *args, char error[CTL_ERROR_MAX
 {
 	const struct action *action = find_action(args->words[0]);
 	const unsigned both = CTL_BIT(FOR) | CTL_BIT(SAVE);
+	unsigned foreign = action ? args->given & (both | CTL_BIT(FILE)) & ~action->options : 0;
+	bool many = action && action->options & CTL_BIT(FILE);
+	bool one = args->word_count == 2 && !ctl_given(args, CTL_OPTION_FILE);
 	json_t *request;
 
 	if (!action)
 		return refuse(NULL, error, "allow", args->words[0], "expected add, del, list or check");
-	if (args->given & both & ~action->options)
+	if (foreign)
 		snprintf(error, CTL_ERROR_MAX, "allow %s takes no %s", action->name,
-			 args->given & ~action->options & CTL_BIT(FOR) ? "--for" : "--save");
-	else if (args->word_count != 1 + action->source)
+			 foreign & CTL_BIT(FOR)    ? "--for"
+			 : foreign & CTL_BIT(SAVE) ? "--save"
+						   : "--file");
+	else if (!many && args->word_count != 1 + action->source)
 		snprintf(error, CTL_ERROR_MAX, "allow %s: expected %s", action->name,
 			 action->source ? "one ADDR[/LEN]" : "nothing more");
 	else if ((args->given & both) == both)
 		snprintf(error, CTL_ERROR_MAX, "allow add: what is saved holds for good: --for or --save, not both");
+	else if (args->given & CTL_BIT(SAVE) && !one)
+		snprintf(error, CTL_ERROR_MAX,
+			 "allow %s: --save takes one ADDR[/LEN]; write a list into the allow file, and reload",
+			 action->name);
 	else {
 		request = with_seconds(ctl_request(action->command, NULL), args, CTL_OPTION_FOR, "for_s", error);
 		set_flag(request, args, CTL_OPTION_SAVE, "save");
-		return request && action->source ? with_source(request, args->words[1], error) : request;
+		return request && many             ? with_sources(request, args, 1, error)
+		       : request && action->source ? with_source(request, args->words[1], error)
+						   : request;
 	}
 	return NULL;
 }
@@ -240,35 +341,38 @@ const struct ctl_command ctl_commands[] = {
 	  .build = build_source,
 	  .shape = &shape_explain },
 	{ .name = "block",
-	  .syntax = "ADDR[/LEN] [--for DUR] [--reason TEXT] [--force]",
+	  .syntax = "ADDR[/LEN] ... | --file FILE [--for DUR] [--reason TEXT] [--force]",
 	  .summary = "drop everything from a source",
 	  .details = "Without --for it holds until it is unblocked. Everything from the source is dropped, what runs "
 		     "included.\n"
 		     "Own, protected and your own address and prefixes shorter than /8 (IPv6: /32) need --force.\n"
-		     "Allowed addresses are never blocked: take them off the allow list first.",
-	  .options = CTL_BIT(FOR) | CTL_BIT(REASON) | CTL_BIT(FORCE),
-	  .words = { 1, 1 },
+		     "Allowed addresses are never blocked: take them off the allow list first.\n"
+		     "--file reads one address or prefix a line, # comments; - is standard input. Of many all are\n"
+		     "blocked, or none, and each that cannot be is named with its line.",
+	  .options = CTL_BIT(FOR) | CTL_BIT(REASON) | CTL_BIT(FORCE) | CTL_BIT(FILE),
+	  .words = { 0, INT_MAX },
 	  .build = build_block,
 	  .shape = &shape_block },
 	{ .name = "unblock",
-	  .syntax = "ADDR[/LEN] | --all",
+	  .syntax = "ADDR[/LEN] ... | --file FILE | --all",
 	  .summary = "lift a veil, a ban or a block, and forget the score",
-	  .details = "It acts at once. An address inside a veiled net is freed of that veil for a day.\n"
-		     "Exit status 1 when there is nothing to lift.",
-	  .options = CTL_BIT(ALL),
-	  .words = { 0, 1 },
+	  .details =
+		  "It acts at once. An address inside a veiled net is freed of that veil for a day.\n"
+		  "Exit status 1 when there is nothing to lift. Of many, or with --file, those that stand are lifted.",
+	  .options = CTL_BIT(ALL) | CTL_BIT(FILE),
+	  .words = { 0, INT_MAX },
 	  .build = build_unblock,
 	  .shape = &shape_unblock },
 	{ .name = "allow",
-	  .syntax = "add|del|list|check [ADDR[/LEN]] [--for DUR] [--save]",
+	  .syntax = "add|del|list|check [ADDR[/LEN] ... | --file FILE] [--for DUR] [--save]",
 	  .summary = "the allow list: never judged, veiled, banned or blocked, and past the traps",
 	  .details = "  add    allow a source and lift what stands on it; --for ends it, --save also writes it to "
 		     "the allow file\n"
 		     "  del    take it off; --save takes it out of the allow file too\n"
 		     "  list   what is allowed, until when, and who said so\n"
 		     "  check  exit status 0 when the address is allowed, 1 when it is not",
-	  .options = CTL_BIT(FOR) | CTL_BIT(SAVE),
-	  .words = { 1, 2 },
+	  .options = CTL_BIT(FOR) | CTL_BIT(SAVE) | CTL_BIT(FILE),
+	  .words = { 1, INT_MAX },
 	  .build = build_allow,
 	  .shape = &shape_allow },
 	{ .name = "mode",

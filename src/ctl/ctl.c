@@ -78,6 +78,7 @@ static enum ctl_exit run_command(const struct ctl_args *args)
 
 int ctl_main(int argc, char **argv)
 {
+	struct ctl_sources sources = { .file = NULL };
 	struct ctl_args args;
 	char error[CTL_ERROR_MAX];
 
@@ -90,6 +91,7 @@ int ctl_main(int argc, char **argv)
 			fputs("`picketctl help` lists the commands\n", stderr);
 		return CTL_USAGE;
 	}
+	args.sources = &sources;
 	if (ctl_given(&args, CTL_OPTION_HELP)) {
 		if (args.command)
 			help_command(stdout, args.command);

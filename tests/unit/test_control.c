@@ -23,13 +23,18 @@
 #include "control/control.h"
 #include "control/internal.h"
 #include "seed.h"
+#include "writer.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 static int parse(const char *line, struct control_request *out, char error[CONTROL_ERROR_MAX])
 {
 	error[0] = '\0';
-	return control_request_parse(line, strlen(line), out, error);
+	struct control_list list = { .count = 0 };
+	int result = control_request_parse(line, strlen(line), &list, out, error);
+
+	control_list_clear(&list);
+	return result;
 }
 
 static void test_good_requests(void **state)
@@ -108,6 +113,15 @@ static void test_bad_requests(void **state)
 		"{\"v\":1,\"cmd\":\"unblock\",\"all\":false}",
 		"{\"v\":1,\"cmd\":\"unblock\",\"all\":true,\"source\":\"192.0.2.1\"}",
 		"{\"v\":1,\"cmd\":\"allow-add\",\"source\":\"192.0.2.1\",\"save\":true,\"for_s\":5}",
+		"{\"v\":1,\"cmd\":\"block\",\"source\":\"192.0.2.1\",\"sources\":[\"192.0.2.2\"]}",
+		"{\"v\":1,\"cmd\":\"block\",\"sources\":[]}",
+		"{\"v\":1,\"cmd\":\"block\",\"sources\":\"192.0.2.1\"}",
+		"{\"v\":1,\"cmd\":\"block\",\"sources\":[\"192.0.2.1\",\"192.0.2.1/24\"]}",
+		"{\"v\":1,\"cmd\":\"block\",\"sources\":[\"192.0.2.1\",5]}",
+		"{\"v\":1,\"cmd\":\"block\",\"source\":\"192.0.2.1\",\"more\":true}",
+		"{\"v\":1,\"cmd\":\"unblock\",\"all\":true,\"sources\":[\"192.0.2.1\"]}",
+		"{\"v\":1,\"cmd\":\"allow-add\",\"save\":true,\"sources\":[\"192.0.2.1\"]}",
+		"{\"v\":1,\"cmd\":\"explain\",\"sources\":[\"192.0.2.1\"]}",
 		"{\"v\":1,\"cmd\":\"mode\",\"mode\":\"pause\"}",
 		"{\"v\":1,\"cmd\":\"sources\",\"limit\":65537}",
 		"{\"v\":1,\"cmd\":\"events\",\"follow\":\"yes\"}",
@@ -131,6 +145,7 @@ static void test_bytes_of_strangers(void **state)
 				   "\"reason\":\"noise\",\"force\":true}";
 	static const char likely[] = "{}[]\":,0123456789.vcmdtrue\\u/ blocksource";
 	struct seed seed = seed_new("control");
+	struct control_list list = { .count = 0 };
 	struct control_request request;
 	char line[CONTROL_LINE_MAX + 64], error[CONTROL_ERROR_MAX];
 
@@ -151,7 +166,8 @@ static void test_bytes_of_strangers(void **state)
 		}
 		memset(&request, 0, sizeof(request));
 		error[0] = '\0';
-		if (control_request_parse(line, len, &request, error) == 0) {
+		control_list_clear(&list);
+		if (control_request_parse(line, len, &list, &request, error) == 0) {
 			assert_true((unsigned)request.command < CONTROL_COMMAND_COUNT);
 			assert_true(prefix_is_valid(&request.source));
 			assert_true(request.for_s >= 0 && strlen(request.reason) < ENGINE_REASON_MAX);
@@ -159,6 +175,7 @@ static void test_bytes_of_strangers(void **state)
 			assert_true(strlen(error) > 0 && strlen(error) < CONTROL_ERROR_MAX);
 		}
 	}
+	control_list_clear(&list);
 }
 
 /* ---- the server ---- */
@@ -169,6 +186,7 @@ struct server {
 	char directory[64], path[96];
 	struct control_client *waiting; /* of a request that is left unfinished */
 	unsigned requests, gone;
+	size_t sources; /* of the last request */
 	bool hold, big;
 };
 
@@ -177,6 +195,7 @@ static void on_request(void *context, struct control_client *client, const struc
 	struct server *server = context;
 
 	server->requests++;
+	server->sources = request->source_count;
 	if (server->hold) {
 		server->waiting = client;
 		return;
@@ -322,7 +341,7 @@ static void test_endless_line(void **state)
 	memset(text, 'x', sizeof(text));
 	assert_true(send(fd, text, sizeof(text), MSG_NOSIGNAL) > CONTROL_LINE_MAX);
 	turn(server);
-	assert_non_null(strstr(hear(fd, text, sizeof(text), &closed), "at most 4096 bytes"));
+	assert_non_null(strstr(hear(fd, text, sizeof(text), &closed), "at most 16384 bytes"));
 	control_read_stats(server->control, &stats);
 	assert_int_equal(stats.too_long, 1);
 	assert_int_equal(stats.clients, 0);
@@ -415,6 +434,80 @@ static void test_waiting_costs_nothing(void **state)
 		close(fd[i]);
 }
 
+static void say_sources(int fd, unsigned from, unsigned count, bool more)
+{
+	char line[CONTROL_LINE_MAX];
+	struct writer w = writer_over(line, sizeof(line));
+
+	for (unsigned i = 0; i < count; i++)
+		writer_format(&w, "%s\"10.0.%u.%u\"", i ? "," : "{\"v\":1,\"cmd\":\"block\",\"sources\":[",
+			      (from + i) / 256, (from + i) % 256);
+	writer_format(&w, "]%s}\n", more ? ",\"more\":true" : "");
+	assert_false(w.truncated);
+	say(fd, line);
+}
+
+/* An order in parts: each is answered, the last one has all; as many as there may be, and one more. */
+static void test_many_sources(void **state)
+{
+	struct server *server = *state;
+	char text[4096];
+	int fd = dial(server);
+	unsigned part = CONTROL_SOURCES_MAX / 16;
+
+	needs_root();
+	for (unsigned i = 0; i < 16; i++) {
+		say_sources(fd, i * part, part - (i == 15), true);
+		turn(server);
+	}
+	assert_int_equal(server->requests, 0);
+	assert_null(strstr(hear(fd, text, sizeof(text), NULL), "\"ok\":false"));
+	say_sources(fd, CONTROL_SOURCES_MAX - 1, 1, false);
+	turn(server);
+	assert_int_equal(server->requests, 1);
+	assert_int_equal(server->sources, CONTROL_SOURCES_MAX);
+	assert_int_equal(server->control->listed, 0);
+	hear(fd, text, sizeof(text), NULL);
+	close(fd);
+	fd = dial(server);
+	for (unsigned i = 0; i < 16; i++) {
+		say_sources(fd, i * part, part, true);
+		turn(server);
+	}
+	say_sources(fd, 0, 1, false);
+	turn(server);
+	assert_int_equal(server->requests, 1);
+	assert_non_null(strstr(hear(fd, text, sizeof(text), NULL), "16384 in one order at most"));
+	assert_int_equal(server->control->listed, 0);
+	close(fd);
+}
+
+/* Another request in between, or the end of the connection: what was begun is forgotten. */
+static void test_order_left_unfinished(void **state)
+{
+	struct server *server = *state;
+	char text[4096];
+	int fd = dial(server);
+
+	needs_root();
+	say_sources(fd, 0, 5, true);
+	say(fd, ASK);
+	say_sources(fd, 5, 2, false);
+	turn(server);
+	assert_int_equal(server->sources, 2);
+	say_sources(fd, 0, 5, true);
+	say(fd, "{\"v\":1,\"cmd\":\"unblock\",\"sources\":[\"192.0.2.1\"]}\n");
+	turn(server);
+	assert_non_null(strstr(hear(fd, text, sizeof(text), NULL), "was followed by another"));
+	say_sources(fd, 0, 5, true);
+	turn(server);
+	assert_int_equal(server->control->listed, 5);
+	close(fd);
+	turn(server);
+	assert_int_equal(server->control->listed, 0);
+	assert_int_equal(server->requests, 2);
+}
+
 /* One user's clients share a rate of their own, root's do not, and nobody gains by connecting anew. */
 static void test_rate_of_a_user(void **state)
 {
@@ -466,6 +559,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_silent_crowd, server_start, server_stop),
 		cmocka_unit_test_setup_teardown(test_rate_and_reader, server_start, server_stop),
 		cmocka_unit_test_setup_teardown(test_waiting_costs_nothing, server_start, server_stop),
+		cmocka_unit_test_setup_teardown(test_many_sources, server_start, server_stop),
+		cmocka_unit_test_setup_teardown(test_order_left_unfinished, server_start, server_stop),
 		cmocka_unit_test_setup_teardown(test_rate_of_a_user, server_start, server_stop),
 		cmocka_unit_test_setup_teardown(test_gone_while_waiting, server_start, server_stop),
 	};

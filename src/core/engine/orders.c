@@ -30,6 +30,24 @@ static enum engine_result may_block(const struct engine *engine, const struct pr
 	return ENGINE_OK;
 }
 
+enum engine_result engine_may_block(const struct engine *engine, const struct prefix *source, bool force, uint32_t more)
+{
+	uint32_t stand = blocks_count(engine->blocks, GRADE_BAN) + blocks_count(engine->blocks, GRADE_BLOCK);
+
+	if (!prefix_is_valid(source))
+		return ENGINE_INVALID;
+	if (stand + (uint64_t)more > ENGINE_BLOCKS_MAX)
+		return ENGINE_FULL;
+	return may_block(engine, source, force);
+}
+
+bool engine_is_banned(const struct engine *engine, const struct prefix *source)
+{
+	uint32_t slot = blocks_find(engine->blocks, source);
+
+	return slot != BLOCKS_NONE && blocks_at(engine->blocks, slot)->grade >= GRADE_BAN;
+}
+
 /* Printable ASCII alone goes into tables and messages. */
 static void copy_text(char *to, size_t size, const char *from)
 {
@@ -211,6 +229,11 @@ enum engine_result engine_allow(struct engine *engine, const struct prefix *sour
 	else
 		engine->counts.allow_full++;
 	return result;
+}
+
+enum engine_result engine_may_allow(const struct engine *engine, uint32_t more)
+{
+	return safeguard_allow_count(engine->safeguard) + (uint64_t)more > ENGINE_ALLOW_MAX ? ENGINE_FULL : ENGINE_OK;
 }
 
 enum engine_result engine_disallow(struct engine *engine, const struct prefix *source)

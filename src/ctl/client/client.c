@@ -22,6 +22,7 @@
 #define PATIENCE_MS     15000              /* between two pieces of an answer */
 #define LINE_MAX_BYTES  (4u * 1024 * 1024) /* the daemon keeps 1 MiB at most */
 #define JSON_OUT        (JSON_COMPACT | JSON_ENSURE_ASCII | JSON_REAL_PRECISION(6))
+#define LINE_SOURCES    256 /* of many: they fit into a line of the protocol */
 #define ANCESTORS_MAX   32
 #define ENVIRONMENT_MAX (128 * 1024)
 
@@ -190,7 +191,7 @@ static int dial(const char *path)
 	return fd;
 }
 
-static int send_request(int fd, json_t *request)
+static int send_line(int fd, json_t *request)
 {
 	char *text;
 	size_t len, done = 0;
@@ -212,6 +213,35 @@ static int send_request(int fd, json_t *request)
 	}
 	free(text);
 	return -error;
+}
+
+/* The first sources of a request, as one that says that more of them follow; they are taken out of it. */
+static json_t *split(json_t *request, json_t *sources)
+{
+	json_t *part = json_array();
+
+	for (size_t i = 0; i < LINE_SOURCES; i++)
+		json_array_append(part, json_array_get(sources, i));
+	for (size_t i = LINE_SOURCES; i < json_array_size(sources); i++)
+		json_array_set(sources, i - LINE_SOURCES, json_array_get(sources, i));
+	for (size_t i = 0; i < LINE_SOURCES; i++)
+		json_array_remove(sources, json_array_size(sources) - 1);
+	return json_pack("{s:O, s:o, s:b}", "cmd", json_object_get(request, "cmd"), "sources", part, "more", 1);
+}
+
+/* Writes *lines lines, each of which is answered: more than one where there are many sources. */
+static int send_request(int fd, json_t *request, unsigned *lines)
+{
+	json_t *sources = json_object_get(request, "sources");
+	int error = 0;
+
+	for (*lines = 1; json_array_size(sources) > LINE_SOURCES && error == 0; ++*lines) {
+		json_t *part = split(request, sources);
+
+		error = part ? send_line(fd, part) : -ENOMEM;
+		json_decref(part);
+	}
+	return error ? error : send_line(fd, request);
 }
 
 /* ---- in ---- */
@@ -329,7 +359,8 @@ static enum ctl_exit converse(const struct ctl_args *args, int fd, json_t *reque
 			      char problem[CTL_PROBLEM_MAX])
 {
 	struct line_reader reader = { .fd = fd, .patient = ctl_given(args, CTL_OPTION_FOLLOW), .room = 262144 };
-	enum ctl_exit status;
+	enum ctl_exit status = CTL_DONE;
+	unsigned lines = 1;
 	int sent;
 
 	if (fd < 0) {
@@ -337,10 +368,11 @@ static enum ctl_exit converse(const struct ctl_args *args, int fd, json_t *reque
 		return explain_connect(args->socket, -fd, problem);
 	}
 	reader.text = malloc(reader.room);
-	sent = request && reader.text ? send_request(fd, request) : -ENOMEM;
+	sent = request && reader.text ? send_request(fd, request, &lines) : -ENOMEM;
 	/* A client that is refused may find the line cut already, and the reason waiting to be read. */
 	if (sent == 0 || sent == -EPIPE)
-		status = read_answer(&reader, taker, problem);
+		for (; lines > 0 && status == CTL_DONE; lines--)
+			status = read_answer(&reader, taker, problem);
 	else if (sent == -ENOMEM)
 		status = fail(problem, CTL_FAILED, "out of memory");
 	else

@@ -16,7 +16,6 @@
 #include "jsonrow.h"
 
 #define CTL_SOCKET       "/run/picket/picket.sock"
-#define CTL_WORDS_MAX    4
 #define CTL_REPEATED_MAX 128
 #define CTL_ERROR_MAX    256
 #define CTL_PROBLEM_MAX  1024
@@ -44,17 +43,27 @@ enum ctl_option {
 	CTL_OPTION_LOCAL,
 	CTL_OPTION_OPEN,
 	CTL_OPTION_SPEED,
+	CTL_OPTION_FILE,
 	CTL_OPTION_COUNT
 };
 
 struct ctl_command;
 
+#define CTL_SOURCES_MAX 16384 /* of one order */
+
+/* Where the sources of an order about many were read; by order of mention. */
+struct ctl_sources {
+	const char *file; /* NULL: from the command line */
+	unsigned lines[CTL_SOURCES_MAX];
+};
+
 struct ctl_args {
 	const struct ctl_command *command; /* NULL: none named */
-	const char *words[CTL_WORDS_MAX];  /* after the command's name */
+	char **words;                      /* after the command's name */
 	int word_count;
 	unsigned given;                       /* bit per enum ctl_option */
 	const char *values[CTL_OPTION_COUNT]; /* of options that take one */
+	struct ctl_sources *sources;          /* to be filled */
 	const char *socket;                   /* -s, PICKET_SOCKET or the default */
 	int repeated_count;
 	struct {

@@ -11,10 +11,27 @@
 
 /* ---- the answer as it comes ---- */
 
+/* One of many sources that an order was not carried out for, and where it was read. */
+static void tell_refused(const struct ctl_view *view, const json_t *object)
+{
+	const struct ctl_sources *sources = view->args->sources;
+	const char *source = json_words(object, "source", "?"), *error = json_words(object, "error", "?");
+	int64_t number = json_whole(object, "number");
+
+	if (sources->file && number >= 1 && number <= CTL_SOURCES_MAX)
+		ctl_complain(CTL_FAILED, "%s:%u: %s: %s", sources->file, sources->lines[number - 1], source, error);
+	else
+		ctl_complain(CTL_FAILED, "%s: %s", source, error);
+}
+
 static void show(void *context, json_t *object)
 {
 	struct ctl_view *view = context;
 
+	if (view->args->sources && json_object_get(object, "error") && !ctl_given(view->args, CTL_OPTION_JSON)) {
+		tell_refused(view, object);
+		return;
+	}
 	if (view->shape->exit_status && view->shape->exit_status(object) != CTL_DONE)
 		view->status = view->shape->exit_status(object);
 	view->rows++;

@@ -23,6 +23,8 @@
 #define INPUT_MAX  (2 * CONTROL_LINE_MAX)
 #define JSON_FLAGS (JSON_COMPACT | JSON_ENSURE_ASCII | JSON_REAL_PRECISION(6))
 
+#define CONTROL_LISTED_MAX (4 * CONTROL_SOURCES_MAX) /* sources of all clients' orders */
+
 static size_t output_len(const struct control_client *client)
 {
 	return evbuffer_get_length(bufferevent_get_output(client->buffer));
@@ -76,8 +78,8 @@ void control_follow(struct control_client *client)
 	evbuffer_drain(bufferevent_get_input(client->buffer), INPUT_MAX);
 }
 
-/* Moves one whole line into out.  Returns its length, -EAGAIN when its end has not come yet, or -EMSGSIZE. */
-static ssize_t take_line(struct evbuffer *input, char out[CONTROL_LINE_MAX + 1])
+/* The length of the next line, -EAGAIN when its end has not come yet, or -EMSGSIZE. */
+static ssize_t line_len(struct evbuffer *input)
 {
 	struct evbuffer_ptr end = evbuffer_search(input, "\n", 1, NULL);
 
@@ -85,24 +87,58 @@ static ssize_t take_line(struct evbuffer *input, char out[CONTROL_LINE_MAX + 1])
 		return -EMSGSIZE;
 	if (end.pos < 0)
 		return -EAGAIN;
-	evbuffer_remove(input, out, (size_t)end.pos + 1);
-	out[end.pos] = '\0';
 	return end.pos;
+}
+
+static void drop_list(struct control_client *client)
+{
+	client->control->listed -= client->list.count;
+	client->list_goes_on = false;
+	control_list_clear(&client->list);
+}
+
+/* One part of an order about many sources, before the others are there.  False: it was refused. */
+static bool take_part(struct control_client *client, const struct control_request *request, size_t before)
+{
+	client->control->listed += client->list.count - before;
+	if (before > 0 && client->list_command != request->command) {
+		control_fail(client, CONTROL_USAGE, "\"more\" of one order was followed by another");
+		return false;
+	}
+	if (client->control->listed > CONTROL_LISTED_MAX) {
+		control_fail(client, CONTROL_FAILED, "too many long orders are being given: try again");
+		return false;
+	}
+	client->list_command = request->command;
+	client->list_goes_on = request->more;
+	return true;
 }
 
 static void handle_line(struct control_client *client, const char *line, size_t len)
 {
 	struct control *control = client->control;
+	size_t before = client->list.count;
 	struct control_request request;
 	char error[CONTROL_ERROR_MAX];
 
 	client->busy = true;
-	if (control_request_parse(line, len, &request, error) < 0) {
+	client->list_goes_on = false;
+	if (control_request_parse(line, len, &client->list, &request, error) < 0) {
 		control->stats.bad_requests++;
 		control_fail(client, CONTROL_USAGE, "%s", error);
 		return;
 	}
 	control->stats.requests++;
+	if (request.given & 1u << CONTROL_FIELD_SOURCES) {
+		if (!take_part(client, &request, before))
+			return;
+		if (request.more) {
+			control_done(client);
+			return;
+		}
+		request.sources = client->list.items;
+		request.source_count = client->list.count;
+	}
 	control->callbacks->request(control->context, client, &request);
 }
 
@@ -117,15 +153,14 @@ static void client_serve(struct control_client *client)
 	client->serving = true;
 	client->throttled = false;
 	while (!client->busy && !client->closing && !control_is_full(client)) {
-		ssize_t len;
+		ssize_t len = line_len(input);
 
-		if (evbuffer_get_length(input) > 0 && !rate_take(client, clock_ms(CLOCK_MONOTONIC))) {
+		if (len >= 0 && !rate_take(client, clock_ms(CLOCK_MONOTONIC))) {
 			client->throttled = true;
 			client->control->stats.throttled += !waited;
 			break;
 		}
 		waited = false;
-		len = take_line(input, line);
 		if (len == -EAGAIN) {
 			/* Half a line, when the client sends nothing more, is no request. */
 			client->closing = client->ended;
@@ -136,6 +171,8 @@ static void client_serve(struct control_client *client)
 			client->closing = true;
 			control_fail(client, CONTROL_USAGE, "a request has at most %d bytes", CONTROL_LINE_MAX);
 		} else {
+			evbuffer_remove(input, line, (size_t)len + 1);
+			line[len] = '\0';
 			handle_line(client, line, (size_t)len);
 		}
 	}
@@ -153,6 +190,8 @@ static void finish(struct control_client *client)
 	client->busy = false;
 	client->following = false;
 	client->data = NULL;
+	if (!client->list_goes_on)
+		drop_list(client);
 	client->since_ms = clock_ms(CLOCK_MONOTONIC);
 	client_serve(client);
 }
@@ -250,6 +289,7 @@ void client_free(struct control_client *client)
 		if (control->clients[i] == client)
 			control->clients[i] = NULL;
 	control->stats.clients--;
+	drop_list(client);
 	bufferevent_free(client->buffer);
 	free(client);
 }

@@ -22,7 +22,7 @@
 /* ---- requests ---- */
 
 #define CONTROL_VERSION   1
-#define CONTROL_LINE_MAX  4096 /* bytes, without the newline */
+#define CONTROL_LINE_MAX  16384 /* bytes, without the newline */
 #define CONTROL_ERROR_MAX 256
 #define CONTROL_LIMIT_MAX 65536 /* rows that `sources` sorts */
 
@@ -51,6 +51,8 @@ enum control_command {
 
 enum control_field {
 	CONTROL_FIELD_SOURCE,
+	CONTROL_FIELD_SOURCES,
+	CONTROL_FIELD_MORE,
 	CONTROL_FIELD_CALLER,
 	CONTROL_FIELD_FOR,
 	CONTROL_FIELD_SINCE,
@@ -69,16 +71,30 @@ struct control_request {
 	enum control_command command;
 	unsigned given; /* bit per enum control_field; what is not given is zero */
 	struct prefix source;
+	/* Of an order about many: all of them, those of the requests before that said `more` too.  Not touched by the
+	 * parser; they stay until the request is finished. */
+	const struct prefix *sources;
+	size_t source_count;
 	struct addr caller; /* where the admin is logged in from, as picketctl says */
 	int64_t for_s, since_s;
 	uint32_t limit;
 	bool observe; /* `mode`: observe, else block */
-	bool force, all, save, follow, accept;
+	bool force, all, save, follow, accept, more;
 	char reason[ENGINE_REASON_MAX]; /* printable ASCII */
 };
 
-/* 0, or -EINVAL and one clear line in error.  *out is untouched then. */
-int control_request_parse(const char *line, size_t len, struct control_request *out, char error[CONTROL_ERROR_MAX]);
+#define CONTROL_SOURCES_MAX 16384 /* of one order */
+
+/* The sources of an order that is made by several requests. */
+struct control_list {
+	struct prefix *items;
+	size_t count, room;
+};
+
+/* 0, or -EINVAL and one clear line in error; nothing else is touched then.  Many sources are added to the list. */
+int control_request_parse(const char *line, size_t len, struct control_list *list, struct control_request *out,
+			  char error[CONTROL_ERROR_MAX]);
+void control_list_clear(struct control_list *list);
 
 /* ---- the server ---- */
 

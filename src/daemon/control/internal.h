@@ -28,6 +28,9 @@ struct control_client {
 	size_t waiting;     /* bytes of output, when last looked at */
 	struct control_bucket bucket;
 	uid_t uid;
+	struct control_list list; /* of the order that is being made, or carried out */
+	enum control_command list_command;
+	bool list_goes_on;
 	bool busy; /* a request is unfinished */
 	bool following;
 	bool serving;   /* inside client_serve(): a request finished at once does not recurse */
@@ -45,6 +48,7 @@ struct control {
 	uint32_t admin_gid;
 	bool deaf; /* out of descriptors: accepts again at the next tick */
 	struct control_stats stats;
+	size_t listed; /* sources in all lists */
 	struct control_bucket users[CONTROL_CLIENTS_MAX]; /* other than root */
 	struct control_client *clients[CONTROL_CLIENTS_MAX];
 };

@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <stdarg.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <jansson.h>
@@ -18,8 +19,18 @@
 #include "writer.h"
 
 #define BIT(field) (1u << CONTROL_FIELD_##field)
+#define WHICH      (BIT(SOURCE) | BIT(SOURCES) | BIT(MORE)) /* of an order: one source or many */
 
-enum field_shape { SHAPE_PREFIX, SHAPE_ADDR, SHAPE_SECONDS, SHAPE_COUNT, SHAPE_TEXT, SHAPE_MODE, SHAPE_BOOL };
+enum field_shape {
+	SHAPE_LIST,
+	SHAPE_PREFIX,
+	SHAPE_ADDR,
+	SHAPE_SECONDS,
+	SHAPE_COUNT,
+	SHAPE_TEXT,
+	SHAPE_MODE,
+	SHAPE_BOOL
+};
 
 static const struct {
 	const char *name;
@@ -27,6 +38,8 @@ static const struct {
 	size_t offset;
 } fields[CONTROL_FIELD_COUNT] = {
 	[CONTROL_FIELD_SOURCE] = { "source", SHAPE_PREFIX, offsetof(struct control_request, source) },
+	[CONTROL_FIELD_SOURCES] = { "sources", SHAPE_LIST, 0 },
+	[CONTROL_FIELD_MORE] = { "more", SHAPE_BOOL, offsetof(struct control_request, more) },
 	[CONTROL_FIELD_CALLER] = { "caller", SHAPE_ADDR, offsetof(struct control_request, caller) },
 	[CONTROL_FIELD_FOR] = { "for_s", SHAPE_SECONDS, offsetof(struct control_request, for_s) },
 	[CONTROL_FIELD_SINCE] = { "since_s", SHAPE_SECONDS, offsetof(struct control_request, since_s) },
@@ -48,10 +61,10 @@ static const struct {
 	[CONTROL_LIST] = { "list", 0, 0 },
 	[CONTROL_SOURCES] = { "sources", 0, BIT(LIMIT) },
 	[CONTROL_EXPLAIN] = { "explain", BIT(SOURCE), 0 },
-	[CONTROL_BLOCK] = { "block", BIT(SOURCE), BIT(FOR) | BIT(REASON) | BIT(FORCE) | BIT(CALLER) },
-	[CONTROL_UNBLOCK] = { "unblock", 0, BIT(SOURCE) | BIT(ALL) },
-	[CONTROL_ALLOW_ADD] = { "allow-add", BIT(SOURCE), BIT(FOR) | BIT(SAVE) },
-	[CONTROL_ALLOW_DEL] = { "allow-del", BIT(SOURCE), BIT(SAVE) },
+	[CONTROL_BLOCK] = { "block", 0, WHICH | BIT(FOR) | BIT(REASON) | BIT(FORCE) | BIT(CALLER) },
+	[CONTROL_UNBLOCK] = { "unblock", 0, WHICH | BIT(ALL) },
+	[CONTROL_ALLOW_ADD] = { "allow-add", 0, WHICH | BIT(FOR) | BIT(SAVE) },
+	[CONTROL_ALLOW_DEL] = { "allow-del", 0, WHICH | BIT(SAVE) },
 	[CONTROL_ALLOW_LIST] = { "allow-list", 0, 0 },
 	[CONTROL_ALLOW_CHECK] = { "allow-check", BIT(SOURCE), 0 },
 	[CONTROL_MODE] = { "mode", BIT(MODE), 0 },
@@ -133,13 +146,52 @@ static int take_number(const char *name, const json_t *value, int64_t max, int64
 	return 0;
 }
 
-static int take_field(enum control_field field, const json_t *value, struct control_request *out, char *error)
+static bool has_room(struct control_list *list, size_t count)
+{
+	struct prefix *items;
+
+	if (count <= list->room)
+		return true;
+	items = reallocarray(list->items, count, sizeof(*items));
+	if (!items)
+		return false;
+	list->items = items;
+	list->room = count;
+	return true;
+}
+
+void control_list_clear(struct control_list *list)
+{
+	free(list->items);
+	*list = (struct control_list){ .count = 0 };
+}
+
+static int take_list(const char *name, const json_t *value, struct control_list *list, char *error)
+{
+	size_t count = json_array_size(value), before = list->count;
+
+	if (count == 0)
+		return refuse(error, "%s: expected an array of addresses and prefixes", name);
+	if (count > CONTROL_SOURCES_MAX - before)
+		return refuse(error, "%s: expected %d in one order at most", name, CONTROL_SOURCES_MAX);
+	if (!has_room(list, before + count))
+		return refuse(error, "picketd is out of memory");
+	for (size_t i = 0; i < count; i++)
+		if (take_string(name, SHAPE_PREFIX, json_array_get(value, i), &list->items[before + i], error) < 0)
+			return -EINVAL;
+	list->count = before + count;
+	return 0;
+}
+
+static int take_field(enum control_field field, const json_t *value, struct control_list *list,
+		      struct control_request *out, char *error)
 {
 	void *place = (char *)out + fields[field].offset;
 	const char *name = fields[field].name;
 	int64_t number = 0;
 
 	switch (fields[field].shape) {
+	case SHAPE_LIST: return take_list(name, value, list, error);
 	case SHAPE_SECONDS: return take_number(name, value, DURATION_MAX_MS / 1000, place, error);
 	case SHAPE_COUNT:
 		if (take_number(name, value, CONTROL_LIMIT_MAX, &number, error) < 0)
@@ -173,7 +225,7 @@ static int take_command(const json_t *object, struct control_request *out, char 
 	return refuse(error, "unknown command \"%s\"", shown(name, quoted));
 }
 
-static int take_fields(json_t *object, struct control_request *out, char *error)
+static int take_fields(json_t *object, struct control_list *list, struct control_request *out, char *error)
 {
 	const char *command = commands[out->command].name, *key;
 	unsigned known = commands[out->command].required | commands[out->command].optional;
@@ -190,7 +242,7 @@ static int take_fields(json_t *object, struct control_request *out, char *error)
 			field++;
 		if (field == CONTROL_FIELD_COUNT || !(known & 1u << field))
 			return refuse(error, "%s takes no field \"%s\"", command, shown(key, quoted));
-		if (take_field((enum control_field)field, value, out, error) < 0)
+		if (take_field((enum control_field)field, value, list, out, error) < 0)
 			return -EINVAL;
 		out->given |= 1u << field;
 	}
@@ -203,15 +255,27 @@ static int take_fields(json_t *object, struct control_request *out, char *error)
 /* Fields that exclude each other. */
 static int check_whole(const struct control_request *request, char *error)
 {
-	if (request->command == CONTROL_UNBLOCK && request->all == !!(request->given & BIT(SOURCE)))
-		return refuse(error, "unblock needs either \"source\" or \"all\":true");
+	unsigned which = request->given & (BIT(SOURCE) | BIT(SOURCES));
+	bool both = which == (BIT(SOURCE) | BIT(SOURCES)), takes = commands[request->command].optional & BIT(MORE);
+
+	if (request->command == CONTROL_UNBLOCK && (both || request->all == (which != 0)))
+		return refuse(error, "unblock needs either \"source\", \"sources\" or \"all\":true");
+	if (takes && !request->all && (both || !which))
+		return refuse(error, "%s needs the field \"source\", or \"sources\"", commands[request->command].name);
+	if (request->more && !(which & BIT(SOURCES)))
+		return refuse(error, "\"more\" says that more of \"sources\" follows");
+	if (request->save && which & BIT(SOURCES))
+		return refuse(error,
+			      "\"save\" takes one \"source\": a list is written into the allow file, and reloaded");
 	if (request->save && request->given & BIT(FOR))
 		return refuse(error, "what is saved holds for good: \"save\" and \"for_s\" exclude each other");
 	return 0;
 }
 
-int control_request_parse(const char *line, size_t len, struct control_request *out, char error[CONTROL_ERROR_MAX])
+int control_request_parse(const char *line, size_t len, struct control_list *list, struct control_request *out,
+			  char error[CONTROL_ERROR_MAX])
 {
+	size_t before = list->count;
 	struct control_request request = { 0 };
 	json_error_t where;
 	json_t *object;
@@ -225,10 +289,12 @@ int control_request_parse(const char *line, size_t len, struct control_request *
 	if (!json_is_object(object))
 		result = refuse(error, "expected a JSON object");
 	else if ((result = take_command(object, &request, error)) == 0 &&
-		 (result = take_fields(object, &request, error)) == 0)
+		 (result = take_fields(object, list, &request, error)) == 0)
 		result = check_whole(&request, error);
 	json_decref(object);
 	if (result == 0)
 		*out = request;
+	else
+		list->count = before;
 	return result;
 }

@@ -23,6 +23,7 @@ static void task_free(struct task *task)
 {
 	LIST_REMOVE(task, entry);
 	list_free(task);
+	many_free(task->many);
 	json_decref(task->collected);
 	free(task);
 }
@@ -58,7 +59,7 @@ bool task_line(struct task *task, json_t *object)
 	return result == 0;
 }
 
-void task_ask(struct task *task, enum wire_type type, const void *body, enum wire_type expected, task_answer_fn *answer)
+bool task_ask(struct task *task, enum wire_type type, const void *body, enum wire_type expected, task_answer_fn *answer)
 {
 	struct keeper *keeper = task->keeper;
 	bool of_supervisor = type == WIRE_RELOAD || type == WIRE_ALLOW_SAVE;
@@ -70,12 +71,13 @@ void task_ask(struct task *task, enum wire_type type, const void *body, enum wir
 	if (result < 0) {
 		task_fail(task, CONTROL_FAILED, "the %s %s", of_supervisor ? "supervisor" : "sentry",
 			  result == -EAGAIN ? "is too busy: try again" : "is gone: picketd is ending");
-		return;
+		return false;
 	}
 	task->id = keeper->last_id;
 	task->expected = expected;
 	task->answer = answer;
 	task->deadline_ms = clock_ms(CLOCK_MONOTONIC) + TASK_PATIENCE_MS;
+	return true;
 }
 
 void task_answered(struct keeper *keeper, const struct wire_message *message)
@@ -129,7 +131,7 @@ void task_fail_all(struct keeper *keeper, const char *why)
 /* Asks for what the table below says of the task's command. */
 static void ask(struct task *task);
 
-static void fill_order(const struct task *task, struct wire_order *out)
+void task_fill_order(const struct task *task, struct wire_order *out)
 {
 	const struct control_request *request = &task->request;
 
@@ -159,40 +161,53 @@ static const char *refusal(const struct task *task, uint32_t result)
 	}
 }
 
+bool task_obeyed(const struct task *task, const struct wire_result *result, char text[WIRE_TEXT_MAX])
+{
+	struct writer w = writer_over(text, WIRE_TEXT_MAX);
+
+	if (result->result == ENGINE_OK && result->error == 0)
+		return true;
+	if (result->result == ENGINE_NO_SOURCE)
+		writer_format(
+			&w, "no host can send from it (%s), expected the address of a host or a prefix that holds one",
+			prefix_no_source(&task->request.source));
+	else
+		writer_bytes(&w, result->text, strnlen(result->text, sizeof(result->text)));
+	if (result->error)
+		writer_format(&w, "%s%s", w.len ? ": " : "", strerror(result->error));
+	if (!w.len)
+		writer_text(&w, refusal(task, result->result));
+	return false;
+}
+
 /* True when the order was carried out; else the task is over. */
 static bool result_is_good(struct task *task, const struct wire_message *message)
 {
-	const struct wire_result *result = &message->body.result;
-	char source[PREFIX_TEXT_MAX], text[WIRE_TEXT_MAX];
 	bool about_source = task->request.given & 1u << CONTROL_FIELD_SOURCE;
+	char source[PREFIX_TEXT_MAX], text[WIRE_TEXT_MAX];
 
 	if (message->header.type != WIRE_RESULT) {
 		task_fail(task, CONTROL_FAILED, "an answer made no sense");
 		return false;
 	}
-	if (result->result == ENGINE_OK && result->error == 0)
+	if (task_obeyed(task, &message->body.result, text))
 		return true;
-	snprintf(text, sizeof(text), "%.*s", (int)strnlen(result->text, sizeof(result->text)), result->text);
-	if (result->result == ENGINE_NO_SOURCE)
-		snprintf(text, sizeof(text),
-			 "no host can send from it (%s), expected the address of a host or a prefix that holds one",
-			 prefix_no_source(&task->request.source));
-	if (result->error)
-		snprintf(text + strlen(text), sizeof(text) - strlen(text), "%s%s", *text ? ": " : "",
-			 strerror(result->error));
 	task_fail(task, CONTROL_FAILED, "%s%s%s", about_source ? prefix_format(&task->request.source, source) : "",
-		  about_source ? ": " : "", *text ? text : refusal(task, result->result));
+		  about_source ? ": " : "", text);
 	return false;
+}
+
+static json_t *with_note(json_t *object, const struct wire_result *result)
+{
+	if (object && result->text[0])
+		json_object_set_new(object, "note", json_ascii(result->text, sizeof(result->text)));
+	return object;
 }
 
 /* The object that says what was done, then the end. */
 static void finish_order(struct task *task, const struct wire_message *message, json_t *object)
 {
-	const struct wire_result *result = &message->body.result;
-
-	if (object && result->text[0])
-		json_object_set_new(object, "note", json_ascii(result->text, sizeof(result->text)));
-	if (task_line(task, object))
+	if (task_line(task, with_note(object, &message->body.result)))
 		task_done(task);
 }
 
@@ -201,59 +216,79 @@ static json_t *duration_of(const struct task *task)
 	return task->request.for_s ? json_integer(task->request.for_s) : json_null();
 }
 
+json_t *task_order_object(const struct task *task, const struct wire_result *result, bool saved)
+{
+	const struct control_request *request = &task->request;
+	json_t *source = request->all ? json_null() : json_prefix(&request->source);
+	json_int_t count = result->count;
+
+	switch (request->command) {
+	case CONTROL_BLOCK:
+		return with_note(json_pack("{s:o, s:s, s:o, s:s}", "source", source, "grade", "block", "expires_in_s",
+					   duration_of(task), "reason", request->reason),
+				 result);
+	case CONTROL_UNBLOCK: return with_note(json_pack("{s:o, s:I}", "source", source, "unblocked", count), result);
+	default:
+		return with_note(json_pack("{s:o, s:b, s:o, s:b, s:I}", "source", source, "allowed",
+					   request->command == CONTROL_ALLOW_ADD, "expires_in_s", duration_of(task),
+					   "saved", saved, "unblocked",
+					   request->command == CONTROL_ALLOW_ADD ? count : 0),
+				 result);
+	}
+}
+
+/* The answer about one source. */
+static void tell_order(struct task *task, const struct wire_result *result, bool saved)
+{
+	if (task_line(task, task_order_object(task, result, saved)))
+		task_done(task);
+}
+
 /* ---- block, unblock ---- */
 
-static void block_answer(struct task *task, const struct wire_message *message)
+static void order_answer(struct task *task, const struct wire_message *message)
 {
 	if (result_is_good(task, message))
-		finish_order(task, message,
-			     json_pack("{s:o, s:s, s:o, s:s}", "source", json_prefix(&task->request.source), "grade",
-				       "block", "expires_in_s", duration_of(task), "reason", task->request.reason));
+		tell_order(task, &message->body.result, false);
+}
+
+bool task_blocks_caller(const struct task *task, char text[WIRE_TEXT_MAX])
+{
+	const struct control_request *request = &task->request;
+	char caller[ADDR_TEXT_MAX];
+
+	if (request->force || !(request->given & 1u << CONTROL_FIELD_CALLER) ||
+	    !prefix_contains(&request->source, &request->caller))
+		return false;
+	if (request->source.len == 128)
+		snprintf(text, WIRE_TEXT_MAX, ": that is the address you are logged in from");
+	else
+		snprintf(text, WIRE_TEXT_MAX, " holds %s, the address you are logged in from",
+			 addr_format(&request->caller, caller));
+	return true;
 }
 
 static void block_start(struct task *task)
 {
-	const struct control_request *request = &task->request;
+	char source[PREFIX_TEXT_MAX], text[WIRE_TEXT_MAX];
 
-	if (!request->force && request->given & 1u << CONTROL_FIELD_CALLER &&
-	    prefix_contains(&request->source, &request->caller)) {
-		char text[PREFIX_TEXT_MAX], caller[ADDR_TEXT_MAX];
-
-		if (request->source.len == 128)
-			task_fail(task, CONTROL_FAILED,
-				  "%s: that is the address you are logged in from; --force blocks it all the same",
-				  prefix_format(&request->source, text));
-		else
-			task_fail(task, CONTROL_FAILED,
-				  "%s holds %s, the address you are logged in from; --force blocks it all the same",
-				  prefix_format(&request->source, text), addr_format(&request->caller, caller));
-		return;
-	}
-	ask(task);
-}
-
-static void unblock_answer(struct task *task, const struct wire_message *message)
-{
-	if (result_is_good(task, message))
-		finish_order(task, message,
-			     json_pack("{s:o, s:I}", "source",
-				       task->request.all ? json_null() : json_prefix(&task->request.source),
-				       "unblocked", (json_int_t)message->body.result.count));
+	if (task_blocks_caller(task, text))
+		task_fail(task, CONTROL_FAILED, "%s%s; --force blocks it all the same",
+			  prefix_format(&task->request.source, source), text);
+	else
+		ask(task);
 }
 
 /* ---- allow ---- */
 
-static json_t *allow_object(const struct task *task, bool saved)
-{
-	return json_pack("{s:o, s:b, s:o, s:b, s:I}", "source", json_prefix(&task->request.source), "allowed",
-			 task->request.command == CONTROL_ALLOW_ADD, "expires_in_s", duration_of(task), "saved", saved,
-			 "unblocked", (json_int_t)task->count);
-}
-
 static void save_answer(struct task *task, const struct wire_message *message)
 {
-	if (result_is_good(task, message))
-		finish_order(task, message, allow_object(task, true));
+	struct wire_result done = { .count = task->count };
+
+	if (!result_is_good(task, message))
+		return;
+	memcpy(done.text, message->body.result.text, sizeof(done.text));
+	tell_order(task, &done, true);
 }
 
 static void allow_answer(struct task *task, const struct wire_message *message)
@@ -268,12 +303,12 @@ static void allow_answer(struct task *task, const struct wire_message *message)
 	else if (!result_is_good(task, message))
 		return;
 	else
-		task->count = adds ? message->body.result.count : 0;
+		task->count = message->body.result.count;
 	if (!task->request.save) {
-		finish_order(task, message, allow_object(task, false));
+		tell_order(task, &message->body.result, false);
 		return;
 	}
-	fill_order(task, &order);
+	task_fill_order(task, &order);
 	order.value = adds;
 	task_ask(task, WIRE_ALLOW_SAVE, &order, WIRE_RESULT, save_answer);
 }
@@ -426,8 +461,8 @@ static const struct command {
 	[CONTROL_LIST] = { .start = list_start },
 	[CONTROL_SOURCES] = { .start = list_sources_start },
 	[CONTROL_EXPLAIN] = { ask, WIRE_ASK_EXPLAIN, WIRE_EXPLAIN, explain_answer },
-	[CONTROL_BLOCK] = { block_start, WIRE_BLOCK, WIRE_RESULT, block_answer },
-	[CONTROL_UNBLOCK] = { ask, WIRE_UNBLOCK, WIRE_RESULT, unblock_answer },
+	[CONTROL_BLOCK] = { block_start, WIRE_BLOCK, WIRE_RESULT, order_answer },
+	[CONTROL_UNBLOCK] = { ask, WIRE_UNBLOCK, WIRE_RESULT, order_answer },
 	[CONTROL_ALLOW_ADD] = { ask, WIRE_ALLOW, WIRE_RESULT, allow_answer },
 	[CONTROL_ALLOW_DEL] = { ask, WIRE_DISALLOW, WIRE_RESULT, allow_answer },
 	[CONTROL_ALLOW_LIST] = { .start = list_start },
@@ -451,7 +486,7 @@ static void ask(struct task *task)
 	enum wire_type question = task->request.all ? WIRE_UNBLOCK_ALL : command->question;
 	bool is_order = wire_body_len(question) == sizeof(order);
 
-	fill_order(task, &order);
+	task_fill_order(task, &order);
 	task_ask(task, question, is_order ? (const void *)&order : &nothing, command->expected, command->answer);
 }
 
@@ -477,7 +512,10 @@ static void on_request(void *context, struct control_client *client, const struc
 	task->request = *request;
 	control_set_data(client, task);
 	LIST_INSERT_HEAD(&keeper->tasks, task, entry);
-	commands[request->command].start(task);
+	if (request->source_count > 0)
+		many_start(task);
+	else
+		commands[request->command].start(task);
 }
 
 static void on_drained(void *context, struct control_client *client)
@@ -487,7 +525,9 @@ static void on_drained(void *context, struct control_client *client)
 	(void)context;
 	if (!task)
 		return;
-	if (task->streaming || task->from_store)
+	if (task->many)
+		many_resume(task);
+	else if (task->streaming || task->from_store)
 		history_resume(task);
 	else
 		list_resume(task);

@@ -4,6 +4,7 @@
  *
  *   keeper.c       the process: start, loop, the wires to the sentry and the supervisor
  *   commands.c     requests of clients: tasks, and what each command does
+ *   many.c         orders about many sources: all or nothing
  *   lists.c        answers that are made of the sentry's tables, page by page
  *   history.c      the newest events, and answers that are made of events
  *   save.c         save and restore: the store behind events and the sentry's tables
@@ -31,6 +32,7 @@
 struct exposure;
 struct history;
 struct keeper;
+struct many;
 struct page_kind;
 struct protect;
 struct save;
@@ -219,6 +221,7 @@ struct task {
 	struct thresholds thresholds;
 	struct history_query query; /* history, events */
 	uint64_t position, lost;
+	struct many *many; /* an order about many sources */
 	int64_t row; /* of the store: the last one that was sent */
 	bool from_store;
 	bool streaming;
@@ -261,8 +264,9 @@ void keeper_wake(struct keeper *keeper);
 void keeper_event(struct keeper *keeper, const struct event *event);
 
 /* Asks the sentry (or, for RELOAD and ALLOW_SAVE, the supervisor); the answer goes to `answer`.
- * When it cannot be asked, the task ends with an error that the client gets: the caller just returns. */
-void task_ask(struct task *task, enum wire_type type, const void *body, enum wire_type expected,
+ * When it cannot be asked, the task ends with an error that the client gets, and the caller, told so by false, just
+ * returns. */
+bool task_ask(struct task *task, enum wire_type type, const void *body, enum wire_type expected,
 	      task_answer_fn *answer);
 /* Sends a line of the answer; false when the client cannot take it: the task has ended then. */
 bool task_line(struct task *task, json_t *object);
@@ -282,6 +286,23 @@ void list_start(struct task *task);          /* list, allow-list */
 void list_sources_start(struct task *task);  /* sources */
 void list_protects_start(struct task *task); /* the end of status */
 void history_begin(struct task *task);       /* history, events */
+/* ---- many.c: an order about many sources ---- */
+
+void many_start(struct task *task);
+void many_resume(struct task *task); /* the client has room again */
+void many_free(struct many *many);
+
+/* ---- of commands.c, for orders about one source and about many ---- */
+
+/* The order as a message, about task->request.source. */
+void task_fill_order(const struct task *task, struct wire_order *out);
+/* True: it was carried out; else *text says why not. */
+bool task_obeyed(const struct task *task, const struct wire_result *result, char text[WIRE_TEXT_MAX]);
+/* An admin must not block the address that he is logged in from.  True: it would be. */
+bool task_blocks_caller(const struct task *task, char text[WIRE_TEXT_MAX]);
+/* What was done about task->request.source, as the answer tells it. */
+json_t *task_order_object(const struct task *task, const struct wire_result *result, bool saved);
+
 /* The client has room again. */
 void list_resume(struct task *task);
 void history_resume(struct task *task);

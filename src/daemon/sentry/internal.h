@@ -75,6 +75,7 @@ struct sentry {
 
 	struct sentry_lift lifts[SENTRY_LIFTS_MAX]; /* the first ones are in use, the oldest first */
 	size_t lift_count;
+	bool allow_stale; /* the kernel has not got the allow list as it is */
 
 	uint64_t events_lost;
 	struct ration ration;
@@ -169,5 +170,6 @@ void sentry_order(struct sentry *sentry, const struct wire_message *message);
 uint32_t sentry_page(struct sentry *sentry, enum wire_type type, uint32_t cursor);
 /* A slice of the blocks that are being lifted. */
 void sentry_lift_tick(struct sentry *sentry);
+void sentry_allow_tick(struct sentry *sentry);
 
 #endif

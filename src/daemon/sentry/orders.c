@@ -145,8 +145,9 @@ static void ask_explain(struct sentry *sentry, uint32_t id, const struct wire_or
 
 /* ---- orders ---- */
 
-static void order_block(struct sentry *sentry, uint32_t id, const struct wire_order *order)
+static void block(struct sentry *sentry, uint32_t id, const struct wire_order *order)
 {
+	bool stood = engine_is_banned(sentry->engine, &order->source);
 	enum engine_result code = engine_block(sentry->engine, &order->source, order->duration_ms, order->force != 0,
 					       order->reason, sentry->now_ms, &sentry->actions);
 	int error = code == ENGINE_OK ? sentry_act(sentry).error : 0;
@@ -159,7 +160,16 @@ static void order_block(struct sentry *sentry, uint32_t id, const struct wire_or
 		text = "observe mode: it takes effect when the mode is block";
 	else if (code == ENGINE_OK && mode == NFT_PAUSED)
 		text = "paused: it takes effect on resume";
-	result(sentry, id, code, error, 1, text);
+	result(sentry, id, code, error, !stood, text);
+}
+
+static void order_block(struct sentry *sentry, uint32_t id, const struct wire_order *order)
+{
+	if (order->value)
+		result(sentry, id, engine_may_block(sentry->engine, &order->source, order->force != 0, order->value), 0,
+		       0, "");
+	else
+		block(sentry, id, order);
 }
 
 static struct acted acted_sum(struct acted a, struct acted b)
@@ -300,6 +310,22 @@ static void order_unblock(struct sentry *sentry, uint32_t id, const struct wire_
 	result(sentry, id, code, acted.kept ? acted.error : 0, acted.lifted + left, text);
 }
 
+/* Of a long list the kernel gets each change with the last one: the whole set is written anew. */
+static void allow_changed(struct sentry *sentry, const struct wire_order *order)
+{
+	sentry->allow_stale = order->force != 0;
+	if (!sentry->allow_stale)
+		enforcer_allow_sync(sentry->enforcer);
+}
+
+/* The last one of a list has never come. */
+void sentry_allow_tick(struct sentry *sentry)
+{
+	if (sentry->allow_stale)
+		enforcer_allow_sync(sentry->enforcer);
+	sentry->allow_stale = false;
+}
+
 static void order_allow(struct sentry *sentry, uint32_t id, const struct wire_order *order)
 {
 	int64_t until_ms = order->duration_ms ? sentry->now_ms + order->duration_ms : 0;
@@ -308,13 +334,17 @@ static void order_allow(struct sentry *sentry, uint32_t id, const struct wire_or
 	struct acted acted;
 	uint32_t left = 0;
 
+	if (order->value) {
+		result(sentry, id, engine_may_allow(sentry->engine, order->value), 0, 0, "");
+		return;
+	}
 	if (!may_lift(sentry, id))
 		return;
 	code = engine_allow(sentry->engine, &order->source, until_ms, ALLOW_ADMIN, sentry->now_ms, &sentry->actions);
 	acted = sentry_act(sentry);
 	if (acted.lifted || acted.kept)
 		acted = acted_sum(acted, lift_blocks(sentry, &order->source, "allowed", &left));
-	enforcer_allow_sync(sentry->enforcer);
+	allow_changed(sentry, order);
 	tell_lifted(&acted, left, text);
 	if (code == ENGINE_OK && !text[0] && prefix_no_source(&order->source))
 		snprintf(text, sizeof(text), "no host can send from it (%s): this entry is of no use",
@@ -326,7 +356,7 @@ static void order_disallow(struct sentry *sentry, uint32_t id, const struct wire
 {
 	enum engine_result code = engine_disallow(sentry->engine, &order->source);
 
-	enforcer_allow_sync(sentry->enforcer);
+	allow_changed(sentry, order);
 	result(sentry, id, code, 0, code == ENGINE_OK, "");
 }
 

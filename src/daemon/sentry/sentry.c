@@ -83,6 +83,7 @@ static void tick(struct sentry *sentry)
 	enforcer_tick(sentry->enforcer, sentry->now_ms);
 	veil_tick(sentry->veil, sentry->now_ms);
 	sentry_lift_tick(sentry);
+	sentry_allow_tick(sentry);
 	sentry_save_tick(sentry);
 	if (sentry->now_ms >= sentry->next_second_ms) {
 		sentry->next_second_ms = sentry->now_ms + 1000;

@@ -51,10 +51,12 @@
 	X(ASK_PROTECTS, struct wire_cursor)    /* PROTECTS */ \
 	X(ASK_EXPLAIN, struct wire_order)      /* of its source; EXPLAIN */ \
 	/* keeper -> sentry: orders, each answered by RESULT */ \
-	X(BLOCK, struct wire_order) \
+	X(BLOCK, struct wire_order)            /* value: 0, or only say whether there is no objection to it, and room \
+	                                        * for so many; count of the result: 1, 0 where one stood already */ \
 	X(UNBLOCK, struct wire_order) \
 	X(UNBLOCK_ALL, struct wire_empty) \
-	X(ALLOW, struct wire_order)            /* duration_ms 0: for good */ \
+	X(ALLOW, struct wire_order)            /* duration_ms 0: for good; value: as of BLOCK; force: 1 where another \
+	                                        * follows, with which the kernel gets the list; so of DISALLOW */ \
 	X(DISALLOW, struct wire_order) \
 	X(MODE, struct wire_order)             /* value: enum nft_mode, OBSERVE or BLOCK */ \
 	X(PAUSE, struct wire_order)            /* duration_ms 0: until resumed */ \
