@@ -76,13 +76,8 @@ struct veil_stats {
 struct veil;
 
 /* NULL when out of memory.  max_sources: the engine's; the memories follow it, up to 21 MB from 65,536 on, and are
-<<<<<<< HEAD
  * taken by the first SYN of a veiled source.  Where the machine refuses them every SYN counts as old: want of memory
  * must let in, not shut out.  key: of this start alone; without it nobody can aim at another's cells. */
-=======
- * taken by the first SYN of a veiled source.  Where the machine refuses them every SYN counts as old: want of memory must let
- * in, not shut out.  key: of this start alone; without it nobody can aim at another's cells. */
->>>>>>> 2411a87 (make chaos: random faults under load, and what must hold after each)
 struct veil *veil_new(const struct hash_key *key, uint32_t max_sources, int64_t now_ms);
 void veil_free(struct veil *veil);
 
