@@ -33,6 +33,7 @@ static int split(char *line, char *argv[ARGS_MAX])
 /* The request as JSON text with sorted keys and without the caller, NULL when refused; to be freed. */
 static char *request_of(const char *text, char error[CTL_ERROR_MAX])
 {
+	struct ctl_sources sources = { .file = NULL };
 	char line[512], *argv[ARGS_MAX], *out;
 	struct ctl_args args;
 	json_t *request;
@@ -42,6 +43,7 @@ static char *request_of(const char *text, char error[CTL_ERROR_MAX])
 	argc = split(line, argv);
 	if (ctl_args_parse(argc, argv, &args, error) < 0 || !args.command->build)
 		return NULL;
+	args.sources = &sources;
 	request = args.command->build(&args, error);
 	if (!request)
 		return NULL;
@@ -66,6 +68,10 @@ static void test_requests(void **state)
 		  "{\"cmd\":\"block\",\"for_s\":600,\"force\":true,\"source\":\"192.0.2.1\"}" },
 		{ "picketctl block --for=1h30m 192.0.2.0/24 --reason noise",
 		  "{\"cmd\":\"block\",\"for_s\":5400,\"reason\":\"noise\",\"source\":\"192.0.2.0/24\"}" },
+		{ "picketctl block 192.0.2.1 --for 10m 192.0.2.2",
+		  "{\"cmd\":\"block\",\"for_s\":600,\"sources\":[\"192.0.2.1\",\"192.0.2.2\"]}" },
+		{ "picketctl allow del 192.0.2.1 192.0.2.2",
+		  "{\"cmd\":\"allow-del\",\"sources\":[\"192.0.2.1\",\"192.0.2.2\"]}" },
 		{ "picketctl unblock --all", "{\"all\":true,\"cmd\":\"unblock\"}" },
 		{ "picketctl unblock -- 192.0.2.1", "{\"cmd\":\"unblock\",\"source\":\"192.0.2.1\"}" },
 		{ "picketctl allow add 192.0.2.0/24 --save",
@@ -118,7 +124,14 @@ static void test_refused(void **state)
 		"picketctl block 192.0.2.1 --for 500ms",
 		"picketctl block 192.0.2.1 --for",
 		"picketctl block 192.0.2.1 --force=yes",
-		"picketctl block 192.0.2.1 192.0.2.2",
+		"picketctl block 192.0.2.1 192.0.2.2/24",
+		"picketctl block 192.0.2.1 --file /dev/null",
+		"picketctl block --file /dev/null",
+		"picketctl block --file /nowhere/at/all",
+		"picketctl unblock --all --file /dev/null",
+		"picketctl allow list --file /dev/null",
+		"picketctl allow add 192.0.2.1 192.0.2.2 --save",
+		"picketctl explain 192.0.2.1 192.0.2.2",
 		"picketctl block 192.0.2.1 --for 1h --for 2h",
 		"picketctl unblock",
 		"picketctl unblock 192.0.2.1 --all",
