@@ -325,6 +325,37 @@ def test_the_hook_works_on_while_the_daemon_is_away(lab, picket):
         wait_hook(daemon, "eth0", timeout=6)
 
 
+@pytest.mark.parametrize("name, element", [
+    ("pace4", lambda n: f"10.1.{n // 256}.{n % 256}"), ("loud4", lambda n: f"10.1.{n // 256}.{n % 256} . 10.77.0.1 . lo"),
+    ("loud_links", lambda n: f'"full{n}"')])
+def test_what_a_full_set_turns_away_is_counted(lab, picket, name, element):
+    """And dropped as it was before: one place is enough, none is too few."""
+    daemon = picket(keep_on_stop=True)
+    ban(lab, daemon)
+    daemon.stop()
+    size = int(re.search(r"size (\d+)", lab.victim.run("nft", "list", "set", "inet", "picket", name).stdout)[1])
+
+    def refused():
+        listed = lab.victim.run("nft", "list", "counter", "inet", "picket", "early_refused").stdout
+        return int(re.search(r"packets (\d+)", listed)[1])
+
+    def fill(first, last):
+        elements = ", ".join(f"{element(n)} timeout 1h" for n in range(first, last))
+        lab.victim.nft(f"add element inet picket {name} {{ {elements} }}\n")
+    fill(0, size - 1)
+    with flooding(lab.client, ATTACKER4):
+        time.sleep(2)
+        assert refused() == 0
+    wait_until(lambda: ATTACKER4 not in lab.victim.run("nft", "list", "set", "inet", "picket", "pace4").stdout, 6,
+               "it is forgotten")
+    lab.victim.run("nft", "flush", "set", "inet", "picket", name)
+    fill(0, size)
+    with flooding(lab.client, ATTACKER4):
+        wait_until(lambda: refused() > 500, 6, "what is turned away is counted")
+        assert shut_out(lab.attacker, VICTIM4[0], wait=0.5)
+        assert lab.client.get(VICTIM4[0])
+
+
 def test_without_it_all_is_as_before(lab, picket):
     daemon = picket("early_drop = off")
     ban(lab, daemon)

@@ -40,6 +40,10 @@ static void write_mark(struct rule_writer *w)
 	rule_begin(w, "loud_mark");
 	rule_add_interface(w, "loud_links");
 	rule_end(w);
+	rule_begin(w, "loud_mark"); /* no room */
+	rule_interface_in(w, RULE_IS_NOT, "loud_links");
+	rule_count(w, "early_refused");
+	rule_return(w);
 	for (EACH_FAMILY(f)) { /* destination NAT comes later there than here */
 		rule_begin(w, "loud_mark");
 		rule_add_path(w, f, true, "loud");
