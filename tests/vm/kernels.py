@@ -4,15 +4,18 @@ and by label, traps and queues in one hook, renewal, the xt target, no conntrack
 import contextlib
 import json
 import re
+import subprocess
 import threading
 import time
 
+from lab import built
 from machine import CLIENT, MACHINE
 from steps import expect, seconds, step_boot, step_doctor, step_install, step_native_queue, step_scan
 
 ECHO = 7777
 VISITOR, LOUD, CUT, CUT_UNTRACKED, VISITOR_UNTRACKED = (f"203.0.113.{n}" for n in range(70, 75))
 CROWD = [f"203.0.113.{n}" for n in range(100, 116)]
+FLOODER, BEHIND = "203.0.113.95", "10.77.0.9"
 FAMILIES = (7, 23, 79, 111, 513)        # traps, each of another service
 # Shows which rule lets a flow's packets pass.
 TRACE = """
@@ -250,10 +253,50 @@ def step_no_conntrack(run):
     return f"conntrack: absent; {row['reason']}, then banned; what ran went on"
 
 
+@contextlib.contextmanager
+def flood(run, mac):
+    """SYNs to closed ports, more than 2,000 a second."""
+    process = run.wire.attacker.popen(built("flood"), "eth0", mac, BEHIND, FLOODER, 1, 10 ** 9, 4000, 120, "stack",
+                                      "1000-2000", stdout=subprocess.DEVNULL)
+    try:
+        yield
+    finally:
+        process.kill()
+        process.wait()
+
+
+def dropped_early(run):
+    return run.ctl("status")[0]["kernel"]["dropped_early"]
+
+
+def step_early_drop(run):
+    """Interfaces go away, again and again, while a loud source has a hook on them."""
+    if sensor(run, "early_drop") != "on":
+        return f"early_drop: {sensor(run, 'early_drop')}"
+    run.run(f"picketctl block {FLOODER} --for 10m")
+    began = run.run("date '+%F %T'")
+    for _ in range(3):
+        run.run(f"ip link add mv0 link eth0 type macvlan mode bridge && ip addr add {BEHIND}/24 dev mv0 && "
+                "ip link set mv0 up")
+        with flood(run, run.run("cat /sys/class/net/mv0/address")):
+            run.eventually("nft list chains inet | grep -q 'hook ingress device .*mv0'", 30, "a hook on mv0 stands")
+            before = dropped_early(run)
+            time.sleep(2)
+            expect(dropped_early(run) > before, "nothing is dropped early")
+            run.run("ip link del mv0")
+            time.sleep(2)
+    run.run("picketctl unblock " + FLOODER)
+    time.sleep(20)      # what stands without its interface goes with its time
+    expect("hook ingress" not in run.run("nft list chains inet"), "a hook is left")
+    told = run.machine.run(f"journalctl -u picket --since '{began}' | grep -E 'changed by|refused|cannot'").out
+    expect(not told, told)
+    return f"{dropped_early(run)} packets; {complaints(run)}"
+
+
 def step_quiet(run):
     return complaints(run)
 
 
 KERNEL_STEPS = [step_boot, step_install, step_native_queue, step_modes, step_flag_by_mark, step_flag_by_label,
                 step_flag_shared, step_scan, step_ban, step_renewal, step_traps_vanish, step_xt_queue,
-                step_no_conntrack, step_doctor, step_quiet]
+                step_early_drop, step_no_conntrack, step_doctor, step_quiet]
