@@ -4,6 +4,8 @@
  */
 #include "config_place.h"
 
+#include "flowflag.h"
+
 struct limit {
 	const char *good, *bad; /* a '~' stands for the repeated part */
 	const char *part;
@@ -129,6 +131,10 @@ static void values_at_a_limit(void **state)
 	assert_non_null(config);
 	assert_int_equal(config->flow_mark_bits, 0x38);
 	assert_true(!config->engine.protect_auto && config->keep_on_stop && config->sandbox);
+	config_free(config);
+	config = read_text(place, "flow_flag = none");
+	assert_non_null(config);
+	assert_int_equal(config->flow_flag, FLOW_FLAG_NONE);
 	config_free(config);
 	assert_null(read_text(place, "mode = observed"));
 	assert_null(read_text(place, "protect_auto = maybe"));

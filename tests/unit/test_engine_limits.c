@@ -125,11 +125,12 @@ static void a_source_comes_back_as_it_was(void **state)
 	struct source_view view = full_view(&core), again;
 
 	(void)state;
+	view.kinds |= 1u << EVIDENCE_UDP; /* of which no piece is left */
 	assert_int_equal(engine_restore_source(core.engine, &view, core.now_ms), ENGINE_OK);
 	again = core_explain(&core, "198.51.100.7").source;
 	assert_true(again.tool == view.tool && again.times == view.times && again.piece_count == 2);
 	assert_true(again.incident == 77 && again.probes == 12 && again.net == 0);
-	assert_int_equal(again.kinds, 1u << EVIDENCE_SYN | 1u << EVIDENCE_TRAP);
+	assert_int_equal(again.kinds, 1u << EVIDENCE_SYN | 1u << EVIDENCE_TRAP | 1u << EVIDENCE_UDP);
 	assert_int_equal(again.first_ms, view.first_ms);
 	assert_in_range(again.last_ms, view.last_ms, view.at_ms);
 	assert_memory_equal(again.pieces, view.pieces, 2 * sizeof(view.pieces[0]));

@@ -188,6 +188,9 @@ static void times_are_moved(void **state)
 	assert_int_equal(m->body.event.pieces[0].at_s, (T + PAST) / 1000);
 	assert_int_equal(m->body.event.pieces[1].at_s, 0);
 	assert_int_equal(m->body.event.pieces[EVENT_PIECES_MAX - 1].at_s, 1);
+	m->body.event.pieces[0].at_s = 5;
+	wire_shift_times(m, -5000);
+	assert_int_equal(m->body.event.pieces[0].at_s, 1);
 	m->body.event.at_ms = FIRST;
 	m->body.event.pieces[0].at_s = UINT32_MAX - 1;
 	wire_shift_times(m, 2000);
