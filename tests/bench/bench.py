@@ -17,8 +17,9 @@ import time
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from report import Report       # noqa: E402
 
-# Each is a file of sections/ with one function, `run(report)`, and the MINUTES that it takes with 12 pairs.
-SECTIONS = ("path", "firewall", "flood", "early", "growth", "wall", "queue", "rush", "engine", "rest", "store")
+# Each is a file of sections/ with `run(report)` and the MINUTES that it takes with 12 pairs.
+SECTIONS = ("path", "firewall", "untracked", "flood", "early", "growth", "wall", "queue", "rush", "engine", "rest",
+            "store")
 
 
 def load(names):

@@ -24,6 +24,7 @@
 void nft_batch_init(struct nft_batch *batch)
 {
 	memset(batch, 0, sizeof(*batch));
+	batch->family = NFPROTO_INET;
 }
 
 void nft_batch_free(struct nft_batch *batch)
@@ -62,7 +63,7 @@ struct nlmsghdr *nft_batch_open(struct nft_batch *batch, uint16_t type, uint16_t
 {
 	if (!reserve(batch, NFT_MESSAGE_MAX))
 		return NULL;
-	return nftnl_nlmsg_build_hdr((char *)batch->data + batch->len, type, NFPROTO_INET, flags, batch->seq++);
+	return nftnl_nlmsg_build_hdr((char *)batch->data + batch->len, type, batch->family, flags, batch->seq++);
 }
 
 void nft_batch_close(struct nft_batch *batch, const struct nlmsghdr *nlh)

@@ -307,6 +307,15 @@ void nft_rules_probe_queue(struct nft_batch *batch, const char *table)
 	rule_queue(&w, 0);
 }
 
+void nft_rules_probe_target(struct nft_batch *batch, const char *table)
+{
+	struct rule_writer w = { .batch = batch, .table = table };
+
+	rule_chain(&w, "probe");
+	rule_begin(&w, "probe");
+	rule_queue(&w, 0);
+}
+
 void nft_rules_probe_conntrack(struct nft_batch *batch, const char *table)
 {
 	struct rule_writer w = { .batch = batch, .table = table };

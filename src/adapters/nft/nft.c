@@ -104,7 +104,7 @@ static void write_table(struct nft_batch *batch, const char *table, uint16_t typ
 }
 
 /* Only a trial tells: a table that comes and goes in one transaction. */
-static int try_rule(struct nft *nft, nft_probe_fn *write)
+static int try_rule(struct nft *nft, nft_probe_fn *write, uint16_t family)
 {
 	char name[NFT_TABLE_NAME_MAX + 8];
 	struct nft_batch batch;
@@ -112,6 +112,7 @@ static int try_rule(struct nft *nft, nft_probe_fn *write)
 
 	snprintf(name, sizeof(name), "%s-probe", nft->table);
 	nft_batch_init(&batch);
+	batch.family = family;
 	write_table(&batch, name, NFT_MSG_NEWTABLE);
 	write(&batch, name);
 	write_table(&batch, name, NFT_MSG_DELTABLE);
@@ -125,14 +126,18 @@ static int try_rule(struct nft *nft, nft_probe_fn *write)
 static void probe_kernel(struct nft *nft, const struct nft_rules *rules)
 {
 	if (!nft->probed)
-		nft->queue_native = try_rule(nft, nft_rules_probe_queue) == 0;
+		nft->queue_native = try_rule(nft, nft_rules_probe_queue, NFPROTO_INET) == 0;
+	/* Where the target is a module, the kernel loads it for a table of IPv4, and never for one of `inet`.  Whether
+	 * that worked the table's own load will tell. */
+	if (!nft->probed && !nft->queue_native)
+		(void)!try_rule(nft, nft_rules_probe_target, NFPROTO_IPV4);
 	nft->probed = true;
 	/* where it is not wanted, the kernel may be one that should not even try */
 	if (rules->early == EARLY_ON && !nft->ingress)
-		nft->ingress = try_rule(nft, nft_rules_probe_ingress) == 0;
+		nft->ingress = try_rule(nft, nft_rules_probe_ingress, NFPROTO_INET) == 0;
 	if (rules->untracked || nft->conntrack_probed)
 		return;
-	switch (try_rule(nft, nft_rules_probe_conntrack)) {
+	switch (try_rule(nft, nft_rules_probe_conntrack, NFPROTO_INET)) {
 	case -ENOENT:
 	case -EOPNOTSUPP:
 	case -EPROTONOSUPPORT: nft->conntrack_absent = true; break;

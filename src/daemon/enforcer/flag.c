@@ -97,7 +97,8 @@ static enum flow_flag_kind kind_for(const struct enforcer *enforcer, const struc
 
 static void notice_kind(struct enforcer *enforcer, enum flow_flag_kind had)
 {
-	if (had != enforcer->flagging.kind && enforcer->flagging.looked &&
+	/* where the admin chose, it is the choice that changed */
+	if (had != enforcer->flagging.kind && enforcer->flagging.looked && enforcer->flagging.wish == FLOW_FLAG_AUTO &&
 	    nft_conntrack(enforcer->nft) == NFT_CONNTRACK_ON)
 		enforcer_notice(enforcer, EVENT_NOTICE, "flow_flag is %s now (was %s): other rules %s the ct mark",
 				flow_flag_name(enforcer->flagging.kind), flow_flag_name(had),
