@@ -10,8 +10,8 @@
 #include "host/listeners.h"
 #include "host/routes.h"
 
-static const uint16_t types[] = { SOCK_DIAG_BY_FAMILY, RTM_NEWADDR, RTM_NEWROUTE, RTM_NEWLINK, RTM_DELROUTE,
-				  NLMSG_ERROR,         NLMSG_DONE };
+static const uint16_t types[] = { SOCK_DIAG_BY_FAMILY, RTM_NEWADDR, RTM_NEWROUTE, RTM_NEWLINK,
+				  RTM_DELROUTE,        NLMSG_ERROR, NLMSG_DONE };
 
 static void look(void *context, const struct listener *found)
 {

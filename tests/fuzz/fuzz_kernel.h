@@ -34,8 +34,8 @@ static struct {
 	const uint8_t *data;
 	size_t left;
 	uint32_t seq;
-	bool ended;             /* the dump's end was read */
-	bool acknowledges;      /* requests with NLM_F_ACK get their acknowledgement first */
+	bool ended;        /* the dump's end was read */
+	bool acknowledges; /* requests with NLM_F_ACK get their acknowledgement first */
 	unsigned acks;
 	void (*prefix)(uint8_t choice, uint8_t out[FUZZ_PREFIX]); /* for messages of the first type; or NULL */
 	const uint16_t *types;

@@ -326,7 +326,8 @@ def test_the_hook_works_on_while_the_daemon_is_away(lab, picket):
 
 
 @pytest.mark.parametrize("name, element", [
-    ("pace4", lambda n: f"10.1.{n // 256}.{n % 256}"), ("loud4", lambda n: f"10.1.{n // 256}.{n % 256} . 10.77.0.1 . lo"),
+    ("pace4", lambda n: f"10.1.{n // 256}.{n % 256}"),
+    ("loud4", lambda n: f"10.1.{n // 256}.{n % 256} . 10.77.0.1 . lo"),
     ("loud_links", lambda n: f'"full{n}"')])
 def test_what_a_full_set_turns_away_is_counted(lab, picket, name, element):
     """And dropped as it was before: one place is enough, none is too few."""

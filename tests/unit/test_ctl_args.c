@@ -100,67 +100,68 @@ static void test_requests(void **state)
 	}
 }
 
+static const char *const refused[] = {
+	"picketctl",
+	"picketctl nonsense",
+	"picketctl status extra",
+	"picketctl --nonsense status",
+	"picketctl -x status",
+	"picketctl --js status",
+	"picketctl block 192.0.2.1 --forc",
+	"picketctl status -- --json",
+	"picketctl status -c /x",
+	"picketctl replay",
+	"picketctl replay a b",
+	"picketctl replay a --for 1h",
+	"picketctl status --for 1h",
+	"picketctl block",
+	"picketctl block nonsense",
+	"picketctl block 192.0.2.1/33",
+	"picketctl block 192.0.2.1/24",
+	"picketctl block 192.0.2.1 --for 10",
+	"picketctl block 192.0.2.1 --for 500ms",
+	"picketctl block 192.0.2.1 --for",
+	"picketctl block 192.0.2.1 --force=yes",
+	"picketctl block 192.0.2.1 192.0.2.2/24",
+	"picketctl block 192.0.2.1 --file /dev/null",
+	"picketctl block --file /dev/null",
+	"picketctl block --file /nowhere/at/all",
+	"picketctl unblock --all --file /dev/null",
+	"picketctl allow list --file /dev/null",
+	"picketctl allow add 192.0.2.1 192.0.2.2 --save",
+	"picketctl explain 192.0.2.1 192.0.2.2",
+	"picketctl block 192.0.2.1 --for 1h --for 2h",
+	"picketctl unblock",
+	"picketctl unblock 192.0.2.1 --all",
+	"picketctl allow",
+	"picketctl allow add",
+	"picketctl allow list 192.0.2.1",
+	"picketctl allow check 192.0.2.1 --save",
+	"picketctl allow del 192.0.2.1 --for 1h",
+	"picketctl allow add 192.0.2.1 --for 1h --save",
+	"picketctl allow drop 192.0.2.1",
+	"picketctl mode",
+	"picketctl mode maybe",
+	"picketctl pause 5m",
+	"picketctl events --limit 0",
+	"picketctl events --limit x",
+	"picketctl sources --limit 65537",
+	"picketctl -s",
+	"picketctl explain host.example",
+};
+
 static void test_refused(void **state)
 {
-	static const char *const lines[] = {
-		"picketctl",
-		"picketctl nonsense",
-		"picketctl status extra",
-		"picketctl --nonsense status",
-		"picketctl -x status",
-		"picketctl --js status",
-		"picketctl block 192.0.2.1 --forc",
-		"picketctl status -- --json",
-		"picketctl status -c /x",
-		"picketctl replay",
-		"picketctl replay a b",
-		"picketctl replay a --for 1h",
-		"picketctl status --for 1h",
-		"picketctl block",
-		"picketctl block nonsense",
-		"picketctl block 192.0.2.1/33",
-		"picketctl block 192.0.2.1/24",
-		"picketctl block 192.0.2.1 --for 10",
-		"picketctl block 192.0.2.1 --for 500ms",
-		"picketctl block 192.0.2.1 --for",
-		"picketctl block 192.0.2.1 --force=yes",
-		"picketctl block 192.0.2.1 192.0.2.2/24",
-		"picketctl block 192.0.2.1 --file /dev/null",
-		"picketctl block --file /dev/null",
-		"picketctl block --file /nowhere/at/all",
-		"picketctl unblock --all --file /dev/null",
-		"picketctl allow list --file /dev/null",
-		"picketctl allow add 192.0.2.1 192.0.2.2 --save",
-		"picketctl explain 192.0.2.1 192.0.2.2",
-		"picketctl block 192.0.2.1 --for 1h --for 2h",
-		"picketctl unblock",
-		"picketctl unblock 192.0.2.1 --all",
-		"picketctl allow",
-		"picketctl allow add",
-		"picketctl allow list 192.0.2.1",
-		"picketctl allow check 192.0.2.1 --save",
-		"picketctl allow del 192.0.2.1 --for 1h",
-		"picketctl allow add 192.0.2.1 --for 1h --save",
-		"picketctl allow drop 192.0.2.1",
-		"picketctl mode",
-		"picketctl mode maybe",
-		"picketctl pause 5m",
-		"picketctl events --limit 0",
-		"picketctl events --limit x",
-		"picketctl sources --limit 65537",
-		"picketctl -s",
-		"picketctl explain host.example",
-	};
 	char error[CTL_ERROR_MAX];
 
 	(void)state;
-	for (size_t i = 0; i < COUNT(lines); i++) {
+	for (size_t i = 0; i < COUNT(refused); i++) {
 		char *request;
 
 		error[0] = '\0';
-		request = request_of(lines[i], error);
+		request = request_of(refused[i], error);
 		if (request)
-			fail_msg("taken for good: %s", lines[i]);
+			fail_msg("taken for good: %s", refused[i]);
 		assert_true(strlen(error) > 0);
 	}
 }

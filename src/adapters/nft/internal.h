@@ -192,8 +192,8 @@ unsigned nft_rules_write_length(const struct nft *nft, struct nft_batch *batch, 
 struct nft_written nft_rules_write_flag(const struct nft *nft, struct nft_batch *batch, const struct flow_flag *flag);
 /* Do these rules ask nothing of conntrack? */
 bool nft_rules_are_untracked(const struct nft *nft, const struct nft_rules *rules);
-/* Into a throw-away table: the native queue expression, the xt target, a question to conntrack, a hook at the ingress of an interface
- * that never goes away. */
+/* Into a throw-away table: the native queue expression, the xt target, a question to conntrack, a hook at the ingress
+ * of an interface that never goes away. */
 typedef void nft_probe_fn(struct nft_batch *batch, const char *table);
 nft_probe_fn nft_rules_probe_queue, nft_rules_probe_target, nft_rules_probe_conntrack, nft_rules_probe_ingress;
 

@@ -201,7 +201,7 @@ static size_t put_tcp(const struct inject_probe *probe, uint8_t flags, uint32_t 
 	out[13] = flags;
 	put16(out + 14, 64240);
 	if (flags & TCP_SYN)
-		memcpy(out + 20, "\x02\x04\x05\xb4", 4); /* MSS 1460 */
+		put32(out + 20, 0x020405b4); /* MSS 1460 */
 	put16(out, probe->from_port);
 	put16(out + 2, probe->port);
 	return len;

@@ -26,12 +26,17 @@ struct replay_stream {
 
 /* ---- the window: the earliest leaves it first, in the file's order among equals ---- */
 
-static void window_add(struct replay_stream *stream, const struct replay_packet *packet)
+/* Where the next packet is read to, before it is added. */
+static struct replay_packet *window_place(struct replay_stream *stream)
+{
+	return &stream->window[stream->free[stream->free_count - 1]];
+}
+
+static void window_add(struct replay_stream *stream)
 {
 	uint32_t slot = stream->free[--stream->free_count];
 
-	stream->window[slot] = *packet;
-	heap_add(stream->order, slot, packet->at_ms);
+	heap_add(stream->order, slot, stream->window[slot].at_ms);
 }
 
 /* False when it is empty. */
@@ -142,14 +147,12 @@ static int read_one(struct replay_stream *stream, struct replay_packet *out)
 
 int replay_stream_next(struct replay_stream *stream, struct replay_packet *out, char problem[REPLAY_PROBLEM_MAX])
 {
-	struct replay_packet packet;
-
 	while (stream->end == 1 && (!stream->order || stream->free_count > 0)) {
-		stream->end = read_one(stream, stream->order ? &packet : out);
+		stream->end = read_one(stream, stream->order ? window_place(stream) : out);
 		if (stream->end == 1 && !stream->order)
 			return 1;
 		if (stream->end == 1)
-			window_add(stream, &packet);
+			window_add(stream);
 	}
 	if (window_take(stream, out))
 		return 1;

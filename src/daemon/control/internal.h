@@ -48,7 +48,7 @@ struct control {
 	uint32_t admin_gid;
 	bool deaf; /* out of descriptors: accepts again at the next tick */
 	struct control_stats stats;
-	size_t listed; /* sources in all lists */
+	size_t listed;                                    /* sources in all lists */
 	struct control_bucket users[CONTROL_CLIENTS_MAX]; /* other than root */
 	struct control_client *clients[CONTROL_CLIENTS_MAX];
 };

@@ -222,7 +222,7 @@ struct task {
 	struct history_query query; /* history, events */
 	uint64_t position, lost;
 	struct many *many; /* an order about many sources */
-	int64_t row; /* of the store: the last one that was sent */
+	int64_t row;       /* of the store: the last one that was sent */
 	bool from_store;
 	bool streaming;
 };

@@ -4,8 +4,9 @@
  * packets in between.
  * Promises: all or nothing.  First the sentry is asked of each whether it objects; each objection is a line of the
  * answer, and with one of them nothing is done.  If one fails all the same (the kernel refused it, or it was allowed
- * meanwhile), the blocks that this order made are lifted again.  What is so already (not blocked, not on the allow list)
- * is no objection to an order that wants it so: a block that ends meanwhile must not stop an admin who unblocks a list.
+ * meanwhile), the blocks that this order made are lifted again.  What is so already (not blocked, not on the allow
+ * list) is no objection to an order that wants it so: a block that ends meanwhile must not stop an admin who unblocks a
+ * list.
  */
 #include "internal.h"
 
