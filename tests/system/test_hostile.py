@@ -57,7 +57,7 @@ def test_a_scan_beside_a_forged_flood(lab, picket, rate):
     assert veiled_at is not None and veiled_at <= 24 and len(answered) <= 16, (veiled_at, answered)
 
 
-@pytest.mark.parametrize("rate", [400, 1500])
+@pytest.mark.parametrize("rate", [400, 1500, 4000])
 def test_a_flood_at_one_trap_suspends_no_ban(lab, picket, rate):
     """Half-open handshakes with one trap, in as many names: the visits of a scanner are proof all the same."""
     daemon = picket()

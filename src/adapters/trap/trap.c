@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The sockets of the traps: four transparent listeners, TCP and UDP on 127.0.0.1 and ::1 (a wildcard listener would
+ * The sockets of the traps: transparent listeners, TCP and UDP on 127.0.0.1 and ::1 (a wildcard listener would
  * expose its own port), each on a port that the kernel chose.  A connection that is accepted becomes a visit (visit.c).
  *
  * Limits: ACCEPTS_MAX a wake-up; a listener pauses when there are no descriptors left, since it would spin otherwise.
@@ -27,21 +27,33 @@ struct listener {
 	uint16_t port;
 };
 
-enum { LISTENER_TCP4, LISTENER_TCP6, LISTENER_UDP4, LISTENER_UDP6, LISTENER_COUNT };
+/* A TCP listener has half-open connections of its own, at most net.core.somaxconn (4,096), each for three seconds; when
+ * they are full it answers by SYN cookies, which prove nothing.  So several share a port (SO_REUSEPORT), and the kernel
+ * chooses by a keyed hash of addresses and ports: together they hold 20,000 forged SYNs a second. */
+#define SHARES 16
+
+enum { LISTENER_TCP4, LISTENER_TCP6 = SHARES, LISTENER_UDP4 = 2 * SHARES, LISTENER_UDP6, LISTENER_COUNT };
 
 struct trap {
 	struct listener listeners[LISTENER_COUNT];
 	struct visit_table visits; /* and the counters */
 };
 
-static const struct {
-	int family, type;
-} listener_kinds[LISTENER_COUNT] = {
-	[LISTENER_TCP4] = { AF_INET, SOCK_STREAM },
-	[LISTENER_TCP6] = { AF_INET6, SOCK_STREAM },
-	[LISTENER_UDP4] = { AF_INET, SOCK_DGRAM },
-	[LISTENER_UDP6] = { AF_INET6, SOCK_DGRAM },
-};
+static int listener_type(int index)
+{
+	return index < LISTENER_UDP4 ? SOCK_STREAM : SOCK_DGRAM;
+}
+
+static int listener_family(int index)
+{
+	return index < LISTENER_TCP6 || index == LISTENER_UDP4 ? AF_INET : AF_INET6;
+}
+
+/* The one whose port it shares; itself where it is the first. */
+static int listener_first(int index)
+{
+	return index < LISTENER_TCP6 ? LISTENER_TCP4 : index < LISTENER_UDP4 ? LISTENER_TCP6 : index;
+}
 
 static int set_int(int fd, int level, int option, int value)
 {
@@ -63,22 +75,28 @@ static int listener_options(int fd, int family, int type)
 	if (!error && family == AF_INET6)
 		error = set_int(fd, IPPROTO_IPV6, IPV6_TRANSPARENT, 1);
 	if (!error && type == SOCK_STREAM)
+		error = set_int(fd, SOL_SOCKET, SO_REUSEPORT, 1);
+	if (!error && type == SOCK_STREAM)
 		error = set_int(fd, IPPROTO_TCP, TCP_SYNCNT, 1);
 	if (!error && type == SOCK_STREAM)
 		error = set_int(fd, IPPROTO_TCP, TCP_SAVE_SYN, 1);
 	return error;
 }
 
+/* *port: the one to be had, 0 any; becomes the one that it is. */
 static int listener_bind(int fd, int family, int type, uint16_t *port)
 {
 	union any_address at = { 0 };
 	socklen_t len = family == AF_INET ? sizeof(at.v4) : sizeof(at.v6);
 
 	at.any.sa_family = (sa_family_t)family;
-	if (family == AF_INET)
+	if (family == AF_INET) {
 		at.v4.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	else
+		at.v4.sin_port = htons(*port);
+	} else {
 		at.v6.sin6_addr = in6addr_loopback;
+		at.v6.sin6_port = htons(*port);
+	}
 	if (bind(fd, &at.any, len) != 0 || (type == SOCK_STREAM && listen(fd, BACKLOG) != 0) ||
 	    getsockname(fd, &at.any, &len) != 0)
 		return -errno;
@@ -112,9 +130,10 @@ static int listeners_open(struct trap *trap, int type)
 	for (int i = 0; i < LISTENER_COUNT; i++) {
 		int error;
 
-		if (listener_kinds[i].type != type)
+		if (listener_type(i) != type)
 			continue;
-		error = listener_open(&trap->listeners[i], listener_kinds[i].family, type);
+		trap->listeners[i].port = trap->listeners[listener_first(i)].port;
+		error = listener_open(&trap->listeners[i], listener_family(i), type);
 		opened += error == 0;
 		if (error && !first_error)
 			first_error = error;
@@ -232,8 +251,7 @@ int trap_serve(struct trap *trap, struct event_base *base, trap_hit_fn *hit, voi
 		if (listener->fd < 0)
 			continue;
 		if (event_assign(&listener->event, base, listener->fd, EV_READ | EV_PERSIST,
-				 listener_kinds[i].type == SOCK_STREAM ? listener_on_connections
-								       : listener_on_datagrams,
+				 listener_type(i) == SOCK_STREAM ? listener_on_connections : listener_on_datagrams,
 				 listener) != 0 ||
 		    event_assign(&listener->pause, base, -1, 0, listener_on_pause_over, listener) != 0 ||
 		    event_add(&listener->event, NULL) != 0)
