@@ -71,6 +71,10 @@ const char *grade_passes(enum grade grade);
 bool event_is_beginning(const struct event *event);
 /* May anybody bring it about in any number, with forged packets: an alert, a veil, the end of one? */
 bool event_is_forgeable(const struct event *event);
+/* What must give way to what where not all can be told, the dearest last. */
+enum event_worth { EVENT_WORTH_FORGEABLE, EVENT_WORTH_OTHER, EVENT_WORTH_BAN, EVENT_WORTH_COUNT };
+/* A ban or block begins; what anybody may bring about in any number; anything else. */
+enum event_worth event_worth(const struct event *event);
 /* From an untrusted message: every enum in range, text terminated and printable, prefix valid. */
 bool event_is_valid(const struct event *event);
 

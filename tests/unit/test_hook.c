@@ -393,7 +393,7 @@ static void no_more_than_so_many(void **state)
 	struct hook_stats stats;
 	unsigned away = 0;
 
-	spec.urgency = HOOK_BAN;
+	spec.worth = EVENT_WORTH_BAN;
 	for (int i = 0; i < HOOK_RUNNING_MAX + HOOK_WAITING_MAX + 3; i++)
 		away += hook_run(f->runner, &spec, &values) == -ENOBUFS;
 	assert_int_equal(away, 3);
@@ -414,8 +414,8 @@ static void bans_first(void **state)
 	struct hook_spec forged = spec_of("/bin/sleep", "0.3", NULL, 5000), ban = forged;
 	struct hook_stats stats;
 
-	forged.urgency = HOOK_FORGEABLE;
-	ban.urgency = HOOK_BAN;
+	forged.worth = EVENT_WORTH_FORGEABLE;
+	ban.worth = EVENT_WORTH_BAN;
 	for (int i = 0; i < HOOK_RUNNING_MAX / 2 + HOOK_WAITING_MAX; i++)
 		assert_int_equal(hook_run(f->runner, &forged, &values), 0);
 	assert_int_equal(hook_run(f->runner, &forged, &values), -ENOBUFS);

@@ -101,7 +101,7 @@ static struct job *job_make(const struct hook_spec *spec, const struct hook_valu
 	job->uid = spec->uid;
 	job->gid = spec->gid;
 	job->timeout_ms = spec->timeout_ms;
-	job->urgency = spec->urgency;
+	job->worth = spec->worth;
 	for (size_t i = 0; i < spec->arg_count; i++) {
 		job->argv[i] = job->text + i * size;
 		/* An argument that names a value many times may be cut; it stays one argument. */

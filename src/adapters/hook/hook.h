@@ -14,6 +14,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include <picket/event.h>
 #include <picket/hook_values.h>
 
 #define HOOK_RUNNING_MAX 16
@@ -23,9 +24,6 @@
 #define HOOK_ARG_MAX     512
 #define HOOK_NAME_MAX    32
 
-/* The dearest last: of what anybody can forge, of other things, of a ban or block. */
-enum hook_urgency { HOOK_FORGEABLE, HOOK_OTHER, HOOK_BAN, HOOK_URGENCY_COUNT };
-
 struct hook_spec {
 	char name[HOOK_NAME_MAX];
 	char args[HOOK_ARGS_MAX][HOOK_ARG_MAX]; /* placeholders not yet filled in */
@@ -33,7 +31,7 @@ struct hook_spec {
 	uid_t uid;
 	gid_t gid;
 	int64_t timeout_ms;
-	enum hook_urgency urgency; /* of this run */
+	enum event_worth worth; /* of the event that this run tells */
 };
 
 struct hook_report {

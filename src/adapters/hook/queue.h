@@ -12,7 +12,7 @@
 /* A run, complete before fork(): between fork() and execve() only async-signal-safe functions may be called. */
 struct job {
 	TAILQ_ENTRY(job) entry;
-	enum hook_urgency urgency;
+	enum event_worth worth;
 	char name[HOOK_NAME_MAX];
 	uid_t uid;
 	gid_t gid;
@@ -25,7 +25,7 @@ struct job {
 TAILQ_HEAD(job_list, job);
 
 struct job_queue {
-	struct job_list lists[HOOK_URGENCY_COUNT];
+	struct job_list lists[EVENT_WORTH_COUNT];
 	uint32_t waiting;
 };
 

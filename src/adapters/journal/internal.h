@@ -8,14 +8,13 @@
 #include <sys/queue.h>
 #include <sys/un.h>
 
+#include <picket/event.h>
+
 #include "writer.h"
 
 #define LINE_MAX_BYTES 2048
 /* An encoded line with its fields; PIPE_BUF, so that a pipe takes it whole or not at all. */
 #define ENCODED_MAX 4096
-
-/* By what a line is worth, the dearest last: what anybody can forge, the rest, a ban. */
-enum line_class { LINE_FORGEABLE, LINE_OTHER, LINE_BAN, LINE_CLASS_COUNT };
 
 enum out_kind { OUT_STDERR, OUT_JOURNAL, OUT_SYSLOG };
 
@@ -30,8 +29,8 @@ struct out {
 	enum out_kind kind;
 	int fd; /* not ours where kind is OUT_STDERR */
 	struct sockaddr_un address;
-	struct waiting_list lists[LINE_CLASS_COUNT];
-	unsigned counts[LINE_CLASS_COUNT];
+	struct waiting_list lists[EVENT_WORTH_COUNT];
+	unsigned counts[EVENT_WORTH_COUNT];
 };
 
 void out_open(struct out *out, bool to_stderr, int stderr_fd);
@@ -42,7 +41,7 @@ bool out_has_fields(const struct out *out);
 void out_encode(const struct out *out, const char *name, int priority, const char *line, const char *fields,
 		struct writer *w);
 /* Sends the line, or keeps it behind what waits: false when there was no room for it. */
-bool out_put(struct out *out, enum line_class class, const char *bytes, size_t len);
+bool out_put(struct out *out, enum event_worth worth, const char *bytes, size_t len);
 /* Sends what waits, as far as it is taken: bans first. */
 void out_flush(struct out *out);
 unsigned out_waiting(const struct out *out);

@@ -23,17 +23,17 @@ struct journal {
 	bool verbose;
 	char name[32];
 	struct out out;
-	int64_t buckets_m[LINE_CLASS_COUNT]; /* thousandths of a line */
+	int64_t buckets_m[EVENT_WORTH_COUNT]; /* thousandths of a line */
 	int64_t filled_ms, told_ms;
 	uint64_t left_out, untold;
 };
 
 static const struct {
 	int64_t rate, burst;
-} buckets[LINE_CLASS_COUNT] = {
-	[LINE_FORGEABLE] = { JOURNAL_RATE, JOURNAL_BURST },
-	[LINE_OTHER] = { JOURNAL_RATE_RESERVED, JOURNAL_BURST_RESERVED },
-	[LINE_BAN] = { JOURNAL_RATE_RESERVED, JOURNAL_BURST_RESERVED },
+} buckets[EVENT_WORTH_COUNT] = {
+	[EVENT_WORTH_FORGEABLE] = { JOURNAL_RATE, JOURNAL_BURST },
+	[EVENT_WORTH_OTHER] = { JOURNAL_RATE_RESERVED, JOURNAL_BURST_RESERVED },
+	[EVENT_WORTH_BAN] = { JOURNAL_RATE_RESERVED, JOURNAL_BURST_RESERVED },
 };
 
 struct journal *journal_open(const struct journal_options *options)
@@ -45,8 +45,8 @@ struct journal *journal_open(const struct journal_options *options)
 	struct writer name = writer_over(journal->name, sizeof(journal->name));
 	writer_text(&name, options->name);
 	journal->verbose = options->verbose;
-	for (int class = 0; class < LINE_CLASS_COUNT; class ++)
-		journal->buckets_m[class] = buckets[class].burst * 1000;
+	for (int worth = 0; worth < EVENT_WORTH_COUNT; worth++)
+		journal->buckets_m[worth] = buckets[worth].burst * 1000;
 	journal->filled_ms = clock_ms(CLOCK_MONOTONIC);
 	journal->told_ms = journal->filled_ms - TELL_EVERY_MS;
 	out_open(&journal->out, options->to_stderr, options->stderr_fd ? options->stderr_fd : STDERR_FILENO);
@@ -66,14 +66,14 @@ static void fill(struct journal *journal)
 	int64_t now_ms = clock_ms(CLOCK_MONOTONIC), passed = now_ms - journal->filled_ms;
 
 	journal->filled_ms = now_ms;
-	for (int class = 0; class < LINE_CLASS_COUNT; class ++) {
-		int64_t most = buckets[class].burst * 1000;
-		int64_t room = most - journal->buckets_m[class];
+	for (int worth = 0; worth < EVENT_WORTH_COUNT; worth++) {
+		int64_t most = buckets[worth].burst * 1000;
+		int64_t room = most - journal->buckets_m[worth];
 
 		/* passed is compared first, so that the product stays small. */
-		journal->buckets_m[class] = passed >= 60000 || passed * buckets[class].rate >= room
+		journal->buckets_m[worth] = passed >= 60000 || passed * buckets[worth].rate >= room
 						    ? most
-						    : journal->buckets_m[class] + passed * buckets[class].rate;
+						    : journal->buckets_m[worth] + passed * buckets[worth].rate;
 	}
 }
 
@@ -83,10 +83,10 @@ static void leave_out(struct journal *journal)
 	journal->untold++;
 }
 
-static bool may_pass(struct journal *journal, enum line_class class)
+static bool may_pass(struct journal *journal, enum event_worth worth)
 {
 	fill(journal);
-	for (unsigned from = 0; from <= class; from++)
+	for (unsigned from = 0; from <= worth; from++)
 		if (journal->buckets_m[from] >= 1000) {
 			journal->buckets_m[from] -= 1000;
 			return true;
@@ -95,13 +95,14 @@ static bool may_pass(struct journal *journal, enum line_class class)
 	return false;
 }
 
-static void put_line(struct journal *journal, enum line_class class, int priority, const char *line, const char *fields)
+static void put_line(struct journal *journal, enum event_worth worth, int priority, const char *line,
+		     const char *fields)
 {
 	char encoded[ENCODED_MAX];
 	struct writer w = writer_over(encoded, sizeof(encoded));
 
 	out_encode(&journal->out, journal->name, priority, line, fields, &w);
-	if (!out_put(&journal->out, class, encoded, w.len))
+	if (!out_put(&journal->out, worth, encoded, w.len))
 		leave_out(journal);
 }
 
@@ -115,10 +116,10 @@ static void tell_left_out(struct journal *journal)
 	journal->told_ms = journal->filled_ms;
 	journal->untold = 0;
 	snprintf(line, sizeof(line), "%llu lines were left out: more than the log takes", (unsigned long long)untold);
-	put_line(journal, LINE_OTHER, LOG_WARNING, line, "");
+	put_line(journal, EVENT_WORTH_OTHER, LOG_WARNING, line, "");
 }
 
-static void put(struct journal *journal, enum line_class class, int priority, const char *text, const char *fields)
+static void put(struct journal *journal, enum event_worth worth, int priority, const char *text, const char *fields)
 {
 	char line[LINE_MAX_BYTES];
 	size_t len = 0;
@@ -127,7 +128,7 @@ static void put(struct journal *journal, enum line_class class, int priority, co
 		line[len++] = *text >= ' ' && *text <= '~' ? *text : '?';
 	line[len] = '\0';
 	tell_left_out(journal);
-	put_line(journal, class, priority, line, fields);
+	put_line(journal, worth, priority, line, fields);
 }
 
 __attribute__((format(printf, 3, 0))) static void log_text(struct journal *journal, int priority, const char *format,
@@ -136,12 +137,12 @@ __attribute__((format(printf, 3, 0))) static void log_text(struct journal *journ
 	char text[LINE_MAX_BYTES];
 	int len;
 
-	if (!journal || (priority >= LOG_DEBUG && !journal->verbose) || !may_pass(journal, LINE_OTHER))
+	if (!journal || (priority >= LOG_DEBUG && !journal->verbose) || !may_pass(journal, EVENT_WORTH_OTHER))
 		return;
 	len = vsnprintf(text, sizeof(text), format, args);
 	if (len >= 0 && (size_t)len < sizeof(text) && error)
 		snprintf(text + len, sizeof(text) - (size_t)len, ": %s", error);
-	put(journal, LINE_OTHER, priority, text, "");
+	put(journal, EVENT_WORTH_OTHER, priority, text, "");
 }
 
 void journal_log(struct journal *journal, int priority, const char *format, ...)
@@ -179,13 +180,6 @@ static int event_priority(const struct event *event)
 	}
 }
 
-static enum line_class event_class(const struct event *event)
-{
-	if (event->type == EVENT_BAN || event->type == EVENT_BLOCK)
-		return LINE_BAN;
-	return event_is_forgeable(event) ? LINE_FORGEABLE : LINE_OTHER;
-}
-
 static void write_fields(const struct event *event, struct writer *w)
 {
 	char source[PREFIX_TEXT_MAX], ports[256];
@@ -203,11 +197,11 @@ void journal_event(struct journal *journal, const struct event *event, const cha
 	char fields[768] = "";
 	struct writer w = writer_over(fields, sizeof(fields));
 
-	if (!journal || !may_pass(journal, event_class(event)))
+	if (!journal || !may_pass(journal, event_worth(event)))
 		return;
 	if (out_has_fields(&journal->out) && event->type != EVENT_NOTICE)
 		write_fields(event, &w);
-	put(journal, event_class(event), event_priority(event), line, fields);
+	put(journal, event_worth(event), event_priority(event), line, fields);
 }
 
 void journal_flush(struct journal *journal)

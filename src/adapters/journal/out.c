@@ -27,10 +27,10 @@
 #define JOURNAL_SOCKET "/run/systemd/journal/socket"
 #define SYSLOG_SOCKET  "/dev/log"
 
-static const unsigned limits[LINE_CLASS_COUNT] = {
-	[LINE_FORGEABLE] = JOURNAL_WAITING_FORGEABLE,
-	[LINE_OTHER] = JOURNAL_WAITING_OTHER,
-	[LINE_BAN] = JOURNAL_WAITING_BANS,
+static const unsigned limits[EVENT_WORTH_COUNT] = {
+	[EVENT_WORTH_FORGEABLE] = JOURNAL_WAITING_FORGEABLE,
+	[EVENT_WORTH_OTHER] = JOURNAL_WAITING_OTHER,
+	[EVENT_WORTH_BAN] = JOURNAL_WAITING_BANS,
 };
 
 /* systemd names the stream in JOURNAL_STREAM: lines then go to the journal itself, with their fields. */
@@ -57,8 +57,8 @@ static bool answers(const struct sockaddr_un *address)
 void out_open(struct out *out, bool to_stderr, int stderr_fd)
 {
 	*out = (struct out){ .kind = OUT_STDERR, .fd = stderr_fd };
-	for (int class = 0; class < LINE_CLASS_COUNT; class ++)
-		STAILQ_INIT(&out->lists[class]);
+	for (int worth = 0; worth < EVENT_WORTH_COUNT; worth++)
+		STAILQ_INIT(&out->lists[worth]);
 	if (to_stderr && !is_journal(stderr_fd))
 		return;
 	out->address = (struct sockaddr_un){ .sun_family = AF_UNIX, .sun_path = JOURNAL_SOCKET };
@@ -73,11 +73,11 @@ void out_open(struct out *out, bool to_stderr, int stderr_fd)
 void out_close(struct out *out)
 {
 	out_flush(out);
-	for (int class = 0; class < LINE_CLASS_COUNT; class ++)
-		while (!STAILQ_EMPTY(&out->lists[class])) {
-			struct waiting *first = STAILQ_FIRST(&out->lists[class]);
+	for (int worth = 0; worth < EVENT_WORTH_COUNT; worth++)
+		while (!STAILQ_EMPTY(&out->lists[worth])) {
+			struct waiting *first = STAILQ_FIRST(&out->lists[worth]);
 
-			STAILQ_REMOVE_HEAD(&out->lists[class], entry);
+			STAILQ_REMOVE_HEAD(&out->lists[worth], entry);
 			free(first);
 		}
 	if (out->kind != OUT_STDERR && out->fd >= 0)
@@ -143,40 +143,40 @@ static int send_line(const struct out *out, const char *bytes, size_t len)
 	return errno == EMSGSIZE || errno == EBADF || errno == EPIPE ? -1 : 0;
 }
 
-static bool keep(struct out *out, enum line_class class, const char *bytes, size_t len)
+static bool keep(struct out *out, enum event_worth worth, const char *bytes, size_t len)
 {
-	struct waiting *line = out->counts[class] < limits[class] ? malloc(sizeof(*line) + len) : NULL;
+	struct waiting *line = out->counts[worth] < limits[worth] ? malloc(sizeof(*line) + len) : NULL;
 
 	if (!line)
 		return false;
 	line->len = len;
 	memcpy(line->bytes, bytes, len);
-	STAILQ_INSERT_TAIL(&out->lists[class], line, entry);
-	out->counts[class]++;
+	STAILQ_INSERT_TAIL(&out->lists[worth], line, entry);
+	out->counts[worth]++;
 	return true;
 }
 
-bool out_put(struct out *out, enum line_class class, const char *bytes, size_t len)
+bool out_put(struct out *out, enum event_worth worth, const char *bytes, size_t len)
 {
 	int sent;
 
 	out_flush(out);
 	if (out_waiting(out) > 0)
-		return keep(out, class, bytes, len);
+		return keep(out, worth, bytes, len);
 	sent = send_line(out, bytes, len);
-	return sent > 0 || (sent == 0 && keep(out, class, bytes, len));
+	return sent > 0 || (sent == 0 && keep(out, worth, bytes, len));
 }
 
 void out_flush(struct out *out)
 {
-	for (int class = LINE_CLASS_COUNT - 1; class >= 0; class --)
-		while (!STAILQ_EMPTY(&out->lists[class])) {
-			struct waiting *first = STAILQ_FIRST(&out->lists[class]);
+	for (int worth = EVENT_WORTH_COUNT - 1; worth >= 0; worth--)
+		while (!STAILQ_EMPTY(&out->lists[worth])) {
+			struct waiting *first = STAILQ_FIRST(&out->lists[worth]);
 
 			if (send_line(out, first->bytes, first->len) == 0)
 				return;
-			STAILQ_REMOVE_HEAD(&out->lists[class], entry);
-			out->counts[class]--;
+			STAILQ_REMOVE_HEAD(&out->lists[worth], entry);
+			out->counts[worth]--;
 			free(first);
 		}
 }
@@ -185,7 +185,7 @@ unsigned out_waiting(const struct out *out)
 {
 	unsigned sum = 0;
 
-	for (int class = 0; class < LINE_CLASS_COUNT; class ++)
-		sum += out->counts[class];
+	for (int worth = 0; worth < EVENT_WORTH_COUNT; worth++)
+		sum += out->counts[worth];
 	return sum;
 }

@@ -53,6 +53,13 @@ bool event_is_forgeable(const struct event *event)
 	       (event->type == EVENT_EXPIRE && event->grade == GRADE_VEIL);
 }
 
+enum event_worth event_worth(const struct event *event)
+{
+	if (event->type == EVENT_BAN || event->type == EVENT_BLOCK)
+		return EVENT_WORTH_BAN;
+	return event_is_forgeable(event) ? EVENT_WORTH_FORGEABLE : EVENT_WORTH_OTHER;
+}
+
 bool event_is_valid(const struct event *event)
 {
 	if (event->type == EVENT_NONE || event->type >= EVENT_TYPE_COUNT || event->grade >= GRADE_COUNT ||

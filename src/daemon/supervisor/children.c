@@ -272,9 +272,7 @@ void supervisor_hooks_event(struct supervisor *s, const struct event *event)
 			hook_values_fill(&values, event, s->names);
 		filled = true;
 		supervisor_hook_of(&s->config->hooks[i], &spec);
-		spec.urgency = event_is_forgeable(event)                                ? HOOK_FORGEABLE
-			       : event->type == EVENT_BAN || event->type == EVENT_BLOCK ? HOOK_BAN
-											: HOOK_OTHER;
+		spec.worth = event_worth(event);
 		hook_run(s->hooks, &spec, &values);
 		supervisor_tick_soon(s);
 	}
