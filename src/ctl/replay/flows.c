@@ -49,6 +49,11 @@ void replay_flows_free(struct replay_flows *flows)
 	free(flows);
 }
 
+void replay_flows_clear(struct replay_flows *flows)
+{
+	memset(flows->marks, 0, sizeof(flows->marks));
+}
+
 uint64_t replay_flows_evicted(const struct replay_flows *flows)
 {
 	return flows->evicted;

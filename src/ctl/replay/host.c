@@ -46,23 +46,20 @@ struct replay_host {
 	size_t waiting_head, waiting_count;
 };
 
-struct replay_host *replay_host_new(const struct replay_options *options, const struct replay_learned *learned,
-				    const struct config *config, struct replay_sources *sources,
-				    const struct hash_key *hash)
+struct replay_host *replay_host_new(struct replay *replay)
 {
 	struct replay_host *host = calloc(1, sizeof(*host));
 
 	if (!host)
 		return NULL;
-	host->options = options;
-	host->learned = learned;
-	host->config = config;
-	host->sources = sources;
-	host->flows = replay_flows_new(hash);
-	host->veil = veil_new(hash, config->engine.max_sources, learned->first_ms);
-	if (host->flows && host->veil &&
-	    replay_table_init(&host->customers, REPLAY_CUSTOMERS_MAX, CUSTOMER_KEY_LEN, sizeof(struct replay_customer),
-			      hash))
+	host->options = replay->options;
+	host->learned = replay->learned;
+	host->config = replay->config;
+	host->sources = &replay->sources;
+	host->flows = replay->flows;
+	host->veil = veil_new(&replay->hash, replay->config->engine.max_sources, replay->learned->first_ms);
+	if (host->veil && replay_table_init(&host->customers, REPLAY_CUSTOMERS_MAX, CUSTOMER_KEY_LEN,
+					    sizeof(struct replay_customer), &replay->hash))
 		return host;
 	replay_host_free(host);
 	return NULL;
@@ -72,7 +69,6 @@ void replay_host_free(struct replay_host *host)
 {
 	if (!host)
 		return;
-	replay_flows_free(host->flows);
 	replay_table_free(&host->customers);
 	veil_free(host->veil);
 	free(host);
@@ -85,7 +81,7 @@ const struct replay_host_counts *replay_host_counts(const struct replay_host *ho
 
 uint64_t replay_host_evicted(const struct replay_host *host)
 {
-	return replay_flows_evicted(host->flows) + host->customers.dropped;
+	return host->customers.dropped;
 }
 
 /* ---- what is ours ---- */

@@ -159,6 +159,8 @@ struct replay_flows;
 
 struct replay_flows *replay_flows_new(const struct hash_key *hash);
 void replay_flows_free(struct replay_flows *flows);
+/* Forgets all flows; keeps the count of those that gave way. */
+void replay_flows_clear(struct replay_flows *flows);
 struct replay_seen replay_flows_track(struct replay_flows *flows, const struct packet *packet, int64_t now_ms);
 struct replay_flow *replay_flows_find(struct replay_flows *flows, const struct replay_flow_key *key);
 uint64_t replay_flows_evicted(const struct replay_flows *flows);
@@ -185,7 +187,7 @@ struct replay_learned {
 	bool any; /* a packet was seen: first_ms counts */
 };
 
-struct replay_learned *replay_learned_new(const struct hash_key *hash);
+struct replay_learned *replay_learned_new(const struct hash_key *hash, struct replay_flows *flows);
 void replay_learned_free(struct replay_learned *learned);
 void replay_learn_packet(struct replay_learned *learned, const struct replay_packet *in);
 /* After the last packet: decides which addresses are ours. */
@@ -218,7 +220,7 @@ struct replay_source {
 	uint64_t first_packet, deciding_packet; /* deciding 0: never graded above watch */
 	uint64_t probes, deciding_probes, dropped;
 	uint64_t host_count, port_count;
-	struct addr hosts[REPLAY_HOSTS_LISTED];
+	struct addr hosts[REPLAY_HOSTS_LISTED], last_host;
 	uint16_t ports[REPLAY_PORTS_LISTED];
 	uint8_t host_listed, port_listed, grade, tool;
 	uint8_t stands; /* enum grade: what the kernel would hold until then */
@@ -231,9 +233,15 @@ struct replay_source {
 	char exempt[EVENT_TEXT_MAX];   /* the safeguard that kept it from a block */
 };
 
+/* The lengths of prefixes that occur, the longest first: few, of 129 that could. */
+struct replay_lens {
+	uint8_t items[129];
+	size_t count;
+};
+
 struct replay_sources {
 	struct replay_table table, distinct;
-	bool len_used[129], len_stood[129]; /* with a record; ever with a grade */
+	struct replay_lens used, stood; /* with a record; ever with a grade */
 };
 
 bool replay_sources_init(struct replay_sources *sources, const struct hash_key *hash);
@@ -265,11 +273,11 @@ struct replay_host_counts {
 	uint64_t rejected[PACKET_RESULT_COUNT];
 };
 
+struct replay;
 struct replay_host;
 
-struct replay_host *replay_host_new(const struct replay_options *options, const struct replay_learned *learned,
-				    const struct config *config, struct replay_sources *sources,
-				    const struct hash_key *hash);
+/* Over the options, configuration, tables and flows of a replay whose first pass is done.  NULL: out of memory. */
+struct replay_host *replay_host_new(struct replay *replay);
 void replay_host_free(struct replay_host *host);
 /* True: the packet would go to the queue, and *probe holds what the sensors would say of it. */
 bool replay_host_queues(struct replay_host *host, const struct replay_packet *in, struct probe *probe);
@@ -281,7 +289,7 @@ bool replay_host_trap_visit(struct replay_host *host, const struct replay_packet
 /* A silent visitor's time was up before now_ms: the trap's report, and when it came.  Call until false. */
 bool replay_host_trap_due(struct replay_host *host, int64_t now_ms, struct probe *report, int64_t *at_ms);
 const struct replay_host_counts *replay_host_counts(const struct replay_host *host);
-/* Flows and customers for which there was no room. */
+/* Customers for which there was no room. */
 uint64_t replay_host_evicted(const struct replay_host *host);
 
 /* ---- one replay ---- */
@@ -293,6 +301,7 @@ struct replay {
 	const struct config *config;
 	const struct service_names *names; /* may be NULL */
 	struct hash_key hash;
+	struct replay_flows *flows; /* of the pass that runs */
 	struct replay_learned *learned;
 	struct replay_sources sources;
 	struct replay_host *host;

@@ -34,15 +34,14 @@ struct replay_open {
 	uint8_t protocol, zero;
 };
 
-struct replay_learned *replay_learned_new(const struct hash_key *hash)
+struct replay_learned *replay_learned_new(const struct hash_key *hash, struct replay_flows *flows)
 {
 	struct replay_learned *learned = calloc(1, sizeof(*learned));
 
 	if (!learned)
 		return NULL;
-	learned->flows = replay_flows_new(hash);
-	if (learned->flows &&
-	    replay_table_init(&learned->addrs, REPLAY_ADDRS_MAX, sizeof(struct addr), sizeof(struct replay_addr),
+	learned->flows = flows;
+	if (replay_table_init(&learned->addrs, REPLAY_ADDRS_MAX, sizeof(struct addr), sizeof(struct replay_addr),
 			      hash) &&
 	    replay_table_init(&learned->edges, REPLAY_EDGES_MAX, sizeof(struct replay_edge), sizeof(struct replay_edge),
 			      hash) &&
@@ -60,7 +59,6 @@ void replay_learned_free(struct replay_learned *learned)
 	replay_table_free(&learned->addrs);
 	replay_table_free(&learned->edges);
 	replay_table_free(&learned->open);
-	replay_flows_free(learned->flows);
 	free(learned);
 }
 

@@ -272,7 +272,7 @@ static void print_limits(const struct replay *replay)
 		{ "visits to traps were too many at once and are not judged",
 		  replay_host_counts(replay->host)->traps_evicted },
 		{ "flows were forgotten for want of room",
-		  replay_flows_evicted(l->flows) + replay_host_evicted(replay->host) },
+		  replay_flows_evicted(replay->flows) + replay_host_evicted(replay->host) },
 		{ "probes came from sources for which this report had no room", replay->sources.table.dropped },
 		{ "events of distributed scans are not shown", replay->notes_suppressed },
 	};

@@ -187,7 +187,8 @@ static int learn_all(struct replay *replay, char problem[REPLAY_PROBLEM_MAX])
 
 	for (int attempt = 0; attempt < 2; attempt++) {
 		replay_learned_free(replay->learned);
-		replay->learned = replay_learned_new(&replay->hash);
+		replay_flows_clear(replay->flows);
+		replay->learned = replay_learned_new(&replay->hash, replay->flows);
 		if (!replay->learned) {
 			snprintf(problem, REPLAY_PROBLEM_MAX, "out of memory");
 			return -1;
@@ -207,8 +208,8 @@ static bool prepare(struct replay *replay)
 	struct engine_status status;
 
 	config.observe = 0; /* what would be done is the question; nothing is done anyway */
-	replay->host =
-		replay_host_new(replay->options, replay->learned, replay->config, &replay->sources, &replay->hash);
+	replay_flows_clear(replay->flows);
+	replay->host = replay_host_new(replay);
 	replay->engine = engine_new(&config, &replay->hash, replay->learned->first_ms);
 	if (!replay->host || !replay->engine)
 		return false;
@@ -229,7 +230,8 @@ int replay_run(struct replay *replay, char problem[REPLAY_PROBLEM_MAX])
 		snprintf(problem, REPLAY_PROBLEM_MAX, "no random bytes for the tables' key");
 		return -1;
 	}
-	if (!replay_sources_init(&replay->sources, &replay->hash)) {
+	replay->flows = replay_flows_new(&replay->hash);
+	if (!replay->flows || !replay_sources_init(&replay->sources, &replay->hash)) {
 		snprintf(problem, REPLAY_PROBLEM_MAX, "out of memory");
 		return -1;
 	}
@@ -255,5 +257,6 @@ void replay_free(struct replay *replay)
 	replay_host_free(replay->host);
 	replay_sources_free(&replay->sources);
 	replay_learned_free(replay->learned);
+	replay_flows_free(replay->flows);
 	free(replay);
 }

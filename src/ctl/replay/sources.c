@@ -18,7 +18,7 @@ struct distinct {
 
 bool replay_sources_init(struct replay_sources *sources, const struct hash_key *hash)
 {
-	*sources = (struct replay_sources){ .len_used = { false } };
+	*sources = (struct replay_sources){ .used = { .count = 0 } };
 	return replay_table_init(&sources->table, REPLAY_SOURCES_MAX, sizeof(struct replay_source_key),
 				 sizeof(struct replay_source), hash) &&
 	       replay_table_init(&sources->distinct, REPLAY_DISTINCT_MAX, sizeof(struct distinct),
@@ -31,34 +31,41 @@ void replay_sources_free(struct replay_sources *sources)
 	replay_table_free(&sources->distinct);
 }
 
+static void note_len(struct replay_lens *lens, uint8_t len)
+{
+	size_t at = lens->count;
+
+	if (memchr(lens->items, len, lens->count))
+		return;
+	for (; at > 0 && lens->items[at - 1] < len; at--)
+		lens->items[at] = lens->items[at - 1];
+	lens->items[at] = len;
+	lens->count++;
+}
+
+static struct replay_source *find_within(const struct replay_sources *sources, const struct addr *addr, uint8_t len)
+{
+	const struct replay_source_key key = { .addr = prefix_of(addr, len).addr, .len = len };
+
+	return replay_table_find(&sources->table, &key);
+}
+
 struct replay_source *replay_sources_find(const struct replay_sources *sources, const struct addr *addr)
 {
-	for (unsigned len = 128; len > 0; len--) {
-		struct replay_source_key key = { .len = (uint8_t)len };
-		struct replay_source *source;
+	struct replay_source *source = NULL;
 
-		if (!sources->len_used[len])
-			continue;
-		key.addr = prefix_of(addr, len).addr;
-		source = replay_table_find(&sources->table, &key);
-		if (source)
-			return source;
-	}
-	return NULL;
+	for (size_t i = 0; i < sources->used.count && !source; i++)
+		source = find_within(sources, addr, sources->used.items[i]);
+	return source;
 }
 
 enum grade replay_sources_standing(const struct replay_sources *sources, const struct addr *addr, int64_t now_ms)
 {
 	enum grade strictest = GRADE_NONE;
 
-	for (unsigned len = 128; len > 0; len--) {
-		struct replay_source_key key = { .len = (uint8_t)len };
-		const struct replay_source *source;
+	for (size_t i = 0; i < sources->stood.count; i++) {
+		const struct replay_source *source = find_within(sources, addr, sources->stood.items[i]);
 
-		if (!sources->len_stood[len])
-			continue;
-		key.addr = prefix_of(addr, len).addr;
-		source = replay_table_find(&sources->table, &key);
 		if (source && source->stands_until_ms > now_ms && source->stands > strictest)
 			strictest = (enum grade)source->stands;
 	}
@@ -82,7 +89,7 @@ static struct replay_source *add(struct replay_sources *sources, const struct pr
 	if (!source)
 		source = replay_table_add(&sources->table, &key);
 	if (source && !source->first_packet) {
-		sources->len_used[prefix->len] = true;
+		note_len(&sources->used, prefix->len);
 		source->first_packet = number;
 		source->first_ms = at_ms;
 	}
@@ -105,11 +112,13 @@ static void note_target(struct replay_sources *sources, struct replay_source *so
 	struct distinct host = { .host = p->dst, .source = number };
 	struct distinct port = { .source = number, .port = p->dport, .protocol = p->protocol, .is_port = 1 };
 
-	if (is_new(sources, source, &host)) {
+	/* Most probes go to the host of the one before: no need to look that up. */
+	if (!(source->host_count && addr_equal(&p->dst, &source->last_host)) && is_new(sources, source, &host)) {
 		source->host_count++;
 		if (source->host_listed < REPLAY_HOSTS_LISTED)
 			source->hosts[source->host_listed++] = p->dst;
 	}
+	source->last_host = p->dst;
 	if (p->dport && is_new(sources, source, &port)) {
 		source->port_count++;
 		if (source->port_listed < REPLAY_PORTS_LISTED)
@@ -199,5 +208,5 @@ void replay_sources_act(struct replay_sources *sources, const struct action *act
 		return;
 	source->stands_until_ms = action->type == ACTION_ADD ? now_ms + action->duration_ms : 0;
 	source->stands = action->type == ACTION_ADD ? (uint8_t)action->grade : GRADE_NONE;
-	sources->len_stood[source->key.len] = true;
+	note_len(&sources->stood, source->key.len);
 }
