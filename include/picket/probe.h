@@ -27,6 +27,24 @@ enum probe_trap {
 	PROBE_TRAP_COUNT
 };
 
+/* Whose host it was sent to. */
+enum probe_where {
+	PROBE_LOCAL,  /* this one */
+	PROBE_BEHIND, /* one that this host passes packets on to */
+	PROBE_WIRE,   /* one of a segment that this host sees */
+	PROBE_WHERE_COUNT
+};
+
+/* What came of a first contact; of others' hosts nothing but this is evidence (contact.h). */
+enum probe_outcome {
+	PROBE_PENDING,  /* not asked for, or not known yet */
+	PROBE_ANSWERED, /* and its sender has heard the answer, which nobody can forge */
+	PROBE_REFUSED,
+	PROBE_SILENT, /* from a host that is there */
+	PROBE_DARK,   /* nobody is there */
+	PROBE_OUTCOME_COUNT
+};
+
 struct probe {
 	/* For a trap's report: src, dst, protocol, sport, dport are set, the rest is zero. */
 	struct packet packet;
@@ -34,6 +52,8 @@ struct probe {
 	uint8_t trap;          /* enum probe_trap */
 	uint8_t kin;           /* 1: the kernel knows a running session between its source and this host */
 	uint8_t packet_result; /* enum packet_result: PACKET_OK, or one of the others that set a packet */
+	uint8_t where;         /* enum probe_where */
+	uint8_t outcome;       /* enum probe_outcome */
 };
 
 /* The tool whose mark the packet bears, or TOOL_NONE.  A mark alone proves nothing: an honest packet may bear one by

@@ -69,6 +69,8 @@ enum outcome kernel_send(struct play *play, const struct step *step)
 	enum grade grade = standing(play, &step->probe.packet.src);
 
 	play->actions->count = 0;
+	if (behind_watches(play, &step->probe.packet.dst))
+		return behind_send(play, step);
 	if (step->probe.trap != PROBE_TRAP_NONE) /* not a packet: what a trap tells of a visit, also one under way */
 		return judge(play, step);
 	if (grade >= GRADE_BAN)

@@ -247,6 +247,8 @@ bool order_run(struct play *play, char **words, size_t count, unsigned line)
 		{ "protect", 3, order_protect }, { "served", 3, order_served },   { "listening", 5, order_listening },
 		{ "block", 3, order_block },     { "unblock", 2, order_unblock }, { "seed", 2, order_nothing },
 		{ "local", 2, order_nothing },   { "wait", 2, order_nothing },    { "restart", 2, order_restart },
+		{ "watch", 3, behind_watch },    { "host", 4, behind_host },      { "answers", 2, behind_answers },
+		{ "failed", 2, behind_failed },
 	};
 
 	(void)line;

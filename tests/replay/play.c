@@ -110,6 +110,8 @@ static void tick(struct play *play, int64_t at_ms)
 {
 	size_t count;
 
+	play->now_ms = at_ms;
+	behind_tick(play);
 	do {
 		engine_tick(play->engine, PLAY_EPOCH_MS + at_ms, play->actions);
 		count = play->actions->count;
@@ -180,29 +182,47 @@ static void note_learned(struct track *track, const struct step *step, const str
 		track->learned[track->learned_count++] = port;
 }
 
+static void note_standing(struct track *track, const struct explain_view *view)
+{
+	double total = (view->source.confirmed_mn + view->source.suspected_mn + view->source.fast_mn) / 1000.0;
+
+	if (view->source.piece_count > 0)
+		reach(track, GRADE_WATCH);
+	track->peak = fmax(track->peak, total);
+	if (track->decided <= 0 && track->grade >= GRADE_VEIL)
+		track->decided = total;
+	track->peak_confirmed = fmax(track->peak_confirmed, view->source.confirmed_mn / 1000.0);
+}
+
 static void follow(struct play *play, const struct step *step, enum outcome outcome)
 {
 	struct track *track = play_track(play, &step->probe.packet.src);
 	struct prefix about = prefix_host(&step->probe.packet.src);
 	struct explain_view view;
-	double total;
 
 	track->probes++;
 	track->dropped += outcome == OUTCOME_DROP;
 	track->last_outcome = (uint8_t)outcome;
 	play_take(play);
-	track = play_track(play, &step->probe.packet.src);
 	engine_explain(play->engine, &about, PLAY_EPOCH_MS + play->now_ms, &view);
 	if (outcome == OUTCOME_PASS)
-		note_learned(track, step, &view);
-	if (view.source.piece_count > 0)
-		reach(track, GRADE_WATCH);
-	total = (view.source.confirmed_mn + view.source.suspected_mn + view.source.fast_mn) / 1000.0;
-	track->peak = fmax(track->peak, total);
-	if (track->decided <= 0 && track->grade >= GRADE_VEIL)
-		track->decided = total;
-	track->peak_confirmed = fmax(track->peak_confirmed, view.source.confirmed_mn / 1000.0);
+		note_learned(play_track(play, &step->probe.packet.src), step, &view);
+	note_standing(play_track(play, &step->probe.packet.src), &view);
 	check_sum(play, &view, step->line);
+}
+
+void play_note(struct play *play, const struct addr *addr)
+{
+	struct prefix about = prefix_host(addr);
+	struct explain_view view;
+
+	for (size_t i = 0; i < play->track_count; i++) {
+		if (play->tracks[i].net.len || !addr_equal(&play->tracks[i].addr, addr))
+			continue;
+		engine_explain(play->engine, &about, PLAY_EPOCH_MS + play->now_ms, &view);
+		note_standing(&play->tracks[i], &view);
+		check_sum(play, &view, 0);
+	}
 }
 
 static void count_nets(struct play *play, const struct addr *sender)
@@ -293,6 +313,7 @@ void play_free(struct play *play)
 {
 	engine_free(play->engine);
 	veil_free(play->veil);
+	contacts_free(play->contacts);
 	free(play->actions);
 	free(play->tracks);
 }

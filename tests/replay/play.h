@@ -5,6 +5,7 @@
 #ifndef REPLAY_PLAY_H
 #define REPLAY_PLAY_H
 
+#include <picket/contact.h>
 #include <picket/veil.h>
 
 #include "script.h"
@@ -39,6 +40,17 @@ struct track {
 	uint32_t incident;
 };
 
+#define BEHIND_HOSTS_MAX 1024
+#define BEHIND_PORTS_MAX 16
+
+/* A host of others that is there. */
+struct behind_host {
+	struct addr addr;
+	uint16_t ports[BEHIND_PORTS_MAX]; /* that are open */
+	size_t port_count;
+	bool silent; /* about the others */
+};
+
 struct play {
 	struct script *script;
 	struct engine *engine;
@@ -53,6 +65,11 @@ struct play {
 	size_t deleted, added;
 	unsigned failures;
 	bool quiet;
+	struct contacts *contacts; /* NULL: no host of others is watched */
+	struct prefix watched;
+	struct behind_host hosts[BEHIND_HOSTS_MAX];
+	size_t host_count;
+	bool answers_lost;
 };
 
 /* Runs it to the end; failures says how it went. */
@@ -69,5 +86,18 @@ bool expect_run(struct play *play, char **words, size_t count, unsigned line);
 enum outcome kernel_send(struct play *play, const struct step *step);
 /* Notes what the engine ordered and told. */
 void play_take(struct play *play);
+/* Notes how a source stands, if it is followed. */
+void play_note(struct play *play, const struct addr *addr);
+
+/* behind.c: hosts of others. */
+bool behind_watch(struct play *play, char **words);
+bool behind_host(struct play *play, char **words);
+bool behind_answers(struct play *play, char **words);
+bool behind_failed(struct play *play, char **words);
+bool behind_watches(const struct play *play, const struct addr *addr);
+/* What the sender of a packet to one of them hears. */
+enum outcome behind_send(struct play *play, const struct step *step);
+/* Time has passed. */
+void behind_tick(struct play *play);
 
 #endif

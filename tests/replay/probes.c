@@ -79,7 +79,7 @@ struct manner {
 	unsigned flags; /* in place of the kind's */
 	const char *shape;
 	int64_t repeats_ms[REPEATS_MAX]; /* of an unanswered SYN, 0-ended */
-	bool has_seq, bad_checksum, retransmit, published, kin;
+	bool has_seq, bad_checksum, retransmit, published, kin, completes;
 };
 
 bool source_read(const char *text, struct addr *first, unsigned *count, unsigned *len)
@@ -266,10 +266,10 @@ static bool read_option(struct script *script, char *word, struct manner *manner
 	}
 	if (strcmp(word, "retransmit") == 0)
 		return read_schedule(script, schedules[0].word, manner);
-	if (strcmp(word, "kin") == 0) {
-		manner->kin = true;
+	manner->kin |= strcmp(word, "kin") == 0;
+	manner->completes |= strcmp(word, "completes") == 0;
+	if (strcmp(word, "kin") == 0 || strcmp(word, "completes") == 0)
 		return true;
-	}
 	return script_fail(script, "unknown option: %s", word);
 }
 
@@ -381,7 +381,9 @@ static bool add_copies(struct script *script, const struct manner *manner, struc
 static bool send(struct script *script, const struct manner *manner, const char *source, uint16_t port, int64_t at_ms,
 		 unsigned line)
 {
-	struct step step = { .type = STEP_PROBE, .line = line, .published = manner->published };
+	struct step step = {
+		.type = STEP_PROBE, .line = line, .published = manner->published, .completes = manner->completes
+	};
 	struct addr first;
 	unsigned count = 1, len = 128;
 	bool random = strcmp(source, "random") == 0;

@@ -20,6 +20,7 @@ struct step {
 	unsigned line;
 	bool tracked;   /* a source that the scenario names */
 	bool published; /* forwarded by DNAT: the engine never sees it, the veil prices it */
+	bool completes; /* its sender ends the handshake that it began */
 	size_t train;   /* an index of script.trains, of a SYN that is repeated until it is answered; else TRAIN_NONE */
 	struct probe probe;
 	char *text;

@@ -29,6 +29,8 @@ static bool proves_nothing(const struct engine *engine, const struct probe *prob
 {
 	const struct packet *p = &probe->packet;
 
+	if (probe->where != PROBE_LOCAL) /* judged by what came of it */
+		return false;
 	return finding->service && (probe->port_state == PROBE_PORT_SERVED ||
 				    served_is(engine->served, p->protocol, p->dport, engine->now_ms));
 }
@@ -188,6 +190,26 @@ static void write_down(struct engine *engine, struct source *source, const struc
 	note_sweep(engine, source, finding);
 }
 
+#define SUCCESSES_MAX 3 /* that speak for a source within a day */
+
+/* A contact of a host of others succeeded: as much as that speaks for its source, the newest failure is taken back. */
+static void take_back(struct engine *engine, const struct engine_sender *sender)
+{
+	const uint32_t kinds = 1u << EVIDENCE_SYN | 1u << EVIDENCE_UDP;
+	struct source *source = sources_find(engine->sources, &sender->key);
+
+	if (!source || count_excused(engine, source, kinds, DAY_MS / 1000) >= SUCCESSES_MAX)
+		return;
+	for (int i = 0; i < SOURCE_PIECES && source->pieces[i].kind != EVIDENCE_NONE; i++) {
+		if (source->pieces[i].weight == 0 || !(kinds & 1u << source->pieces[i].kind))
+			continue;
+		score_reweigh(source, i, 0, engine->now_ms, &engine->decay);
+		source->probes -= source->probes > 0;
+		engine_rank(engine, source);
+		return;
+	}
+}
+
 bool engine_count(struct engine *engine, const struct probe *probe, struct engine_sender *sender,
 		  struct actions *actions)
 {
@@ -199,6 +221,8 @@ bool engine_count(struct engine *engine, const struct probe *probe, struct engin
 	struct weighing w;
 	struct score score;
 
+	if (probe->where != PROBE_LOCAL && probe->outcome == PROBE_ANSWERED)
+		take_back(engine, sender);
 	if (finding.kind == EVIDENCE_NONE || proves_nothing(engine, probe, &finding))
 		return false;
 	hash = prefix_hashes_of(&sender->hashes, sender->key.len);

@@ -27,7 +27,9 @@ enum {
 	WEIGHT_TRAP_WEAK = 46,    /* any other visit */
 	WEIGHT_TRAP_INDUCED = 20, /* that a third party can have caused */
 	WEIGHT_SAME_PORT =
-		10, /* a port at a further address of ours, tried as a program tries the addresses of a name */
+		10,        /* a port at a further address of ours, tried as a program tries the addresses of a name */
+	WEIGHT_SWEEP = 20, /* a port at a further host of others, beyond what a name has addresses */
+	WEIGHT_DARK = 30,  /* the least that a contact of nobody weighs */
 	WEIGHT_SYN_LOW = 28,
 	WEIGHT_SYN_MIDDLE = 20,
 	WEIGHT_SYN_HIGH = 10,
@@ -57,6 +59,7 @@ struct finding {
 	bool service;            /* weighs nothing where the port is, or lately was, served */
 	uint8_t flags;           /* of GROUP_FLAGS: the TCP flags */
 	bool stack;              /* a SYN with the options of a real stack */
+	bool elsewhere;          /* at a host of others: judged by its outcome */
 	bool plausible;          /* of a shape that honest hosts send, too: the first dozen weigh nothing */
 };
 

@@ -190,7 +190,32 @@ static struct finding judge_trap(const struct probe *probe)
 	return service_finding(EVIDENCE_TRAP_WEAK, WEIGHT_TRAP_WEAK, p->dport);
 }
 
-struct finding judge_probe(const struct probe *probe)
+/* What only an outcome makes evidence: honest hosts send the same to a port that is served. */
+static bool needs_outcome(enum evidence_kind kind)
+{
+	switch (kind) {
+	case EVIDENCE_SYN:
+	case EVIDENCE_MAIMON:
+	case EVIDENCE_ACK:
+	case EVIDENCE_UDP:
+	case EVIDENCE_SCTP_INIT:
+	case EVIDENCE_SCTP_COOKIE: return true;
+	default: return false;
+	}
+}
+
+/* At a host of others nobody looks up a socket. */
+static struct finding judge_elsewhere(struct finding f, enum probe_outcome outcome)
+{
+	if (needs_outcome(f.kind) && (outcome == PROBE_PENDING || outcome == PROBE_ANSWERED))
+		return nothing;
+	f.elsewhere = true;
+	if (needs_outcome(f.kind) && outcome == PROBE_DARK && f.weight < WEIGHT_DARK)
+		f.weight = WEIGHT_DARK;
+	return f;
+}
+
+static struct finding judge_packet(const struct probe *probe)
 {
 	const struct packet *p = &probe->packet;
 
@@ -218,6 +243,13 @@ struct finding judge_probe(const struct probe *probe)
 	case PROTO_SCTP: return judge_sctp(p);
 	}
 	return is_used_protocol(p) ? nothing : finding(EVIDENCE_PROTOCOL, WEIGHT_PROTOCOL, p->protocol);
+}
+
+struct finding judge_probe(const struct probe *probe)
+{
+	struct finding f = judge_packet(probe);
+
+	return probe->where == PROBE_LOCAL ? f : judge_elsewhere(f, (enum probe_outcome)probe->outcome);
 }
 
 /*

@@ -17,6 +17,7 @@
 #define PLAUSIBLE_FORGIVEN SOURCE_PIECES /* all that is remembered */
 #define TRACE_WINDOW_S     10            /* mtr asks each hop once a second: what comes faster is no mtr */
 #define FAMILIES_GRACE     2
+#define SWEEP_HOSTS        3 /* where the same port was tried: a name has seldom more addresses */
 #define FORGIVEN_MAX       8 /* a mail program's seven ports, and a web server's second */
 
 /* Ports that honest programs try together: a mail program guesses all of its ports, a browser 80 and 443. */
@@ -203,6 +204,20 @@ static bool tried_elsewhere(const struct past *past, uint16_t port, bool visited
 	return false;
 }
 
+/* At how many further hosts was this port tried? */
+static unsigned hosts_tried(const struct past *past, uint16_t port)
+{
+	unsigned count = 0;
+
+	for (int i = past->port_known ? next_piece(past, 0) : -1; i >= 0; i = next_piece(past, i + 1)) {
+		const struct evidence *piece = &past->source->pieces[i];
+
+		count += piece->port == port && piece->host_tag != past->host_tag &&
+			 judge_group(piece->kind) == GROUP_CONNECT;
+	}
+	return count;
+}
+
 static bool flags_seen_at(const struct past *past, uint16_t port)
 {
 	for (int i = past->port_known ? next_piece(past, 0) : -1; i >= 0; i = next_piece(past, i + 1)) {
@@ -224,6 +239,8 @@ static uint8_t weigh_syn(const struct past *past, const struct finding *finding,
 	enum family family = family_of_tcp(finding->port);
 	bool web = family == FAMILY_WEB && finding->stack;
 
+	if (finding->elsewhere && hosts_tried(past, finding->port) >= SWEEP_HOSTS)
+		return WEIGHT_SWEEP;
 	if (!past->marked && tried_elsewhere(past, finding->port, !web))
 		return least(finding->weight, WEIGHT_SAME_PORT);
 	*grace_over = !in_grace(past, family);
