@@ -78,7 +78,7 @@ struct contacts_status {
 	uint64_t asked;                                              /* first contacts */
 	uint64_t answered, refused, silent, at_dark, proven;         /* what came of them */
 	uint64_t displaced;     /* contacts of newcomers that gave way to others: they are no evidence */
-	uint64_t turned_away;   /* contacts of adverse sources for which there was no room */
+	uint64_t turned_away;   /* contacts of adverse sources that had to go among those of newcomers */
 	uint64_t waited;        /* CONTACT_WAITS */
 	uint64_t worth_nothing; /* silent, where nobody could have heard an answer */
 	uint64_t forgotten;     /* services and hosts that gave way to others */

@@ -1,60 +1,21 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Contacts under way, and who asked.  Two parts: those of newcomers, and those of sources that a contact has already
- * told against.  Where newcomers are more than there is room for, as in a forged flood, one by chance gives way to the
- * next; what speaks against a source is in the other part, which newcomers never touch.
- *
- * A contact is told at once where its outcome comes as a packet, and after CONTACT_WAIT_MS where none comes.  That a
- * source completed a handshake speaks for it; each port of a host once, and of those that are known to be served only
- * where something spoke against the source before: so that nobody gathers credit on an open port.
+ * What becomes of a contact.  It is told at once where its outcome comes as a packet, and after CONTACT_WAIT_MS where
+ * none comes.  That a source completed a handshake speaks for it; each port of a host once, and of those that are known
+ * to be served only where something spoke against the source before: so that nobody gathers credit on an open port.
  */
 #include "internal.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#define NET_V6        64    /* sources are counted by so much of an IPv6 address */
-#define SUCCESSES_MAX 3     /* of one source, as long as it is remembered */
-#define TRIES         4     /* to find a newcomer that may give way */
-#define WINDOW        65536 /* what a source acknowledges after an answer is no further ahead than that */
-#define CHANCE_STEP   0x9e3779b97f4a7c15ULL
-
-struct contact_key {
-	struct addr src, dst;
-	uint16_t port;
-	uint8_t protocol, zero[5];
-};
-
-struct contact {
-	struct contact_key key;
-	struct packet packet; /* the first one */
-	int64_t at_ms;
-	uint32_t answer; /* sequence number that the answer began with */
-	bool answered;
-	bool known; /* to a known service: only its success is of interest */
-};
-
-struct asker {
-	struct addr key;
-	uint16_t open; /* contacts under way */
-	bool proven;   /* it completed a handshake since it is remembered */
-	uint8_t successes;
-	uint32_t success[SUCCESSES_MAX]; /* hashes of what it reached */
-};
-
-/* One of the two parts. */
-struct part {
-	struct pool contact_pool, asker_pool;
-	struct contact *contacts;
-	struct asker *askers;
-};
+#define WINDOW 65536 /* what a source acknowledges after an answer is no further ahead than that */
 
 struct contacts {
 	struct hash_key key;
 	uint8_t where;
-	struct part newcomers, adverse;
+	struct pending pending;
 	struct hosts hosts;
-	uint64_t chance;
 	struct contacts_status counts; /* the counters of it alone */
 };
 
@@ -69,24 +30,6 @@ void contacts_config_defaults(struct contacts_config *config, enum probe_where w
 	};
 }
 
-/* ---- memory ---- */
-
-static bool part_init(struct part *part, uint32_t max)
-{
-	part->contacts = calloc(max, sizeof(*part->contacts));
-	part->askers = calloc(max, sizeof(*part->askers));
-	return pool_init(&part->contact_pool, max) & pool_init(&part->asker_pool, max) && part->contacts &&
-	       part->askers;
-}
-
-static void part_free(struct part *part)
-{
-	pool_free(&part->contact_pool);
-	pool_free(&part->asker_pool);
-	free(part->contacts);
-	free(part->askers);
-}
-
 struct contacts *contacts_new(const struct contacts_config *config, const struct hash_key *key)
 {
 	struct contacts *contacts = calloc(1, sizeof(*contacts));
@@ -96,9 +39,7 @@ struct contacts *contacts_new(const struct contacts_config *config, const struct
 		return NULL;
 	contacts->key = *key;
 	contacts->where = config->where;
-	contacts->chance = key->k0 ^ key->k1;
-	complete = part_init(&contacts->newcomers, config->newcomers) & part_init(&contacts->adverse, config->adverse) &
-		   hosts_init(&contacts->hosts, config, key);
+	complete = pending_init(&contacts->pending, config, key) & hosts_init(&contacts->hosts, config, key);
 	if (complete)
 		return contacts;
 	contacts_free(contacts);
@@ -109,208 +50,14 @@ void contacts_free(struct contacts *contacts)
 {
 	if (!contacts)
 		return;
-	part_free(&contacts->newcomers);
-	part_free(&contacts->adverse);
+	pending_free(&contacts->pending);
 	hosts_free(&contacts->hosts);
 	free(contacts);
 }
 
-/* ---- who asked ---- */
-
-static struct addr asker_key(const struct addr *src)
-{
-	return addr_is_v4(src) ? *src : prefix_of(src, NET_V6).addr;
-}
-
-static uint32_t hash_of_asker(const struct contacts *contacts, const struct addr *key)
-{
-	return (uint32_t)hash_quick(&contacts->key, key->b, sizeof(key->b));
-}
-
-static bool is_asker(const void *table, uint32_t slot, const void *key)
-{
-	return addr_equal(&((const struct asker *)table)[slot].key, key);
-}
-
-static struct asker *find_asker(const struct contacts *contacts, const struct part *part, const struct addr *key,
-				uint32_t *slot)
-{
-	*slot = hashindex_find(&part->asker_pool.index, hash_of_asker(contacts, key), is_asker, part->askers, key);
-	return *slot == POOL_NONE ? NULL : &part->askers[*slot];
-}
-
-/* The asker in whichever part it is, or NULL. */
-static struct asker *asker_of(struct contacts *contacts, const struct addr *src, struct part **part)
-{
-	const struct addr key = asker_key(src);
-	struct asker *asker;
-	uint32_t slot;
-
-	*part = &contacts->adverse;
-	asker = find_asker(contacts, *part, &key, &slot);
-	if (asker) {
-		pool_touch(&(*part)->asker_pool, slot);
-		return asker;
-	}
-	*part = &contacts->newcomers;
-	return find_asker(contacts, *part, &key, &slot);
-}
-
-static struct asker *add_asker(const struct contacts *contacts, struct part *part, const struct asker *asker)
-{
-	uint32_t slot = pool_add(&part->asker_pool, hash_of_asker(contacts, &asker->key));
-
-	if (slot == POOL_NONE)
-		return NULL;
-	part->askers[slot] = *asker;
-	return &part->askers[slot];
-}
-
-static void remove_asker(const struct contacts *contacts, struct part *part, const struct addr *key)
-{
-	uint32_t slot;
-
-	if (find_asker(contacts, part, key, &slot))
-		pool_remove(&part->asker_pool, slot);
-}
-
-/* One contact less.  A newcomer without any is forgotten. */
-static void close_one(struct contacts *contacts, const struct addr *src)
-{
-	struct part *part;
-	struct asker *asker = asker_of(contacts, src, &part);
-
-	if (!asker)
-		return;
-	asker->open -= asker->open > 0;
-	if (asker->open == 0 && part == &contacts->newcomers)
-		remove_asker(contacts, part, &asker->key);
-}
-
-/* An outcome told against the source: from now on it is of the other part. */
-static void note_adverse(struct contacts *contacts, const struct addr *src)
-{
-	struct part *part, *adverse = &contacts->adverse;
-	const struct asker *found = asker_of(contacts, src, &part);
-	struct asker asker = { .key = asker_key(src) };
-
-	if (found && part == adverse)
-		return;
-	if (found) {
-		asker = *found;
-		remove_asker(contacts, part, &asker.key);
-	}
-	if (adverse->asker_pool.count == adverse->asker_pool.max)
-		pool_remove(&adverse->asker_pool, adverse->asker_pool.oldest);
-	add_asker(contacts, adverse, &asker);
-}
-
-/* ---- contacts under way ---- */
-
 static struct contact_key key_of(const struct addr *src, const struct addr *dst, uint8_t protocol, uint16_t port)
 {
 	return (struct contact_key){ .src = *src, .dst = *dst, .port = port, .protocol = protocol };
-}
-
-static uint32_t hash_of(const struct contacts *contacts, const struct contact_key *key)
-{
-	return (uint32_t)hash_quick(&contacts->key, key, sizeof(*key));
-}
-
-static bool is_contact(const void *table, uint32_t slot, const void *key)
-{
-	return memcmp(&((const struct contact *)table)[slot].key, key, sizeof(struct contact_key)) == 0;
-}
-
-static struct contact *find_in(struct part *part, uint32_t hash, const struct contact_key *key, uint32_t *slot)
-{
-	*slot = hashindex_find(&part->contact_pool.index, hash, is_contact, part->contacts, key);
-	return *slot == POOL_NONE ? NULL : &part->contacts[*slot];
-}
-
-static struct contact *find(struct contacts *contacts, const struct contact_key *key, struct part **part,
-			    uint32_t *slot)
-{
-	uint32_t hash = hash_of(contacts, key);
-	struct contact *contact;
-
-	*part = &contacts->adverse;
-	contact = find_in(*part, hash, key, slot);
-	if (contact)
-		return contact;
-	*part = &contacts->newcomers;
-	return find_in(*part, hash, key, slot);
-}
-
-static void remove_contact(struct contacts *contacts, struct part *part, uint32_t slot)
-{
-	struct addr src = part->contacts[slot].key.src;
-
-	pool_remove(&part->contact_pool, slot);
-	close_one(contacts, &src);
-}
-
-/* Its number is not for a sender to know: the generator begins with the key. */
-static uint32_t chance(struct contacts *contacts, uint32_t below)
-{
-	uint64_t z = contacts->chance += CHANCE_STEP;
-
-	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ULL;
-	z = (z ^ (z >> 27)) * 0x94d049bb133111ebULL;
-	return (uint32_t)((z ^ (z >> 31)) % below);
-}
-
-/* Makes room among newcomers.  One whose source has been told against since is of no newcomer any more. */
-static void displace(struct contacts *contacts)
-{
-	struct part *part = &contacts->newcomers;
-	uint32_t slot = 0;
-
-	for (int i = 0; i < TRIES; i++) {
-		struct part *of = part;
-
-		slot = chance(contacts, part->contact_pool.max);
-		asker_of(contacts, &part->contacts[slot].key.src, &of);
-		if (of == part)
-			break;
-	}
-	remove_contact(contacts, part, slot);
-	contacts->counts.displaced++;
-}
-
-/* Where the source's next contact belongs, with its asker counted; NULL: there is no room. */
-static struct part *open_one(struct contacts *contacts, const struct addr *src)
-{
-	struct part *part;
-	struct asker *asker = asker_of(contacts, src, &part);
-
-	if (part == &contacts->adverse && part->contact_pool.count == part->contact_pool.max) {
-		contacts->counts.turned_away++;
-		return NULL;
-	}
-	if (part == &contacts->newcomers && part->contact_pool.count == part->contact_pool.max) {
-		displace(contacts);
-		asker = asker_of(contacts, src, &part);
-	}
-	if (!asker)
-		asker = add_asker(contacts, part, &(struct asker){ .key = asker_key(src) });
-	if (!asker)
-		return NULL;
-	asker->open++;
-	return part;
-}
-
-static bool open_contact(struct contacts *contacts, const struct contact_key *key, const struct packet *packet,
-			 bool known, int64_t now_ms)
-{
-	struct part *part = open_one(contacts, &key->src);
-	uint32_t slot = part ? pool_add(&part->contact_pool, hash_of(contacts, key)) : POOL_NONE;
-
-	if (slot == POOL_NONE)
-		return false;
-	part->contacts[slot] = (struct contact){ .key = *key, .packet = *packet, .at_ms = now_ms, .known = known };
-	contacts->counts.asked += !known;
-	return true;
 }
 
 /* ---- outcomes ---- */
@@ -331,7 +78,7 @@ static void tell(struct contacts *contacts, const struct packet *packet, enum pa
 	case PROBE_ANSWERED: contacts->counts.proven++; return;
 	default: return;
 	}
-	note_adverse(contacts, &packet->src);
+	pending_note_adverse(&contacts->pending, &packet->src);
 }
 
 /* A contact ends: *probe tells how. */
@@ -340,7 +87,7 @@ static bool end_contact(struct contacts *contacts, struct part *part, uint32_t s
 {
 	struct contact contact = part->contacts[slot];
 
-	remove_contact(contacts, part, slot);
+	pending_remove(&contacts->pending, part, slot);
 	if (contact.known || contact.answered)
 		return false;
 	tell(contacts, &contact.packet, PACKET_OK, outcome, probe);
@@ -367,15 +114,15 @@ static bool succeed(struct contacts *contacts, struct part *part, uint32_t slot,
 	struct contact contact = part->contacts[slot];
 	uint32_t hash =
 		(uint32_t)hash_quick(&contacts->key, &contact.key.dst, sizeof(contact.key) - sizeof(struct addr));
-	struct asker *asker = asker_of(contacts, &contact.key.src, &part);
+	struct asker *asker = pending_asker(&contacts->pending, &contact.key.src, &part);
 	bool again = !asker || reached_before(asker, hash);
 
 	if (asker)
 		asker->proven = true;
 	if (!again)
 		asker->success[asker->successes++] = hash;
-	find(contacts, &contact.key, &part, &slot);
-	remove_contact(contacts, part, slot);
+	pending_find(&contacts->pending, &contact.key, &part, &slot);
+	pending_remove(&contacts->pending, part, slot);
 	if (again)
 		return false;
 	tell(contacts, &contact.packet, PACKET_OK, PROBE_ANSWERED, probe);
@@ -418,7 +165,7 @@ static enum contact_word pass_on(struct contacts *contacts, const struct packet 
 static bool has_too_many(struct contacts *contacts, const struct addr *src)
 {
 	struct part *part;
-	const struct asker *asker = asker_of(contacts, src, &part);
+	const struct asker *asker = pending_asker(&contacts->pending, src, &part);
 
 	return asker && !asker->proven && asker->open >= CONTACT_OPEN_MAX;
 }
@@ -428,11 +175,11 @@ static enum contact_word ask_known(struct contacts *contacts, const struct conta
 				   const struct packet *packet, int64_t now_ms)
 {
 	struct part *part;
-	const struct asker *asker = asker_of(contacts, &key->src, &part);
+	const struct asker *asker = pending_asker(&contacts->pending, &key->src, &part);
 
-	if (asker && part == &contacts->adverse && packet->protocol == PROTO_TCP && asker->successes < SUCCESSES_MAX &&
-	    !has_too_many(contacts, &key->src))
-		open_contact(contacts, key, packet, true, now_ms);
+	if (asker && part == &contacts->pending.adverse && packet->protocol == PROTO_TCP &&
+	    asker->successes < SUCCESSES_MAX && !has_too_many(contacts, &key->src))
+		pending_open(&contacts->pending, key, packet, true, now_ms);
 	return CONTACT_KNOWN;
 }
 
@@ -446,7 +193,7 @@ enum contact_word contacts_ask(struct contacts *contacts, const struct packet *p
 
 	if (result != PACKET_OK || !has_ports(packet))
 		return pass_on(contacts, packet, result, now_ms, probe);
-	contact = find(contacts, &key, &part, &slot);
+	contact = pending_find(&contacts->pending, &key, &part, &slot);
 	if (contact && proves(contact, packet))
 		return succeed(contacts, part, slot, probe) ? CONTACT_TOLD : CONTACT_KNOWN;
 	if (!is_contact_packet(contacts, packet))
@@ -464,7 +211,10 @@ enum contact_word contacts_ask(struct contacts *contacts, const struct packet *p
 		contacts->counts.waited++;
 		return CONTACT_WAITS;
 	}
-	return open_contact(contacts, &key, packet, false, now_ms) ? CONTACT_OPEN : CONTACT_KNOWN;
+	if (!pending_open(&contacts->pending, &key, packet, false, now_ms))
+		return CONTACT_KNOWN;
+	contacts->counts.asked++;
+	return CONTACT_OPEN;
 }
 
 /* ---- packets of the watched ---- */
@@ -498,7 +248,7 @@ bool contacts_answer(struct contacts *contacts, const struct packet *packet, int
 	hosts_note(&contacts->hosts, &packet->src, packet->protocol, packet->sport, answer == ANSWER_SERVED, now_ms);
 	if (answer == ANSWER_NONE)
 		return false;
-	contact = find(contacts, &key, &part, &slot);
+	contact = pending_find(&contacts->pending, &key, &part, &slot);
 	if (!contact || contact->answered)
 		return false;
 	contacts->hosts.heard = true;
@@ -506,7 +256,7 @@ bool contacts_answer(struct contacts *contacts, const struct packet *packet, int
 		return end_contact(contacts, part, slot, PROBE_REFUSED, probe);
 	contacts->counts.answered += !contact->known;
 	if (packet->protocol != PROTO_TCP) {
-		remove_contact(contacts, part, slot);
+		pending_remove(&contacts->pending, part, slot);
 		return false;
 	}
 	contact->answered = true;
@@ -531,7 +281,7 @@ bool contacts_unreachable(struct contacts *contacts, const struct packet *about,
 
 	if (out_of_reach(about, code))
 		hosts_failed(&contacts->hosts, &about->dst, now_ms);
-	if (!find(contacts, &key, &part, &slot))
+	if (!pending_find(&contacts->pending, &key, &part, &slot))
 		return false;
 	contacts->hosts.heard = true;
 	return end_contact(contacts, part, slot, out_of_reach(about, code) ? PROBE_DARK : PROBE_REFUSED, probe);
@@ -570,13 +320,13 @@ static bool end_silent(struct contacts *contacts, struct part *part, uint32_t sl
 	}
 	if (outcome != PROBE_PENDING)
 		return end_contact(contacts, part, slot, outcome, probe);
-	remove_contact(contacts, part, slot);
+	pending_remove(&contacts->pending, part, slot);
 	return false;
 }
 
 bool contacts_due(struct contacts *contacts, int64_t now_ms, struct probe *probe)
 {
-	struct part *parts[] = { &contacts->adverse, &contacts->newcomers };
+	struct part *parts[] = { &contacts->pending.adverse, &contacts->pending.newcomers };
 
 	for (unsigned i = 0; i < 2; i++) {
 		for (uint32_t slot = first_due(parts[i], now_ms); slot != POOL_NONE; slot = first_due(parts[i], now_ms))
@@ -588,7 +338,7 @@ bool contacts_due(struct contacts *contacts, int64_t now_ms, struct probe *probe
 
 int64_t contacts_due_ms(const struct contacts *contacts)
 {
-	const struct part *parts[] = { &contacts->adverse, &contacts->newcomers };
+	const struct part *parts[] = { &contacts->pending.adverse, &contacts->pending.newcomers };
 	int64_t due_ms = INT64_MAX;
 
 	for (unsigned i = 0; i < 2; i++) {
@@ -646,12 +396,14 @@ void contacts_restore(struct contacts *contacts, const struct contact_service *s
 void contacts_status(const struct contacts *contacts, struct contacts_status *out)
 {
 	*out = contacts->counts;
-	out->newcomers = contacts->newcomers.contact_pool.count;
-	out->adverse = contacts->adverse.contact_pool.count;
-	out->sources = contacts->newcomers.asker_pool.count + contacts->adverse.asker_pool.count;
+	out->newcomers = contacts->pending.newcomers.contact_pool.count;
+	out->adverse = contacts->pending.adverse.contact_pool.count;
+	out->sources = contacts->pending.newcomers.asker_pool.count + contacts->pending.adverse.asker_pool.count;
 	out->hosts = contacts->hosts.host_pool.count;
 	out->dark = contacts->hosts.dark_pool.count;
 	out->services = contacts->hosts.service_pool.count;
+	out->displaced = contacts->pending.displaced;
+	out->turned_away = contacts->pending.turned_away;
 	out->forgotten = contacts->hosts.forgotten;
 	out->one_sided = hosts_one_sided(&contacts->hosts);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What the files of this folder share: contacts.c asks hosts.c what is known of a host and its ports.  No other folder
- * includes this.
+ * What the files of this folder share: contacts.c keeps contacts in pending.c, and asks hosts.c what is known of a host
+ * and its ports.  No other folder includes this.
  */
 #ifndef PICKET_CONTACT_INTERNAL_H
 #define PICKET_CONTACT_INTERNAL_H
@@ -9,6 +9,60 @@
 #include <picket/contact.h>
 
 #include "pool.h"
+
+/* ---- pending.c ---- */
+
+#define SUCCESSES_MAX 3 /* of one source, as long as it is remembered */
+
+struct contact_key {
+	struct addr src, dst;
+	uint16_t port;
+	uint8_t protocol, zero[5];
+};
+
+struct contact {
+	struct contact_key key;
+	struct packet packet; /* the first one */
+	int64_t at_ms;
+	uint32_t answer; /* sequence number that the answer began with */
+	bool answered;
+	bool known; /* to a known service: only its success is of interest */
+};
+
+struct asker {
+	struct addr key;
+	uint16_t open; /* contacts under way */
+	bool proven;   /* it completed a handshake since it is remembered */
+	uint8_t successes;
+	uint32_t success[SUCCESSES_MAX]; /* hashes of what it reached */
+};
+
+/* One of the two parts. */
+struct part {
+	struct pool contact_pool, asker_pool;
+	struct contact *contacts;
+	struct asker *askers;
+};
+
+struct pending {
+	struct hash_key key;
+	struct part newcomers, adverse;
+	uint64_t chance;
+	uint64_t displaced, turned_away;
+};
+
+bool pending_init(struct pending *pending, const struct contacts_config *config, const struct hash_key *key);
+void pending_free(struct pending *pending);
+/* Who sends from this address, in whichever part it is: *part, also where it is nobody so far (NULL). */
+struct asker *pending_asker(struct pending *pending, const struct addr *src, struct part **part);
+/* An outcome told against the source: from now on it is of the other part. */
+void pending_note_adverse(struct pending *pending, const struct addr *src);
+struct contact *pending_find(struct pending *pending, const struct contact_key *key, struct part **part,
+			     uint32_t *slot);
+/* The key must not be there.  False: there is no room. */
+bool pending_open(struct pending *pending, const struct contact_key *key, const struct packet *packet, bool known,
+		  int64_t now_ms);
+void pending_remove(struct pending *pending, struct part *part, uint32_t slot);
 
 /* ---- hosts.c ---- */
 
