@@ -69,6 +69,24 @@ def tests_of(tree, files):
     return found
 
 
+def sleeps(pid):
+    try:
+        with open(f"/proc/{pid}/stat") as f:
+            return f.read().rsplit(")", 1)[1].split()[0] != "R"
+    except OSError:
+        return False
+
+
+def watch(child, ended, most):
+    """Ends a child that has slept for so many seconds; one that only waits for a processor has not."""
+    slept = 0
+    while not ended.wait(1):
+        slept += sleeps(child.pid)
+        if slept > most:
+            child.kill()
+            return
+
+
 def run_test(tree, argv, seconds, **more):
     """(None when it passed, else how it failed; the processor seconds that it took).  The limit is of processor time,
     for the machine may be busy; one that sleeps for ever is ended as well."""
@@ -78,10 +96,10 @@ def run_test(tree, argv, seconds, **more):
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     child = subprocess.Popen(argv, cwd=tree, env=environment(**more), preexec_fn=limits, stdin=subprocess.DEVNULL,
                              stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    timer = threading.Timer(10 * seconds + 20, child.kill)
-    timer.start()
+    ended = threading.Event()
+    threading.Thread(target=watch, args=(child, ended, 10 * seconds + 20), daemon=True).start()
     _, status, usage = os.wait4(child.pid, 0)
-    timer.cancel()
+    ended.set()
     child.returncode = os.waitstatus_to_exitcode(status)
     failed = None if status == 0 else "failed" if os.WIFEXITED(status) else f"signal {os.WTERMSIG(status)}"
     return failed, usage.ru_utime + usage.ru_stime

@@ -162,6 +162,68 @@ static void each_set_has_its_own_room(void **state)
 	blocks_free(blocks);
 }
 
+/* Of nets, which share a room, one of the same family and length gives its element to a block: the lowest. */
+static void of_nets_the_lowest_of_the_same_length_gives_way(void **state)
+{
+	static const struct {
+		const char *net;
+		uint8_t grade;
+		float score;
+	} rows[] = {
+		{ "203.0.112.0/24", GRADE_VEIL, 12 }, { "203.0.113.0/24", GRADE_VEIL, 11 },
+		{ "203.0.114.0/24", GRADE_VEIL, 13 }, { "203.0.115.0/24", GRADE_BAN, 0 },
+		{ "2001:db8::/48", GRADE_VEIL, 9 },   { "2001:db8:100::/40", GRADE_VEIL, 8 },
+		{ "198.51.100.7", GRADE_VEIL, 7 },
+	};
+	struct blocks *blocks = blocks_new(&core_key);
+	struct prefix lowest = core_prefix("203.0.113.0/24"), net = core_prefix("192.0.2.0/24"),
+		      net6 = core_prefix("2001:db8:1::/48"), wide = core_prefix("192.0.0.0/16");
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct block block = { .grade = rows[i].grade, .until_ms = 1000, .score = rows[i].score };
+		struct prefix source = core_prefix(rows[i].net);
+
+		blocks_put(blocks, &source, &block, 1000, "");
+	}
+	assert_int_equal(blocks_lowest_like(blocks, &net), blocks_find(blocks, &lowest));
+	lowest = core_prefix("2001:db8::/48");
+	assert_int_equal(blocks_lowest_like(blocks, &net6), blocks_find(blocks, &lowest));
+	assert_int_equal(blocks_lowest_like(blocks, &wide), BLOCKS_NONE);
+	blocks_free(blocks);
+}
+
+/* Whatever the kernel's sets would take, alerts and veils leave the bans their part of the table. */
+static void veils_leave_bans_their_part(void **state)
+{
+	const struct engine_room room = { .alerts = 200000, .veils = 200000 };
+	struct blocks *blocks = blocks_new(&core_key);
+	struct block block = { .until_ms = 1000, .score = 7 };
+	struct prefix one, other = core_prefix("198.51.100.7");
+	uint32_t veils = 0;
+
+	(void)state;
+	assert_int_equal(blocks_veils_max(blocks), ENGINE_VEILS_MAX);
+	blocks_set_room(blocks, &room);
+	assert_int_equal(blocks_veils_max(blocks), ENGINE_VEILS_MAX);
+	for (; veils < ENGINE_VEILS_MAX; veils++) {
+		const uint8_t b[4] = { 100, (uint8_t)(veils >> 16), (uint8_t)(veils >> 8), (uint8_t)veils };
+		struct addr addr = addr_from_v4(b);
+
+		one = prefix_host(&addr);
+		block.grade = veils % 2 ? GRADE_VEIL : GRADE_ALERT;
+		assert_true(blocks_fits(blocks, &one, (enum grade)block.grade));
+		blocks_put(blocks, &one, &block, 1000, "");
+	}
+	assert_false(blocks_fits(blocks, &other, GRADE_VEIL));
+	assert_false(blocks_fits(blocks, &other, GRADE_ALERT));
+	assert_true(blocks_fits(blocks, &one, GRADE_ALERT)); /* it leaves the veils */
+	assert_int_not_equal(blocks_lowest(blocks, &other, GRADE_VEIL), BLOCKS_NONE);
+	block.grade = GRADE_BAN;
+	assert_int_not_equal(blocks_put(blocks, &other, &block, 0, ""), BLOCKS_NONE);
+	blocks_free(blocks);
+}
+
 static void a_block_for_good_never_comes_due(void **state)
 {
 	struct blocks *blocks = blocks_new(&core_key);
@@ -219,6 +281,8 @@ int main(void)
 		cmocka_unit_test(of_veils_the_lowest_gives_way_and_no_ban),
 		cmocka_unit_test(the_lowest_is_found_however_scores_move),
 		cmocka_unit_test(each_set_has_its_own_room),
+		cmocka_unit_test(of_nets_the_lowest_of_the_same_length_gives_way),
+		cmocka_unit_test(veils_leave_bans_their_part),
 		cmocka_unit_test(a_block_for_good_never_comes_due),
 	};
 

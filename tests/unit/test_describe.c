@@ -304,6 +304,43 @@ static void kinds_and_ports_stand_alone(void **state)
 	assert_string_equal(buf, "suspected 0.0, SYN scan, Xmas scan, 2 closed ports (22, 443)");
 }
 
+/* What `list` and `explain` say that a source may still do. */
+static void from_a_veil_on_something_is_kept_from_a_source(void **state)
+{
+	(void)state;
+	for (enum grade grade = GRADE_NONE; grade < GRADE_VEIL; grade++)
+		assert_null(grade_passes(grade));
+	assert_non_null(strstr(grade_passes(GRADE_VEIL), "what runs, ports it is a customer of"));
+	assert_non_null(strstr(grade_passes(GRADE_BAN), "nothing new"));
+	assert_string_equal(grade_passes(GRADE_BLOCK), "nothing");
+}
+
+/* Whose telling must never be crowded out, and what anybody can bring about with forged packets. */
+static void bans_are_worth_more_than_what_can_be_forged(void **state)
+{
+	static const struct {
+		uint8_t type, grade, worth;
+		bool beginning;
+	} cases[] = {
+		{ EVENT_ALERT, GRADE_ALERT, EVENT_WORTH_FORGEABLE, false },
+		{ EVENT_VEIL, GRADE_VEIL, EVENT_WORTH_FORGEABLE, true },
+		{ EVENT_EXPIRE, GRADE_VEIL, EVENT_WORTH_FORGEABLE, false },
+		{ EVENT_EXPIRE, GRADE_BAN, EVENT_WORTH_OTHER, false },
+		{ EVENT_UNBLOCK, GRADE_VEIL, EVENT_WORTH_OTHER, false },
+		{ EVENT_NOTICE, GRADE_NONE, EVENT_WORTH_OTHER, false },
+		{ EVENT_BAN, GRADE_BAN, EVENT_WORTH_BAN, true },
+		{ EVENT_BLOCK, GRADE_BLOCK, EVENT_WORTH_BAN, true },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct event event = event_of((enum event_type)cases[i].type, (enum grade)cases[i].grade);
+
+		assert_int_equal(event_worth(&event), cases[i].worth);
+		assert_int_equal(event_is_beginning(&event), cases[i].beginning);
+	}
+}
+
 static void services_are_looked_up(void **state)
 {
 	static const struct {
@@ -429,6 +466,8 @@ int main(void)
 		cmocka_unit_test(sweeps_and_protocols_are_told),
 		cmocka_unit_test(every_scan_is_named),
 		cmocka_unit_test(kinds_and_ports_stand_alone),
+		cmocka_unit_test(from_a_veil_on_something_is_kept_from_a_source),
+		cmocka_unit_test(bans_are_worth_more_than_what_can_be_forged),
 		cmocka_unit_test(services_are_looked_up),
 		cmocka_unit_test(service_names_are_bounded),
 		cmocka_unit_test(foreign_events_are_checked),

@@ -147,6 +147,87 @@ static void a_source_comes_back_as_it_was(void **state)
 	core_free(&core);
 }
 
+static unsigned alerts_by(struct core *core, uint16_t port)
+{
+	struct addr addr = core_addr("198.51.100.7");
+	struct probe probe = core_syn(&addr, port);
+	unsigned alerts = 0;
+
+	engine_probe(core->engine, &probe, core->now_ms, core->actions);
+	for (size_t i = 0; i < core->actions->count; i++)
+		alerts += core->actions->items[i].type == ACTION_EVENT &&
+			  core->actions->items[i].event.type == EVENT_ALERT;
+	return alerts;
+}
+
+/* Four SYNs are an alert: whoever was above it before the restart is told of no second time, whoever was below, is. */
+static void an_alert_is_told_once_whatever_happens_between(void **state)
+{
+	(void)state;
+	for (uint16_t before = 1; before <= 4; before++) {
+		struct core core = core_new(NULL), later = core_new(NULL);
+		unsigned alerts = 0;
+
+		for (uint16_t i = 0; i < before; i++)
+			alerts += alerts_by(&core, (uint16_t)(110 + i));
+		struct source_view view = core_explain(&core, "198.51.100.7").source;
+		assert_int_equal(engine_restore_source(later.engine, &view, later.now_ms), ENGINE_OK);
+		assert_int_equal(core_explain(&later, "198.51.100.7").source.grade,
+				 before < 4 ? GRADE_WATCH : GRADE_ALERT);
+		for (uint16_t i = before; i < 5; i++)
+			alerts += alerts_by(&later, (uint16_t)(110 + i));
+		assert_int_equal(alerts, before < 5);
+		core_free(&core);
+		core_free(&later);
+	}
+}
+
+/* A ban that is restored beside its source: the next one is longer; and a visit weighs no more than today's do. */
+static void a_ban_and_its_source_come_back_together(void **state)
+{
+	struct core core = core_new(NULL);
+	struct source_view view = full_view(&core);
+	struct block_view ban = { .source = view.source,
+				  .grade = GRADE_BAN,
+				  .times = 5,
+				  .incident = 900,
+				  .since_ms = core.now_ms - 1000,
+				  .until_ms = core.now_ms + 60000 };
+
+	(void)state;
+	view.pieces[1].weight = 94;
+	view.pieces[1].at_s = (uint32_t)(core.now_ms / 1000);
+	assert_int_equal(engine_restore_source(core.engine, &view, core.now_ms), ENGINE_OK);
+	assert_int_equal(core_explain(&core, "198.51.100.7").source.pieces[1].weight, 45);
+	assert_int_equal(core_explain(&core, "198.51.100.7").source.confirmed_mn, 2250);
+	assert_int_equal(engine_restore_block(core.engine, &ban, core.now_ms), ENGINE_OK);
+	assert_int_equal(core_explain(&core, "198.51.100.7").source.times, 5);
+	assert_int_equal(core_explain(&core, "198.51.100.7").source.incident, 77);
+	/* Incidents go on above the highest that was told. */
+	core_scan(&core, "203.0.113.7");
+	assert_int_equal(core_explain(&core, "203.0.113.7").source.incident, 901);
+	core_free(&core);
+}
+
+static void incidents_are_numbered_for_ever(void **state)
+{
+	struct incidents *incidents = calloc(1, sizeof(*incidents));
+
+	(void)state;
+	assert_non_null(incidents);
+	assert_int_equal(incidents_begin(incidents), 1);
+	incidents_taken(incidents, UINT32_MAX / 2); /* from a damaged file: it would leave no numbers */
+	assert_int_equal(incidents_begin(incidents), 2);
+	incidents_taken(incidents, UINT32_MAX / 2 - 1);
+	assert_int_equal(incidents_begin(incidents), UINT32_MAX / 2);
+	incidents_taken(incidents, 7);
+	assert_int_equal(incidents_begin(incidents), UINT32_MAX / 2 + 1);
+	incidents->last = UINT32_MAX - 1;
+	assert_int_equal(incidents_begin(incidents), UINT32_MAX);
+	assert_int_equal(incidents_begin(incidents), 1); /* 0 is none */
+	free(incidents);
+}
+
 /* A clock that was ahead: what lies in the future happened now. */
 static void nothing_lies_in_the_future(void **state)
 {
@@ -334,6 +415,9 @@ int main(void)
 		cmocka_unit_test(bans_double_up_to_their_longest),
 		cmocka_unit_test(a_configuration_is_made_sane),
 		cmocka_unit_test(a_source_comes_back_as_it_was),
+		cmocka_unit_test(an_alert_is_told_once_whatever_happens_between),
+		cmocka_unit_test(a_ban_and_its_source_come_back_together),
+		cmocka_unit_test(incidents_are_numbered_for_ever),
 		cmocka_unit_test(nothing_lies_in_the_future),
 		cmocka_unit_test(each_field_of_a_source_is_checked),
 		cmocka_unit_test(each_field_at_its_limit_is_good),

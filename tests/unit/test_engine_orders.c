@@ -76,10 +76,13 @@ static void an_order_ends_no_longer_ban_earlier(void **state)
 		uint8_t grade;
 		int64_t ordered_ms, stands_ms;
 	} cases[] = {
-		{ GRADE_BAN, HOUR_MS, 3 * HOUR_MS },         { GRADE_BAN, 3 * HOUR_MS, 3 * HOUR_MS },
-		{ GRADE_BAN, 3 * HOUR_MS + 1, 3 * HOUR_MS + 1 }, { GRADE_BAN, 0, 0 },
+		{ GRADE_BAN, HOUR_MS, 3 * HOUR_MS },
+		{ GRADE_BAN, 3 * HOUR_MS, 3 * HOUR_MS },
+		{ GRADE_BAN, 3 * HOUR_MS + 1, 3 * HOUR_MS + 1 },
+		{ GRADE_BAN, 0, 0 },
 		/* a veil is less than a block, and an admin may think again about his own */
-		{ GRADE_VEIL, 10 * MINUTE_MS, 10 * MINUTE_MS }, { GRADE_BLOCK, HOUR_MS, HOUR_MS },
+		{ GRADE_VEIL, 10 * MINUTE_MS, 10 * MINUTE_MS },
+		{ GRADE_BLOCK, HOUR_MS, HOUR_MS },
 	};
 
 	(void)state;

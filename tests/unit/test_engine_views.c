@@ -94,7 +94,8 @@ static void each_page_goes_on_where_the_last_ended(void **state)
 	for (size_t i = 0; i < sizeof(pages) / sizeof(pages[0]); i++)
 		assert_int_equal(walk(&core, pages[i], 3), 0);
 	for (uint8_t i = 1; i <= 5; i++) {
-		const uint8_t allowed[4] = { 192, 0, 2, i }, protected[4] = { 192, 0, 3, i }, other[4] = { 100, 1, 1, i };
+		const uint8_t allowed[4] = { 192, 0, 2, i }, protected[4] = { 192, 0, 3, i },
+			      other[4] = { 100, 1, 1, i };
 		struct addr a = addr_from_v4(allowed), p = addr_from_v4(protected), o = addr_from_v4(other);
 		struct prefix to_allow = prefix_host(&a), to_protect = prefix_host(&p), to_block = prefix_host(&o);
 		struct probe probe = core_syn(&o, i);

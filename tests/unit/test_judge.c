@@ -183,6 +183,16 @@ static void datagrams_are_judged(void **state)
 		{ 40000, 33434, 31, WEIGHT_UDP },
 		{ 40000, 33535, 11, WEIGHT_UDP },
 		{ 40000, 161, 1, WEIGHT_UDP },
+		{ 40000, 33433, 10, 0 }, /* mtr */
+		{ 40000, 33000, 10, 0 },
+		{ 40000, 33433, 11, WEIGHT_UDP },
+		{ 40000, 32999, 10, WEIGHT_UDP },
+		{ 40000, 443, 55, WEIGHT_UDP_ANSWER }, /* a browser tries HTTP/3 */
+		{ 1023, 32768, 55, WEIGHT_UDP_ANSWER },
+		{ 1, 32768, 55, WEIGHT_UDP_ANSWER },
+		{ 0, 32768, 55, WEIGHT_UDP },
+		{ 1024, 32768, 55, WEIGHT_UDP },
+		{ 1023, 32767, 55, WEIGHT_UDP },
 		{ 67, 68, 55, 0 },
 		{ 547, 546, 55, 0 },
 	};
@@ -198,6 +208,107 @@ static void datagrams_are_judged(void **state)
 		if (judge_probe(&probe).weight != cases[i].weight)
 			fail_msg("%u to %u, ttl %u: %u", cases[i].sport, cases[i].dport, cases[i].ttl,
 				 judge_probe(&probe).weight);
+	}
+}
+
+/* Which datagrams and late packets may be an honest program's, so that a dozen of them weigh nothing. */
+static void what_honest_hosts_send_too_is_plausible(void **state)
+{
+	static const struct {
+		uint8_t protocol, ttl;
+		uint16_t sport, dport;
+		bool plausible;
+	} cases[] = {
+		{ PROTO_UDP, 10, 40000, 33535, true }, /* a long run of mtr */
+		{ PROTO_UDP, 11, 40000, 33535, false }, { PROTO_UDP, 10, 40000, 32999, false },
+		{ PROTO_TCP, 55, 443, 40000, true }, /* a service's last word */
+		{ PROTO_TCP, 55, 1023, 32768, true },   { PROTO_TCP, 55, 1024, 32768, false },
+		{ PROTO_TCP, 55, 1023, 32767, false },  { PROTO_TCP, 55, 0, 32768, false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct probe probe = tcp(TCP_ACK);
+
+		probe.packet.protocol = cases[i].protocol;
+		probe.packet.ttl = cases[i].ttl;
+		probe.packet.sport = cases[i].sport;
+		probe.packet.dport = cases[i].dport;
+		assert_int_equal(judge_probe(&probe).plausible, cases[i].plausible);
+	}
+}
+
+/* Of a service's port a probe proves nothing, an impossible packet does; a real stack's SYN is known by its options. */
+static void where_a_service_is_it_matters(void **state)
+{
+	struct probe probe = tcp(TCP_SYN);
+
+	(void)state;
+	assert_true(judge_probe(&probe).service && judge_probe(&probe).stack);
+	probe.packet.tcp_option_count = 1;
+	assert_false(judge_probe(&probe).stack);
+	probe.packet.tcp_option_count = 2;
+	assert_true(judge_probe(&probe).stack);
+	probe.packet.mss = 0;
+	assert_false(judge_probe(&probe).stack);
+	probe.packet.tcp_flags = TCP_FIN;
+	assert_false(judge_probe(&probe).service);
+	assert_int_equal(judge_probe(&probe).flags, TCP_FIN);
+	probe.packet.tcp_flags = TCP_ACK;
+	assert_true(judge_probe(&probe).service);
+	probe.trap = PROBE_TRAP_SILENT;
+	assert_true(judge_probe(&probe).service);
+}
+
+/* ZMap's pings bear its IP id, and a TTL that began at 255. */
+static void pings_of_zmap_are_known(void **state)
+{
+	struct packet p = tcp(0).packet;
+
+	(void)state;
+	p.protocol = PROTO_ICMP;
+	p.icmp_type = 8;
+	p.payload_len = 8;
+	p.ip_id = 54321;
+	p.ttl = 129;
+	assert_int_equal(judge_mark(&p), TOOL_ZMAP);
+	p.ttl = 128;
+	assert_int_equal(judge_mark(&p), TOOL_NONE);
+	p.ttl = 240;
+	p.ip_id = 54320;
+	assert_int_equal(judge_mark(&p), TOOL_NONE);
+	p.ip_id = 54321;
+	p.dst = core_addr("2001:db8::1"); /* IPv6 has no id */
+	assert_int_equal(judge_mark(&p), TOOL_NONE);
+}
+
+/* nmap's raw packets: a window of one to four times 1,024, and MSS 1460 as a SYN's one option. */
+static void raw_packets_of_nmap_are_known(void **state)
+{
+	static const struct {
+		uint8_t flags, options;
+		uint16_t window, mss;
+		bool marked;
+	} cases[] = {
+		{ TCP_SYN, 1, 1024, 1460, true },  { TCP_SYN, 1, 4096, 1460, true },  { TCP_SYN, 1, 5120, 1460, false },
+		{ TCP_SYN, 1, 0, 1460, false },    { TCP_SYN, 1, 1023, 1460, false }, { TCP_SYN, 0, 1024, 0, false },
+		{ TCP_SYN, 2, 1024, 1460, false }, { TCP_SYN, 1, 1024, 1459, false }, { TCP_FIN, 0, 1024, 0, true },
+		{ TCP_ACK, 0, 2048, 0, true },     { TCP_ACK, 1, 2048, 1460, true },  { TCP_ACK, 1, 2048, 1400, false },
+		{ TCP_ACK, 2, 2048, 1460, false }, { 0, 0, 3072, 0, true },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct packet p = tcp(cases[i].flags).packet;
+
+		p.tcp_option_count = cases[i].options;
+		p.window = cases[i].window;
+		p.mss = cases[i].mss;
+		p.dont_fragment = false;
+		if (judge_mark(&p) != (cases[i].marked ? TOOL_NMAP : TOOL_NONE))
+			fail_msg("case %zu: %s", i, evidence_tool_name(judge_mark(&p)));
+		p.dont_fragment = true;
+		assert_int_equal(judge_mark(&p), TOOL_NONE);
 	}
 }
 
@@ -273,6 +384,10 @@ int main(void)
 		cmocka_unit_test(empty_pings_are_nmaps),
 		cmocka_unit_test(protocols_are_judged),
 		cmocka_unit_test(datagrams_are_judged),
+		cmocka_unit_test(what_honest_hosts_send_too_is_plausible),
+		cmocka_unit_test(where_a_service_is_it_matters),
+		cmocka_unit_test(pings_of_zmap_are_known),
+		cmocka_unit_test(raw_packets_of_nmap_are_known),
 		cmocka_unit_test(marks_need_two_features),
 		cmocka_unit_test(damage_is_judged_by_who_did_it),
 		cmocka_unit_test(every_kind_has_a_group),

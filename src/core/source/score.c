@@ -261,11 +261,8 @@ void score_remove(struct source *source, int at, int64_t now_ms, const struct de
 void score_reweigh(struct source *source, int at, uint8_t weight, int64_t now_ms, const struct decay *decay)
 {
 	struct account account = account_at(source, now_ms, decay);
-	struct evidence *piece = &source->pieces[at];
 
-	if (evidence_class(piece->kind) == EVIDENCE_FAST)
-		account.fast += (weight - piece->weight) / (double)EVIDENCE_NAT;
-	piece->weight = weight;
+	source->pieces[at].weight = weight;
 	account.pieces = pieces_of(source, now_ms, decay);
 	settle(source, &account, now_ms);
 }

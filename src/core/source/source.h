@@ -144,7 +144,7 @@ double score_older(const struct source *source, int slot, int64_t now_ms, const 
 void score_add(struct source *source, const struct evidence *piece, int64_t now_ms, const struct decay *decay);
 /* Takes a piece out, and its weight with it. */
 void score_remove(struct source *source, int at, int64_t now_ms, const struct decay *decay);
-/* Gives a piece another weight, as if it had always had it. */
+/* Gives a piece that does not leak another weight, as if it had always had it. */
 void score_reweigh(struct source *source, int at, uint8_t weight, int64_t now_ms, const struct decay *decay);
 /* The half-life has changed: the same evidence, under the new one. */
 void score_rebase(struct source *source, int64_t now_ms, const struct decay *old, const struct decay *decay);

@@ -236,7 +236,7 @@ static uint32_t victim(const struct sources *table)
 		if (lists[i].count > longest->count)
 			longest = &lists[i];
 	}
-	return longest->count > 0 ? longest->last : lists[LIST_CONFIRMED].last;
+	return longest->last;
 }
 
 static struct source *add_if_free(struct sources *table, const struct prefix *key, uint32_t hash)
