@@ -134,6 +134,81 @@ static void test_prolonged_by_its_own_alone(void **state)
 	assert_int_equal(counted(run, 40000, 64), SERVED_USER_MAX);
 }
 
+static unsigned seen_every(uint32_t uid, int64_t gap_s, int64_t seconds)
+{
+	struct run run = { served_new(), 1700000000 };
+	const struct served_socket socket = { uid, 8080, PROTO_TCP };
+	unsigned found;
+
+	assert_non_null(run.served);
+	for (int64_t s = 0; s <= seconds; s += gap_s)
+		served_look(run.served, &socket, 1, (run.now_s + s) * 1000);
+	run.now_s += seconds;
+	found = counted(&run, 8080, 1);
+	served_free(run.served);
+	return found;
+}
+
+/* Half a minute between two looks is one run of looks, a longer gap begins another hour; and two looks are none. */
+static void test_an_hour_is_seen_without_a_gap(void **state)
+{
+	(void)state;
+	assert_int_equal(seen_every(ANNA, 30, HOUR_S), 1);
+	assert_int_equal(seen_every(ANNA, 31, HOUR_S + 310), 0);
+	assert_int_equal(seen_every(ANNA, 30, HOUR_S - 30), 0);
+	assert_int_equal(seen_every(ANNA, HOUR_S, HOUR_S), 0);
+	assert_int_equal(seen_every(SERVED_SYSTEM, HOUR_S, HOUR_S), 1);
+}
+
+/* Users by their numbers: up to 99,999 each is one, from there on 65,536 are. */
+static void test_whose_numbers_are_one_users(void **state)
+{
+	static const struct {
+		uint32_t first, other;
+		bool one;
+	} rows[] = {
+		{ 99998, 99999, false },
+		{ 99999, 100000, false },
+		{ 100000, 100001, true },
+		{ 100000, 100000 + 65535, true },
+		{ 100000, 100000 + 65536, false },
+		{ 165536, 165536 + 9, true },
+		{ 4294000000u, 4294000001u, true },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct run run = { served_new(), 1700000000 };
+
+		listen_for(&run, rows[i].first, 0, 2000, SERVED_USER_MAX, HOUR_S);
+		assert_int_equal(counted(&run, 2000, SERVED_USER_MAX), SERVED_USER_MAX);
+		listen_for(&run, rows[i].other, 0, 9000, 1, HOUR_S);
+		if (counted(&run, 9000, 1) != !rows[i].one)
+			fail_msg("%u and %u", rows[i].first, rows[i].other);
+		served_free(run.served);
+	}
+}
+
+/* All users together have 1,024 places, however many they are; a service of the system takes none. */
+static void test_users_share_so_many_places(void **state)
+{
+	struct run *run = *state;
+
+	for (uint16_t user = 0; user < 16; user++)
+		for (unsigned i = 0; i < SERVED_USER_MAX; i++)
+			served_restore(run->served, PROTO_UDP, (uint16_t)(20000 + user * 100 + i), ANNA + user,
+				       run->now_s * 1000, run->now_s * 1000);
+	assert_int_equal(served_refused(run->served), 0);
+	served_restore(run->served, PROTO_UDP, 40000, ANNA + 99, run->now_s * 1000, run->now_s * 1000);
+	assert_int_equal(served_refused(run->served), 1);
+	assert_false(served_is(run->served, PROTO_UDP, 40000, run->now_s * 1000));
+	served_note(run->served, PROTO_UDP, 40000, run->now_s * 1000);
+	assert_true(served_is(run->served, PROTO_UDP, 40000, run->now_s * 1000));
+	served_note(run->served, PROTO_UDP, 20000, run->now_s * 1000); /* it is the system's now: a place is free */
+	served_restore(run->served, PROTO_UDP, 40001, ANNA + 99, run->now_s * 1000, run->now_s * 1000);
+	assert_true(served_is(run->served, PROTO_UDP, 40001, run->now_s * 1000));
+}
+
 /* What is saved is what is restored, users and all. */
 static void test_saved_and_restored(void **state)
 {
@@ -168,6 +243,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_user_has_so_many, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_subordinates_share, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_prolonged_by_its_own_alone, set_up, tear_down),
+		cmocka_unit_test(test_an_hour_is_seen_without_a_gap),
+		cmocka_unit_test(test_whose_numbers_are_one_users),
+		cmocka_unit_test_setup_teardown(test_users_share_so_many_places, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_saved_and_restored, set_up, tear_down),
 	};
 
