@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The veil at its limits, to the millisecond where it counts in such: when a repeat is old enough, when it is forgotten,
- * how long who was let in stays so, when attempts suffice; what is counted under which name; what is a SYN at all.
+ * The veil at its limits: when a repeat is old enough, when it is forgotten, how long who was let in stays so, when
+ * attempts suffice; what is counted under which name; what is a SYN at all.
  */
 #include <malloc.h>
 #include <setjmp.h>
