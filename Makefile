@@ -194,11 +194,10 @@ veil-table: all                         ## what a veil tells scanners and costs 
 	PICKET_BUILD=$(BUILD) /usr/bin/python3 -B tests/bench/veil.py
 	PICKET_BUILD=$(BUILD) /usr/bin/python3 -B tests/bench/figures.py
 
-vm:                                     ## the package on an emulated machine (10 minutes); KERNEL=5.10, 6.1, 6.12 or all: what depends on it
 chaos: all                              ## CHAOS (1000) random faults under load, two hours (root); prints its seed
 	PICKET_BUILD=$(BUILD) /usr/bin/python3 -B tests/system/chaos.py -n $(or $(CHAOS),1000)
 
-vm:                                     ## the package on a real machine: Debian's kernel and systemd, emulated (5 to 15 minutes)
+vm:                                     ## the package on an emulated machine (10 minutes); KERNEL=5.10, 6.1, 6.12 or all: what depends on it
 	@scripts/install-deps build deb vm || echo "vm: not everything could be installed"
 	@/usr/bin/python3 -B tests/vm/run.py $(KERNEL:%=--kernel %) || [ $$? = 77 ]
 

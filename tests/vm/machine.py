@@ -12,11 +12,9 @@ import base64
 import os
 import socket
 import subprocess
-import sys
 import time
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "system"))
-from lab import Host, Namespace, stop_process      # noqa: E402
+from lab import Host, Namespace, stop_process
 
 # Self-tests and watchdogs that an emulated processor only loses time with.
 SAVING = ["mitigations=off", "cryptomgr.notests", "audit=0", "nowatchdog", "tsc=reliable", "no_timer_check",

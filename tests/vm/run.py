@@ -20,12 +20,13 @@ import sys
 import tempfile
 import time
 
-import image
-from kernels import KERNEL_STEPS
-from machine import Wire
-from steps import HIGHER, STEPS, Failed, Run, expect
-
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path.insert(0, os.path.join(ROOT, "tests/system"))
+import image                                            # noqa: E402
+from kernels import KERNEL_STEPS                        # noqa: E402
+from machine import Wire                                # noqa: E402
+from steps import HIGHER, STEPS, Failed, Run, expect    # noqa: E402
+
 LIMIT_S = 20 * 60
 NEEDED = {"qemu-system-x86_64": "qemu-system-x86 ipxe-qemu", "mmdebstrap": "mmdebstrap", "mke2fs": "e2fsprogs",
           "nmap": "nmap", "ssh": "openssh-client", "ip": "iproute2", "dpkg-deb": "dpkg"}
