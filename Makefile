@@ -108,7 +108,7 @@ $(BUILD)/$(1)/%: tests/$(1)/%.c $(STACK)
 	$$(Q)$$(CC) $$(ALL_CFLAGS) $$(INCLUDE_tests) $$(PKG_CFLAGS) $$(ALL_LDFLAGS) $(2) -MMD -MP -o $$@ $$< $$(STACK) $(3) $$(LIBS) -lm
 -include $$(wildcard $(BUILD)/$(1)/*.d)
 endef
-$(eval $(call program,unit,,-lcmocka))
+$(eval $(call program,unit,,-lcmocka -lutil))
 $(eval $(call program,bench))
 $(eval $(call program,fuzz,-fsanitize=fuzzer))
 

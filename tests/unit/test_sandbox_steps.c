@@ -22,6 +22,12 @@
 
 #include "sandboxed.h"
 
+#ifndef __NR_landlock_create_ruleset /* headers of Linux 5.13 */
+#define __NR_landlock_create_ruleset 444
+#define __NR_landlock_add_rule       445
+#define __NR_landlock_restrict_self  446
+#endif
+
 /* ---- what the sentry's capability is good for ---- */
 
 /* Brings the loopback interface up, over that socket: 0 or -errno. */
@@ -112,7 +118,7 @@ static void refuse(const struct step *step)
 static void every_step_must_succeed(void **state)
 {
 	static const int processes[] = { SENTRY, KEEPER, SUPERVISOR };
-	bool landlock = syscall(SYS_landlock_create_ruleset, NULL, 0, 1) > 0;
+	bool landlock = syscall(__NR_landlock_create_ruleset, NULL, 0, 1) > 0;
 
 	(void)state;
 	if (getuid() != 0)

@@ -24,6 +24,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "descriptors.h"
 #include "trusted.h"
 #include "writer.h"
 
@@ -69,7 +70,8 @@ static void __attribute__((noreturn)) become_hook(const struct job *job, int out
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	setsid();
 	null = open("/dev/null", O_RDONLY);
-	if (null < 0 || dup2(output, 1) < 0 || dup2(output, 2) < 0 || dup2(null, 0) < 0 || close_range(3, ~0U, 0) < 0)
+	if (null < 0 || dup2(output, 1) < 0 || dup2(output, 2) < 0 || dup2(null, 0) < 0 ||
+	    descriptors_close(3, DESCRIPTORS_LAST) < 0)
 		_exit(126);
 	limit(RLIMIT_CORE, 0);
 	limit(RLIMIT_NOFILE, 256);
@@ -80,8 +82,8 @@ static void __attribute__((noreturn)) become_hook(const struct job *job, int out
 	if (chdir("/") == 0 && setgroups(0, NULL) == 0 && setresgid(job->gid, job->gid, job->gid) == 0 &&
 	    setresuid(job->uid, job->uid, job->uid) == 0)
 		execve(job->argv[0], job->argv, job->envp);
-	problem = strerrordesc_np(errno);
-	if (write(2, prefix, sizeof(prefix) - 1) > 0 && problem && write(2, problem, strlen(problem)) < 0)
+	problem = strerror(errno);
+	if (write(2, prefix, sizeof(prefix) - 1) > 0 && write(2, problem, strlen(problem)) < 0)
 		_exit(126);
 	_exit(127);
 }
@@ -179,7 +181,7 @@ static void __attribute__((noreturn)) become_watcher(const struct job *job, int 
 	hook = fork();
 	if (hook == 0)
 		become_hook(job, output);
-	if (hook < 0 || close_range(0, ~0U, 0) < 0)
+	if (hook < 0 || descriptors_close(0, DESCRIPTORS_LAST) < 0)
 		_exit(126);
 	watch(hook, &signals);
 }

@@ -18,6 +18,7 @@
 #include "internal.h"
 
 #include <arpa/inet.h>
+#include <endian.h>
 #include <errno.h>
 #include <libnftnl/set.h>
 #include <stddef.h>
@@ -44,12 +45,9 @@ void element_begin(struct element_writer *w, struct nft_batch *batch, const char
 	*w = (struct element_writer){
 		.batch = batch, .table = table, .set = set, .type = changes[change].type, .flags = changes[change].flags
 	};
-	w->element = nftnl_set_elem_alloc();
-	if (!w->element && !batch->error)
-		batch->error = -ENOMEM;
 }
 
-static void close_list(struct element_writer *w)
+void element_end(struct element_writer *w)
 {
 	if (!w->nlh)
 		return;
@@ -61,7 +59,7 @@ static void close_list(struct element_writer *w)
 static bool open_list(struct element_writer *w)
 {
 	if (w->nlh && w->nlh->nlmsg_len > LIST_BYTES_MAX)
-		close_list(w);
+		element_end(w);
 	if (w->nlh)
 		return true;
 	w->nlh = nft_batch_open(w->batch, w->type, w->flags);
@@ -70,35 +68,33 @@ static bool open_list(struct element_writer *w)
 	mnl_attr_put_strz(w->nlh, NFTA_SET_ELEM_LIST_TABLE, w->table);
 	mnl_attr_put_strz(w->nlh, NFTA_SET_ELEM_LIST_SET, w->set);
 	w->list = mnl_attr_nest_start(w->nlh, NFTA_SET_ELEM_LIST_ELEMENTS);
-	w->count = 0;
 	return true;
 }
 
+static void put_value(struct nlmsghdr *nlh, uint16_t type, const void *value, size_t len)
+{
+	struct nlattr *nest = mnl_attr_nest_start(nlh, type);
+
+	mnl_attr_put(nlh, NFTA_DATA_VALUE, len, value);
+	mnl_attr_nest_end(nlh, nest);
+}
+
+/* By hand: libnftnl 1.1.9 (Debian 11) exports nothing that writes one element. */
 void element_put(struct element_writer *w, const void *key, size_t len, int64_t timeout_ms, uint32_t grade)
 {
 	const uint32_t value = htonl(grade); /* as nft shows it */
+	struct nlattr *element;
 
-	if (!w->element || !open_list(w))
+	if (!open_list(w))
 		return;
-	nftnl_set_elem_set(w->element, NFTNL_SET_ELEM_KEY, key, (uint32_t)len);
+	element = mnl_attr_nest_start(w->nlh, NFTA_LIST_ELEM);
 	if (timeout_ms > 0)
-		nftnl_set_elem_set_u64(w->element, NFTNL_SET_ELEM_TIMEOUT, (uint64_t)timeout_ms);
-	else
-		nftnl_set_elem_unset(w->element, NFTNL_SET_ELEM_TIMEOUT);
+		mnl_attr_put_u64(w->nlh, NFTA_SET_ELEM_TIMEOUT, htobe64((uint64_t)timeout_ms));
+	put_value(w->nlh, NFTA_SET_ELEM_KEY, key, len);
 	if (grade)
-		nftnl_set_elem_set(w->element, NFTNL_SET_ELEM_DATA, &value, sizeof(value));
-	else
-		nftnl_set_elem_unset(w->element, NFTNL_SET_ELEM_DATA);
-	nftnl_set_elem_nlmsg_build(w->nlh, w->element, ++w->count);
+		put_value(w->nlh, NFTA_SET_ELEM_DATA, &value, sizeof(value));
+	mnl_attr_nest_end(w->nlh, element);
 	w->batch->elements++;
-}
-
-void element_end(struct element_writer *w)
-{
-	close_list(w);
-	if (w->element)
-		nftnl_set_elem_free(w->element);
-	w->element = NULL;
 }
 
 /* ---- dumps ---- */

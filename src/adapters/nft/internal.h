@@ -125,16 +125,12 @@ MUST_CHECK int nft_format_stands(struct nft *nft);
 
 #define ELEMENT_KEY_MAX 24 /* customers6: address, protocol, port */
 
-struct nftnl_set_elem;
-
 struct element_writer {
 	struct nft_batch *batch;
 	const char *table, *set;
 	uint16_t type, flags; /* of the messages */
 	struct nlmsghdr *nlh; /* the message being filled, or NULL */
 	struct nlattr *list;
-	int count;
-	struct nftnl_set_elem *element;
 };
 
 enum element_change {

@@ -49,7 +49,10 @@ static const struct sandbox_call common_calls[] = {
 	ANY(getrusage), ANY(sysinfo), ANY(uname), ANY(sched_getaffinity),
 	ANY(rt_sigaction), ANY(rt_sigprocmask), ANY(rt_sigreturn), ANY(sigreturn), ANY(sigaltstack),
 	ANY(restart_syscall),
-	ANY(epoll_ctl), ANY(epoll_wait), ANY(epoll_pwait), ANY(epoll_pwait2), ANY(poll), ANY(ppoll), ANY(ppoll_time64),
+	ANY(epoll_ctl), ANY(epoll_wait), ANY(epoll_pwait), ANY(poll), ANY(ppoll), ANY(ppoll_time64),
+#ifdef __NR_epoll_pwait2 /* headers of Linux 5.11 */
+	ANY(epoll_pwait2),
+#endif
 	ANY(timerfd_create), ANY(timerfd_settime), ANY(timerfd_settime64),
 	ANY(sendto), ANY(sendmsg), ANY(sendmmsg), ANY(recvfrom), ANY(recvmsg), ANY(recvmmsg), ANY(recvmmsg_time64),
 	ANY(accept4), ANY(accept), ANY(shutdown), ANY(getsockname), ANY(getpeername), ANY(getsockopt),

@@ -43,7 +43,7 @@ static int trim_age(struct store *store, bool *more)
 	result = store_run(&trim);
 	if (result != SQLITE_OK)
 		return result;
-	rows = sqlite3_changes64(store->db);
+	rows = sqlite3_changes(store->db);
 	if (rows > 0)
 		store->forgeable = store->lasting = -1;
 	*more = rows == STEP_ROWS;
@@ -68,7 +68,7 @@ static int trim_forgeable(struct store *store)
 	result = store_run(&trim);
 	if (result != SQLITE_OK)
 		return result;
-	rows = sqlite3_changes64(store->db);
+	rows = sqlite3_changes(store->db);
 	store->forgeable_from = up_to;
 	store->forgeable = rows > 0 ? store->forgeable - rows : -1;
 	return gone(store, rows);
@@ -84,7 +84,7 @@ static int trim_lasting(struct store *store)
 	result = store_run(&trim);
 	if (result != SQLITE_OK)
 		return result;
-	rows = sqlite3_changes64(store->db);
+	rows = sqlite3_changes(store->db);
 	store->lasting = rows > 0 ? store->lasting - rows : -1;
 	return gone(store, rows);
 }

@@ -11,6 +11,7 @@
 #include "internal.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <picket/describe.h>
@@ -65,11 +66,12 @@ static const char *const formats[STORE_FORMAT] = {
 	"UPDATE event SET grade = CASE grade WHEN 'block' THEN 'veil' WHEN 'manual' THEN 'block' ELSE grade END;"
 	"UPDATE block SET grade = CASE grade WHEN 'block' THEN 'veil' WHEN 'manual' THEN 'block' ELSE grade END;"
 	"UPDATE source SET grade = CASE grade WHEN 'block' THEN 'veil' ELSE grade END;"
-	"DELETE FROM customer WHERE protocol <> 6;"
-	"ALTER TABLE customer DROP COLUMN protocol;"
-	"ALTER TABLE customer RENAME TO learned;"
-	"ALTER TABLE learned ADD COLUMN own_port INTEGER NOT NULL DEFAULT 0;"
-	"ALTER TABLE learned ADD COLUMN kind INTEGER NOT NULL DEFAULT 0;"
+	"CREATE TABLE learned(source TEXT NOT NULL, source_key BLOB NOT NULL, len INTEGER NOT NULL,"
+	" port INTEGER NOT NULL, until_ms INTEGER NOT NULL, own_port INTEGER NOT NULL DEFAULT 0,"
+	" kind INTEGER NOT NULL DEFAULT 0) STRICT;"
+	"INSERT INTO learned(source, source_key, len, port, until_ms)"
+	" SELECT source, source_key, len, port, until_ms FROM customer WHERE protocol = 6;"
+	"DROP TABLE customer;"
 	"ALTER TABLE served ADD COLUMN uid INTEGER NOT NULL DEFAULT 4294967295;",
 	"CREATE INDEX event_lasting ON event(at_ms) WHERE " LASTING ";",
 };
@@ -340,6 +342,25 @@ int store_check_tables(struct store *store)
 	return result;
 }
 
+/* SQLite knows STRICT since 3.37: without it (Debian 11) a column takes what it is given, and who reads it checks. */
+static int run_format(struct store *store, const char *sql)
+{
+	static const char strict[] = ") STRICT;";
+	char *plain;
+	int result;
+
+	if (sqlite3_libversion_number() >= 3037000)
+		return sqlite3_exec(store->db, sql, NULL, NULL, NULL);
+	plain = strdup(sql);
+	if (!plain)
+		return SQLITE_NOMEM;
+	for (char *at = plain; (at = strstr(at, strict)); at++)
+		memset(at + 1, ' ', sizeof(strict) - 3);
+	result = sqlite3_exec(store->db, plain, NULL, NULL, NULL);
+	free(plain);
+	return result;
+}
+
 /* All in one transaction, so that a file is of the old format or of the new one. */
 int store_upgrade(struct store *store, int64_t format)
 {
@@ -351,7 +372,7 @@ int store_upgrade(struct store *store, int64_t format)
 	if (result == SQLITE_OK)
 		result = sqlite3_exec(store->db, "BEGIN IMMEDIATE", NULL, NULL, NULL);
 	for (; result == SQLITE_OK && format < STORE_FORMAT; format++)
-		result = sqlite3_exec(store->db, formats[format], NULL, NULL, NULL);
+		result = run_format(store, formats[format]);
 	if (result == SQLITE_OK)
 		result = sqlite3_exec(store->db, numbers, NULL, NULL, NULL);
 	if (result != SQLITE_OK && !sqlite3_get_autocommit(store->db))

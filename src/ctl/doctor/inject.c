@@ -262,7 +262,7 @@ static int run(const struct inject *inject, const uint8_t *frame, size_t len)
 		.test = {
 			.prog_fd = (uint32_t)inject->program, .data_size_in = (uint32_t)len, .repeat = 1,
 			.data_in = (uintptr_t)frame, .ctx_in = (uintptr_t)&context, .ctx_size_in = sizeof(context),
-			.flags = BPF_F_TEST_XDP_LIVE_FRAMES, .batch_size = 1,
+			.flags = BPF_F_TEST_XDP_LIVE_FRAMES,
 		},
 	};
 

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "descriptors.h"
 
 #define RESTARTS 5 /* at most so many within a minute */
 
@@ -99,7 +100,7 @@ int background_run(const struct config *config, background_serve_fn *serve, void
 	ssize_t got;
 
 	/* What a shell or a test left open would otherwise stay open for as long as we run. */
-	close_range(3, ~0U, 0);
+	descriptors_close(3, DESCRIPTORS_LAST);
 	if (pipe2(fds, O_CLOEXEC) < 0 || (child = fork()) < 0) {
 		fprintf(stderr, "picketd: cannot go into the background: %s\n", strerror(errno));
 		return 1;

@@ -168,7 +168,7 @@ static void tell_death(struct supervisor *s, const struct child *child, const si
 		journal_log(s->journal, LOG_ERR, "the %s ended (exit status %d)%s", child->name, info->si_status, then);
 	else
 		journal_log(s->journal, LOG_ERR, "the %s was killed by signal %d (%s)%s", child->name, info->si_status,
-			    sigdescr_np(info->si_status) ? sigdescr_np(info->si_status) : "unknown", then);
+			    strsignal(info->si_status), then);
 }
 
 static void child_ended(struct supervisor *s, struct child *child, const siginfo_t *info)

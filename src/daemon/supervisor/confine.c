@@ -16,6 +16,7 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include "descriptors.h"
 #include "sandbox/sandbox.h"
 
 int background_leave_terminal(void)
@@ -85,16 +86,17 @@ static int compare(const void *left, const void *right)
 static int close_all_but(int *kept, size_t count)
 {
 	unsigned from = 3;
+	int result;
 
 	qsort(kept, count, sizeof(*kept), compare);
 	for (size_t i = 0; i < count; i++) {
 		if (kept[i] < 0)
 			continue;
-		if ((unsigned)kept[i] > from && close_range(from, (unsigned)kept[i] - 1, 0) < 0)
-			return -errno;
+		if ((unsigned)kept[i] > from && (result = descriptors_close(from, (unsigned)kept[i] - 1)) < 0)
+			return result;
 		from = (unsigned)kept[i] + 1;
 	}
-	return close_range(from, ~0U, 0) < 0 ? -errno : 0;
+	return descriptors_close(from, DESCRIPTORS_LAST);
 }
 
 static void reset_signals(void)
