@@ -147,6 +147,10 @@ static void begin_and_end_blocks(struct store *store)
 	event.pieces[1] = (struct evidence){ .port = 22, .kind = EVIDENCE_SYN };
 	event.pieces[2] = (struct evidence){ .port = 80, .kind = EVIDENCE_SYN };
 	store_event(store, &event);
+	/* While it stands at one grade it keeps its beginning. */
+	event.at_ms = NOW_MS + 1;
+	event.duration_ms = 599999;
+	store_event(store, &event);
 	event = event_of(EVENT_VEIL, "192.0.2.2", NOW_MS);
 	event.suspected_mn = 7100;
 	store_event(store, &event);
@@ -171,6 +175,15 @@ static void begin_and_end_blocks(struct store *store)
 	strcpy(event.text, "enough of it");
 	store_event(store, &event);
 	event = event_of(EVENT_VEIL, "192.0.2.9", NOW_MS - 600000); /* over exactly now */
+	store_event(store, &event);
+	/* What could not be lifted stands on; an alert ends nothing; nor does the end of what was only watched. */
+	event = event_of(EVENT_FAILED, "192.0.2.1", NOW_MS + 1);
+	event.grade = GRADE_NONE;
+	store_event(store, &event);
+	event = event_of(EVENT_ALERT, "192.0.2.1", NOW_MS + 1);
+	store_event(store, &event);
+	event = event_of(EVENT_EXPIRE, "192.0.2.1", NOW_MS + 1);
+	event.observed = 1;
 	store_event(store, &event);
 }
 
@@ -214,15 +227,25 @@ static void take_served(void *context, const void *served)
 	memcpy(context, served, sizeof(struct served_view));
 }
 
+static void take_learned(void *context, const void *learned)
+{
+	memcpy(context, learned, sizeof(struct store_learned));
+}
+
 /* The clock was set while no picketd ran: what was written in this boot of the host moves, in another it does not. */
 static void test_clock_set_between_runs(void **state)
 {
 	static const struct {
 		int64_t boot, by_ms, moved_ms;
-	} starts[] = { { 7, -7200000, -7200000 }, { 7, 0, 0 }, { 7, 1500, 0 }, { 8, 7200000, 0 } };
+	} starts[] = {
+		{ 7, -7200000, -7200000 }, { 7, 0, 0 },         { 7, 1999, 0 },
+		{ 7, 1, 2000 }, /* by and by */ { 7, -1999, 0 }, { 7, -1, -2000 },
+		{ 8, 7200000, 0 },
+	};
 	struct fixture *f = *state;
 	struct store *store = open_well(f->directory);
 	struct served_view served = { .protocol = PROTO_TCP, .port = 80, .last_ms = NOW_MS, .uid = 7 };
+	struct store_learned learned = { .addr = prefix("203.0.113.5").addr, .until_ms = NOW_MS + 3600000 };
 	int64_t boot_ms = NOW_MS - 3600000, moved_ms = 0;
 	struct event event;
 
@@ -235,6 +258,7 @@ static void test_clock_set_between_runs(void **state)
 	store_event(store, &event);
 	store_save_begin(store);
 	store_save(store, STORE_SERVED, &served);
+	store_save(store, STORE_LEARNED, &learned);
 	store_save_end(store);
 	store_close(store);
 	for (size_t i = 0; i < sizeof(starts) / sizeof(starts[0]); i++) {
@@ -251,6 +275,8 @@ static void test_clock_set_between_runs(void **state)
 		assert_int_equal(find_block(&blocks, "192.0.2.3")->until_ms, 0);
 		assert_int_equal(store_restore(store, STORE_SERVED, NOW_MS, take_served, &served), 1);
 		assert_int_equal(served.last_ms, NOW_MS + moved_ms);
+		assert_int_equal(store_restore(store, STORE_LEARNED, NOW_MS + moved_ms, take_learned, &learned), 1);
+		assert_int_equal(learned.until_ms, NOW_MS + moved_ms + 3600000);
 		/* Another boot's clock says nothing of this one's: the sentry's word replaces what the file has. */
 		assert_int_equal(store_wants_blocks(store), starts[i].boot != 7 || starts[i].moved_ms);
 		store_close(store);
@@ -287,13 +313,77 @@ static void test_state_over_a_restart(void **state)
 	assert_int_equal(store_restore(store, STORE_SERVED, NOW_MS, count_item, &served), 1);
 	assert_int_equal(store_restore(store, STORE_LEARNED, NOW_MS, count_item, &learned), 1);
 	assert_int_equal(store_restore(store, STORE_LEARNED, NOW_MS + 1000, count_item, &learned), 0);
-	/* A save that never ends doesn't hold events up for ever. */
+	/* A save that never ends doesn't hold events up for ever, nor does one whose end a clock that was set puts off. */
 	save(store, 9, false);
 	store_event(store, &event);
-	store_tick(store, NOW_MS + 121000);
+	store_tick(store, NOW_MS + 120000);
+	assert_int_equal(stats_of(store).queued, 1);
+	store_tick(store, NOW_MS + 120001);
 	assert_int_equal(stats_of(store).queued, 0);
 	assert_int_equal(store_restore(store, STORE_SOURCES, NOW_MS, same_source, &sources), 2);
+	save(store, 9, false);
+	store_event(store, &event);
+	store_tick(store, NOW_MS + 120000);
+	assert_int_equal(stats_of(store).queued, 0);
+	/* One that begins anew replaces the one that never ended. */
+	save(store, 9, false);
+	save(store, 3, true);
+	assert_string_equal(problem(store), "");
+	assert_int_equal(store_restore(store, STORE_SOURCES, NOW_MS, same_source, &sources), 3);
 	store_close(store);
+}
+
+/* What is told while all blocks are saved is applied after them. */
+static void test_events_while_blocks_are_saved(void **state)
+{
+	struct fixture *f = *state;
+	struct store *store = open_well(f->directory);
+	struct event ban = event_of(EVENT_BAN, "192.0.2.1", NOW_MS), end = event_of(EVENT_EXPIRE, "192.0.2.2", NOW_MS);
+	struct block_view block = { .source = prefix("192.0.2.2"), .grade = GRADE_BLOCK };
+	struct source_view source = some_source("198.51.100.7");
+	struct blocks blocks = { 0 };
+
+	store_save_blocks_begin(store);
+	assert_false(store_wants_blocks(store));
+	store_save(store, STORE_BLOCKS, &block);
+	store_save(store, STORE_SOURCES, &source); /* not what is saved now */
+	store_event(store, &ban);
+	store_event(store, &end);
+	block.source = prefix("192.0.2.3");
+	store_save(store, STORE_BLOCKS, &block);
+	assert_int_equal(stats_of(store).queued, 2);
+	store_save_end(store);
+	store_save(store, STORE_BLOCKS, &block); /* too late */
+	assert_false(store_tick(store, NOW_MS));
+	assert_int_equal(store_restore(store, STORE_BLOCKS, NOW_MS, take_block, &blocks), 2);
+	assert_non_null(find_block(&blocks, "192.0.2.1"));
+	assert_non_null(find_block(&blocks, "192.0.2.3"));
+	assert_int_equal(store_restore(store, STORE_SOURCES, NOW_MS, count_item, &(size_t){ 0 }), 0);
+	store_close(store);
+}
+
+/* The blocks on the disk are taken for the true ones only after an end that wrote everything. */
+static void test_an_end_that_was_none_is_noticed(void **state)
+{
+	struct fixture *f = *state;
+	struct store *store = open_well(f->directory), *other;
+
+	assert_true(store_wants_blocks(store) && !store_keeps_blocks(store));
+	assert_false(store_close(store)); /* nobody has saved them */
+	store = open_well(f->directory);
+	assert_true(store_wants_blocks(store));
+	store_save_blocks_begin(store);
+	store_save_end(store);
+	assert_true(store_keeps_blocks(store));
+	assert_true(store_close(store));
+	store = open_well(f->directory);
+	assert_true(store_keeps_blocks(store) && !store_wants_blocks(store));
+	/* As after a crash: the one before has not ended. */
+	other = open_well(f->directory);
+	assert_true(store_wants_blocks(other));
+	store_close(other);
+	assert_true(store_close(store));
+	assert_false(store_close(NULL));
 }
 
 int main(void)
@@ -301,7 +391,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		CASE(test_events_come_back_as_they_were), CASE(test_columns_are_for_people),
 		CASE(test_live_blocks_over_a_restart),    CASE(test_clock_set_between_runs),
-		CASE(test_state_over_a_restart),
+		CASE(test_state_over_a_restart),          CASE(test_events_while_blocks_are_saved),
+		CASE(test_an_end_that_was_none_is_noticed),
 	};
 
 	return cmocka_run_group_tests_name("store", tests, NULL, NULL);

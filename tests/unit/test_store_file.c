@@ -68,13 +68,112 @@ static void test_damaged_files_do_not_pile_up(void **state)
 		store = store_open(f->directory, NOW_MS);
 		store_close(store);
 	}
+	/* Each has a name of its own. */
 	assert_int_equal(count_matching(f->directory, "picket.db.damaged-*"), 4);
+	assert_int_equal(count_matching(f->directory, "picket.db.damaged-180000000[0-3]"), 4);
 	store = store_open(f->directory, NOW_MS);
 	assert_non_null(strstr(problem(store), "4 damaged ones lie there already"));
 	remove_matching(f->directory, "picket.db.damaged-*");
 	assert_true(store_tick(store, NOW_MS));
 	assert_true(store_tick(store, NOW_MS + 60000));
 	assert_non_null(strstr(problem(store), "set aside"));
+	store_close(store);
+}
+
+/* A log belongs to its file, and is not counted beside it. */
+static void test_the_log_goes_with_the_damaged_file(void **state)
+{
+	struct fixture *f = *state;
+	char path[PATH_MAX + 32];
+	struct store *store;
+
+	for (int i = 0; i < 9; i++) {
+		snprintf(path, sizeof(path), "%s.damaged-%d%s", f->path, i / 3,
+			 i % 3 == 1   ? "-wal"
+			 : i % 3 == 2 ? "-shm"
+				      : "");
+		make_garbage(path);
+	}
+	make_garbage(f->path);
+	snprintf(path, sizeof(path), "%s-wal", f->path);
+	make_garbage(path);
+	store = store_open(f->directory, NOW_MS);
+	assert_non_null(strstr(problem(store), "damaged: set aside as picket.db.damaged-1800000000"));
+	assert_int_equal(count_matching(f->directory, "picket.db.damaged-1800000000-wal"), 1);
+	store_close(store);
+}
+
+/* A name may hold what means something in a URI; the mode is put right. */
+static void test_any_name_and_mode(void **state)
+{
+	struct fixture *f = *state;
+	char directory[PATH_MAX], path[PATH_MAX + 16];
+	struct store *store;
+	struct stat info;
+
+	snprintf(directory, sizeof(directory), "%s/a?b#c%%64 &d=", f->directory);
+	snprintf(path, sizeof(path), "%s/picket.db", directory);
+	assert_int_equal(mkdir(directory, 0700), 0);
+	store = open_well(directory);
+	fill(store, 3);
+	store_close(store);
+	assert_int_equal(stat(path, &info), 0);
+	assert_true(info.st_size > 0);
+	assert_int_equal(chmod(path, 0664), 0);
+	store = open_well(directory);
+	assert_int_equal(stats_of(store).rows, 3);
+	assert_int_equal(stats_of(store).bytes, info.st_size);
+	store_close(store);
+	assert_int_equal(stat(path, &info), 0);
+	assert_int_equal(info.st_mode & 07777, 0600);
+	remove_matching(directory, "*");
+	rmdir(directory);
+}
+
+/* A program that can write the file gets nothing run by it. */
+static void test_triggers_and_views_are_not_run(void **state)
+{
+	struct fixture *f = *state;
+	struct store *store = open_well(f->directory);
+	size_t blocks = 0;
+
+	store_close(store);
+	by_hand(f->path, "CREATE TRIGGER t AFTER INSERT ON event BEGIN DELETE FROM block; END;"
+			 "CREATE TRIGGER u AFTER DELETE ON block BEGIN DELETE FROM event; END;");
+	store = open_well(f->directory);
+	fill(store, 3);
+	fill(store, 3);
+	assert_int_equal(store_restore(store, STORE_BLOCKS, NOW_MS, count_item, &blocks), 3);
+	store_close(store);
+	by_hand(f->path, "DROP TABLE learned; CREATE VIEW learned AS SELECT source, source_key, len, 1 AS port,"
+			 " 1 AS own_port, until_ms, 1 AS kind FROM block");
+	store = store_open(f->directory, NOW_MS);
+	assert_non_null(strstr(problem(store), "damaged: set aside"));
+	store_close(store);
+}
+
+/* A file that grew large is checked in what is restored; its history where it is read. */
+static void test_a_large_file(void **state)
+{
+	static const char noise[3 * 4096] = { 1 };
+	struct fixture *f = *state;
+	struct store *store = open_well(f->directory);
+	struct stat info;
+
+	fill(store, 100);
+	store_close(store);
+	by_hand(f->path, "PRAGMA synchronous = OFF; PRAGMA journal_mode = MEMORY;"
+			 "CREATE TABLE ballast(x); INSERT INTO ballast VALUES(zeroblob(67108864))");
+	assert_int_equal(stat(f->path, &info), 0);
+	write_file(f->path, noise, sizeof(noise), info.st_size - (off_t)sizeof(noise));
+	store = open_well(f->directory);
+	assert_int_equal(stats_of(store).rows, 100);
+	store_close(store);
+	by_hand(f->path, "UPDATE block SET grade = 'veil' WHERE rowid < 50; PRAGMA writable_schema = ON;"
+			 "UPDATE sqlite_schema SET rootpage = (SELECT rootpage FROM sqlite_schema"
+			 " WHERE name = 'ballast') WHERE name = 'block'");
+	store = store_open(f->directory, NOW_MS);
+	assert_non_null(strstr(problem(store), "damaged: set aside"));
 	store_close(store);
 }
 
@@ -174,8 +273,13 @@ static void test_links_and_other_things_are_refused(void **state)
 	assert_int_equal(mkfifo(f->path, 0600), 0);
 	store = store_open(f->directory, NOW_MS);
 	assert_non_null(strstr(problem(store), "not a regular file"));
-	/* In order again: taken up by itself. */
+	store_close(store);
 	unlink(f->path);
+	assert_int_equal(mkdir(f->path, 0700), 0);
+	store = store_open(f->directory, NOW_MS);
+	assert_non_null(strstr(problem(store), "cannot open: Is a directory"));
+	/* In order again: taken up by itself. */
+	rmdir(f->path);
 	fill(store, 10);
 	store_tick(store, NOW_MS + 60000);
 	assert_string_equal(problem(store), "");
@@ -198,6 +302,75 @@ static void test_removed_while_running(void **state)
 	store_close(store);
 }
 
+/* The format of the first edition, with what an admin then had in it; and the one after it. */
+static const char *const older[] = {
+	"DROP INDEX event_lasting; ALTER TABLE served DROP COLUMN uid; ALTER TABLE learned DROP COLUMN kind;"
+	"ALTER TABLE learned DROP COLUMN own_port; ALTER TABLE learned RENAME TO customer;"
+	"ALTER TABLE customer ADD COLUMN protocol INTEGER NOT NULL DEFAULT 6;"
+	"UPDATE event SET type = 'block', grade = 'block' WHERE type = 'veil';"
+	"UPDATE block SET grade = iif(grade = 'veil', 'block', iif(grade = 'block', 'manual', grade));"
+	"PRAGMA user_version = 1",
+	"DROP INDEX event_lasting; PRAGMA user_version = 2",
+};
+
+static void test_an_older_file_is_brought_up(void **state)
+{
+	struct fixture *f = *state;
+	struct answer *answer = calloc(1, sizeof(*answer));
+
+	for (size_t i = 0; i < sizeof(older) / sizeof(older[0]); i++) {
+		struct store *store = open_well(f->directory);
+		struct event event = event_of(EVENT_BLOCK, "192.0.2.200", NOW_MS);
+		struct blocks blocks = { 0 };
+		size_t count = 0;
+
+		fill(store, 2);
+		event.grade = GRADE_BLOCK;
+		store_event(store, &event);
+		save(store, 1, true);
+		store_close(store);
+		by_hand(f->path, older[i]);
+		store = open_well(f->directory);
+		assert_int_equal(ask(store, NULL, 0, answer), 3);
+		assert_int_equal(answer->events[2].type, EVENT_VEIL);
+		assert_int_equal(store_restore(store, STORE_BLOCKS, NOW_MS, take_block, &blocks), 3);
+		for (size_t n = 0; n < 3; n++)
+			assert_int_equal(blocks.views[n].grade,
+					 blocks.views[n].source.addr.b[15] == 200 ? GRADE_BLOCK : GRADE_VEIL);
+		assert_int_equal(store_restore(store, STORE_SOURCES, NOW_MS, count_item, &count), 1);
+		assert_int_equal(store_restore(store, STORE_SERVED, NOW_MS, count_item, &count), 1);
+		assert_int_equal(store_restore(store, STORE_LEARNED, NOW_MS, count_item, &count), 1);
+		fill(store, 2);
+		store_close(store);
+		/* For good: it is not brought up again. */
+		store = open_well(f->directory);
+		assert_int_equal(stats_of(store).rows, 5);
+		store_close(store);
+		remove_matching(f->directory, "*");
+	}
+	free(answer);
+}
+
+/* No picket made a file without a format. */
+static void test_a_file_without_a_format(void **state)
+{
+	struct fixture *f = *state;
+	struct store *store = open_well(f->directory);
+
+	store_close(store);
+	by_hand(f->path, "PRAGMA user_version = 0");
+	store = store_open(f->directory, NOW_MS);
+	assert_non_null(strstr(problem(store), "damaged: set aside"));
+	store_close(store);
+	/* One that was created and then nothing: begun. */
+	remove_matching(f->directory, "*");
+	write_file(f->path, "", 0, 0);
+	store = open_well(f->directory);
+	fill(store, 1);
+	assert_int_equal(stats_of(store).rows, 1);
+	store_close(store);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -207,6 +380,12 @@ int main(void)
 		CASE(test_newer_and_foreign_files_are_left_alone),
 		CASE(test_links_and_other_things_are_refused),
 		CASE(test_removed_while_running),
+		CASE(test_the_log_goes_with_the_damaged_file),
+		CASE(test_any_name_and_mode),
+		CASE(test_triggers_and_views_are_not_run),
+		CASE(test_a_large_file),
+		CASE(test_an_older_file_is_brought_up),
+		CASE(test_a_file_without_a_format),
 	};
 
 	return cmocka_run_group_tests_name("store_file", tests, NULL, NULL);
