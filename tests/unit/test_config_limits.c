@@ -4,6 +4,7 @@
  */
 #include "config_place.h"
 
+#include "earlydrop.h"
 #include "flowflag.h"
 
 struct limit {
@@ -13,6 +14,45 @@ struct limit {
 };
 
 static const struct limit limits[] = {
+	{ "history_max = 1M", "history_max = 1023K", NULL, 0, 0 },
+	{ "history_max = 1024G", "history_max = 1025G", NULL, 0, 0 },
+	{ "history_max = 1024K", "history_max = 1048576", NULL, 0, 0 },
+	{ "history_max = 2M", "history_max = 2MB", NULL, 0, 0 },
+	{ "history_max = 2M", "history_max = M", NULL, 0, 0 },
+	{ "history_max = 2M", "history_max = \"2 M\"", NULL, 0, 0 },
+	{ "history_max = 0000000001M", "history_max = 00000000001M", NULL, 0, 0 },
+	{ "history_max = 1G", "history_max = 1T", NULL, 0, 0 },
+	{ "mode = block", "mode = blocks", NULL, 0, 0 },
+	{ "reverse_path = loose", "reverse_path = lose", NULL, 0, 0 },
+	{ "conntrack = off", "conntrack = no", NULL, 0, 0 },
+	{ "flow_flag = auto", "flow_flag = automatic", NULL, 0, 0 },
+	{ "early_drop = auto", "early_drop = \"old kernel\"", NULL, 0, 0 },
+	{ "score { alert = 0.1 }", "score { alert = \"\" }", NULL, 0, 0 },
+	{ "score { alert = 0.1 }", "score { alert = 0.1x }", NULL, 0, 0 },
+	{ "score { alert = 0.1 }", "score { alert = 1e-400 }", NULL, 0, 0 },
+	{ "trap { udp = { 1-65535 } }", "trap { udp = { 0-5 } }", NULL, 0, 0 },
+	{ "trap { udp = { 65535-65535 } }", "trap { udp = { 65535-65536 } }", NULL, 0, 0 },
+	{ "trap { udp = { 000001-0000002 } }", "trap { udp = { 0000000001-0000000002 } }", NULL, 0, 0 },
+	{ "trap { udp = { all } }", "trap { udp = { ALL } }", NULL, 0, 0 },
+	{ "flow_mark_bits = 000024-00000031", "flow_mark_bits = 0000000024-0000000031", NULL, 0, 0 },
+	{ "flow_mark_bits = 1-2", "flow_mark_bits = 1-2-3", NULL, 0, 0 },
+	{ "interfaces = { \"e~!#\" }", "interfaces = { \"e/0\" }", NULL, 0, 0 },
+	{ "interfaces = { e-0 }", "interfaces = { \"e:0\" }", NULL, 0, 0 },
+	{ "interfaces = { e-0 }", "interfaces = { \"e 0\" }", NULL, 0, 0 },
+	{ "interfaces = { e-0 }", "interfaces = { \"e\x7f\" }", NULL, 0, 0 },
+	{ "interfaces = { e-0 }", "interfaces = { \"e\x1f\" }", NULL, 0, 0 },
+	{ "admin_groups = { \"a+b\" }", "admin_groups = { \"a:b\" }", NULL, 0, 0 },
+	{ "admin_groups = { \"a+b\" }", "admin_groups = { \"a,b\" }", NULL, 0, 0 },
+	{ "admin_groups = { \"a+b\" }", "admin_groups = { \"a\x7f\" }", NULL, 0, 0 },
+	{ "run_dir = \"/a b\"", "run_dir = \"/a\tb\"", NULL, 0, 0 },
+	{ "run_dir = \"/\"", "run_dir = \"\"", NULL, 0, 0 },
+	{ "allow_file = \"\"", "allow_file = \"tmp\"", NULL, 0, 0 },
+	{ "table = a", "table = \"\"", NULL, 0, 0 },
+	{ "table = _", "table = -", NULL, 0, 0 },
+	{ "hook a_b-c.9 { on = { ban } command = { /bin/true } user = root }",
+	  "hook 'a+' { on = { ban } command = { /bin/true } user = root }", NULL, 0, 0 },
+	{ "hook 9 { on = { ban } command = { /bin/true } user = root }",
+	  "hook \"\" { on = { ban } command = { /bin/true } user = root }", NULL, 0, 0 },
 	{ "queue = 0", "queue = 65533", NULL, 0, 0 },
 	{ "queue = 65532", "queue = 65533", NULL, 0, 0 },
 	{ "queue = 0000000005", "queue = 00000000005", NULL, 0, 0 },
@@ -132,12 +172,93 @@ static void values_at_a_limit(void **state)
 	assert_int_equal(config->flow_mark_bits, 0x38);
 	assert_true(!config->engine.protect_auto && config->keep_on_stop && config->sandbox);
 	config_free(config);
-	config = read_text(place, "flow_flag = none");
-	assert_non_null(config);
-	assert_int_equal(config->flow_flag, FLOW_FLAG_NONE);
-	config_free(config);
 	assert_null(read_text(place, "mode = observed"));
 	assert_null(read_text(place, "protect_auto = maybe"));
+}
+
+/* Each word that an option knows, and what it means. */
+static void words(void **state)
+{
+	static const struct {
+		const char *text;
+		size_t offset;
+		int value;
+	} rows[] = {
+		{ "flow_flag = none", offsetof(struct config, flow_flag), FLOW_FLAG_NONE },
+		{ "flow_flag = mark", offsetof(struct config, flow_flag), FLOW_FLAG_MARK },
+		{ "flow_flag = label", offsetof(struct config, flow_flag), FLOW_FLAG_LABEL },
+		{ "flow_flag = auto", offsetof(struct config, flow_flag), FLOW_FLAG_AUTO },
+		{ "early_drop = off", offsetof(struct config, early_drop), EARLY_OFF },
+		{ "early_drop = on", offsetof(struct config, early_drop), EARLY_ON },
+		{ "early_drop = auto", offsetof(struct config, early_drop), EARLY_AUTO },
+		{ "", offsetof(struct config, flow_flag), FLOW_FLAG_AUTO },
+		{ "", offsetof(struct config, early_drop), EARLY_AUTO },
+		{ "mode = observe", offsetof(struct config, engine.observe), 1 },
+		{ "mode = block", offsetof(struct config, engine.observe), 0 },
+		{ "conntrack = auto", offsetof(struct config, conntrack), 1 },
+		{ "conntrack = off", offsetof(struct config, conntrack), 0 },
+		{ "sandbox = true", offsetof(struct config, sandbox), 1 },
+		{ "sandbox = false", offsetof(struct config, sandbox), 0 },
+		{ "keep_on_stop = yes", offsetof(struct config, keep_on_stop), 1 },
+		{ "sandbox = no", offsetof(struct config, sandbox), 0 },
+		{ "keep_on_stop = on", offsetof(struct config, keep_on_stop), 1 },
+		{ "sandbox = off", offsetof(struct config, sandbox), 0 },
+	};
+	static const struct {
+		const char *word;
+		enum event_type type;
+	} events[] = {
+		{ "veil", EVENT_VEIL },       { "ban", EVENT_BAN },         { "block", EVENT_BLOCK },
+		{ "expire", EVENT_EXPIRE },   { "unblock", EVENT_UNBLOCK }, { "alert", EVENT_ALERT },
+		{ "exposure", EVENT_EXPOSURE },
+	};
+	struct place *place = *state;
+	struct config *config;
+	char text[160];
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		config = read_text(place, rows[i].text);
+		assert_non_null(config);
+		if (((const uint8_t *)config)[rows[i].offset] != rows[i].value)
+			fail_msg("%s", rows[i].text);
+		config_free(config);
+	}
+	for (size_t i = 0; i < sizeof(events) / sizeof(events[0]); i++) {
+		snprintf(text, sizeof(text), "hook a { on = { %s } command = { /bin/true } user = root }",
+			 events[i].word);
+		config = read_text(place, text);
+		assert_non_null(config);
+		assert_int_equal(config->hooks[0].on, 1u << events[i].type);
+		config_free(config);
+	}
+}
+
+static void sizes(void **state)
+{
+	static const struct {
+		const char *text;
+		int64_t bytes;
+	} rows[] = {
+		{ "", 256LL << 20 },
+		{ "history_max = 1025K", 1025LL << 10 },
+		{ "history_max = 3M", 3LL << 20 },
+		{ "history_max = 5G", 5LL << 30 },
+	};
+	struct place *place = *state;
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct config *config = read_text(place, rows[i].text);
+
+		assert_non_null(config);
+		assert_int_equal(config->history_max, rows[i].bytes);
+		config_free(config);
+	}
+	assert_null(read_text(place, "history_max = 5"));
+	assert_non_null(strstr(place->told, "bad value '5' for history_max, expected a size from 1M to 1024G, such as "));
+	assert_null(read_text(place, "hook a { on = { ban } command = { /bin/true } user = root timeout = 1 }"));
+	assert_non_null(strstr(place->told, "expected a duration from 100ms to 1h, such as "));
+	assert_null(read_text(place, "veil { max = 1ms }"));
+	assert_non_null(strstr(place->told, "expected a duration from 1s to 365d, such as "));
 }
 
 /* Names given twice take one place: the limit is of interfaces, not of words. */
@@ -201,7 +322,7 @@ static bool takes(struct place *place, unsigned addresses, unsigned times)
 
 	assert_non_null(file);
 	for (unsigned i = 0; i < addresses * times; i++)
-		fprintf(file, "1.%u.%u.%u\n", i % addresses >> 16, i % addresses >> 8 & 255, i % addresses & 255);
+		fprintf(file, "::%x:%x\n", i % addresses >> 16, i % addresses & 0xffff);
 	fclose(file);
 	snprintf(text, sizeof(text), "allow_file = \"%s\"\n", place->allow);
 	config = read_text(place, text);
@@ -224,25 +345,39 @@ static void so_many_allowed(void **state)
 	assert_false(takes(place, ENGINE_ALLOW_MAX + 1, 1));
 	assert_int_equal(place->count, 1);
 	assert_non_null(strstr(place->told, "too many allowed addresses (65537), expected at most 65536"));
+	/* As often as that an address may stand there; more is a mistake, told once. */
+	assert_true(takes(place, 1, 2 * ENGINE_ALLOW_MAX));
+	assert_false(takes(place, 1, 2 * ENGINE_ALLOW_MAX + 3));
+	assert_int_equal(place->count, 1);
+	assert_non_null(strstr(place->told, "allow:131073: too many addresses, expected at most 65536"));
 }
 
 /* The same address over and over is one. */
 static void many_times_the_same(void **state)
 {
-	const unsigned times = ENGINE_ALLOW_MAX + 2;
-	char *text = malloc(16 * (size_t)times), *end = text;
-	struct config *config;
+	struct place *place = *state;
 
-	assert_non_null(text);
-	end += sprintf(end, "allow = { 1.1.1.1");
-	for (unsigned i = 1; i < times; i++)
-		end += sprintf(end, ",1.1.1.1");
-	strcpy(end, " }");
-	config = read_text(*state, text);
-	assert_non_null(config);
-	assert_int_equal(config->allow_count, 1);
-	config_free(config);
-	free(text);
+	for (unsigned times = 2 * ENGINE_ALLOW_MAX; times <= 2 * ENGINE_ALLOW_MAX + 1; times++) {
+		char *text = malloc(8 * (size_t)times), *end = text;
+		struct config *config;
+
+		assert_non_null(text);
+		end += sprintf(end, "allow = { ::1");
+		for (unsigned i = 1; i < times; i++)
+			end += sprintf(end, ",::1");
+		strcpy(end, " }");
+		config = read_text(place, text);
+		free(text);
+		if (times > 2 * ENGINE_ALLOW_MAX) {
+			assert_null(config);
+			assert_int_equal(place->count, 1);
+			assert_non_null(strstr(place->told, "too many addresses, expected at most 65536"));
+			break;
+		}
+		assert_non_null(config);
+		assert_int_equal(config->allow_count, 1);
+		config_free(config);
+	}
 }
 
 /* What an editor or a package manager leaves in conf.d is not read. */
@@ -297,6 +432,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		CASE(each_limit),      CASE(values_at_a_limit),       CASE(so_many_interfaces),  CASE(so_many_hooks),
 		CASE(so_many_allowed), CASE(a_file_of_so_many_bytes), CASE(many_times_the_same), CASE(names_in_conf_d),
+		CASE(words),           CASE(sizes),
 	};
 
 	return cmocka_run_group_tests_name("limits of the configuration", tests, NULL, NULL);
