@@ -66,6 +66,34 @@ static const struct {
 	{ "hook a { on = { block } command = { /bin/true, \"%{sauce}\" } user = root }", 1, "(found %{sauce})" },
 	{ "hook a { on = { block } command = { /bin/true } user = no-such-user }", 1, "runs as user 'no-such-user'" },
 	{ "hook \"a b\" { }", 1, "bad name of a hook" },
+	{ "trap x { tcp = { 5 } }", 1, "no '{' after 'trap', expected trap { ... }" },
+	{ "\nhook {\n on = { ban }\n}", 2, "hook without a name, expected hook NAME { ... }" },
+	{ "hook", 1, "no '{' after 'hook', expected hook { ... }" },
+	{ "mode", 1, "no '=' after 'mode', expected mode = VALUE" },
+	{ "trap { tcp }", 1, "no '=' after 'tcp'" },
+	{ "trap { tcp = }", 1, "no value after 'tcp ='" },
+	{ "trap {\n score { alert = 0.1 } }", 2, "unknown option 'score' in trap, expected one of tcp, udp, banner\n" },
+	{ "\n, mode = block", 2, "unexpected token ',', expected NAME = VALUE" },
+	{ "\n\n( 1 )", 3, "unexpected token '('" },
+	{ "mode = ( block )", 1, "unexpected token '('" },
+	{ "mode = = block", 1, "unexpected token '='" },
+	{ "\ntrap { banner = 'a\n", 2, "text without an end, expected a closing ' on the same line" },
+	{ "trap { banner = \"a\\", 1, "text without an end, expected a closing \" on the same line" },
+	{ "run_dir = /a${HOME}/b", 1, "'${' in a value" },
+	{ "queue = \"\xff\x1f ~\x7f\"", 1, "bad value '?? ~?' for queue" },
+	{ "queue = 012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789", 1,
+	  "'01234567890123456789012345678901234567890123456789012345678901234567890123456789' for queue" },
+	{ "score {\n ban = 1e-2\n veil = 1e-3\n}", 3, "score of ban and veil do not fit" },
+	{ "score {\n veil = 1e-3\n ban = 1e-2\n}", 3, "score of ban and veil do not fit" },
+	{ "score {\n ban = 1e-2\n alert = 1e-1\n}", 2, "score of ban and veil do not fit" },
+	{ "\nban {\n\n max = 59m\n}", 4, "ban of first and max do not fit" },
+	{ "block {\n last = 5m\n}", 2, "unknown option 'last' in block" },
+	{ "block x { first = 5m }", 1, "unknown option 'block', expected one of mode, " },
+	{ "hook a { on = { ban } command = { \"/bin/t%rue\" } user = root }", 1, "the absolute path of a program first" },
+	{ "a.conf", 1, "unknown option 'a.conf', expected one of mode, run_dir, state_dir, history_max, table, queue, "
+		       "user, sentry_user, allow, allow_file, protect_auto, admin_groups, public_ports, interfaces, "
+		       "reverse_path, conntrack, flow_flag, flow_mark_bits, early_drop, keep_on_stop, sandbox, trap, "
+		       "score, veil, ban, hook\n" },
 	{ "allow_file = /nonexistent/allow", 1, "allow_file '/nonexistent/allow' cannot be read" },
 };
 
@@ -110,6 +138,152 @@ static void all_mistakes_in_one_run(void **state)
 	assert_int_equal(place->count, 9);
 }
 
+/* How often each of the lines was told, and that they are in this order. */
+static void assert_lines(const struct place *place, const char *const *starts, size_t count)
+{
+	const char *line = place->told;
+
+	assert_int_equal(place->count, count);
+	for (size_t i = 0; i < count; i++) {
+		char wanted[160];
+
+		snprintf(wanted, sizeof(wanted), "%s/%s", place->directory, starts[i]);
+		if (strncmp(line, wanted, strlen(wanted)) != 0)
+			fail_msg("%zu: not %s in\n%s", i, starts[i], place->told);
+		line = strchr(line, '\n') + 1;
+	}
+}
+
+#define ASSERT_LINES(place, ...)                                                                                       \
+	assert_lines(place, (const char *const[]){ __VA_ARGS__ },                                                      \
+		     sizeof((const char *const[]){ __VA_ARGS__ }) / sizeof(const char *))
+
+/* Whenever a mistake is found, it is told where it stands, and once. */
+static void mistakes_are_told_in_order(void **state)
+{
+	struct place *place = *state;
+
+	put(place->other, "\nqueue = x\npublic_ports = { x }\n");
+	assert_null(read_text(place, "mode = x\nscore {\n ban = 1e-2 }\nqueue = y queue = y\ntable = -\n"));
+	ASSERT_LINES(place, "picket.conf:1: bad value 'x' for mode", "picket.conf:3: score of ban and veil",
+		     "picket.conf:4: bad value 'y' for queue", "picket.conf:4: queue is given twice",
+		     "picket.conf:5: bad value '-' for table", "conf.d/10-more.conf:2: bad value 'x' for queue",
+		     "conf.d/10-more.conf:3: bad value 'x' for public_ports");
+	put(place->other, "\nban { max = 59m }\nallow_file = /nonexistent/allow\n");
+	assert_null(read_text(place, "ban { first = 1h }\nallow_file = /tmp\n"));
+	ASSERT_LINES(place, "conf.d/10-more.conf:2: ban of first and max", "conf.d/10-more.conf:3: allow_file '/non");
+	/* What was refused, or may be missing, is compared with nothing. */
+	put(place->other, "");
+	assert_null(read_text(place, "score { veil = x ban = 0.4 }"));
+	ASSERT_LINES(place, "picket.conf:1: bad value 'x' for veil");
+	assert_null(read_text(place, "score { veil 0.4\n ban = 0.4 }"));
+	ASSERT_LINES(place, "picket.conf:1: no '=' after 'veil'");
+	assert_null(read_text(place, "hook a { on = { x } command = { y } user = root }"));
+	ASSERT_LINES(place, "picket.conf:1: bad value 'x' for on", "picket.conf:1: bad value 'y' for command");
+	assert_null(read_text(place, "hook a {\n on { ban }\n user = root }"));
+	ASSERT_LINES(place, "picket.conf:2: no '=' after 'on'");
+	/* A hook that has no place is read for its mistakes. */
+	assert_null(read_text(place, "hook 'a b' {\n timeout = x\n}\nqueue = y"));
+	ASSERT_LINES(place, "picket.conf:1: bad name of a hook", "picket.conf:2: bad value 'x' for timeout",
+		     "picket.conf:4: bad value 'y' for queue");
+}
+
+static void so_many_are_told(void **state)
+{
+	struct place *place = *state;
+	char text[1024];
+
+	for (int count = 99; count <= 102; count++) {
+		int len = 0;
+
+		for (int i = 0; i < count; i++)
+			len += snprintf(text + len, sizeof(text) - (size_t)len, "foo=%d\n", i % 10);
+		place->told[0] = '\0';
+		assert_null(read_text(place, text));
+		assert_int_equal(place->count, count > 100 ? 101 : count);
+	}
+}
+
+/* What one mistake takes with it ends where the next statement begins. */
+static void the_next_statement_is_read(void **state)
+{
+	static const char *const before[] = {
+		"mode =",	  "mode",	       "mode x",	      "mode = {",	   "mode = { {",
+		"mode = x { y }", "allow = { 1.1.1.1", "allow = { 1.1.1.1 { }", "\"mode = x",	   "= { a = 1\n }",
+		"mode = \"x",	  "foo { a = { 1 } }", "foo bar { a = 1\n }", "foo { b { c = 1 } }", "trap x { tcp = { } }",
+		", a b c",	  "}",		       "} }",		      "( ( a",		   "mode = ( a ) b",
+		"mode = , b",	  "foo = { 1, 2",      "'x' y",		      "queue 5 6",	   "a = 1 }",
+	};
+	struct place *place = *state;
+	char text[128], wanted[64];
+
+	for (size_t i = 0; i < sizeof(before) / sizeof(before[0]); i++) {
+		int line = strchr(before[i], '\n') ? 3 : 2;
+
+		snprintf(text, sizeof(text), "%s\ntable = -\n", before[i]);
+		snprintf(wanted, sizeof(wanted), "picket.conf:%d: bad value '-' for table", line);
+		assert_null(read_text(place, text));
+		if (place->count < 2 || !strstr(place->told, "picket.conf:1: ") || !strstr(place->told, wanted))
+			fail_msg("%s\n -> %s", text, place->told);
+	}
+}
+
+static void zero_bytes(void **state)
+{
+	static const char bytes[] = "mode = block\n\nqueue = \0 5\n";
+	static const char entries[] = "192.0.2.1\n192.0.2.2\0\n";
+	struct place *place = *state;
+	FILE *file = fopen(place->file, "w");
+	char text[160];
+
+	fwrite(bytes, 1, sizeof(bytes) - 1, file);
+	fclose(file);
+	place->count = 0;
+	assert_null(config_read(place->file, CONFIG_NAMED, tell, place));
+	assert_int_equal(place->count, 1);
+	assert_non_null(strstr(place->told, "picket.conf:3: a zero byte, expected text"));
+	file = fopen(place->allow, "w");
+	fwrite(entries, 1, sizeof(entries) - 1, file);
+	fclose(file);
+	snprintf(text, sizeof(text), "allow_file = \"%s\"\n", place->allow);
+	assert_null(read_text(place, text));
+	assert_int_equal(place->count, 1);
+	assert_non_null(strstr(place->told, "allow: a zero byte, expected text"));
+}
+
+/* A file that is named, or is there, and cannot be read. */
+static void files_that_cannot_be_read(void **state)
+{
+	struct place *place = *state;
+	char text[160];
+
+	assert_int_equal(symlink("/nonexistent/conf", place->other), 0);
+	assert_null(read_text(place, ""));
+	ASSERT_LINES(place, "conf.d/10-more.conf: cannot be read: No such file or directory, expected a");
+	unlink(place->other);
+	snprintf(text, sizeof(text), "allow_file = \"%s/conf.d\"\n", place->directory);
+	assert_null(read_text(place, text));
+	assert_int_equal(place->count, 1);
+	assert_non_null(strstr(place->told, "conf.d' cannot be read: "));
+	place->count = 0;
+	assert_null(config_read(place->directory, 0, tell, place));
+	assert_true(place->count > 0);
+	/* conf.d that is none. */
+	snprintf(text, sizeof(text), "%s/conf.d", place->directory);
+	rmdir(text);
+	assert_int_equal(symlink("conf.d", text), 0);
+	assert_null(read_text(place, ""));
+	ASSERT_LINES(place, "conf.d: cannot be read: Too many levels of symbolic links, expected a directory");
+	unlink(text);
+	config_free(read_text(place, ""));
+	assert_int_equal(place->count, 0);
+	put(text, "");
+	config_free(read_text(place, ""));
+	assert_int_equal(place->count, 0);
+	unlink(text);
+	assert_int_equal(mkdir(text, 0700), 0);
+}
+
 static void allow_file_lines(void **state)
 {
 	struct place *place = *state;
@@ -152,6 +326,11 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(each_mistake_has_its_line, arrange, clear),
 		cmocka_unit_test_setup_teardown(all_mistakes_in_one_run, arrange, clear),
+		cmocka_unit_test_setup_teardown(mistakes_are_told_in_order, arrange, clear),
+		cmocka_unit_test_setup_teardown(so_many_are_told, arrange, clear),
+		cmocka_unit_test_setup_teardown(the_next_statement_is_read, arrange, clear),
+		cmocka_unit_test_setup_teardown(zero_bytes, arrange, clear),
+		cmocka_unit_test_setup_teardown(files_that_cannot_be_read, arrange, clear),
 		cmocka_unit_test_setup_teardown(allow_file_lines, arrange, clear),
 		cmocka_unit_test_setup_teardown(random_text_never_breaks, arrange, clear),
 	};
