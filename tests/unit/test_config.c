@@ -172,6 +172,72 @@ static void every_option(void **state)
 	config_free(config);
 }
 
+/* Text as it is written: quotes, marks that mean something elsewhere, comments, blanks of every kind. */
+static void text_and_comments(void **state)
+{
+	static const struct {
+		const char *text, *banner;
+	} rows[] = {
+		{ "trap { banner = plain }", "plain" },
+		{ "trap { banner = a/b }", "a/b" },
+		{ "trap { banner = \"a#b//c/*d*/{e}(f),+=\" }", "a#b//c/*d*/{e}(f),+=" },
+		{ "trap { banner = 'a#b//c/*d*/{e}(f),+=' }", "a#b//c/*d*/{e}(f),+=" },
+		{ "trap { banner = \"it's\" }", "it's" },
+		{ "trap { banner = 'say \"x\"' }", "say \"x\"" },
+		{ "trap { banner = \"say \\\"x\\\"\" }", "say \"x\"" },
+		{ "trap { banner = \"a\\\\\" }", "a\\" },
+		{ "trap { banner = '${HOME}' }", "${HOME}" },
+		{ "trap { banner = \"$5 {\" }", "$5 {" },
+		{ "trap { banner = \"\" }", "" },
+		{ "'trap' { \"banner\" = a }", "a" },
+		{ "trap\n{\nbanner\n=\na\n}\n", "a" },
+		{ "trap{banner=a}", "a" },
+		{ "\ttrap\f{\vbanner\r\n=\ta\r\n}", "a" },
+		{ "trap # }\n{ // }\n banner /* = b */ = # b\n a }", "a" },
+		{ "/**/trap/***/{/* * / ** */banner = a/*", NULL },
+		{ "/**/trap /***/{/* * / ** */banner = a /* # */ } # /*", "a" },
+		{ "trap { banner = a }\n#", "a" },
+		{ "trap { banner = a }\n//", "a" },
+		{ "trap { }\n trap { banner = a }", "a" },
+		{ "trap { udp = { } } trap { banner = a }", "a" },
+		{ "", "" },
+	};
+	struct place *place = *state;
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct config *config = read_text(place, rows[i].text);
+
+		if ((config != NULL) != (rows[i].banner != NULL) ||
+		    (config && strcmp(config->banner, rows[i].banner) != 0))
+			fail_msg("%s\n -> %s%s", rows[i].text, config ? config->banner : "", place->told);
+		config_free(config);
+	}
+}
+
+static void lists_that_are_added_to(void **state)
+{
+	struct place *place = *state;
+	struct config *config = read_text(place, "allow = { 192.0.2.128/25, 192.0.2.0/24 }\n"
+						 "allow += { 192.0.2.0/25, 192.0.2.0/24 }\n"
+						 "trap { udp = { 7, 5, 6 } udp += { 9 } }\nadmin_groups += { x }");
+
+	assert_string_equal(place->told, "");
+	assert_non_null(config);
+	/* In order, and each once. */
+	assert_int_equal(config->allow_count, 3);
+	assert_int_equal(config->allow[0].len, 96 + 24);
+	assert_int_equal(config->allow[1].len, 96 + 25);
+	assert_int_equal(config->allow[2].addr.b[15], 128);
+	assert_int_equal(config->trap_udp.count, 2);
+	assert_true(config->trap_udp.ranges[0].first == 5 && config->trap_udp.ranges[0].last == 7);
+	assert_int_equal(config->admin_group_count, 1);
+	config_free(config);
+	/* Of a value there is one. */
+	assert_null(read_text(place, "\nqueue += 6"));
+	assert_int_equal(place->count, 1);
+	assert_non_null(strstr(place->told, "picket.conf:2: "));
+}
+
 static void lists(void **state)
 {
 	struct place *place = *state;
@@ -211,6 +277,9 @@ static void options_that_are_gone_are_read_with_a_warning(void **state)
 	config_free(config);
 	/* A mistake in one is a mistake. */
 	assert_null(read_text(place, "block { max = soon }\n"));
+	assert_null(read_text(place, "block { max = \n}\n"));
+	assert_null(read_text(place, "block { first = \"x\n}\n"));
+	assert_null(read_text(place, "score { first = 3s }\n"));
 }
 
 static void hooks(void **state)
@@ -273,6 +342,11 @@ static void conf_d_comes_later(void **state)
 	struct place *place = *state;
 	struct config *config;
 
+	put(place->other, "allow += { 192.0.2.4 }");
+	config = read_text(place, "allow = { 192.0.2.2, 192.0.2.3 }");
+	assert_non_null(config);
+	assert_int_equal(config->allow_count, 1); /* a later file begins anew */
+	config_free(config);
 	put(place->other, "queue = 9 allow_file = \"\"\nallow = { 192.0.2.1 }\nveil { max = 30m }");
 	config = read_text(place, "queue = 8\nallow = { 192.0.2.2, 192.0.2.3 }\nban { first = 20m }");
 	assert_string_equal(place->told, "");
@@ -287,14 +361,23 @@ static void conf_d_comes_later(void **state)
 	assert_non_null(strstr(place->told, "conf.d/10-more.conf:1: unknown option 'quue', expected one of mode, "));
 }
 
+static void assert_file(const char *path, const char *expected)
+{
+	char text[1024] = "";
+	FILE *file = fopen(path, "r");
+
+	assert_non_null(file);
+	text[fread(text, 1, sizeof(text) - 1, file)] = '\0';
+	fclose(file);
+	assert_string_equal(text, expected);
+}
+
 static void edits_of_the_allow_file(void **state)
 {
 	struct place *place = *state;
 	struct prefix entry;
 	const char *error;
-	char text[256] = "";
 	struct stat info;
-	FILE *file;
 
 	assert_true(prefix_parse("198.51.100.0/24", &entry, &error));
 	put(place->allow, "# mine\n192.0.2.1 # keep\nno newline");
@@ -302,18 +385,71 @@ static void edits_of_the_allow_file(void **state)
 	assert_int_equal(config_allow_file_edit(place->allow, &entry, false), -ENOENT);
 	assert_int_equal(config_allow_file_edit(place->allow, &entry, true), 0);
 	assert_int_equal(config_allow_file_edit(place->allow, &entry, true), -EEXIST);
-	file = fopen(place->allow, "r");
-	assert_true(fread(text, 1, sizeof(text) - 1, file) > 0);
-	fclose(file);
-	assert_string_equal(text, "# mine\n192.0.2.1 # keep\nno newline\n198.51.100.0/24\n");
+	assert_file(place->allow, "# mine\n192.0.2.1 # keep\nno newline\n198.51.100.0/24\n");
 	assert_int_equal(stat(place->allow, &info), 0);
 	assert_int_equal(info.st_mode & 0777, 0640);
 	assert_int_equal(config_allow_file_edit(place->allow, &entry, false), 0);
 	assert_int_equal(config_allow_file_edit(place->allow, &entry, false), -ENOENT);
+	assert_file(place->allow, "# mine\n192.0.2.1 # keep\nno newline\n");
 	/* A file that is not there yet. */
 	unlink(place->allow);
+	assert_int_equal(config_allow_file_edit(place->allow, &entry, false), -ENOENT);
+	assert_int_equal(access(place->allow, F_OK), -1);
 	assert_int_equal(config_allow_file_edit(place->allow, &entry, true), 0);
+	assert_int_equal(stat(place->allow, &info), 0);
+	assert_int_equal(info.st_mode & 0777, 0644);
 	assert_int_equal(config_allow_file_edit(place->allow, &entry, true), -EEXIST);
+	assert_file(place->allow, "198.51.100.0/24\n");
+}
+
+/* Whatever else a file holds stays; an entry is known however it is written. */
+static void an_edit_leaves_the_rest(void **state)
+{
+	struct place *place = *state;
+	struct prefix entry;
+	const char *error;
+	char text[1024], after[1024], path[128];
+	struct stat info;
+
+	assert_true(prefix_parse("192.0.2.1", &entry, &error));
+	for (int len = 254; len <= 258; len++) {
+		snprintf(text, sizeof(text), "#%0*d\n\n \t192.0.2.1/32 \t\r\n192.0.2.1#twice\n::ffff:192.0.2.1\n\n192.0.2.1/31",
+			 len - 1, 0);
+		put(place->allow, text);
+		assert_int_equal(config_allow_file_edit(place->allow, &entry, true), -EEXIST);
+		assert_int_equal(config_allow_file_edit(place->allow, &entry, false), 0);
+		snprintf(after, sizeof(after), "#%0*d\n\n\n192.0.2.1/31\n", len - 1, 0);
+		assert_file(place->allow, after);
+	}
+	/* Behind a link the file is replaced, not the link. */
+	snprintf(path, sizeof(path), "%s/conf.d/10-more.conf", place->directory);
+	assert_int_equal(symlink(place->allow, path), 0);
+	put(place->allow, "");
+	assert_int_equal(config_allow_file_edit(path, &entry, true), 0);
+	assert_int_equal(lstat(path, &info), 0);
+	assert_true(S_ISLNK(info.st_mode));
+	assert_file(place->allow, "192.0.2.1\n");
+	assert_int_equal(config_allow_file_edit("/nonexistent/allow", &entry, true), -ENOENT);
+	assert_int_equal(config_allow_file_edit(place->directory, &entry, true), -EISDIR);
+}
+
+/* In the folder that is there, a file that is not allows nothing; and what it says is read as it is edited. */
+static void the_allow_file_is_read(void **state)
+{
+	struct place *place = *state;
+	struct config *config;
+	char text[160];
+
+	snprintf(text, sizeof(text), "allow_file = \"%s\"\nallow = { 192.0.2.9 }", place->allow);
+	config = read_text(place, text);
+	assert_non_null(config);
+	assert_int_equal(config->allow_count, 1);
+	config_free(config);
+	put(place->allow, "#\n \t \n\r\n\t192.0.2.1\t#x\r\n#192.0.2.2\n2001:db8::/32");
+	config = read_text(place, text);
+	assert_non_null(config);
+	assert_int_equal(config->allow_count, 3);
+	config_free(config);
 }
 
 static void a_byte_order_mark_is_read_past(void **state)
@@ -397,7 +533,11 @@ int main(void)
 		cmocka_unit_test_setup_teardown(shipped_file_shows_the_defaults, arrange, clear),
 		cmocka_unit_test_setup_teardown(missing_files, arrange, clear),
 		cmocka_unit_test_setup_teardown(every_option, arrange, clear),
+		cmocka_unit_test_setup_teardown(text_and_comments, arrange, clear),
 		cmocka_unit_test_setup_teardown(lists, arrange, clear),
+		cmocka_unit_test_setup_teardown(lists_that_are_added_to, arrange, clear),
+		cmocka_unit_test_setup_teardown(an_edit_leaves_the_rest, arrange, clear),
+		cmocka_unit_test_setup_teardown(the_allow_file_is_read, arrange, clear),
 		cmocka_unit_test_setup_teardown(options_that_are_gone_are_read_with_a_warning, arrange, clear),
 		cmocka_unit_test_setup_teardown(hooks, arrange, clear),
 		cmocka_unit_test_setup_teardown(old_names_are_read_the_same, arrange, clear),
