@@ -148,11 +148,54 @@ static void test_history_of_a_crowded_prefix(void **state)
 	free(answer);
 }
 
+/* A page goes on where the last one ended, even if its last row has gone since. */
+static void test_pages_after_rows_have_gone(void **state)
+{
+	struct fixture *f = *state;
+	struct answer *answer = calloc(1, sizeof(*answer));
+	struct store *store = open_well(f->directory);
+	struct store_query query = { .limit = 3 };
+
+	fill(store, 30);
+	store_tick(store, NOW_MS);
+	by_hand(f->path, "DELETE FROM event WHERE row <= 5 OR row BETWEEN 15 AND 20");
+	query.before_row = 17;
+	assert_int_equal(store_history(store, &query, take_event, answer), 3);
+	assert_int_equal(answer->rows[0], 14);
+	query.oldest_first = true;
+	answer->count = 0;
+	assert_int_equal(store_history(store, &query, take_event, answer), 3);
+	assert_int_equal(answer->rows[0], 21);
+	/* All before it have gone. */
+	query.before_row = 4;
+	answer->count = 0;
+	assert_int_equal(store_history(store, &query, take_event, answer), 3);
+	assert_int_equal(answer->rows[0], 6);
+	query.oldest_first = false;
+	assert_int_equal(store_history(store, &query, take_event, answer), 0);
+	/* No question. */
+	query.before_row = -1;
+	assert_int_equal(store_history(store, &query, take_event, answer), 0);
+	query = (struct store_query){ .within = { .len = 129 } };
+	assert_int_equal(store_history(store, &query, take_event, answer), 0);
+	query = (struct store_query){ .limit = 999 };
+	answer->count = 0;
+	assert_int_equal(store_history(store, &query, take_event, answer), 19);
+	store_close(store);
+	store = store_open("/nonexistent", NOW_MS);
+	assert_int_equal(store_history(store, &query, take_event, answer), 0);
+	assert_int_equal(store_restore(store, STORE_SERVED, NOW_MS, count_item, &(size_t){ 0 }), 0);
+	assert_int_equal(stats_of(store).rows + (uint64_t)stats_of(store).bytes, 0);
+	assert_false(store_close(store));
+	free(answer);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		CASE(test_history_answers_like_a_plain_search),
 		CASE(test_history_of_a_crowded_prefix),
+		CASE(test_pages_after_rows_have_gone),
 	};
 
 	return cmocka_run_group_tests_name("store_history", tests, NULL, NULL);

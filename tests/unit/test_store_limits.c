@@ -173,6 +173,132 @@ static void test_bans_push_out_bans(void **state)
 	a_flood_of(*state, EVENT_BAN, EVENT_ALERT, "alert");
 }
 
+/* Floods that come again and again, and what is too old meanwhile: the half that bans are sure of stays theirs. */
+static void test_floods_and_years(void **state)
+{
+	struct fixture *f = *state;
+	struct store *store = open_well(f->directory);
+	struct event event;
+
+	store_limit_history(store, 1 << 20);
+	put_many(store, EVENT_BAN, 500, NOW_MS);
+	for (int i = 0; i < 8; i++) {
+		put_many(store, EVENT_ALERT, 2500, NOW_MS + 1 + i);
+		for (int n = 0; n < 10; n++)
+			store_tick(store, NOW_MS);
+	}
+	assert_true(stats_of(store).trimmed > 10000);
+	assert_int_equal(rows_of(f->path, "ban"), 500);
+	/* A year later only what is younger counts: the few alerts are not the many any more. */
+	event = event_of(EVENT_ALERT, "192.0.2.1", NOW_MS + STORE_HISTORY_DAYS * DAY_MS);
+	for (int i = 0; i < 10; i++)
+		store_event(store, &event);
+	event = event_of(EVENT_BAN, "192.0.2.1", NOW_MS + STORE_HISTORY_DAYS * DAY_MS);
+	for (int i = 0; i < 6000; i++)
+		store_event(store, &event);
+	store_tick(store, NOW_MS + STORE_HISTORY_DAYS * DAY_MS);
+	for (int n = 0; n < 30; n++)
+		store_tick(store, NOW_MS + 100 + STORE_HISTORY_DAYS * DAY_MS);
+	assert_int_equal(rows_of(f->path, "alert"), 10);
+	assert_in_range(rows_of(f->path, "ban"), 2000, 5500);
+	store_close(store);
+}
+
+/* What has no end that was told goes by its time; what has no time stays. */
+static void test_blocks_that_ran_out_go(void **state)
+{
+	struct fixture *f = *state;
+	struct store *store = open_well(f->directory);
+	struct event event = event_of(EVENT_BAN, "192.0.2.1", NOW_MS);
+	size_t count = 0;
+
+	store_event(store, &event);
+	event = event_of(EVENT_BLOCK, "192.0.2.2", NOW_MS);
+	store_event(store, &event);
+	store_tick(store, NOW_MS);
+	store_close(store);
+	store = open_well(f->directory);
+	store_tick(store, NOW_MS + 600000);
+	assert_int_equal(store_restore(store, STORE_BLOCKS, NOW_MS, count_item, &count), 2);
+	store_close(store);
+	store = open_well(f->directory);
+	store_tick(store, NOW_MS + 600001);
+	assert_int_equal(store_restore(store, STORE_BLOCKS, NOW_MS, count_item, &count), 1);
+	/* Looked for once an hour. */
+	event = event_of(EVENT_BAN, "192.0.2.3", NOW_MS - 600000);
+	store_event(store, &event);
+	for (int i = 1; i < 3600; i++)
+		store_tick(store, NOW_MS + 600001);
+	assert_int_equal(store_restore(store, STORE_BLOCKS, NOW_MS - 1, count_item, &count), 2);
+	store_tick(store, NOW_MS + 600001);
+	assert_int_equal(store_restore(store, STORE_BLOCKS, NOW_MS - 1, count_item, &count), 1);
+	store_close(store);
+}
+
+/* A row goes when it is older than a year, to the millisecond. */
+static void test_a_year_is_kept(void **state)
+{
+	struct fixture *f = *state;
+	struct store *store = open_well(f->directory);
+	struct answer *answer = calloc(1, sizeof(*answer));
+	struct event event;
+
+	for (int i = 0; i < 1200; i++) {
+		event = event_of(EVENT_BAN, "192.0.2.1", NOW_MS - 365 * DAY_MS - (i < 1100));
+		store_event(store, &event);
+	}
+	for (int i = 0; i < 20; i++)
+		store_tick(store, NOW_MS);
+	assert_int_equal(stats_of(store).trimmed, 1100);
+	assert_int_equal(stats_of(store).rows, 100);
+	assert_int_equal(ask(store, NULL, 0, answer), 100);
+	assert_int_equal(answer->rows[99], 1101);
+	/* Numbers are not used again. */
+	store_event(store, &event);
+	ask(store, NULL, 1, answer);
+	assert_int_equal(answer->rows[0], 1201);
+	store_close(store);
+	free(answer);
+}
+
+/* Another program that holds the lock when the clock is told, when it ends, or while all is saved. */
+static void test_a_lock_at_the_wrong_time(void **state)
+{
+	struct fixture *f = *state;
+	struct store *store = open_well(f->directory);
+	struct event event = event_of(EVENT_BAN, "192.0.2.1", NOW_MS);
+	struct blocks blocks = { 0 };
+	sqlite3 *other;
+
+	store_clock(store, 7, NOW_MS - 1000);
+	store_event(store, &event);
+	store_save_blocks_begin(store);
+	store_save_end(store);
+	store_tick(store, NOW_MS);
+	assert_int_equal(sqlite3_open(f->path, &other), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(other, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
+	assert_int_equal(store_clock(store, 7, NOW_MS + 9000), 0);
+	save(store, 3, true);
+	assert_string_equal(problem(store), "");
+	assert_int_equal(sqlite3_exec(other, "ROLLBACK", NULL, NULL, NULL), SQLITE_OK);
+	/* Made up for. */
+	store_tick(store, NOW_MS);
+	assert_true(store_wants_blocks(store));
+	save(store, 3, true);
+	assert_int_equal(store_restore(store, STORE_BLOCKS, NOW_MS, take_block, &blocks), 0);
+	assert_int_equal(store_restore(store, STORE_SOURCES, NOW_MS, count_item, &(size_t){ 0 }), 3);
+	store_save_blocks_begin(store);
+	store_save_end(store);
+	assert_int_equal(sqlite3_exec(other, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
+	store_event(store, &event);
+	assert_false(store_close(store));
+	assert_int_equal(sqlite3_exec(other, "ROLLBACK", NULL, NULL, NULL), SQLITE_OK);
+	sqlite3_close(other);
+	store = open_well(f->directory);
+	assert_true(store_wants_blocks(store));
+	assert_false(store_close(store));
+}
+
 static int in_child(int (*act)(struct fixture *), struct fixture *f)
 {
 	int status;
@@ -369,6 +495,10 @@ int main(void)
 		CASE(test_history_is_bounded),
 		CASE(test_alerts_push_out_alerts),
 		CASE(test_bans_push_out_bans),
+		CASE(test_floods_and_years),
+		CASE(test_blocks_that_ran_out_go),
+		CASE(test_a_year_is_kept),
+		CASE(test_a_lock_at_the_wrong_time),
 		CASE(test_nearly_full_disk),
 		CASE(test_full_disk),
 		CASE(test_read_only_disk),
