@@ -7,6 +7,7 @@
 
 #include <sched.h>
 #include <sys/mount.h>
+#include <sys/statvfs.h>
 #include <sys/wait.h>
 
 #include "sandbox/sandbox.h"
@@ -70,11 +71,17 @@ static void test_half_a_queue_is_written_at_once(void **state)
 	struct fixture *f = *state;
 	struct store *store = open_well(f->directory);
 	struct event event = event_of(EVENT_ALERT, "192.0.2.1", NOW_MS);
+	char log[PATH_MAX + 8];
+	struct stat info;
 
 	for (int i = 0; i < 3 * STORE_QUEUE_MAX; i++)
 		store_event(store, &event);
 	assert_int_equal(stats_of(store).dropped, 0);
 	assert_int_equal(stats_of(store).written, 3 * STORE_QUEUE_MAX);
+	/* The log beside the file is written into it before it grows large. */
+	snprintf(log, sizeof(log), "%s-wal", f->path);
+	assert_int_equal(stat(log, &info), 0);
+	assert_in_range(info.st_size, 1, 6 << 20);
 	store_close(store);
 }
 
@@ -189,7 +196,14 @@ static void test_floods_and_years(void **state)
 	}
 	assert_true(stats_of(store).trimmed > 10000);
 	assert_int_equal(rows_of(f->path, "ban"), 500);
+	store_close(store);
+	remove_matching(f->directory, "*");
 	/* A year later only what is younger counts: the few alerts are not the many any more. */
+	store = open_well(f->directory);
+	store_limit_history(store, 1 << 20);
+	put_many(store, EVENT_ALERT, 6000, NOW_MS);
+	for (int n = 0; n < 10; n++)
+		store_tick(store, NOW_MS);
 	event = event_of(EVENT_ALERT, "192.0.2.1", NOW_MS + STORE_HISTORY_DAYS * DAY_MS);
 	for (int i = 0; i < 10; i++)
 		store_event(store, &event);
@@ -334,13 +348,25 @@ static bool mount_small(const char *directory)
 		}                                                                                                      \
 	} while (0)
 
+static void fill_disk(const struct fixture *f)
+{
+	char ballast[PATH_MAX + 16], noise[4096];
+	int fd;
+
+	snprintf(ballast, sizeof(ballast), "%s/ballast", f->directory);
+	fd = open(ballast, O_WRONLY | O_CREAT, 0600);
+	memset(noise, 1, sizeof(noise));
+	while (write(fd, noise, sizeof(noise)) > 0)
+		;
+	close(fd);
+}
+
 static int full_disk(struct fixture *f)
 {
-	char ballast[PATH_MAX + 16], noise[65536];
+	char ballast[PATH_MAX + 16];
 	struct answer *answer = calloc(1, sizeof(*answer));
 	struct store *store;
 	uint64_t rows;
-	int fd;
 
 	if (!mount_small(f->directory))
 		return NOT_PERMITTED;
@@ -348,11 +374,7 @@ static int full_disk(struct fixture *f)
 	fill(store, 100);
 	EXPECT(problem(store)[0] == '\0');
 	snprintf(ballast, sizeof(ballast), "%s/ballast", f->directory);
-	fd = open(ballast, O_WRONLY | O_CREAT, 0600);
-	memset(noise, 1, sizeof(noise));
-	while (write(fd, noise, sizeof(noise)) > 0)
-		;
-	close(fd);
+	fill_disk(f);
 	fill(store, 6000);
 	EXPECT(strstr(problem(store), "No space left on device; history is not kept, the guard goes on"));
 	rows = stats_of(store).rows;
@@ -369,6 +391,18 @@ static int full_disk(struct fixture *f)
 	EXPECT(problem(store)[0] == '\0');
 	store_tick(store, NOW_MS + 121000);
 	EXPECT(stats_of(store).rows == 6100 && stats_of(store).queued == 0);
+	/* A save fails as well, and what is wrong is told for as long as it is, whether or not anything waits. */
+	fill_disk(f);
+	save(store, 30000, true);
+	EXPECT(strstr(problem(store), "cannot save: No space left on device"));
+	store_tick(store, NOW_MS + 121000 + 60000);
+	EXPECT(strstr(problem(store), "cannot save: No space left on device"));
+	EXPECT(store_restore(store, STORE_SOURCES, NOW_MS, count_item, &(size_t){ 0 }) == 0);
+	unlink(ballast);
+	store_tick(store, NOW_MS + 121000 + 120000);
+	EXPECT(problem(store)[0] == '\0');
+	save(store, 100, true);
+	EXPECT(store_restore(store, STORE_SOURCES, NOW_MS, count_item, &(size_t){ 0 }) == 100);
 	store_close(store);
 	free(answer);
 	return 0;
@@ -383,6 +417,8 @@ static void test_full_disk(void **state)
 static int nearly_full_disk(struct fixture *f)
 {
 	char path[PATH_MAX + 16];
+	struct statvfs disk;
+	off_t ballast = 0;
 	size_t blocks = 0;
 	struct store *store;
 	int fd;
@@ -393,9 +429,16 @@ static int nearly_full_disk(struct fixture *f)
 	fill(store, 100);
 	snprintf(path, sizeof(path), "%s/ballast", f->directory);
 	fd = open(path, O_WRONLY | O_CREAT, 0600);
-	EXPECT(posix_fallocate(fd, 0, 7400 << 10) == 0);
-	for (int i = 0; i < 10; i++)
-		store_tick(store, NOW_MS);
+	/* A tenth of it is nearly nothing. */
+	for (int beyond = 0; beyond < 2; beyond++) {
+		EXPECT(statvfs(f->directory, &disk) == 0);
+		ballast += (off_t)(disk.f_bavail * disk.f_frsize) - (off_t)(disk.f_blocks * disk.f_frsize / 10) +
+			   (beyond ? 8192 : -8192);
+		EXPECT(posix_fallocate(fd, 0, ballast) == 0);
+		for (int i = 0; i < 10; i++)
+			store_tick(store, NOW_MS);
+		EXPECT(beyond || problem(store)[0] == '\0');
+	}
 	EXPECT(strstr(problem(store), "the disk is nearly full: blocks are kept, no history is"));
 	fill(store, 150);
 	EXPECT(stats_of(store).rows == 100 && stats_of(store).left_out == 150 && stats_of(store).queued == 0);
