@@ -413,8 +413,9 @@ static void an_edit_leaves_the_rest(void **state)
 
 	assert_true(prefix_parse("192.0.2.1", &entry, &error));
 	for (int len = 254; len <= 258; len++) {
-		snprintf(text, sizeof(text), "#%0*d\n\n \t192.0.2.1/32 \t\r\n192.0.2.1#twice\n::ffff:192.0.2.1\n\n192.0.2.1/31",
-			 len - 1, 0);
+		snprintf(text, sizeof(text),
+			 "#%0*d\n\n \t192.0.2.1/32 \t\r\n192.0.2.1#twice\n::ffff:192.0.2.1\n\n192.0.2.1/31", len - 1,
+			 0);
 		put(place->allow, text);
 		assert_int_equal(config_allow_file_edit(place->allow, &entry, true), -EEXIST);
 		assert_int_equal(config_allow_file_edit(place->allow, &entry, false), 0);

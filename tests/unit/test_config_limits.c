@@ -208,8 +208,8 @@ static void words(void **state)
 		const char *word;
 		enum event_type type;
 	} events[] = {
-		{ "veil", EVENT_VEIL },       { "ban", EVENT_BAN },         { "block", EVENT_BLOCK },
-		{ "expire", EVENT_EXPIRE },   { "unblock", EVENT_UNBLOCK }, { "alert", EVENT_ALERT },
+		{ "veil", EVENT_VEIL },         { "ban", EVENT_BAN },         { "block", EVENT_BLOCK },
+		{ "expire", EVENT_EXPIRE },     { "unblock", EVENT_UNBLOCK }, { "alert", EVENT_ALERT },
 		{ "exposure", EVENT_EXPOSURE },
 	};
 	struct place *place = *state;
@@ -254,7 +254,8 @@ static void sizes(void **state)
 		config_free(config);
 	}
 	assert_null(read_text(place, "history_max = 5"));
-	assert_non_null(strstr(place->told, "bad value '5' for history_max, expected a size from 1M to 1024G, such as "));
+	assert_non_null(
+		strstr(place->told, "bad value '5' for history_max, expected a size from 1M to 1024G, such as "));
 	assert_null(read_text(place, "hook a { on = { ban } command = { /bin/true } user = root timeout = 1 }"));
 	assert_non_null(strstr(place->told, "expected a duration from 100ms to 1h, such as "));
 	assert_null(read_text(place, "veil { max = 1ms }"));
@@ -430,9 +431,16 @@ static void a_file_of_so_many_bytes(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		CASE(each_limit),      CASE(values_at_a_limit),       CASE(so_many_interfaces),  CASE(so_many_hooks),
-		CASE(so_many_allowed), CASE(a_file_of_so_many_bytes), CASE(many_times_the_same), CASE(names_in_conf_d),
-		CASE(words),           CASE(sizes),
+		CASE(each_limit),
+		CASE(values_at_a_limit),
+		CASE(so_many_interfaces),
+		CASE(so_many_hooks),
+		CASE(so_many_allowed),
+		CASE(a_file_of_so_many_bytes),
+		CASE(many_times_the_same),
+		CASE(names_in_conf_d),
+		CASE(words),
+		CASE(sizes),
 	};
 
 	return cmocka_run_group_tests_name("limits of the configuration", tests, NULL, NULL);

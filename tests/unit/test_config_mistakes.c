@@ -89,11 +89,13 @@ static const struct {
 	{ "\nban {\n\n max = 59m\n}", 4, "ban of first and max do not fit" },
 	{ "block {\n last = 5m\n}", 2, "unknown option 'last' in block" },
 	{ "block x { first = 5m }", 1, "unknown option 'block', expected one of mode, " },
-	{ "hook a { on = { ban } command = { \"/bin/t%rue\" } user = root }", 1, "the absolute path of a program first" },
-	{ "a.conf", 1, "unknown option 'a.conf', expected one of mode, run_dir, state_dir, history_max, table, queue, "
-		       "user, sentry_user, allow, allow_file, protect_auto, admin_groups, public_ports, interfaces, "
-		       "reverse_path, conntrack, flow_flag, flow_mark_bits, early_drop, keep_on_stop, sandbox, trap, "
-		       "score, veil, ban, hook\n" },
+	{ "hook a { on = { ban } command = { \"/bin/t%rue\" } user = root }", 1,
+	  "the absolute path of a program first" },
+	{ "a.conf", 1,
+	  "unknown option 'a.conf', expected one of mode, run_dir, state_dir, history_max, table, queue, "
+	  "user, sentry_user, allow, allow_file, protect_auto, admin_groups, public_ports, interfaces, "
+	  "reverse_path, conntrack, flow_flag, flow_mark_bits, early_drop, keep_on_stop, sandbox, trap, "
+	  "score, veil, ban, hook\n" },
 	{ "allow_file = /nonexistent/allow", 1, "allow_file '/nonexistent/allow' cannot be read" },
 };
 
@@ -208,11 +210,31 @@ static void so_many_are_told(void **state)
 static void the_next_statement_is_read(void **state)
 {
 	static const char *const before[] = {
-		"mode =",	  "mode",	       "mode x",	      "mode = {",	   "mode = { {",
-		"mode = x { y }", "allow = { 1.1.1.1", "allow = { 1.1.1.1 { }", "\"mode = x",	   "= { a = 1\n }",
-		"mode = \"x",	  "foo { a = { 1 } }", "foo bar { a = 1\n }", "foo { b { c = 1 } }", "trap x { tcp = { } }",
-		", a b c",	  "}",		       "} }",		      "( ( a",		   "mode = ( a ) b",
-		"mode = , b",	  "foo = { 1, 2",      "'x' y",		      "queue 5 6",	   "a = 1 }",
+		"mode =",
+		"mode",
+		"mode x",
+		"mode = {",
+		"mode = { {",
+		"mode = x { y }",
+		"allow = { 1.1.1.1",
+		"allow = { 1.1.1.1 { }",
+		"\"mode = x",
+		"= { a = 1\n }",
+		"mode = \"x",
+		"foo { a = { 1 } }",
+		"foo bar { a = 1\n }",
+		"foo { b { c = 1 } }",
+		"trap x { tcp = { } }",
+		", a b c",
+		"}",
+		"} }",
+		"( ( a",
+		"mode = ( a ) b",
+		"mode = , b",
+		"foo = { 1, 2",
+		"'x' y",
+		"queue 5 6",
+		"a = 1 }",
 	};
 	struct place *place = *state;
 	char text[128], wanted[64];

@@ -238,9 +238,8 @@ static void test_clock_set_between_runs(void **state)
 	static const struct {
 		int64_t boot, by_ms, moved_ms;
 	} starts[] = {
-		{ 7, -7200000, -7200000 }, { 7, 0, 0 },         { 7, 1999, 0 },
-		{ 7, 1, 2000 }, /* by and by */ { 7, -1999, 0 }, { 7, -1, -2000 },
-		{ 8, 7200000, 0 },
+		{ 7, -7200000, -7200000 },       { 7, 0, 0 },      { 7, 1999, 0 },    { 7, 1, 2000 },
+		/* by and by */ { 7, -1999, 0 }, { 7, -1, -2000 }, { 8, 7200000, 0 },
 	};
 	struct fixture *f = *state;
 	struct store *store = open_well(f->directory);
@@ -389,9 +388,12 @@ static void test_an_end_that_was_none_is_noticed(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		CASE(test_events_come_back_as_they_were), CASE(test_columns_are_for_people),
-		CASE(test_live_blocks_over_a_restart),    CASE(test_clock_set_between_runs),
-		CASE(test_state_over_a_restart),          CASE(test_events_while_blocks_are_saved),
+		CASE(test_events_come_back_as_they_were),
+		CASE(test_columns_are_for_people),
+		CASE(test_live_blocks_over_a_restart),
+		CASE(test_clock_set_between_runs),
+		CASE(test_state_over_a_restart),
+		CASE(test_events_while_blocks_are_saved),
 		CASE(test_an_end_that_was_none_is_noticed),
 	};
 

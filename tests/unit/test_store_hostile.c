@@ -343,8 +343,8 @@ static void test_hostile_history_is_passed_over(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		CASE(test_blocks_at_their_limits),       CASE(test_sources_at_their_limits),
-		CASE(test_ports_at_their_limits),        CASE(test_hostile_rows_are_passed_over),
+		CASE(test_blocks_at_their_limits),         CASE(test_sources_at_their_limits),
+		CASE(test_ports_at_their_limits),          CASE(test_hostile_rows_are_passed_over),
 		CASE(test_hostile_history_is_passed_over),
 	};
 
