@@ -201,7 +201,6 @@ static void times_are_moved(void **state)
 	struct fixture *f = *state;
 	struct wire_message *m = &f->message;
 	struct block_view *blocks = m->body.blocks.items;
-	struct source_view *sources = m->body.sources.items;
 
 	m->header.type = WIRE_EVENT;
 	m->body.event.at_ms = T;
@@ -242,6 +241,14 @@ static void times_are_moved(void **state)
 		if (type == WIRE_SAVED_BLOCKS)
 			break;
 	}
+}
+
+static void times_of_sources_are_moved(void **state)
+{
+	struct fixture *f = *state;
+	struct wire_message *m = &f->message;
+	struct source_view *sources = m->body.sources.items;
+
 	for (unsigned type = WIRE_SOURCES;; type = WIRE_SAVED_SOURCES) {
 		memset(m, 0, sizeof(*m));
 		m->header.type = (uint16_t)type;
@@ -344,6 +351,7 @@ int main(void)
 		CASE(who_does_not_read_is_not_waited_for),
 		CASE(patience_is_rewarded),
 		CASE(times_are_moved),
+		CASE(times_of_sources_are_moved),
 		CASE(times_of_other_messages_are_moved),
 		cmocka_unit_test(decisions_are_counted_by_time),
 	};
