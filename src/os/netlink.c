@@ -5,6 +5,7 @@
  */
 #include "netlink.h"
 
+#include <endian.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -54,6 +55,54 @@ int netlink_error(const struct nlmsghdr *message)
 		return -EBADMSG;
 	memcpy(&error, mnl_nlmsg_get_payload(message), sizeof(error));
 	return error.error == 0 || (error.error >= -ERRNO_MAX && error.error < 0) ? error.error : -EBADMSG;
+}
+
+const struct nlattr *netlink_attr(const struct nlmsghdr *message, size_t header_len, uint16_t type)
+{
+	const struct nlattr *attr;
+
+	if (message->nlmsg_len < mnl_nlmsg_size(header_len))
+		return NULL;
+	mnl_attr_for_each (attr, message, (unsigned)header_len) {
+		if (mnl_attr_get_type(attr) == type)
+			return attr;
+	}
+	return NULL;
+}
+
+const struct nlattr *netlink_nested(const struct nlattr *nest, uint16_t type)
+{
+	const struct nlattr *attr;
+
+	if (!nest)
+		return NULL;
+	mnl_attr_for_each_nested(attr, nest)
+	{
+		if (mnl_attr_get_type(attr) == type)
+			return attr;
+	}
+	return NULL;
+}
+
+const char *netlink_text(const struct nlattr *attr)
+{
+	return attr && mnl_attr_validate(attr, MNL_TYPE_NUL_STRING) == 0 ? mnl_attr_get_str(attr) : NULL;
+}
+
+bool netlink_be32(const struct nlattr *attr, uint32_t *out)
+{
+	if (!attr || mnl_attr_get_payload_len(attr) != sizeof(*out))
+		return false;
+	*out = be32toh(mnl_attr_get_u32(attr));
+	return true;
+}
+
+bool netlink_be64(const struct nlattr *attr, uint64_t *out)
+{
+	if (!attr || mnl_attr_get_payload_len(attr) != sizeof(*out))
+		return false;
+	*out = be64toh(mnl_attr_get_u64(attr));
+	return true;
 }
 
 int netlink_dump_open(int bus, struct netlink_dump **out)

@@ -20,6 +20,16 @@ MUST_CHECK int netlink_open(int bus, int flags, int receive_buffer, struct mnl_s
 /* What an NLMSG_ERROR says: 0 (an acknowledgement) or -errno; -EBADMSG when it is no error of the kernel's. */
 int netlink_error(const struct nlmsghdr *message);
 
+/* Attributes of a message, bounds checked; each of these takes NULL for "none".  libnftnl reads them too, but ends the
+ * program where one is not as it expects. */
+const struct nlattr *netlink_attr(const struct nlmsghdr *message, size_t header_len, uint16_t type);
+const struct nlattr *netlink_nested(const struct nlattr *nest, uint16_t type);
+/* NULL where there is no NUL at its end. */
+const char *netlink_text(const struct nlattr *attr);
+/* Numbers in the network's order; false where the length is another. */
+bool netlink_be32(const struct nlattr *attr, uint32_t *out);
+bool netlink_be64(const struct nlattr *attr, uint64_t *out);
+
 /* A socket for questions alone; notifications must have another one. */
 struct netlink_dump;
 

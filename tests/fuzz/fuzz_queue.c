@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * libFuzzer over the messages of an NFQUEUE.  What reaches the judge lies within the message, and the queue's number is
- * one of ours.
+ * one of ours.  The first byte: 1: the queue is opened anew, 2: it is let go of, 4: calls are denied, too.
  */
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nfnetlink_queue.h>
@@ -10,8 +10,18 @@
 #include "nfqueue/nfqueue.h"
 
 #define QUEUES 4
+#define FIRST  4711
 
-static const uint16_t types[] = { (NFNL_SUBSYS_QUEUE << 8) | NFQNL_MSG_PACKET, NLMSG_ERROR, NLMSG_NOOP };
+/* Whole messages as they are, and packets of two of the queues, whose family and number need not be found. */
+static const uint8_t judged[4] = { 0, 0, FIRST >> 8, FIRST & 255 }, veiled[4] = { 0, 0, FIRST >> 8, (FIRST & 255) + 1 };
+static const struct fuzz_type types[] = {
+	{ .answer = NFNL_SUBSYS_QUEUE << 8 | NFQNL_MSG_PACKET, .fixed = judged, .fixed_len = 4 },
+	{ .answer = NFNL_SUBSYS_QUEUE << 8 | NFQNL_MSG_PACKET, .fixed = veiled, .fixed_len = 4 },
+	{ .answer = NFNL_SUBSYS_QUEUE << 8 | NFQNL_MSG_PACKET, .head_len = 4 },
+	{ .answer = NLMSG_ERROR },
+	{ .answer = NLMSG_NOOP },
+	{ .answer = NLMSG_OVERRUN },
+};
 
 static bool judge(void *context, const struct nfqueue_packet *packet)
 {
@@ -24,26 +34,42 @@ static bool judge(void *context, const struct nfqueue_packet *packet)
 	return sum & 1;
 }
 
-/* Family, version and the queue's number: one of ours, or one beyond. */
-static void begin_packet(uint8_t choice, uint8_t out[FUZZ_PREFIX])
+static struct nfqueue *open_queue(void)
 {
-	out[2] = 4711 >> 8;
-	out[3] = (uint8_t)(4711 + (choice >> 5) % (QUEUES + 1));
+	const struct nfqueue_setting settings[QUEUES] = { { .len = 1024, .original = true }, { .len = 1024 } };
+	struct nfqueue *queue = NULL;
+	int error = nfqueue_open(FIRST, settings, QUEUES, &queue);
+
+	require(error == 0 ? queue != NULL : queue == NULL && error < 0);
+	return queue;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	const struct nfqueue_setting settings[QUEUES] = { { .len = 1024, .original = true }, { .len = 1024 } };
 	static struct nfqueue *queue;
+	struct nfqueue_stats before, after;
+	int got;
 
+	if (size == 0)
+		return 0;
 	fuzz_kernel.types = types;
 	fuzz_kernel.type_count = sizeof(types) / sizeof(types[0]);
-	fuzz_kernel.acknowledges = true;
-	fuzz_kernel.prefix = begin_packet;
 	fuzz_kernel_begin(NULL, 0);
+	fuzz_kernel.denies = false;
 	if (!queue)
-		require(nfqueue_open(4711, settings, QUEUES, &queue) == 0);
-	fuzz_kernel_begin(data, size);
-	require(nfqueue_read(queue, 64, judge, NULL) >= 0);
+		queue = open_queue();
+	nfqueue_read_stats(queue, &before);
+	fuzz_kernel_begin(data + 1, size - 1);
+	fuzz_kernel.denies = data[0] & 4;
+	if (data[0] & 1) {
+		nfqueue_close(queue);
+		queue = open_queue();
+		return 0;
+	}
+	if (data[0] & 2)
+		require(nfqueue_accept_all(queue) <= 0);
+	got = nfqueue_read(queue, 64, judge, NULL);
+	nfqueue_read_stats(queue, &after);
+	require(got >= 0 && after.packets - before.packets >= after.accepted + after.dropped - before.accepted - before.dropped);
 	return 0;
 }

@@ -112,7 +112,7 @@ static int take_attribute(const struct nlattr *attr, void *context)
 
 	switch (mnl_attr_get_type(attr)) {
 	case CTA_TUPLE_ORIG: flow->tuple = attr; break;
-	case CTA_ZONE: flow->zone = attr; break;
+	case CTA_ZONE: flow->zone = mnl_attr_get_payload_len(attr) == sizeof(uint16_t) ? attr : NULL; break;
 	case CTA_MARK: flow->mark = mnl_attr_get_payload_len(attr) == sizeof(uint32_t) ? attr : NULL; break;
 	case CTA_LABELS: flow->labels = mnl_attr_get_payload_len(attr) == FLOW_LABEL_BYTES ? attr : NULL; break;
 	default: break;

@@ -8,10 +8,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h> /* libnftnl wants it */
-#include <libnftnl/expr.h>
-#include <libnftnl/rule.h>
 #include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nf_tables_compat.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter_ipv4/ip_tables.h>
 #include <linux/netfilter_ipv6/ip6_tables.h>
@@ -38,40 +36,38 @@ static void take_name(struct conntrack_users *users, const char *name)
 	users->label |= strcmp(name, "connlabel") == 0;
 }
 
-static int take_expression(struct nftnl_expr *expr, void *context)
+static void take_expression(const struct nlattr *expression, struct conntrack_users *users)
 {
-	struct conntrack_users *users = context;
-	const char *kind = nftnl_expr_get_str(expr, NFTNL_EXPR_NAME);
+	const struct nlattr *data = netlink_nested(expression, NFTA_EXPR_DATA);
+	const char *kind = netlink_text(netlink_nested(expression, NFTA_EXPR_NAME));
 	const char *name = NULL;
+	uint32_t key;
 
-	if (strcmp(kind, "ct") == 0 && nftnl_expr_is_set(expr, NFTNL_EXPR_CT_KEY)) {
-		users->mark |= nftnl_expr_get_u32(expr, NFTNL_EXPR_CT_KEY) == NFT_CT_MARK;
-		users->label |= nftnl_expr_get_u32(expr, NFTNL_EXPR_CT_KEY) == NFT_CT_LABELS;
-	} else if (strcmp(kind, "match") == 0 && nftnl_expr_is_set(expr, NFTNL_EXPR_MT_NAME)) {
-		name = nftnl_expr_get_str(expr, NFTNL_EXPR_MT_NAME);
-	} else if (strcmp(kind, "target") == 0 && nftnl_expr_is_set(expr, NFTNL_EXPR_TG_NAME)) {
-		name = nftnl_expr_get_str(expr, NFTNL_EXPR_TG_NAME);
+	if (!kind)
+		return;
+	if (strcmp(kind, "ct") == 0 && netlink_be32(netlink_nested(data, NFTA_CT_KEY), &key)) {
+		users->mark |= key == NFT_CT_MARK;
+		users->label |= key == NFT_CT_LABELS;
+	} else if (strcmp(kind, "match") == 0) {
+		name = netlink_text(netlink_nested(data, NFTA_MATCH_NAME));
+	} else if (strcmp(kind, "target") == 0) {
+		name = netlink_text(netlink_nested(data, NFTA_TARGET_NAME));
 	}
 	if (name)
 		take_name(users, name);
-	return 0;
 }
 
 static int take_rule(const struct nlmsghdr *message, void *context)
 {
 	const struct look *look = context;
-	struct nftnl_rule *rule = nftnl_rule_alloc();
-	const char *table;
+	const size_t head = sizeof(struct nfgenmsg);
+	const struct nlattr *list = netlink_attr(message, head, NFTA_RULE_EXPRESSIONS), *expression;
+	const char *table = netlink_text(netlink_attr(message, head, NFTA_RULE_TABLE));
+	const struct nfgenmsg *nfg = mnl_nlmsg_get_payload(message);
 
-	if (!rule)
-		return MNL_CB_ERROR;
-	if (nftnl_rule_nlmsg_parse(message, rule) == 0) {
-		table = nftnl_rule_get_str(rule, NFTNL_RULE_TABLE);
-		if (!table || nftnl_rule_get_u32(rule, NFTNL_RULE_FAMILY) != NFPROTO_INET ||
-		    strcmp(table, look->own_table) != 0)
-			nftnl_expr_foreach(rule, take_expression, look->users);
-	}
-	nftnl_rule_free(rule);
+	if (!list || (table && nfg->nfgen_family == NFPROTO_INET && strcmp(table, look->own_table) == 0))
+		return MNL_CB_OK;
+	mnl_attr_for_each_nested(expression, list) take_expression(expression, look->users);
 	return MNL_CB_OK;
 }
 

@@ -155,27 +155,21 @@ static void end_runs(struct nfqueue *queue)
 	send_verdicts(queue);
 }
 
-/* The attribute of that number inside a nested one, if it has that length; NULL when not. */
-static const void *nested(const struct nlattr *nest, uint16_t type, size_t len)
+/* NULL where it has another length. */
+static const void *nested_bytes(const struct nlattr *nest, uint16_t type, size_t len)
 {
-	const struct nlattr *attr;
+	const struct nlattr *attr = netlink_nested(nest, type);
 
-	if (!nest)
-		return NULL;
-	mnl_attr_for_each_nested(attr, nest)
-	{
-		if (mnl_attr_get_type(attr) == type && (!len || mnl_attr_get_payload_len(attr) == len))
-			return len ? mnl_attr_get_payload(attr) : (const void *)attr;
-	}
-	return NULL;
+	return attr && mnl_attr_get_payload_len(attr) == len ? mnl_attr_get_payload(attr) : NULL;
 }
 
 static void read_original(const struct nlattr *conntrack, struct nfqueue_packet *packet)
 {
-	const struct nlattr *tuple = nested(conntrack, CTA_TUPLE_ORIG, 0);
-	const void *v4 = nested(nested(tuple, CTA_TUPLE_IP, 0), CTA_IP_V4_DST, 4);
-	const void *v6 = nested(nested(tuple, CTA_TUPLE_IP, 0), CTA_IP_V6_DST, 16);
-	const void *port = nested(nested(tuple, CTA_TUPLE_PROTO, 0), CTA_PROTO_DST_PORT, sizeof(uint16_t));
+	const struct nlattr *tuple = netlink_nested(conntrack, CTA_TUPLE_ORIG);
+	const struct nlattr *ip = netlink_nested(tuple, CTA_TUPLE_IP);
+	const void *v4 = nested_bytes(ip, CTA_IP_V4_DST, 4);
+	const void *v6 = nested_bytes(ip, CTA_IP_V6_DST, 16);
+	const void *port = nested_bytes(netlink_nested(tuple, CTA_TUPLE_PROTO), CTA_PROTO_DST_PORT, sizeof(uint16_t));
 	uint16_t wire_port;
 
 	if ((!v4 && !v6) || !port)

@@ -307,15 +307,7 @@ int nft_dump(struct nft *nft, uint16_t type, const char *set, nft_dump_fn *fn, v
 
 const struct nlattr *nft_attr(const struct nlmsghdr *nlh, uint16_t type)
 {
-	const struct nlattr *attr;
-
-	if (nlh->nlmsg_len < mnl_nlmsg_size(sizeof(struct nfgenmsg)))
-		return NULL;
-	mnl_attr_for_each (attr, nlh, sizeof(struct nfgenmsg)) {
-		if (mnl_attr_get_type(attr) == type)
-			return attr;
-	}
-	return NULL;
+	return netlink_attr(nlh, sizeof(struct nfgenmsg), type);
 }
 
 bool nft_attr_is(const struct nlattr *attr, const char *text)

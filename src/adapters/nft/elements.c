@@ -25,6 +25,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "netlink.h"
+
 #define LIST_BYTES_MAX   60000 /* of 65,535; an element takes under 100 */
 #define REPLACE_ATTEMPTS 3
 #define DELETE_ATTEMPTS  3 /* elements can end between the questions and the transaction */
@@ -105,66 +107,63 @@ struct dump {
 };
 
 /* In a map; else 0. */
-static uint32_t grade_of(struct nftnl_set_elem *element)
+static uint32_t grade_of(const struct nlattr *element)
 {
-	uint32_t len = 0, grade = 0;
-	const void *value = nftnl_set_elem_get(element, NFTNL_SET_ELEM_DATA, &len);
+	uint32_t grade = 0;
 
-	if (value && len == sizeof(grade))
-		memcpy(&grade, value, sizeof(grade));
-	return ntohl(grade);
+	return netlink_be32(netlink_nested(netlink_nested(element, NFTA_SET_ELEM_DATA), NFTA_DATA_VALUE), &grade)
+		       ? grade
+		       : 0;
 }
 
-static int read_element(struct nftnl_set_elem *element, void *data)
+/* False: its time is over by now. */
+static bool time_left(const struct nlattr *element, int64_t *left_ms)
 {
-	const struct dump *dump = data;
+	const struct nlattr *attr = netlink_nested(element, NFTA_SET_ELEM_EXPIRATION);
+	uint64_t left = 0;
+
+	*left_ms = 0;
+	if (!attr)
+		return true;
+	if (!netlink_be64(attr, &left) || !left || left > INT64_MAX)
+		return false;
+	*left_ms = (int64_t)left;
+	return true;
+}
+
+static int read_element(const struct nlattr *element, const struct dump *dump)
+{
+	const struct nlattr *key = netlink_nested(netlink_nested(element, NFTA_SET_ELEM_KEY), NFTA_DATA_VALUE);
+	const size_t len = key ? mnl_attr_get_payload_len(key) : 0;
 	uint8_t copy[ELEMENT_KEY_MAX];
-	const void *key;
-	uint32_t len = 0;
-	int64_t left_ms = 0;
+	int64_t left_ms;
 
-	key = nftnl_set_elem_get(element, NFTNL_SET_ELEM_KEY, &len);
-	if (!key || !len || len > sizeof(copy))
+	if (!len || len > sizeof(copy) || !time_left(element, &left_ms))
 		return 0;
-	memcpy(copy, key, len);
-	if (nftnl_set_elem_is_set(element, NFTNL_SET_ELEM_EXPIRATION)) {
-		const uint64_t left = nftnl_set_elem_get_u64(element, NFTNL_SET_ELEM_EXPIRATION);
-
-		if (!left || left > INT64_MAX)
-			return 0; /* over by now */
-		left_ms = (int64_t)left;
-	}
+	memcpy(copy, mnl_attr_get_payload(key), len);
 	return dump->fn(dump->context, copy, len, grade_of(element), left_ms);
-}
-
-static int read_grade(struct nftnl_set_elem *element, void *data)
-{
-	*(uint32_t *)data = grade_of(element);
-	return 0;
-}
-
-static int each_element(const struct nlmsghdr *nlh, int (*fn)(struct nftnl_set_elem *element, void *data), void *data)
-{
-	struct nftnl_set *set = nftnl_set_alloc();
-	int result;
-
-	if (!set)
-		return -ENOMEM;
-	result = nftnl_set_elems_nlmsg_parse(nlh, set) < 0 ? -EBADMSG : 0;
-	if (!result)
-		result = nftnl_set_elem_foreach(set, fn, data);
-	nftnl_set_free(set);
-	return result < 0 ? result : 0;
 }
 
 static int read_elements(void *context, const struct nlmsghdr *nlh)
 {
-	return each_element(nlh, read_element, context);
+	const struct nlattr *list = nft_attr(nlh, NFTA_SET_ELEM_LIST_ELEMENTS), *element;
+	int result = 0;
+
+	if (!list)
+		return 0;
+	mnl_attr_for_each_nested(element, list)
+	{
+		result = read_element(element, context);
+		if (result < 0)
+			break;
+	}
+	return result;
 }
 
 static int read_answer(void *context, const struct nlmsghdr *nlh)
 {
-	return each_element(nlh, read_grade, context);
+	*(uint32_t *)context = grade_of(netlink_nested(nft_attr(nlh, NFTA_SET_ELEM_LIST_ELEMENTS), NFTA_LIST_ELEM));
+	return 0;
 }
 
 int element_dump(struct nft *nft, const char *set, element_fn *fn, void *context)

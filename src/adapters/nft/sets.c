@@ -16,6 +16,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "netlink.h"
+
 /* A counter that no rule counts with: a table that has it holds sets as this version makes and keys them. */
 #define FORMAT_MARK "format_3"
 
@@ -493,21 +495,16 @@ static void write_counter(const struct nft *nft, struct nft_batch *batch, const 
 
 static int read_counter(void *context, const struct nlmsghdr *nlh)
 {
-	struct nftnl_obj *obj = nftnl_obj_alloc();
+	const char *name = netlink_text(nft_attr(nlh, NFTA_OBJ_NAME));
+	uint32_t type;
+	uint64_t packets;
 
-	if (!obj)
-		return -ENOMEM;
-	if (nftnl_obj_nlmsg_parse(nlh, obj) == 0 && nftnl_obj_is_set(obj, NFTNL_OBJ_NAME) &&
-	    nftnl_obj_is_set(obj, NFTNL_OBJ_TYPE) && nftnl_obj_get_u32(obj, NFTNL_OBJ_TYPE) == NFT_OBJECT_COUNTER &&
-	    nftnl_obj_is_set(obj, NFTNL_OBJ_CTR_PKTS)) {
-		const char *name = nftnl_obj_get_str(obj, NFTNL_OBJ_NAME);
-		const uint64_t packets = nftnl_obj_get_u64(obj, NFTNL_OBJ_CTR_PKTS);
-
-		for (size_t i = 0; i < COUNTERS; i++)
-			if (strcmp(name, counters[i].name) == 0)
-				memcpy((uint8_t *)context + counters[i].offset, &packets, sizeof(packets));
-	}
-	nftnl_obj_free(obj);
+	if (!name || !netlink_be32(nft_attr(nlh, NFTA_OBJ_TYPE), &type) || type != NFT_OBJECT_COUNTER ||
+	    !netlink_be64(netlink_nested(nft_attr(nlh, NFTA_OBJ_DATA), NFTA_COUNTER_PACKETS), &packets))
+		return 0;
+	for (size_t i = 0; i < COUNTERS; i++)
+		if (strcmp(name, counters[i].name) == 0)
+			memcpy((uint8_t *)context + counters[i].offset, &packets, sizeof(packets));
 	return 0;
 }
 
