@@ -35,6 +35,7 @@
 
 #define FUZZ_PORT_ID 4242
 #define FUZZ_UNASKED 1
+#define FUZZ_OTHER   77 /* another program */
 #define FUZZ_FDS     1024
 #define FUZZ_PARTS   256
 #define FUZZ_GROWTH  4096 /* of a tree in one step, at most */
@@ -44,9 +45,9 @@
 enum {
 	PART_MULTI = 1,
 	PART_INTERRUPTED = 2,
-	PART_OTHER_SEQ = 4,
-	PART_MORE = 8, /* in the same datagram */
-	PART_LAST = 16, /* of this dump */
+	PART_OTHER_SEQ = 4, /* of an answer; a notification: the kernel itself made the change */
+	PART_MORE = 8,      /* in the same datagram */
+	PART_LAST = 16,     /* of this dump */
 	PART_TREE = 32,
 	PART_FOREIGN = 64, /* another process sent it */
 	PART_CUT = 128,    /* it did not fit */
@@ -65,7 +66,7 @@ struct fuzz_type {
 	uint8_t fixed_len, head_len;
 };
 
-static const int fuzz_errors[16] = { ENOENT, EEXIST, EBUSY,	 ENFILE, EOPNOTSUPP, EINVAL, EPERM,    ENOMEM,
+static const int fuzz_errors[16] = { ENOENT, EEXIST, EBUSY,        ENFILE, EOPNOTSUPP, EINVAL, EPERM,   ENOMEM,
 				     EINTR,  E2BIG,  EAFNOSUPPORT, ENODEV, EPROTO,     ESRCH,  ENOBUFS, 4096 };
 
 /* One played socket. */
@@ -280,6 +281,11 @@ static struct fuzz_told *fuzz_part_for(uint16_t request)
 	return NULL;
 }
 
+static void fuzz_set_sender(uint8_t *message, uint32_t port_id)
+{
+	memcpy(message + offsetof(struct nlmsghdr, nlmsg_pid), &port_id, sizeof(port_id));
+}
+
 /* A part of type NLMSG_OVERRUN: messages were lost. */
 static bool fuzz_lost(const struct fuzz_told *part)
 {
@@ -307,7 +313,9 @@ static ssize_t fuzz_tell(struct fuzz_socket *s, uint8_t *out, size_t room, struc
 		put = fuzz_put(out + len, room - len, type->answer,
 			       (uint16_t)((flags & PART_MULTI ? NLM_F_MULTI : 0) |
 					  (flags & PART_INTERRUPTED ? NLM_F_DUMP_INTR : 0)),
-			       flags & PART_OTHER_SEQ ? 77 : s->seq, body, fuzz_body(part, type, body));
+			       flags & PART_OTHER_SEQ ? FUZZ_OTHER : s->seq, body, fuzz_body(part, type, body));
+		if (put && type->request == FUZZ_UNASKED)
+			fuzz_set_sender(out + len, flags & PART_OTHER_SEQ ? 0 : FUZZ_OTHER);
 		len += put;
 		s->told = s->dump && flags & PART_LAST;
 		s->single = false;

@@ -12,8 +12,11 @@
 #define STEPS_MAX   24
 #define LEARNED_MAX 64
 
-#define NFT(type)  (NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_##type)
-#define OURS(name) { NFT(NEW##name), NFT(GET##name), ours, sizeof(ours), 0 }
+#define NFT(type) (NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_##type)
+#define OURS(name)                                                                                                     \
+	{                                                                                                              \
+		NFT(NEW##name), NFT(GET##name), ours, sizeof(ours), 0                                                  \
+	}
 
 /* The family inet, and the table's name as the first attribute. */
 static const uint8_t ours[] = { 1, 0, 0, 0, 11, 0, 1, 0, 'p', 'i', 'c', 'k', 'e', 't', 0, 0 };

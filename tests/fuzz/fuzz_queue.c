@@ -70,6 +70,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		require(nfqueue_accept_all(queue) <= 0);
 	got = nfqueue_read(queue, 64, judge, NULL);
 	nfqueue_read_stats(queue, &after);
-	require(got >= 0 && after.packets - before.packets >= after.accepted + after.dropped - before.accepted - before.dropped);
+	require(got >= 0 &&
+		after.packets - before.packets >= after.accepted + after.dropped - before.accepted - before.dropped);
 	return 0;
 }
