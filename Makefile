@@ -22,13 +22,20 @@ ifneq ($(filter x86_64-% i%86-%,$(shell $(CC) -dumpmachine)),)
 CET_CFLAGS  := -fcf-protection
 CET_LDFLAGS := -Wl,-z,ibt,-z,shstk
 endif
-SANITIZER := address,undefined
+SANITIZER := address,undefined,float-cast-overflow
 ifdef SANITIZE
-CFLAGS    := -O1 -g -fsanitize=$(SANITIZER) -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+CFLAGS    := -O1 -g -fsanitize=$(SANITIZER) -fno-sanitize-recover=undefined,float-cast-overflow -fno-omit-frame-pointer
 LDFLAGS   := -fsanitize=$(SANITIZER) -pie
 endif
+# --coverage writes beside each object what was run, see scripts/coverage.
+ifdef COVERAGE
+CFLAGS    := -O0 -g --coverage -Wno-maybe-uninitialized
+LDFLAGS   := --coverage -pie
+endif
 FUZZ_CC      ?= clang
-FUZZ_SECONDS ?= 20
+# What drives a program of tests/fuzz: replays files, or clang's libFuzzer
+FUZZ_MAIN    ?= $(BUILD)/fuzz/replay.o
+TIME         ?= 20
 BENCH_ROWS   ?= 1000000
 MUTANTS      ?= 200
 
@@ -110,7 +117,11 @@ $(BUILD)/$(1)/%: tests/$(1)/%.c $(STACK)
 endef
 $(eval $(call program,unit,,-lcmocka -lutil))
 $(eval $(call program,bench))
-$(eval $(call program,fuzz,-fsanitize=fuzzer))
+$(eval $(call program,fuzz,$$(FUZZ_MAIN)))
+$(filter-out -%,$(FUZZ_MAIN)): tests/fuzz/replay.c
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+$(FUZZ): $(filter-out -%,$(FUZZ_MAIN))
 
 .PHONY: unit
 unit: $(UNIT)                           ## the unit tests
@@ -145,8 +156,7 @@ deb:                                    ## the Debian package, in build/deb, che
 check:                                  ## every test: lint, unit, scenarios, fuzzers, system, its core with sanitizers
 	@scripts/install-deps build test
 	@$(MAKE) -j$$(nproc) all $(UNIT) $(BENCH) $(BUILD)/replay-run
-	@$(MAKE) -j$$(nproc) BUILD=$(BUILD)-asan SANITIZE=1 all
-	@$(MAKE) -j$$(nproc) fuzzers
+	@$(MAKE) -j$$(nproc) BUILD=$(BUILD)-asan SANITIZE=1 all fuzz-programs
 	@PICKET_BUILD=$(BUILD) scripts/check
 
 system: all                             ## the system tests alone
@@ -156,15 +166,26 @@ asan:                                   ## unit tests and the core of the system
 	@$(MAKE) BUILD=$(BUILD)-asan SANITIZE=1 all unit
 	@PICKET_BUILD=$(BUILD) scripts/check asan
 
-.PHONY: fuzz fuzzers fuzz-programs bench bench-engine bench-peers bench-rest veil-table chaos vm calibrate mutants
-fuzz: fuzzers                           ## each program of tests/fuzz for FUZZ_SECONDS (20), with sanitizers
-	@PICKET_BUILD=$(BUILD) FUZZ_SECONDS=$(FUZZ_SECONDS) scripts/check fuzz
+.PHONY: fuzz fuzzers fuzz-programs fuzz-replay fuzz-seeds fuzz-coverage
+.PHONY: bench bench-engine bench-peers bench-rest veil-table chaos vm calibrate mutants
+fuzz: fuzzers                           ## libFuzzer: each program of tests/fuzz for TIME (20) seconds, or some: ONLY="store wire" (clang)
+	@PICKET_BUILD=$(BUILD) scripts/fuzz run $(TIME) $(ONLY)
 
-# libFuzzer is clang's; without it the fuzzers are told as skipped by scripts/check.
+fuzz-replay:                            ## the seeds of tests/fuzz, each once, with sanitizers; make check does it too
+	@$(MAKE) BUILD=$(BUILD)-asan SANITIZE=1 fuzz-programs
+	@PICKET_BUILD=$(BUILD) scripts/check fuzz
+
+fuzz-seeds: fuzzers                     ## makes tests/fuzz/seeds anew of themselves and of what make fuzz has found (ONLY=; clang)
+	@PICKET_BUILD=$(BUILD) scripts/fuzz seeds $(ONLY)
+
+fuzz-coverage:                          ## how many lines the seeds reach, beside the goal; MISSING=1 names the others
+	@$(MAKE) BUILD=$(BUILD)-coverage COVERAGE=1 fuzz-programs
+	@PICKET_BUILD=$(BUILD) scripts/coverage $(if $(MISSING),--missing) $(ONLY)
+
 fuzzers:
-	@if command -v $(FUZZ_CC) >/dev/null; then \
-		$(MAKE) BUILD=$(BUILD)-fuzz CC=$(FUZZ_CC) SANITIZE=1 SANITIZER=fuzzer-no-link,address,undefined fuzz-programs; \
-	else echo "fuzzers: there is no $(FUZZ_CC), none is built"; fi
+	@command -v $(FUZZ_CC) >/dev/null || { echo "fuzzers: there is no $(FUZZ_CC), whose libFuzzer they need"; exit 1; }
+	@$(MAKE) BUILD=$(BUILD)-fuzz CC=$(FUZZ_CC) SANITIZE=1 SANITIZER=fuzzer-no-link,$(SANITIZER) \
+		FUZZ_MAIN=-fsanitize=fuzzer fuzz-programs
 fuzz-programs: $(FUZZ)
 
 bench: all $(BENCH)                     ## what picket costs, beside what is promised: table, JSON, pictures in $(BUILD)/bench/out (root; SECTIONS=)

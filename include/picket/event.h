@@ -40,6 +40,7 @@ enum grade { GRADE_NONE, GRADE_WATCH, GRADE_ALERT, GRADE_VEIL, GRADE_BAN, GRADE_
 
 #define EVENT_PIECES_MAX 12
 #define EVENT_TEXT_MAX   160
+#define EVENT_LATEST_MS  253402300799999LL /* the end of the year 9999 */
 
 struct event {
 	int64_t at_ms;       /* since the epoch */

@@ -141,6 +141,9 @@ int config_allow_file_edit(const char *path, const struct prefix *entry, bool ad
 
 	if (real && result == 0 && stat(real, &like) < 0)
 		result = -errno;
+	/* What follows a zero byte would be lost. */
+	if (result == 0 && text && strlen(text) != len)
+		result = -EBADMSG;
 	if (result == -ENOENT && !real && add)
 		result = 0; /* made new */
 	if (result == 0) {

@@ -378,6 +378,7 @@ static void edits_of_the_allow_file(void **state)
 	struct prefix entry;
 	const char *error;
 	struct stat info;
+	FILE *file;
 
 	assert_true(prefix_parse("198.51.100.0/24", &entry, &error));
 	put(place->allow, "# mine\n192.0.2.1 # keep\nno newline");
@@ -391,6 +392,13 @@ static void edits_of_the_allow_file(void **state)
 	assert_int_equal(config_allow_file_edit(place->allow, &entry, false), 0);
 	assert_int_equal(config_allow_file_edit(place->allow, &entry, false), -ENOENT);
 	assert_file(place->allow, "# mine\n192.0.2.1 # keep\nno newline\n");
+	/* What follows a zero byte is not lost. */
+	file = fopen(place->allow, "w");
+	assert_int_equal(fwrite("192.0.2.1\n\0\n192.0.2.2\n", 1, 22, file), 22);
+	fclose(file);
+	assert_int_equal(config_allow_file_edit(place->allow, &entry, true), -EBADMSG);
+	assert_int_equal(stat(place->allow, &info), 0);
+	assert_int_equal(info.st_size, 22);
 	/* A file that is not there yet. */
 	unlink(place->allow);
 	assert_int_equal(config_allow_file_edit(place->allow, &entry, false), -ENOENT);

@@ -416,6 +416,7 @@ static void foreign_events_are_checked(void **state)
 	REFUSED(bad.kinds = 1u << EVIDENCE_KIND_COUNT);
 	REFUSED(bad.source.len = 129);
 	REFUSED(bad.source.len = 64);
+	REFUSED(bad.at_ms = EVENT_LATEST_MS + 1);
 	REFUSED(bad.at_ms = -1);
 	REFUSED(bad.duration_ms = -1);
 	REFUSED(bad.duration_ms = DURATION_MAX_MS + 1);

@@ -223,6 +223,10 @@ static void times_are_moved(void **state)
 	assert_int_equal(m->body.event.pieces[0].at_s, UINT32_MAX);
 	wire_shift_times(m, PAST);
 	assert_int_equal(m->body.event.at_ms, 1);
+	/* What a process that was taken over says has no room to move. */
+	m->body.event.at_ms = INT64_MAX;
+	wire_shift_times(m, 2000);
+	assert_true(m->body.event.at_ms == INT64_MAX);
 
 	for (unsigned type = WIRE_BLOCKS;; type = WIRE_SAVED_BLOCKS) {
 		memset(m, 0, sizeof(*m));

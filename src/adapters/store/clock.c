@@ -7,6 +7,8 @@
  */
 #include "internal.h"
 
+#include "clamp.h"
+
 #define CLOCK_SET_MS 2000 /* less is how a time server corrects it by and by */
 
 static int write_down(struct store *store, int64_t by_ms)
@@ -38,7 +40,7 @@ int64_t store_settle_clock(struct store *store)
 	result = store_read_meta(store, "boot", &boot);
 	if (result == SQLITE_OK)
 		result = store_read_meta(store, "boot_ms", &boot_ms);
-	by_ms = boot == store->boot ? store->boot_ms - boot_ms : 0;
+	by_ms = boot == store->boot ? clamped_difference(store->boot_ms, boot_ms) : 0;
 	if (by_ms < CLOCK_SET_MS && by_ms > -CLOCK_SET_MS)
 		by_ms = 0;
 	if (result == SQLITE_OK && (boot != store->boot || by_ms))

@@ -65,7 +65,8 @@ bool event_is_valid(const struct event *event)
 	if (event->type == EVENT_NONE || event->type >= EVENT_TYPE_COUNT || event->grade >= GRADE_COUNT ||
 	    event->tool >= TOOL_COUNT || event->observed > 1 || event->piece_count > EVENT_PIECES_MAX)
 		return false;
-	if (event->at_ms < 0 || event->duration_ms < 0 || event->duration_ms > DURATION_MAX_MS)
+	if (event->at_ms < 0 || event->at_ms > EVENT_LATEST_MS || event->duration_ms < 0 ||
+	    event->duration_ms > DURATION_MAX_MS)
 		return false;
 	if (event->kinds >> EVIDENCE_KIND_COUNT)
 		return false;

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "clamp.h"
 #include "jsonrow.h"
 
 #define KINDS_TEXT_MAX 512
@@ -50,14 +51,17 @@ json_t *json_prefix(const struct prefix *prefix)
 	return prefix_is_valid(prefix) ? json_string(prefix_format(prefix, text)) : json_null();
 }
 
-static json_t *json_nats(int32_t mn)
+/* Of one score, or of a sum of several, for which there is no room in 32 bits. */
+static json_t *json_nats(int64_t mn)
 {
-	return json_real(mn / 1000.0);
+	return json_real((double)mn / 1000.0);
 }
 
 static int64_t seconds_left(int64_t until_ms, int64_t now_ms)
 {
-	return until_ms > now_ms ? (until_ms - now_ms + 999) / 1000 : 0;
+	int64_t left_ms = clamped_difference(until_ms, now_ms);
+
+	return left_ms > 0 ? (left_ms - 1) / 1000 + 1 : 0;
 }
 
 json_t *json_seconds_left(int64_t until_ms, int64_t now_ms)
@@ -148,14 +152,21 @@ static json_t *json_incident(uint32_t incident)
 	return incident ? json_integer(incident) : json_null();
 }
 
+/* A threshold of a source as that of a net. */
+static int64_t of_level(int32_t threshold_mn, uint8_t net)
+{
+	double mn = threshold_mn * engine_level_factor(net);
+
+	return (int64_t)fmin(fmax(mn, INT32_MIN), INT32_MAX);
+}
+
 /* Adds "next", the next grade that the score can reach, and "distance", how far away that is.  A net is never banned.
  * */
 static void json_nearest(json_t *object, const struct source_row *row, const struct thresholds *thresholds)
 {
-	int32_t total_mn = row->confirmed_mn + row->suspected_mn + row->fast_mn;
-	double factor = engine_level_factor(row->net);
-	int32_t alert_mn = (int32_t)(thresholds->alert_mn * factor), veil_mn = (int32_t)(thresholds->veil_mn * factor);
-	int32_t distance = thresholds->ban_mn - row->confirmed_mn;
+	int64_t total_mn = (int64_t)row->confirmed_mn + row->suspected_mn + row->fast_mn;
+	int64_t alert_mn = of_level(thresholds->alert_mn, row->net), veil_mn = of_level(thresholds->veil_mn, row->net);
+	int64_t distance = (int64_t)thresholds->ban_mn - row->confirmed_mn;
 	const char *next = "ban";
 
 	if (distance <= 0 || (row->net && total_mn >= veil_mn)) {
@@ -288,7 +299,7 @@ void source_row_of(const struct source_view *view, struct source_row *out)
 
 json_t *view_source(const struct source_row *row, const struct thresholds *thresholds)
 {
-	int32_t suspected = row->suspected_mn + row->fast_mn;
+	int64_t suspected = (int64_t)row->suspected_mn + row->fast_mn;
 	json_t *object =
 		json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:i, s:o, s:o, s:o, s:o}", "source",
 			  json_prefix(&row->source), "grade", json_grade(row->grade), "score",
@@ -371,7 +382,7 @@ json_t *view_event(const struct event *event, const struct service_names *names)
 	object = json_pack("{s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:b}", "at", json_time(event->at_ms),
 			   "event", event_type_name((enum event_type)event->type), "source",
 			   about_source ? json_prefix(&event->source) : json_null(), "grade", json_grade(event->grade),
-			   "score", json_nats(event->confirmed_mn + event->suspected_mn), "confirmed",
+			   "score", json_nats((int64_t)event->confirmed_mn + event->suspected_mn), "confirmed",
 			   json_nats(event->confirmed_mn), "suspected", json_nats(event->suspected_mn), "threshold",
 			   event->threshold_mn ? json_nats(event->threshold_mn) : json_null(), "reason",
 			   described(describe_reason, event, names), "line", described(describe_event, event, names),
@@ -398,17 +409,15 @@ static int32_t decayed_mn(const struct evidence *piece, enum evidence_class clas
 {
 	/* In whole seconds, as the engine counts. */
 	const int64_t age_s = now_ms / 1000 - (int64_t)piece->at_s;
-	double half_lives, age_ms = 1000.0 * (double)age_s;
+	const double half_ms = (double)half_life_ms * (class == EVIDENCE_CONFIRMED ? 3 : 1);
+	const double age_ms = 1000.0 * (double)age_s, half_lives = half_ms > 0 && age_ms > 0 ? age_ms / half_ms : 0;
 
-	if (class == EVIDENCE_CONFIRMED)
-		half_life_ms *= 3;
-	half_lives = half_life_ms > 0 && age_ms > 0 ? age_ms / (double)half_life_ms : 0;
 	return (int32_t)lround(piece->weight * (1000.0 / EVIDENCE_NAT) * exp2(-half_lives));
 }
 
 /* Takes a part off what is left of a class's score.  The fast class leaks evenly: what is left of it is its newest
  * part. */
-static int32_t take_share(int32_t left[EVIDENCE_CLASS_COUNT], enum evidence_class class, int32_t part_mn)
+static int64_t take_share(int64_t left[EVIDENCE_CLASS_COUNT], enum evidence_class class, int64_t part_mn)
 {
 	if (class == EVIDENCE_FAST && part_mn > left[class])
 		part_mn = left[class] > 0 ? left[class] : 0;
@@ -417,7 +426,7 @@ static int32_t take_share(int32_t left[EVIDENCE_CLASS_COUNT], enum evidence_clas
 }
 
 static json_t *explain_pieces(const struct explain_view *explain, int64_t now_ms, const struct service_names *names,
-			      int32_t left[EVIDENCE_CLASS_COUNT])
+			      int64_t left[EVIDENCE_CLASS_COUNT])
 {
 	const struct source_view *source = &explain->source;
 	json_t *array = json_array();
@@ -441,7 +450,7 @@ static json_t *explain_pieces(const struct explain_view *explain, int64_t now_ms
 	return array;
 }
 
-static json_t *explain_older(const struct source_view *source, int32_t left[EVIDENCE_CLASS_COUNT])
+static json_t *explain_older(const struct source_view *source, int64_t left[EVIDENCE_CLASS_COUNT])
 {
 	json_t *array = json_array();
 
@@ -466,7 +475,8 @@ static void explain_safeguards(json_t *object, const struct explain_view *explai
 
 	json_object_set_new(object, "exempt_from", exempt ? json_prefix(&explain->exempt_from) : json_null());
 	json_object_set_new(object, "exempt_for_s",
-			    exempt ? json_integer((explain->exempt_until_ms - now_ms) / 1000) : json_null());
+			    exempt ? json_integer(clamped_difference(explain->exempt_until_ms, now_ms) / 1000)
+				   : json_null());
 	json_object_set_new(object, "allowed_by", explain->allowed ? json_prefix(&explain->allowed_by) : json_null());
 	json_object_set_new(object, "protected_by",
 			    explain->protect_why ? json_prefix(&explain->protected_by) : json_null());
@@ -478,8 +488,7 @@ json_t *view_explain(const struct explain_view *explain, int64_t now_ms, const s
 {
 	const struct source_view *source = &explain->source;
 	struct thresholds thresholds = { explain->alert_mn, explain->veil_mn, explain->ban_mn };
-	int32_t left[EVIDENCE_CLASS_COUNT] = { source->confirmed_mn, source->suspected_mn, source->fast_mn };
-	double factor = engine_level_factor(source->net);
+	int64_t left[EVIDENCE_CLASS_COUNT] = { source->confirmed_mn, source->suspected_mn, source->fast_mn };
 	size_t count = source->piece_count < EVENT_PIECES_MAX ? source->piece_count : EVENT_PIECES_MAX;
 	struct source_row row;
 	json_t *object;
@@ -493,8 +502,8 @@ json_t *view_explain(const struct explain_view *explain, int64_t now_ms, const s
 	json_object_set_new(object, "block",
 			    explain->block.grade ? json_block(&explain->block, explain->waits, now_ms) : json_null());
 	json_object_set_new(object, "thresholds",
-			    json_pack("{s:o, s:o, s:o}", "alert", json_nats((int32_t)(explain->alert_mn * factor)),
-				      "veil", json_nats((int32_t)(explain->veil_mn * factor)), "ban",
+			    json_pack("{s:o, s:o, s:o}", "alert", json_nats(of_level(explain->alert_mn, source->net)),
+				      "veil", json_nats(of_level(explain->veil_mn, source->net)), "ban",
 				      source->net ? json_null() : json_nats(explain->ban_mn)));
 	json_object_set_new(object, "half_life_s", json_integer(explain->slow_half_life_ms / 1000));
 	json_object_set_new(object, "evidence", explain_pieces(explain, now_ms, names, left));

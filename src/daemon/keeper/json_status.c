@@ -9,6 +9,8 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "clamp.h"
+
 /* ---- values: each is made from its place in struct status ---- */
 
 static json_t *number32(const void *place)
@@ -134,7 +136,7 @@ static json_t *uptime(const void *place)
 {
 	const struct status *status = place;
 
-	return json_integer((status->sentry.now_ms - status->sentry.started_ms) / 1000);
+	return json_integer(clamped_difference(status->sentry.now_ms, status->sentry.started_ms) / 1000);
 }
 
 static json_t *paused_for(const void *place)

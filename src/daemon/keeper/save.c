@@ -11,6 +11,7 @@
 #include <string.h>
 #include <syslog.h>
 
+#include "clamp.h"
 #include "procfs.h"
 #include "store/store.h"
 
@@ -158,7 +159,7 @@ static void send_item(void *context, const void *item)
 
 		*(struct nft_learned *)(void *)place = (struct nft_learned){
 			.addr = saved->addr,
-			.left_ms = saved->until_ms - sender->now_ms,
+			.left_ms = clamped_difference(saved->until_ms, sender->now_ms),
 			.port = saved->port,
 			.own_port = saved->own_port,
 			.kind = saved->kind,
@@ -214,7 +215,7 @@ static void take_item(struct save *save, enum store_table table, const void *ite
 
 		saved = (struct store_learned){
 			.addr = learned->addr,
-			.until_ms = now_ms + learned->left_ms,
+			.until_ms = clamped_sum(now_ms, learned->left_ms),
 			.port = learned->port,
 			.own_port = learned->own_port,
 			.kind = learned->kind,

@@ -6,11 +6,15 @@
  */
 #include "wire.h"
 
+#include "clamp.h"
+
 /* 0 says that there is no such time: it stays, and no other becomes it. */
 static void shift_ms(int64_t *at_ms, int64_t by_ms)
 {
+	int64_t shifted = clamped_sum(*at_ms, by_ms);
+
 	if (*at_ms > 0)
-		*at_ms = *at_ms + by_ms > 0 ? *at_ms + by_ms : 1;
+		*at_ms = shifted > 0 ? shifted : 1;
 }
 
 static uint32_t shifted_s(uint32_t at_s, int64_t by_ms)
