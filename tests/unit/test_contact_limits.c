@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * First contacts at their limits: which packets are one and which are an answer, what an error says, who has proven that
- * he heard the answer, how long it is remembered what is served and who is there, and when silence tells nothing.
+ * First contacts at their limits: which packets are one and which are an answer, what an error says, who has proven
+ * that he heard the answer, how long it is remembered what is served and who is there, and when silence tells nothing.
  */
 #include <malloc.h>
 #include <setjmp.h>
