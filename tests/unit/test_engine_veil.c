@@ -123,6 +123,113 @@ static void it_ends_when_the_score_has_faded_but_not_before_ten_minutes(void **s
 	core_free(&core);
 }
 
+/* 7.0 nats fall below the threshold of 6.9 after half an hour: from a veil to an alert, and an hour after the evidence to
+ * nothing. */
+static void a_veil_that_fades_is_an_alert_for_the_rest_of_its_time(void **state)
+{
+	struct core core = core_new(NULL);
+	struct told told;
+
+	(void)state;
+	core_scan(&core, scanner);
+	told = tick_for(&core, 30 * MINUTE_MS);
+	assert_int_equal(told.events[EVENT_EXPIRE] + told.added[GRADE_ALERT], 0);
+	told = tick_for(&core, 3 * MINUTE_MS);
+	assert_int_equal(told.events[EVENT_EXPIRE], 1);
+	assert_int_equal(told.added[GRADE_ALERT], 1);
+	assert_true(told.added_for_ms >= 27 * MINUTE_MS && told.added_for_ms <= 40 * MINUTE_MS);
+	assert_int_equal(told.deleted[GRADE_VEIL], 0); /* the alert takes its place */
+	assert_int_equal(core_status(&core).veils, 0);
+	assert_int_equal(core_status(&core).alerted, 1);
+	assert_int_equal(core_status(&core).expiries, 1);
+	told = tick_for(&core, 26 * MINUTE_MS);
+	assert_int_equal(told.deleted[GRADE_ALERT], 0);
+	told = tick_for(&core, 2 * MINUTE_MS);
+	assert_int_equal(told.deleted[GRADE_ALERT], 1);
+	assert_int_equal(told.events[EVENT_EXPIRE], 0); /* its end is no news */
+	assert_int_equal(core_status(&core).alerted, 0);
+	assert_int_equal(core_status(&core).expiries, 1);
+	core_free(&core);
+}
+
+/* The kernel's set has no room for a ban: the veil with the lowest score is over, and nobody is told. */
+static void a_veil_makes_way_for_a_ban(void **state)
+{
+	struct core core = core_new(NULL);
+	struct prefix banned = core_prefix("203.0.113.1"), net = core_prefix("2001:db8::/48"), gone;
+
+	(void)state;
+	assert_false(engine_make_way(core.engine, &banned, core.now_ms, &gone));
+	core_scan(&core, "198.51.100.8");
+	send_syn(&core, "198.51.100.8", 79);
+	core_scan(&core, scanner);
+	assert_false(engine_make_way(core.engine, &net, core.now_ms, &gone));
+	assert_int_equal(core_status(&core).veils, 2);
+	assert_true(engine_make_way(core.engine, &banned, core.now_ms, &gone));
+	assert_int_equal(gone.addr.b[15], 7);
+	assert_int_equal(grade_of(&core, scanner), GRADE_NONE);
+	assert_int_equal(core_explain(&core, scanner).source.grade, GRADE_ALERT);
+	assert_int_equal(grade_of(&core, "198.51.100.8"), GRADE_VEIL);
+	assert_int_equal(core_status(&core).gave_way, 1);
+	/* And it is veiled again by its next probe. */
+	assert_int_equal(send_syn(&core, scanner, 79).added[GRADE_VEIL], 1);
+	core_free(&core);
+}
+
+/* A set of the kernel that holds one veil: the higher score stands in it, and both are counted. */
+static void in_a_full_set_the_higher_score_stands(void **state)
+{
+	const struct engine_room room = { .alerts = 10, .veils = 1, .rare_alerts = 1, .rare_veils = 1 };
+	struct core core = core_new(NULL);
+	struct told told;
+
+	(void)state;
+	engine_set_room(core.engine, &room);
+	assert_int_equal(core_status(&core).veils_max, 1);
+	core_scan(&core, scanner);
+	core_scan(&core, "198.51.100.8"); /* as high: no reason to give way */
+	assert_int_equal(grade_of(&core, scanner), GRADE_VEIL);
+	assert_int_equal(core_status(&core).veils_refused, 1);
+	assert_int_equal(core_status(&core).gave_way, 0);
+	told = send_syn(&core, "198.51.100.8", 79);
+	assert_int_equal(told.deleted[GRADE_VEIL], 1);
+	assert_int_equal(told.added[GRADE_VEIL], 1);
+	assert_int_equal(told.events[EVENT_UNBLOCK], 1);
+	assert_string_equal(core.actions->items[1].event.text, "gave way to a higher score");
+	assert_int_equal(grade_of(&core, scanner), GRADE_NONE);
+	assert_int_equal(grade_of(&core, "198.51.100.8"), GRADE_VEIL);
+	assert_int_equal(core_status(&core).gave_way, 1);
+	core_free(&core);
+}
+
+/* What is no SYN and no datagram, and proves nothing, passes a veil: a veil hides ports.  Nothing passes a ban. */
+static void a_veil_drops_no_neighbours_routing(void **state)
+{
+	static const uint16_t traps[] = { 7, 23, 79, 111, 513 };
+	struct core core = core_new(NULL);
+	struct addr addr = core_addr(scanner);
+	struct probe routing = core_syn(&addr, 0), unknown, rst = core_syn(&addr, 99);
+
+	(void)state;
+	routing.packet.protocol = 89;
+	routing.packet.payload_len = 44;
+	unknown = routing;
+	unknown.packet.protocol = 33;
+	rst.packet.tcp_flags = TCP_RST;
+	core_scan(&core, scanner);
+	assert_int_equal(engine_probe(core.engine, &routing, core.now_ms, core.actions), VERDICT_ACCEPT);
+	assert_int_equal(engine_probe(core.engine, &unknown, core.now_ms, core.actions), VERDICT_VEIL);
+	assert_int_equal(engine_probe(core.engine, &rst, core.now_ms, core.actions), VERDICT_VEIL);
+	for (size_t i = 0; i < 5; i++) {
+		struct probe visit = core_trap(&addr, traps[i]);
+
+		engine_probe(core.engine, &visit, core.now_ms, core.actions);
+	}
+	assert_int_equal(grade_of(&core, scanner), GRADE_BAN);
+	assert_int_equal(engine_probe(core.engine, &routing, core.now_ms, core.actions), VERDICT_DROP);
+	core_free(&core);
+}
+
 static void evidence_in_its_name_costs_no_order_to_the_kernel(void **state)
 {
 	struct core core = core_new(NULL);
@@ -308,6 +415,10 @@ int main(void)
 		cmocka_unit_test(the_kernel_hears_of_alert_and_veil),
 		cmocka_unit_test(it_ends_an_hour_after_the_last_evidence),
 		cmocka_unit_test(it_ends_when_the_score_has_faded_but_not_before_ten_minutes),
+		cmocka_unit_test(a_veil_that_fades_is_an_alert_for_the_rest_of_its_time),
+		cmocka_unit_test(a_veil_makes_way_for_a_ban),
+		cmocka_unit_test(in_a_full_set_the_higher_score_stands),
+		cmocka_unit_test(a_veil_drops_no_neighbours_routing),
 		cmocka_unit_test(evidence_in_its_name_costs_no_order_to_the_kernel),
 		cmocka_unit_test(tens_of_thousands_are_veiled_and_the_highest_stay),
 		cmocka_unit_test(a_flood_of_veiled_names_does_not_blind),
