@@ -298,6 +298,7 @@ static void hooks(void **state)
 	assert_int_equal(config->hooks[0].on, 1u << EVENT_BLOCK);
 	assert_int_equal(config->hooks[0].timeout_ms, 10000);
 	assert_int_equal(config->hooks[0].uid, 65534);
+	assert_int_equal(config->hooks[0].gid, 65534);
 	assert_int_equal(config->hooks[1].on, 1u << EVENT_ALERT | 1u << EVENT_UNBLOCK);
 	assert_int_equal(config->hooks[1].timeout_ms, 60000);
 	assert_int_equal(config->hooks[1].uid, 0);
