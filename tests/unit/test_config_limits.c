@@ -6,6 +6,7 @@
 
 #include "earlydrop.h"
 #include "flowflag.h"
+#include "held.h"
 
 struct limit {
 	const char *good, *bad; /* a '~' stands for the repeated part */
@@ -426,6 +427,53 @@ static void a_file_of_so_many_bytes(void **state)
 	}
 }
 
+static void read_it(void *context)
+{
+	struct place *place = context;
+	char text[256];
+
+	put(place->allow, "192.0.2.1\n192.0.2.0/24\n");
+	put(place->other, "allow = { 192.0.2.2, 192.0.2.3, 192.0.2.4 }\n");
+	snprintf(text, sizeof(text),
+		 "allow = { 192.0.2.2 }\nallow_file = \"%s\"\n"
+		 "hook a { on = { ban } command = { /bin/true, '%%{ports}' } user = root }\n",
+		 place->allow);
+	config_free(read_text(place, text));
+	config_free(config_read("/nonexistent/picket.conf", 0, tell, place));
+}
+
+static void read_mistakes(void *context)
+{
+	struct place *place = context;
+
+	put(place->other, "allow = { 192.0.2.2, nonsense,, }\ntrap { banner = \"x");
+	assert_null(read_text(place, "allow = { 192.0.2.2 }\nallow_file = /tmp\nqueue = { 1 }\nblock { max = 1 }\n"
+				     "score { veil = 0.4 }\nhook a { command = { x } }\nfoo { bar = 1 }\n"));
+	assert_null(config_read(place->directory, CONFIG_NAMED | CONFIG_TRUSTED, tell, place));
+}
+
+static void edit_it(void *context)
+{
+	struct place *place = context;
+	struct prefix entry;
+	const char *error;
+
+	assert_true(prefix_parse("192.0.2.9", &entry, &error));
+	put(place->allow, "192.0.2.1\n");
+	assert_int_equal(config_allow_file_edit(place->allow, &entry, false), -ENOENT);
+	assert_int_equal(config_allow_file_edit(place->allow, &entry, true), 0);
+	assert_int_equal(config_allow_file_edit(place->allow, &entry, true), -EEXIST);
+	assert_int_equal(config_allow_file_edit(place->directory, &entry, true), -EISDIR);
+	assert_int_equal(config_allow_file_edit("/nonexistent/allow", &entry, true), -ENOENT);
+}
+
+static void what_is_taken_is_given_back(void **state)
+{
+	assert_gives_back(read_it, *state, 1);
+	assert_gives_back(read_mistakes, *state, 1);
+	assert_gives_back(edit_it, *state, 1);
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, arrange, clear)
 
 int main(void)
@@ -441,6 +489,7 @@ int main(void)
 		CASE(names_in_conf_d),
 		CASE(words),
 		CASE(sizes),
+		CASE(what_is_taken_is_given_back),
 	};
 
 	return cmocka_run_group_tests_name("limits of the configuration", tests, NULL, NULL);

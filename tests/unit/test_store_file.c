@@ -4,6 +4,8 @@
  */
 #include "store_fixture.h"
 
+#include "held.h"
+
 static void make_truncated(const char *path)
 {
 	struct stat info;
@@ -371,6 +373,80 @@ static void test_a_file_without_a_format(void **state)
 	store_close(store);
 }
 
+static void pass_over(void *context, int64_t row, const struct event *event)
+{
+	(void)context;
+	(void)row;
+	(void)event;
+}
+
+static void make_a_link(const char *path)
+{
+	assert_int_equal(symlink("/nonexistent/picket.db", path), 0);
+}
+
+static void make_a_folder(const char *path)
+{
+	assert_int_equal(mkdir(path, 0700), 0);
+}
+
+static void make_another_program_s(const char *path)
+{
+	by_hand(path, "CREATE TABLE t(x)");
+}
+
+static void use_it(void *context)
+{
+	struct fixture *f = context;
+	struct store *store = open_well(f->directory);
+	struct store_query query = { .within = prefix("192.0.0.0/8") };
+	size_t count = 0;
+
+	store_clock(store, 7, NOW_MS);
+	fill(store, 5);
+	save(store, 2, true);
+	save(store, 2, false);
+	store_history(store, &query, pass_over, NULL);
+	store_restore(store, STORE_SOURCES, NOW_MS, count_item, &count);
+	store_close(store);
+}
+
+static void fail_in_every_way(void *context)
+{
+	struct fixture *f = context;
+	void (*const makers[])(const char *) = { make_garbage, make_a_link, make_a_folder, make_another_program_s };
+
+	for (size_t i = 0; i < sizeof(makers) / sizeof(makers[0]); i++) {
+		makers[i](f->path);
+		store_close(store_open(f->directory, NOW_MS));
+		rmdir(f->path);
+		remove_matching(f->directory, "*");
+	}
+	store_close(store_open("/nonexistent", NOW_MS));
+}
+
+/* Damage and loss are met while running, as often as they come. */
+static void lose_it(void *context)
+{
+	struct fixture *f = context;
+	struct store *store = store_open(f->directory, NOW_MS);
+
+	fill(store, 3);
+	unlink(f->path);
+	store_tick(store, NOW_MS + 1000);
+	fill(store, 3);
+	store_close(store);
+	remove_matching(f->directory, "*");
+}
+
+static void test_what_is_taken_is_given_back(void **state)
+{
+	assert_gives_back(use_it, *state, 2048);
+	assert_gives_back(lose_it, *state, 2048);
+	assert_gives_back(fail_in_every_way, *state, 2048);
+	assert_int_equal(sqlite3_memory_used(), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -386,6 +462,7 @@ int main(void)
 		CASE(test_a_large_file),
 		CASE(test_an_older_file_is_brought_up),
 		CASE(test_a_file_without_a_format),
+		CASE(test_what_is_taken_is_given_back),
 	};
 
 	return cmocka_run_group_tests_name("store_file", tests, NULL, NULL);
