@@ -179,6 +179,45 @@ static void test_a_large_file(void **state)
 	store_close(store);
 }
 
+static void scribble_while_open(const char *path)
+{
+	by_hand(path, "INSERT INTO meta VALUES('x', 1)"); /* so that what is in memory is read again */
+	for (off_t page = 1; page < 200; page++)
+		write_file(path, "\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff", 12, page * 4096);
+}
+
+/* As many damaged files as are kept: this one stays where it is, and nothing is read or written, until there is room. */
+static void test_damage_without_a_place(void **state)
+{
+	struct fixture *f = *state;
+	struct store *store = open_well(f->directory);
+	struct answer *answer = calloc(1, sizeof(*answer));
+	char path[PATH_MAX + 32];
+
+	fill(store, 4000);
+	store_close(store);
+	for (int i = 0; i < 4; i++) {
+		snprintf(path, sizeof(path), "%s.damaged-%d", f->path, i);
+		make_garbage(path);
+	}
+	store = open_well(f->directory);
+	scribble_while_open(f->path);
+	ask(store, NULL, 0, answer);
+	assert_non_null(strstr(problem(store), "is damaged and cannot be set aside"));
+	assert_int_equal(ask(store, NULL, 0, answer), 0);
+	fill(store, 5);
+	assert_int_equal(stats_of(store).queued, 5);
+	assert_false(store_wants_blocks(store));
+	unlink(path);
+	assert_false(store_tick(store, NOW_MS + 59999));
+	assert_true(store_tick(store, NOW_MS + 60000));
+	assert_non_null(strstr(problem(store), "set aside as picket.db.damaged-1800000060"));
+	assert_int_equal(stats_of(store).rows, 5);
+	assert_true(store_wants_blocks(store));
+	store_close(store);
+	free(answer);
+}
+
 /* Damage that shows while running: the history begins anew, and the engine is asked for its blocks. */
 static void test_damage_while_running(void **state)
 {
@@ -191,9 +230,7 @@ static void test_damage_while_running(void **state)
 	fill(store, 4000);
 	store_close(store);
 	store = open_well(f->directory);
-	by_hand(f->path, "INSERT INTO meta VALUES('x', 1)"); /* so that what is in memory is read again */
-	for (off_t page = 1; page < 200; page++)
-		write_file(f->path, "\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff", 12, page * 4096);
+	scribble_while_open(f->path);
 	ask(store, NULL, 0, answer);
 	assert_non_null(strstr(problem(store), "is damaged (cannot read): set aside as picket.db.damaged-"));
 	assert_int_equal(count_matching(f->directory, "picket.db.damaged-1800000000"), 1);
@@ -453,6 +490,7 @@ int main(void)
 		CASE(test_damage_is_set_aside),
 		CASE(test_damaged_files_do_not_pile_up),
 		CASE(test_damage_while_running),
+		CASE(test_damage_without_a_place),
 		CASE(test_newer_and_foreign_files_are_left_alone),
 		CASE(test_links_and_other_things_are_refused),
 		CASE(test_removed_while_running),

@@ -174,6 +174,28 @@ static void test_sources_at_their_limits(void **state)
 	store_close(store);
 }
 
+/* A row of an older picket lacks what came later; one of a newer picket is passed over. */
+static void test_sources_of_other_formats(void **state)
+{
+	struct fixture *f = *state;
+	struct store *store = open_well(f->directory);
+	struct source_view source = full_source();
+	struct expected expected = { .item = &source, .size = sizeof(source) };
+	size_t count = 0;
+
+	put_item(store, STORE_SOURCES, &source);
+	by_hand(f->path, "UPDATE source SET view = CAST(x'01' || substr(view, 2, length(view) - 14) AS BLOB)");
+	memset(&source.visited, 0, sizeof(source.visited));
+	source.net = 0;
+	assert_int_equal(store_restore(store, STORE_SOURCES, NOW_MS, is_expected, &expected), 1);
+	by_hand(f->path, "UPDATE source SET view = CAST(x'00' || substr(view, 2) AS BLOB)");
+	assert_int_equal(store_restore(store, STORE_SOURCES, NOW_MS, count_item, &count), 0);
+	put_item(store, STORE_SOURCES, &source);
+	by_hand(f->path, "UPDATE source SET view = CAST(x'03' || substr(view, 2) AS BLOB)");
+	assert_int_equal(store_restore(store, STORE_SOURCES, NOW_MS, count_item, &count), 0);
+	store_close(store);
+}
+
 static void test_ports_at_their_limits(void **state)
 {
 	struct fixture *f = *state;
@@ -343,9 +365,9 @@ static void test_hostile_history_is_passed_over(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		CASE(test_blocks_at_their_limits),         CASE(test_sources_at_their_limits),
-		CASE(test_ports_at_their_limits),          CASE(test_hostile_rows_are_passed_over),
-		CASE(test_hostile_history_is_passed_over),
+		CASE(test_blocks_at_their_limits),       CASE(test_sources_at_their_limits),
+		CASE(test_sources_of_other_formats),     CASE(test_ports_at_their_limits),
+		CASE(test_hostile_rows_are_passed_over), CASE(test_hostile_history_is_passed_over),
 	};
 
 	return cmocka_run_group_tests_name("store_hostile", tests, NULL, NULL);
