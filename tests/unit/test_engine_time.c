@@ -4,6 +4,9 @@
  * how long a start excuses late packets; and that an engine that ends gives all of its memory back.
  */
 #include <malloc.h>
+#include <stdio.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include "core.h"
 
@@ -200,6 +203,51 @@ static void an_engine_that_ends_leaves_nothing_behind(void **state)
 	engine_free(NULL);
 }
 
+#ifndef __SANITIZE_ADDRESS__
+static rlim_t address_space(void)
+{
+	FILE *f = fopen("/proc/self/statm", "r");
+	unsigned long pages = 0;
+
+	assert_non_null(f);
+	assert_int_equal(fscanf(f, "%lu", &pages), 1);
+	fclose(f);
+	return (rlim_t)pages * (rlim_t)sysconf(_SC_PAGESIZE);
+}
+
+/* NULL where there is no room for so much more memory. */
+static struct engine *new_within(size_t more, const struct engine_config *config)
+{
+	struct rlimit old, less;
+	struct engine *engine;
+
+	assert_int_equal(getrlimit(RLIMIT_AS, &old), 0);
+	less = (struct rlimit){ .rlim_cur = address_space() + more, .rlim_max = old.rlim_max };
+	assert_int_equal(setrlimit(RLIMIT_AS, &less), 0);
+	engine = engine_new(config, &core_key, CORE_EPOCH_MS);
+	assert_int_equal(setrlimit(RLIMIT_AS, &old), 0);
+	return engine;
+}
+
+/* Whichever of its tables finds no memory: there is no engine then, and nothing is left of its other tables. */
+static void an_engine_without_memory_is_none(void **state)
+{
+	struct engine_config config;
+	struct engine *engine;
+	size_t before = in_use(), refused = 0;
+
+	(void)state;
+	engine_config_defaults(&config);
+	config.max_sources = 1024;
+	for (size_t more = 0; (engine = new_within(more, &config)) == NULL; more += 500000) {
+		assert_true(in_use() < before + (64 << 10)); /* the C library keeps small ones for itself */
+		refused++;
+	}
+	engine_free(engine);
+	assert_true(refused > 10);
+}
+#endif
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -209,6 +257,9 @@ int main(void)
 		cmocka_unit_test(a_reload_changes_thresholds_and_keys),
 		cmocka_unit_test(a_start_excuses_late_packets_for_ten_minutes),
 		cmocka_unit_test(an_engine_that_ends_leaves_nothing_behind),
+#ifndef __SANITIZE_ADDRESS__
+		cmocka_unit_test(an_engine_without_memory_is_none),
+#endif
 	};
 
 	return cmocka_run_group_tests_name("time", tests, NULL, NULL);

@@ -123,8 +123,8 @@ static void it_ends_when_the_score_has_faded_but_not_before_ten_minutes(void **s
 	core_free(&core);
 }
 
-/* 7.0 nats fall below the threshold of 6.9 after half an hour: from a veil to an alert, and to nothing an hour after the
- * evidence. */
+/* 7.0 nats fall below the threshold of 6.9 after half an hour: from a veil to an alert, and to nothing after the hour
+ * that a veil lasts. */
 static void a_veil_that_fades_is_an_alert_for_the_rest_of_its_time(void **state)
 {
 	struct core core = core_new(NULL);
