@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # picket.  `make up` guards this host, `make check` runs every test; `make help` lists the rest.
 
-VERSION   := 0.1.0
+VERSION   := 0.2.0
 PREFIX    ?= /usr
 SBINDIR   ?= $(PREFIX)/sbin
 MANDIR    ?= $(PREFIX)/share/man
@@ -84,6 +84,9 @@ $(eval $(call layer,adapters,$$(PKG_CFLAGS)))
 $(eval $(call layer,config,$$(PKG_CFLAGS)))
 $(eval $(call layer,daemon,$$(PKG_CFLAGS)))
 $(eval $(call layer,ctl,$$(PKG_CFLAGS)))
+
+# A new version is built into what tells it.
+$(patsubst src/%.c,$(BUILD)/%.o,$(shell grep -rl PICKET_VERSION src)): Makefile
 
 $(BUILD)/libpicket.a: $(call objects,base) $(call objects,core)
 $(BUILD)/libos.a: $(call objects,os)
@@ -220,7 +223,7 @@ chaos: all                              ## CHAOS (1000) random faults under load
 
 vm:                                     ## the package on an emulated machine (10 minutes); KERNEL=5.10, 6.1, 6.12 or all: what depends on it
 	@scripts/install-deps build deb vm || echo "vm: not everything could be installed"
-	@/usr/bin/python3 -B tests/vm/run.py $(KERNEL:%=--kernel %) || [ $$? = 77 ]
+	@/usr/bin/python3 -B tests/vm/run.py $(KERNEL:%=--kernel %) $(if $(UPGRADE),--upgrade) || [ $$? = 77 ]
 
 mutants:                                ## do the tests notice a wrong program?  MUTANTS (200) random changes each; SEED=N (root; an hour)
 	@/usr/bin/python3 -B tests/mutation/mutate.py -n $(MUTANTS) $(if $(SEED),-s $(SEED)) src/core

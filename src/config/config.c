@@ -239,6 +239,19 @@ static void merge(struct config_ports *ports)
 	ports->count = ports_merge(ports->ranges, ports->count);
 }
 
+/* An older picket took three numbers, the last of which could be the highest there is. */
+static void fit_queue(struct config_reader *reader)
+{
+	const size_t i = (size_t)(config_find_option(NULL, "queue") - config_options);
+
+	if (reader->config->queue <= CONFIG_QUEUE_MAX)
+		return;
+	config_warning(reader, reader->set[i].file, reader->set[i].line,
+		       "warning: queue %u leaves no room for four numbers: %d is used", reader->config->queue,
+		       CONFIG_QUEUE_MAX);
+	reader->config->queue = CONFIG_QUEUE_MAX;
+}
+
 /* Checks across options, then the allow file, then lists in the order that their users want. */
 static void finish(struct config_reader *reader)
 {
@@ -252,6 +265,7 @@ static void finish(struct config_reader *reader)
 		    "a probability for ban no higher than that for veil");
 	check_order(reader, "ban", "first", "max", engine->ban_first_ms <= engine->ban_max_ms,
 		    "first no longer than max");
+	fit_queue(reader);
 	if (config->allow_file[0]) {
 		if (reader->set[allow_file].file)
 			reader->file = reader->set[allow_file].file;

@@ -52,6 +52,9 @@ bool config_set_value(struct config *config, struct config_hook *hook, const str
 		      const char *text, struct writer *problem);
 void config_clear_list(struct config *config, struct config_hook *hook, const struct config_option *option);
 
+#define CONFIG_QUEUE_MAX      65532 /* the first of four */
+#define CONFIG_QUEUE_READ_MAX 65533 /* the same of three */
+
 /* The parsers of values (values.c). */
 config_parse_fn config_parse_mode, config_parse_bool, config_parse_reverse_path, config_parse_flow_flag,
 	config_parse_early_drop, config_parse_mark_bits, config_parse_number, config_parse_size, config_parse_alpha,
@@ -84,7 +87,8 @@ struct config_reader {
 	struct {
 		const char *file; /* that set the option last; NULL: none has */
 		int line;
-		bool bad; /* a value was refused: no checks across options for it */
+		bool bad;  /* a value was refused: no checks across options for it */
+		bool gone; /* by the name of an option that is gone */
 	} set[CONFIG_OPTIONS_MAX];
 	const char *hook_file[CONFIG_HOOKS_MAX]; /* that defines the hook */
 	struct config_hook refused;              /* takes the values of a hook that has no place in config */

@@ -32,7 +32,7 @@ const struct config_option config_options[] = {
 	{ NULL, "history_max", config_parse_size, ROOT(history_max), .low = 1 << 20, .high = 1024.0 * (1 << 30),
 	  .fallback = "256M" },
 	{ NULL, "table", config_parse_table, ROOT(table), .fallback = "picket" },
-	{ NULL, "queue", config_parse_number, ROOT(queue), .high = 65532, .fallback = "4711" },
+	{ NULL, "queue", config_parse_number, ROOT(queue), .high = CONFIG_QUEUE_READ_MAX, .fallback = "4711" },
 	{ NULL, "user", config_parse_user, ROOT(user), .fallback = "picket" },
 	{ NULL, "sentry_user", config_parse_user, ROOT(sentry_user), .fallback = "picket-sentry" },
 	{ NULL, "allow", config_parse_prefix, ROOT(allow), COUNT(allow_count), .list = true },

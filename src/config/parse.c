@@ -48,10 +48,11 @@ static void note_set(struct config_reader *reader, const struct config_option *r
 		     const struct config_statement *statement)
 {
 	size_t i = (size_t)(row - config_options);
-	bool twice = reader->set[i].file == reader->file;
+	bool twice = reader->set[i].file == reader->file && !reader->set[i].gone;
 
 	reader->set[i].file = reader->file;
 	reader->set[i].line = statement->name.line;
+	reader->set[i].gone = false;
 	if (twice && !statement->append)
 		config_mistake(reader, reader->file, statement->name.line, "%s is given twice%s%s%s, expected once",
 			       row->name, row->old_name ? " (" : "", row->old_name ? row->old_name : "",
@@ -191,23 +192,37 @@ static void check_hook(struct config_reader *reader, int line, struct config_hoo
 	hook->gid = user->pw_gid;
 }
 
-/* An option of an older picket: read as what it means now, or ignored, with a warning.  False: it is none. */
+/* An option of an older picket: read as what it means now, unless the file gives that as well, or ignored; with a
+ * warning.  False: it is none. */
 static bool assign_gone(struct config_reader *reader, const char *section, const char *name,
 			struct config_statement *statement)
 {
 	const struct config_gone *gone = config_find_gone(section, name);
+	const struct config_option *row;
+	size_t i;
 
 	if (!gone)
 		return false;
-	if (gone->now_name)
-		config_warning(reader, reader->file, statement->name.line,
-			       "warning: %s { %s } is now %s { %s }: %s; read as that", section, name,
-			       gone->now_section, gone->now_name, gone->why);
-	else
+	if (!gone->now_name) {
 		config_warning(reader, reader->file, statement->name.line, "warning: %s { %s } is ignored: %s", section,
 			       name, gone->why);
-	if (gone->now_name && !statement->told)
-		assign(reader, NULL, config_find_option(gone->now_section, gone->now_name), name, statement);
+		return true;
+	}
+	row = config_find_option(gone->now_section, gone->now_name);
+	i = (size_t)(row - config_options);
+	if (reader->set[i].file == reader->file && !reader->set[i].gone) {
+		config_warning(reader, reader->file, statement->name.line,
+			       "warning: %s { %s } is ignored: it is now %s { %s }, which this file gives", section,
+			       name, gone->now_section, gone->now_name);
+		return true;
+	}
+	config_warning(reader, reader->file, statement->name.line,
+		       "warning: %s { %s } is now %s { %s }: %s; read as that", section, name, gone->now_section,
+		       gone->now_name, gone->why);
+	if (!statement->told) {
+		assign(reader, NULL, row, name, statement);
+		reader->set[i].gone = true;
+	}
 	return true;
 }
 

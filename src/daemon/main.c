@@ -70,6 +70,11 @@ int main(int argc, char **argv)
 		fputs("picketd: must be started as root (it gives up what it does not need)\n", stderr);
 		return 1;
 	}
+	if (start.options.store_format) {
+		status = supervisor_write_older(start.config, start.options.store_format);
+		config_free(start.config);
+		return status;
+	}
 	/* A reload reads the same file, whatever the working directory is then. */
 	if (realpath(start.options.file, start.file))
 		start.options.file = start.file;

@@ -6,6 +6,7 @@
 
 #include <getopt.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include "config.h"
@@ -17,11 +18,27 @@ static const char usage[] = "usage: picketd [-c FILE] [-f] [-t] [-n] [-v] [-V]\n
 			    "  -n       observe only: tell what would be done, do nothing\n"
 			    "  -v       verbose\n"
 			    "  -V       version\n"
-			    "  -h       this help\n";
+			    "  -h       this help\n"
+			    "  --store-format N  rewrite what is saved for an older picket, and exit\n";
+
+#define STORE_FORMAT_OPTION 256
+#define STORE_FORMAT_MAX    9999
 
 unsigned options_demands(const struct options *options)
 {
 	return (options->named ? CONFIG_NAMED : 0) | (geteuid() == 0 ? CONFIG_TRUSTED : 0);
+}
+
+/* 0, told: it is none. */
+static int parse_format(const char *text)
+{
+	char *end;
+	long number = strtol(text, &end, 10);
+
+	if (number >= 1 && number <= STORE_FORMAT_MAX && !*end)
+		return (int)number;
+	fprintf(stderr, "picketd: --store-format %s: expected the number of a format\n", text);
+	return 0;
 }
 
 int options_parse(int argc, char **argv, struct options *out)
@@ -29,6 +46,7 @@ int options_parse(int argc, char **argv, struct options *out)
 	static const struct option words[] = {
 		{ "help", no_argument, NULL, 'h' },
 		{ "version", no_argument, NULL, 'V' },
+		{ "store-format", required_argument, NULL, STORE_FORMAT_OPTION },
 		{ NULL, 0, NULL, 0 },
 	};
 	int letter;
@@ -44,6 +62,11 @@ int options_parse(int argc, char **argv, struct options *out)
 		case 't': out->test = true; break;
 		case 'n': out->observe = true; break;
 		case 'v': out->verbose = true; break;
+		case STORE_FORMAT_OPTION:
+			out->store_format = parse_format(optarg);
+			if (out->store_format == 0)
+				return 2;
+			break;
 		case 'V': puts("picketd " PICKET_VERSION); return 0;
 		case 'h': fputs(usage, stdout); return 0;
 		default: fputs(usage, stderr); return 2;

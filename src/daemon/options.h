@@ -14,6 +14,7 @@ struct options {
 	bool test;        /* -t: check the configuration and exit */
 	bool observe;     /* -n */
 	bool verbose;     /* -v */
+	int store_format; /* --store-format: rewrite the saved state for an older picket and exit; 0: no */
 	int log_fd;       /* in the foreground: where the keeper writes its lines */
 };
 

@@ -104,26 +104,40 @@ def copy_in(machine, package, name):
     return f"/run/{name}"
 
 
-def newer(package, folder):
-    """The same package, one version on."""
-    tree = os.path.join(folder, "newer")
+def package_version(package):
+    return subprocess.run(["dpkg-deb", "-f", package, "Version"], capture_output=True, text=True,
+                          check=True).stdout.strip()
+
+
+def as_version(package, folder, version, program=None):
+    """The same package with another version, and another picketd."""
+    tree = os.path.join(folder, "tree")
     subprocess.run(["dpkg-deb", "-R", package, tree], check=True)
     control = os.path.join(tree, "DEBIAN", "control")
     with open(control) as f:
         text = f.read()
     with open(control, "w") as f:
-        f.write(re.sub(r"(?m)^Version: (.*)$", r"Version: \1+upgrade", text))
+        f.write(re.sub(r"(?m)^Version: .*$", f"Version: {version}", text))
+    if program:
+        with open(os.path.join(tree, "usr/sbin/picketd"), "w") as f:
+            f.write(program)
     subprocess.run(["dpkg-deb", "--root-owner-group", "-b", tree, tree + ".deb"], check=True, stdout=subprocess.DEVNULL)
     return tree + ".deb"
 
 
-def test_installs_upgrades_removes_purges_and_installs_again(machine, package, tmp_path_factory):
+@pytest.fixture
+def fresh(machine):
+    """The machine without a picket of its own."""
     status = subprocess.run(["dpkg-query", "-W", "-f", "${db:Status-Status}", "picket"], capture_output=True,
                             text=True).stdout
     if status == "installed":
         pytest.skip("picket is installed on this machine")
     machine.run("rm", "-rf", "/etc/picket", "/var/lib/picket")
+    return machine
 
+
+def test_installs_upgrades_removes_purges_and_installs_again(fresh, package, tmp_path_factory):
+    machine = fresh
     machine.run("dpkg", "-i", copy_in(machine, package, "picket.deb"))
     for name in ("/usr/sbin/picketd", "/usr/sbin/picketctl", "/usr/sbin/picket-from-portsentry",
                  "/lib/systemd/system/picket.service", "/etc/picket/picket.conf", "/etc/picket/conf.d",
@@ -136,14 +150,15 @@ def test_installs_upgrades_removes_purges_and_installs_again(machine, package, t
     machine.run("getent", "group", "picket-admin")
     assert machine.run("stat", "-c", "%U:%G %a", "/var/lib/picket") == "picket:picket 750\n"
     machine.run("picketd", "-t")
-    assert "0.1" in machine.run("picketd", "-V") + machine.run("dpkg-query", "-W", "picket")
+    version = package_version(package)
+    assert machine.run("picketd", "-V") == f"picketd {version}\n"
 
     # What the admin and the daemon wrote stays over an upgrade.
     machine.append("/etc/picket/picket.conf", "\n# the admin was here\n")
     machine.append("/etc/picket/allow", "192.0.2.0/24\n")
     machine.append("/etc/picket/conf.d/own.conf", 'mode = "observe"\n')
     machine.append("/var/lib/picket/memory", "x\n")
-    following = newer(package, tmp_path_factory.mktemp("newer"))
+    following = as_version(package, tmp_path_factory.mktemp("newer"), f"{version}+upgrade")
     machine.run("dpkg", "-i", copy_in(machine, following, "newer.deb"))
     assert "+upgrade" in machine.run("dpkg-query", "-W", "-f", "${Version}", "picket")
 
@@ -164,3 +179,53 @@ def test_installs_upgrades_removes_purges_and_installs_again(machine, package, t
     # The accounts stay after a purge; nothing trips over them.
     machine.run("dpkg", "-i", "/run/picket.deb")
     machine.run("picketd", "-t")
+
+
+def test_an_upgrade_that_refuses_the_configuration_says_so_and_is_gone_on_with_later(fresh, package, tmp_path_factory):
+    fresh.run("dpkg", "-i", copy_in(fresh, package, "picket.deb"))
+    fresh.append("/etc/picket/conf.d/own.conf", "nonsense = 1\n")
+    following = as_version(package, tmp_path_factory.mktemp("newer"), f"{package_version(package)}+upgrade")
+    said = fresh.run("dpkg", "-i", copy_in(fresh, following, "newer.deb"), status=1)
+    assert "/etc/picket/conf.d/own.conf:1: unknown option 'nonsense'" in said
+    assert "this version refuses the configuration" in said
+    fresh.run("rm", "/etc/picket/conf.d/own.conf")
+    fresh.run("dpkg", "--configure", "picket")
+
+
+# The first edition as far as its package needs it here: it refuses what it does not know.
+FIRST = r"""#!/bin/sh
+status=0
+for file in /etc/picket/conf.d/*.conf; do
+    for name in veil reverse_path cut_running history_max; do
+        for line in $(grep -n "^[^#]*\\b$name\\b" "$file" | cut -d: -f1); do
+            echo "$file:$line: unknown option '$name', expected another" >&2
+            status=2
+        done
+    done
+done
+exit $status
+"""
+NEW_OPTIONS = """allow = { "192.0.2.0/24" }   reverse_path = "off"
+veil {      # "}
+    max = "2h"
+}
+ban { first = "2h" cut_running
+  = true }
+history_max = "300M"
+"""
+
+
+def test_goes_back_to_the_first_edition_without_what_that_does_not_know(fresh, package, tmp_path_factory):
+    fresh.run("dpkg", "-i", copy_in(fresh, package, "picket.deb"))
+    fresh.append("/etc/picket/conf.d/own.conf", NEW_OPTIONS)
+    first = as_version(package, tmp_path_factory.mktemp("first"), "0.1.0", FIRST)
+    said = fresh.run("dpkg", "-i", copy_in(fresh, first, "first.deb"))
+    assert "/var/lib/picket: rewritten in format 1" in said
+    for line, name in ((1, "reverse_path"), (2, "veil"), (5, "cut_running"), (7, "history_max")):
+        assert f"picket: /etc/picket/conf.d/own.conf:{line}: {name} is blanked out" in said
+    left = fresh.read("/etc/picket/conf.d/own.conf")
+    assert left.split() == 'allow = { "192.0.2.0/24" } ban { first = "2h" }'.split(), left
+    assert left.count("\n") == NEW_OPTIONS.count("\n")
+    assert fresh.read("/etc/picket/conf.d/own.conf.newer") == NEW_OPTIONS
+    fresh.run("dpkg", "-i", "/run/picket.deb")
+    fresh.run("picketd", "-t")

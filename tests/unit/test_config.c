@@ -282,6 +282,40 @@ static void options_that_are_gone_are_read_with_a_warning(void **state)
 	assert_null(read_text(place, "score { first = 3s }\n"));
 }
 
+/* Who has begun to write what it means now need not take out the old one at once. */
+static void what_is_gone_gives_way_to_what_it_is_now(void **state)
+{
+	static const char *const texts[] = { "block { max = 5m }\nveil { max = 20m }\n",
+					     "veil { max = 20m }\nblock { max = 5m }\n" };
+	struct place *place = *state;
+
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+		struct config *config = read_text(place, texts[i]);
+
+		assert_non_null(config);
+		assert_int_equal(config->engine.veil_max_ms, 1200000);
+		config_free(config);
+	}
+	assert_non_null(strstr(place->told, ":2: warning: block { max } is ignored: it is now veil { max }, which"));
+	assert_null(read_text(place, "block { max = 5m }\nveil { max = 20m }\nveil { max = 30m }\n"));
+}
+
+/* It was the highest as long as picket took three numbers. */
+static void a_queue_without_room_for_four_is_moved(void **state)
+{
+	struct place *place = *state;
+	struct config *config = read_text(place, "\nqueue = 65533\n");
+
+	assert_non_null(config);
+	assert_int_equal(config->queue, 65532);
+	assert_non_null(strstr(place->told, ":2: warning: queue 65533 leaves no room for four numbers: 65532 is used"));
+	config_free(config);
+	config = read_text(place, "queue = 65532\n");
+	assert_non_null(config);
+	assert_string_equal(place->told, "");
+	config_free(config);
+}
+
 static void hooks(void **state)
 {
 	struct place *place = *state;
@@ -549,6 +583,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(an_edit_leaves_the_rest, arrange, clear),
 		cmocka_unit_test_setup_teardown(the_allow_file_is_read, arrange, clear),
 		cmocka_unit_test_setup_teardown(options_that_are_gone_are_read_with_a_warning, arrange, clear),
+		cmocka_unit_test_setup_teardown(what_is_gone_gives_way_to_what_it_is_now, arrange, clear),
+		cmocka_unit_test_setup_teardown(a_queue_without_room_for_four_is_moved, arrange, clear),
 		cmocka_unit_test_setup_teardown(hooks, arrange, clear),
 		cmocka_unit_test_setup_teardown(old_names_are_read_the_same, arrange, clear),
 		cmocka_unit_test_setup_teardown(conf_d_comes_later, arrange, clear),

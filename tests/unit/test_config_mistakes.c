@@ -14,7 +14,7 @@ static const struct {
 	{ "\nfoo = 1\n", 2, "unknown option 'foo', expected one of mode, run_dir" },
 	{ "trap {\n\nport = 1\n}", 3, "unknown option 'port' in trap, expected one of tcp, udp, banner" },
 	{ "frap {\n tcp = { 1 }\n}\n", 1, "unknown option 'frap'" },
-	{ "queue = 65533", 1, "expected a number from 0 to 65532" },
+	{ "queue = 65534", 1, "expected a number from 0 to 65533" },
 	{ "queue = -1", 1, "expected a number" },
 	{ "queue = 12x", 1, "bad value '12x' for queue" },
 	{ "queue = 1\nqueue = 2", 2, "queue is given twice, expected once" },

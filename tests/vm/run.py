@@ -4,10 +4,11 @@
 Debian 12 with its own kernel and systemd in plain emulation. Every step is checked and printed with its time; the
 first that fails ends the run (exit 1) with the daemon's journal. Where something needed is missing: "skipped", exit 77.
 
-    run.py [--deb FILE] [--cache DIR] [--kernel VERSION|all]      --deb: this package instead of one built now
+    run.py [--deb FILE] [--cache DIR] [--upgrade] [--kernel VERSION|all]
+                        --deb: this package instead of one built now
 
-With --kernel: what depends on the kernel, in a machine with the one of Debian 11 (5.10), 12 (6.1) or 13 (6.12), or in
-all of them, one after the other.
+With --upgrade: from the first edition to this one and back (upgrade.py).  With --kernel: what depends on the kernel, in
+a machine with the one of Debian 11 (5.10), 12 (6.1) or 13 (6.12), or in all of them, one after the other.
 """
 import argparse
 import contextlib
@@ -26,6 +27,7 @@ import image                                            # noqa: E402
 from kernels import KERNEL_STEPS                        # noqa: E402
 from machine import Wire                                # noqa: E402
 from steps import HIGHER, STEPS, Failed, Run, expect    # noqa: E402
+from upgrade import UPGRADE_STEPS, first_package        # noqa: E402
 
 LIMIT_S = 20 * 60
 NEEDED = {"qemu-system-x86_64": "qemu-system-x86 ipxe-qemu", "mmdebstrap": "mmdebstrap", "mke2fs": "e2fsprogs",
@@ -81,9 +83,13 @@ def perform(run, options, deb, kernel):
     old, new = os.path.join(run.folder, "old.deb"), os.path.join(run.folder, "new.deb")
     shutil.copy(deb, old)
     higher(deb, new)
-    image.packages_disk(run.packages, [old, new])
+    packages = [old, new]
+    if options.upgrade:
+        packages.append(os.path.join(run.folder, "first.deb"))
+        shutil.copy(options.first, packages[-1])
+    image.packages_disk(run.packages, packages)
     run.wire = Wire()
-    steps = KERNEL_STEPS if kernel else STEPS
+    steps = UPGRADE_STEPS if options.upgrade else KERNEL_STEPS if kernel else STEPS
     for step in steps:
         started = time.monotonic()
         note = step(run)
@@ -123,6 +129,7 @@ def main():
     parser.add_argument("--deb")
     parser.add_argument("--cache", default=os.path.join(ROOT, "build/vm"))
     parser.add_argument("--kernel", choices=[*image.KERNELS, "all"])
+    parser.add_argument("--upgrade", action="store_true")
     options = parser.parse_args()
     options.cache = os.path.abspath(options.cache)
     if os.geteuid() != 0:
@@ -134,6 +141,9 @@ def main():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     os.makedirs(options.cache, exist_ok=True)
     deb = package(options)
+    options.first = first_package(ROOT, options.cache) if options.upgrade else None
+    if options.upgrade and not options.first:
+        skip("the history of this clone does not reach back to the first edition")
     kernels = list(image.KERNELS) if options.kernel == "all" else [options.kernel]
     passed = [in_one_machine(options, deb, kernel) for kernel in kernels]
     return 0 if all(passed) else 1

@@ -9,7 +9,7 @@ import time
 from machine import ATTACKER, CLIENT, MACHINE, Machine, stop_process
 
 BY_HAND, BY_HAND6, BEFORE_THE_CUT = "203.0.113.77", "2001:db8:bad::/64", "203.0.113.99"
-HIGHER = "0.1.0+vm1"
+HIGHER = "0.2.0+vm1"
 # What dpkg, apt, systemd and the makers of accounts keep for themselves, and what the machine itself writes.
 BOOKKEEPING = re.compile(r"^/(var/lib/(dpkg|apt|systemd)|var/log|var/cache|var/tmp|root)(/|$)|^/tmp/systemd-private-"
                          r"|^/etc/(passwd|group|shadow|gshadow|subuid|subgid)-?$"

@@ -2,7 +2,7 @@
 /*
  * What the parts of the store share.  store.c owns health and retries; clock.c by which clock the file's times are;
  * file.c the file on the disk; sql.c the connection; tables.c schema, statements, save and restore; history.c events
- * in; room.c how many stay; query.c questions; codec.c packing.
+ * in; room.c how many stay; query.c questions; codec.c packing; older.c the file for an older picket.
  */
 #ifndef PICKET_STORE_INTERNAL_H
 #define PICKET_STORE_INTERNAL_H

@@ -74,6 +74,10 @@ void store_event(struct store *store, const struct event *event);
 /* Once a second: commits; tries anew after a full disk; trims a little when due.  True when `problem` changed. */
 bool store_tick(struct store *store, int64_t now_ms);
 
+/* Rewrites the file in an older format, for a picket that knows no newer one; what that has no place for is left out.
+ * False, and nothing changed, when it cannot be.  Whatever comes of it: store_close() is all that may follow. */
+bool store_write_older(struct store *store, int64_t format);
+
 typedef void store_item_fn(void *context, const void *item);
 /* Hands on the items of a table that are still alive at now_ms.  Every row is checked; bad ones are passed over and
  * counted in dropped.  Returns how many were handed on. */

@@ -29,6 +29,8 @@
 #define SUPERVISOR_RELOAD_S         10    /* the sentry must have taken a new configuration by then */
 #define SUPERVISOR_TURN             256   /* messages of one process before others get their turn */
 
+#define LOCK_FILE "picket.lock" /* in run_dir */
+
 struct account {
 	uid_t uid;
 	gid_t gid;

@@ -24,7 +24,6 @@
 
 #define ADMIN_GROUP "picket-admin"
 #define NO_GROUP    ((gid_t)-1) /* then root alone may use the control socket */
-#define LOCK_FILE   "picket.lock"
 #define PID_FILE    "picketd.pid"
 #define SOCKET_FILE "picket.sock"
 

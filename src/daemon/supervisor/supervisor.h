@@ -20,6 +20,10 @@
  */
 int supervisor_run(const struct options *options, struct config *config, int ready_fd);
 
+/* Rewrites the saved state for an older picket (store.h), as the user that it belongs to, while no picketd runs.  The
+ * exit status; everything has been said. */
+int supervisor_write_older(const struct config *config, int format);
+
 /* Serves until it ends, and writes one byte to ready_fd (-1: nothing) when it is ready.  attempt counts from 0. */
 typedef int background_serve_fn(void *context, int ready_fd, unsigned attempt);
 
