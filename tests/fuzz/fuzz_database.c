@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * libFuzzer over the bytes of the store's file, which a disk may have damaged.  The input is laid upon a file that a
- * store has written, as often as there are parts of: three bytes that say where, one how many, and the bytes; or, if it
- * begins so, it is the file as a whole.  The store opens, answers, takes an event and a save, and closes; what it hands
- * out is valid, and what it cannot use it sets aside.
+ * store has written, as often as there are parts of: three bytes that say where, one how many, and the bytes; or, if
+ * it begins so, it is the file as a whole.  The first byte says how the store is used, the second what another program
+ * does to the file meanwhile.  The store opens, answers, takes an event and a save, and closes; what it hands out is
+ * valid, and what it cannot use it sets aside.
  */
+#include <sqlite3.h>
 #include <stdbool.h>
 #include <string.h>
 
@@ -117,7 +119,94 @@ static void look_learned(void *context, const void *item)
 	require(learned->kind <= STORE_LEARNED_KINDS);
 }
 
-static void use(uint8_t how)
+static void remove_log(void)
+{
+	char path[PATH_MAX + 8];
+
+	snprintf(path, sizeof(path), "%s-wal", place.path);
+	unlink(path);
+}
+
+/* ---- what others do to the file while it is open ---- */
+
+static sqlite3 *other; /* another program's connection; NULL: there is none */
+
+static void do_nothing(void)
+{
+}
+
+static void remove_file(void)
+{
+	unlink(place.path);
+}
+
+static void lock_it(void)
+{
+	if (sqlite3_open(place.path, &other) == SQLITE_OK)
+		sqlite3_exec(other, "BEGIN EXCLUSIVE", NULL, NULL, NULL);
+}
+
+static void read_without_end(void)
+{
+	if (sqlite3_open(place.path, &other) == SQLITE_OK)
+		sqlite3_exec(other, "BEGIN; SELECT count(*) FROM event", NULL, NULL, NULL);
+}
+
+static void drop_tables(void)
+{
+	if (sqlite3_open(place.path, &other) == SQLITE_OK)
+		sqlite3_exec(other, "DROP TABLE event; DROP TABLE meta", NULL, NULL, NULL);
+}
+
+/* As a disk that went bad. */
+static void overwrite(void)
+{
+	static const char nonsense[64 * 1024] = { 1 };
+	int fd = open(place.path, O_WRONLY | O_CLOEXEC);
+
+	if (fd >= 0 && pwrite(fd, nonsense, sizeof(nonsense), 0) < 0)
+		abort();
+	if (fd >= 0)
+		close(fd);
+	remove_log();
+}
+
+static void (*const troubles[])(void) = { do_nothing, remove_file, lock_it, read_without_end, drop_tables, overwrite };
+
+static void leave_it(void)
+{
+	sqlite3_close(other);
+	other = NULL;
+}
+
+/* What lies in the place of the file, or beside it, at the start. */
+static void lay_about(uint8_t what)
+{
+	static const char *const kept[] = { "1", "2", "3", "4" };
+	char name[PATH_MAX];
+
+	switch (what % 8) {
+	case 1:
+		unlink(place.path);
+		(void)!symlink("/dev/null", place.path);
+		break;
+	case 2:
+		unlink(place.path);
+		(void)!mkfifo(place.path, 0600);
+		break;
+	case 3:
+		for (size_t i = 0; i < sizeof(kept) / sizeof(kept[0]); i++) {
+			snprintf(name, sizeof(name), "picket.db.damaged-%s", kept[i]);
+			fuzz_place_write(name, "x", 1);
+		}
+		break;
+	case 4: fuzz_place_write("picket.db-wal", "nonsense", 8); break;
+	case 5: unlink(place.path); break;
+	default: break;
+	}
+}
+
+static void use(uint8_t how, uint8_t trouble)
 {
 	static store_item_fn *const looks[STORE_TABLE_COUNT] = {
 		[STORE_BLOCKS] = look_block,
@@ -134,27 +223,35 @@ static void use(uint8_t how)
 	store_clock(store, how & 2 ? 1234 : 4321, NOW_MS - 86400000 + (how & 4 ? 3600000 : 0));
 	for (int table = 0; table < STORE_TABLE_COUNT; table++)
 		store_restore(store, (enum store_table)table, NOW_MS, looks[table], NULL);
+	troubles[trouble / 8 % (sizeof(troubles) / sizeof(troubles[0]))]();
 	store_history(store, &query, look_event, NULL);
 	query.within = event.source;
 	query.within.len = how & 8 ? 120 : 128;
 	store_history(store, &query, look_event, NULL);
 	store_event(store, &event);
 	store_limit_history(store, how & 16 ? 4096 : 0);
-	store_tick(store, NOW_MS + 1000);
+	for (int i = 1; i < 8; i++)
+		store_tick(store, NOW_MS + 1000 * i);
 	if (store_wants_blocks(store)) {
 		store_save_blocks_begin(store);
 		store_save_end(store);
 	}
 	save(store);
-	store_tick(store, NOW_MS + (how & 32 ? 400LL * 86400000 : 2000));
+	if (trouble & 0x80)
+		leave_it();
+	store_event(store, &event);
+	store_tick(store, NOW_MS + (how & 32 ? 400LL * 86400000 : 120000));
+	store_tick(store, NOW_MS + (how & 64 ? 0 : 240000));
 	store_read_stats(store, &stats);
 	require(memchr(stats.problem, 0, sizeof(stats.problem)) != NULL);
 	store_close(store);
+	leave_it();
 }
 
 static size_t damage(struct reader *r)
 {
 	memcpy(place.bad, place.good, place.len);
+	reader_skip(r, 2);
 	while (reader_left(r) > 4) {
 		size_t at = (reader_u8(r) << 16 | reader_be16(r)) % place.len, len = reader_u8(r);
 
@@ -182,6 +279,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		len = damage(&r) - (reader_u8(&r) ? place.len / 3 : 0);
 	}
 	fuzz_place_write("picket.db", place.bad, len);
-	use(data[0]);
+	lay_about(size > 1 ? data[1] : 0);
+	use(data[0], size > 1 ? data[1] : 0);
 	return 0;
 }

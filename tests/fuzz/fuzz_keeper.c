@@ -3,7 +3,7 @@
  * libFuzzer over the keeper as a whole: its control server, tasks, lists, history and store, between clients, a sentry
  * and a supervisor that all say what the input has them say.  It lives on from one input to the next.  The input is a
  * list of steps: a byte that names one of the table below, then what that takes.  A message is one of the right length
- * that makes sense, upon which the input's bytes are laid.
+ * that makes sense, upon which the input's bytes are laid.  FUZZ_HISTORY: see fuzz.h.
  * It holds the keeper to this: whatever comes, a client gets lines of JSON in printable ASCII.
  */
 #include "keeper/keeper.c"
@@ -115,6 +115,7 @@ static void first_begin(void)
 	snprintf(stage.start.state_dir, sizeof(stage.start.state_dir), "/dev/shm/picket-fuzz-XXXXXX");
 	require(mkdtemp(stage.start.state_dir) != NULL);
 	atexit(leave);
+	fuzz_history_begin();
 	begin();
 }
 
@@ -552,6 +553,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (!stage.keeper)
 		first_begin();
+	fuzz_history_add(data, size);
 	while (reader_left(&r) > 0) {
 		steps[reader_u8(&r) % (sizeof(steps) / sizeof(steps[0]))](&r);
 		turn();

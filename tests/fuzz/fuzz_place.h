@@ -56,9 +56,9 @@ static inline bool fuzz_place_make(void)
 static inline void fuzz_place_write(const char *name, const void *data, size_t size)
 {
 	char path[PATH_MAX];
-	int fd;
+	int fd, len = snprintf(path, sizeof(path), "%s/%s", fuzz_place, name);
 
-	snprintf(path, sizeof(path), "%s/%s", fuzz_place, name);
+	require(len > 0 && (size_t)len < sizeof(path));
 	fd = open(path, O_CREAT | O_WRONLY | O_TRUNC | O_CLOEXEC, 0600);
 	require(fd >= 0 && write(fd, data, size) == (ssize_t)size);
 	close(fd);

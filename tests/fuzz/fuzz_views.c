@@ -2,9 +2,11 @@
 /*
  * libFuzzer over the views that the sentry sends: the first byte names one, eight more are the time, the rest is its
  * bytes, as if the sentry had been taken over.  Whatever a view holds, what is made of it is valid JSON in printable
- * ASCII, and a row that is written is read as plain.
+ * ASCII, and a row that is written is read as plain; a hook gets values that are no option.
  */
 #include <string.h>
+
+#include <picket/hook_values.h>
 
 #include "fuzz.h"
 #include "jsonrow.h"
@@ -35,6 +37,33 @@ static void look_at_row(const char *text, size_t len)
 	require(len > 0 && text[len - 1] == '\n');
 	look_at_text(text, len - 1);
 	require(row_read(&row, text, len - 1) && row.plain);
+}
+
+/* What the hooks get of an event, and as its own text has it. */
+static void look_at_hook(const struct event *event)
+{
+	char argument[1024], unknown[HOOK_PLACEHOLDER_MAX], buffer[HOOK_ENV_SIZE], *envp[HOOK_ENV_MAX];
+	struct hook_values values;
+
+	hook_values_fill(&values, event, NULL);
+	require(values.source[0] != '-' && values.reason[0] != '-');
+	if (hook_argument_fill("x%y%{x" HOOK_PLACEHOLDERS, &values, argument, sizeof(argument)))
+		look_at_text(argument, strlen(argument));
+	if (hook_argument_check(event->text, unknown))
+		hook_argument_fill(event->text, &values, argument, 32);
+	else
+		look_at_text(unknown, strlen(unknown));
+	hook_environment(&values, buffer, envp);
+	for (char **each = envp; *each; each++)
+		require(*each >= buffer && *each < buffer + sizeof(buffer) && strchr(*each, '='));
+}
+
+static void look_at_event(const struct event *event)
+{
+	if (!event_is_valid(event))
+		return;
+	look_at(view_event(event, NULL));
+	look_at_hook(event);
 }
 
 static void look_at_source(const struct source_view *view, const struct thresholds *thresholds)
@@ -85,10 +114,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	switch (which % 7) {
 	case 0: look_at_source(&view.source.source, &view.source.thresholds); break;
 	case 1: look_at(view_explain(&view.explain, now_ms, NULL)); break;
-	case 2:
-		if (event_is_valid(&view.event))
-			look_at(view_event(&view.event, NULL));
-		break;
+	case 2: look_at_event(&view.event); break;
 	case 3: look_at_status(&view.status.sentry, &view.status.hooks); break;
 	case 4:
 		row_block(&w, &view.block, which & 8, now_ms);

@@ -20,7 +20,7 @@ static struct prefix fuzz_source(uint8_t variant)
 	const uint8_t v6[16] = { 0x20, 1, 0xd, 0xb8, 0, 0, 0, (uint8_t)(variant >> 3 & 7), [15] = 1 };
 	struct addr addr = variant & 4 ? addr_from_v6(v6) : addr_from_v4(v4);
 
-	return prefix_of(&addr, variant & 4 ? 128 - 16 * (variant & 3) : lengths[variant & 3]);
+	return prefix_of(&addr, variant & 4 ? 128u - 16 * (variant & 3u) : lengths[variant & 3]);
 }
 
 static void fuzz_order(struct wire_order *order, uint8_t variant)
