@@ -13,7 +13,8 @@
 #include <cmocka.h>
 
 #include <dirent.h>
-#include <malloc.h>
+
+#include "in_use.h"
 
 struct held {
 	size_t bytes, descriptors;
@@ -21,8 +22,7 @@ struct held {
 
 static inline struct held held_now(void)
 {
-	const struct mallinfo2 memory = mallinfo2();
-	struct held held = { .bytes = memory.uordblks + memory.hblkhd };
+	struct held held = { .bytes = in_use() };
 	DIR *open_files = opendir("/proc/self/fd");
 
 	assert_non_null(open_files);

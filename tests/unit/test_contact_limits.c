@@ -3,7 +3,6 @@
  * First contacts at their limits: which packets are one and which are an answer, what an error says, who has proven
  * that he heard the answer, how long it is remembered what is served and who is there, and when silence tells nothing.
  */
-#include <malloc.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -14,6 +13,8 @@
 #include <cmocka.h>
 
 #include <picket/contact.h>
+
+#include "in_use.h"
 
 #define START_MS 1790000000000LL
 #define HOUR_MS  3600000LL
@@ -413,13 +414,6 @@ static void a_full_part_lends_of_the_other(void **state)
 	}
 	assert_int_equal(contacts_due_ms(contacts), INT64_MAX);
 	contacts_free(contacts);
-}
-
-static size_t in_use(void)
-{
-	struct mallinfo2 info = mallinfo2();
-
-	return info.uordblks + info.hblkhd;
 }
 
 static void what_ends_leaves_nothing_behind(void **state)

@@ -3,12 +3,12 @@
  * What time and a reload do to what the engine knows: who is forgotten when, what another half-life makes of a score,
  * how long a start excuses late packets; and that an engine that ends gives all of its memory back.
  */
-#include <malloc.h>
 #include <stdio.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
 #include "core.h"
+#include "in_use.h"
 
 #define MINUTE_MS 60000LL
 #define HOUR_MS   3600000LL
@@ -171,13 +171,6 @@ static void a_start_excuses_late_packets_for_ten_minutes(void **state)
 		assert_int_equal(core_status(&core).evidence_total > 0, !cases[i].excused);
 		core_free(&core);
 	}
-}
-
-static size_t in_use(void)
-{
-	struct mallinfo2 info = mallinfo2();
-
-	return info.uordblks + info.hblkhd;
 }
 
 static void live_once(void)

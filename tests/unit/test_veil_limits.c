@@ -3,7 +3,6 @@
  * The veil at its limits: when a repeat is old enough, when it is forgotten, how long who was let in stays so, when
  * attempts suffice; what is counted under which name; what is a SYN at all.
  */
-#include <malloc.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -14,6 +13,8 @@
 
 #include <picket/probe.h>
 #include <picket/veil.h>
+
+#include "in_use.h"
 
 #define START_MS 1790000000000LL
 #define HOUR_MS  3600000LL
@@ -218,13 +219,6 @@ static void a_packet_is_taken_over_whole(void **state)
 	assert_false(veil_syn_of(&packet, VEIL_TRAP).tool);
 	packet.ip_id = 54321; /* ZMap */
 	assert_true(veil_syn_of(&packet, VEIL_TRAP).tool);
-}
-
-static size_t in_use(void)
-{
-	struct mallinfo2 info = mallinfo2();
-
-	return info.uordblks + info.hblkhd;
 }
 
 static void a_veil_that_ends_leaves_nothing_behind(void **state)
