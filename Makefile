@@ -170,7 +170,7 @@ asan:                                   ## unit tests and the core of the system
 	@PICKET_BUILD=$(BUILD) scripts/check asan
 
 .PHONY: fuzz fuzzers fuzz-programs fuzz-replay fuzz-seeds fuzz-coverage
-.PHONY: bench bench-engine bench-peers bench-rest veil-table chaos vm calibrate mutants
+.PHONY: bench bench-engine bench-peers bench-rest veil-table chaos vm builds calibrate mutants
 fuzz: fuzzers                           ## libFuzzer: each program of tests/fuzz for TIME (20) seconds, or some: ONLY="store wire" (clang)
 	@PICKET_BUILD=$(BUILD) scripts/fuzz run $(TIME) $(ONLY)
 
@@ -221,9 +221,13 @@ veil-table: all                         ## what a veil tells scanners and costs 
 chaos: all                              ## CHAOS (1000) random faults under load, two hours (root); prints its seed
 	PICKET_BUILD=$(BUILD) /usr/bin/python3 -B tests/system/chaos.py -n $(or $(CHAOS),1000)
 
-vm:                                     ## the package on an emulated machine (10 minutes); KERNEL=5.10, 6.1, 6.12 or all: what depends on it
+vm:                                     ## the package on an emulated machine (10 minutes); DEBIAN=11, 12, 13; KERNEL=5.10, 6.1, 6.12, all
 	@scripts/install-deps build deb vm || echo "vm: not everything could be installed"
-	@/usr/bin/python3 -B tests/vm/run.py $(KERNEL:%=--kernel %) $(if $(UPGRADE),--upgrade) || [ $$? = 77 ]
+	@/usr/bin/python3 -B tests/vm/run.py $(DEBIAN:%=--debian %) $(KERNEL:%=--kernel %) $(if $(UPGRADE),--upgrade) || [ $$? = 77 ]
+
+builds:                                 ## DEBIAN ("11 12 13"): each release's compiler and libraries build, test, package it (root; 10 minutes)
+	@scripts/install-deps vm || echo "builds: not everything could be installed"
+	@/usr/bin/python3 -B tests/vm/builds.py $(DEBIAN) || [ $$? = 77 ]
 
 mutants:                                ## do the tests notice a wrong program?  MUTANTS (200) random changes each; SEED=N (root; an hour)
 	@/usr/bin/python3 -B tests/mutation/mutate.py -n $(MUTANTS) $(if $(SEED),-s $(SEED)) src/core

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The virtual machine's disk: Debian 12 with Debian's own kernel and systemd, from the mirror that apt is set up with.
+"""The virtual machine's disk: a Debian with its own kernel and systemd, from the mirror that apt is set up with.
 
 The kernel may be another Debian's: that package alone, and what it needs of its own, is then taken from there.
 
@@ -12,10 +12,10 @@ import shutil
 import subprocess
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-RECIPE = 2      # raise it when the building below changes
-SUITE = "bookworm"
-DEFAULT = "6.1"
-KERNELS = {DEFAULT: SUITE, "5.10": "bullseye", "6.12": "trixie"}      # and the Debian that each is of
+RECIPE = 3      # raise it when the building below changes
+RELEASES = {"11": "bullseye", "12": "bookworm", "13": "trixie"}
+KERNELS = {"5.10": "11", "6.1": "12", "6.12": "13"}     # and the Debian that each is of
+RENAMED = {"libevent-core-2.1-7", "libpcap0.8"}         # in Debian 13 with 64 bits for times
 PACKAGES = [
     "linux-image-cloud-amd64", "initramfs-tools", "zstd", "systemd-sysv", "udev", "kmod", "dbus", "libpam-systemd",
     "iproute2", "nftables", "openssh-server", "busybox", "netbase", "conntrack",
@@ -80,10 +80,11 @@ Package: linux-image-* linux-base
 Pin: release n={suite}*
 Pin-Priority: 995
 """
-# No documentation, no other languages, nothing that is merely recommended.
+# No documentation, no other languages, nothing that is merely recommended; a disk that is lost is made again.
 LEAN = ['--aptopt=APT::Install-Recommends "false"', '--aptopt=Acquire::Languages "none"',
         '--aptopt=Acquire::Check-Valid-Until "false"',
-        "--dpkgopt=path-exclude=/usr/share/doc/*", "--dpkgopt=path-exclude=/usr/share/locale/*"]
+        "--dpkgopt=path-exclude=/usr/share/doc/*", "--dpkgopt=path-exclude=/usr/share/locale/*",
+        "--dpkgopt=force-unsafe-io"]
 
 
 class Image:
@@ -94,26 +95,36 @@ class Image:
                                                          for name in ("root.ext4", "vmlinuz", "initrd.img", "key"))
 
 
-def sources(suite):
-    """The mirror's Debian, as apt on this machine knows it, in one-line style; no third-party archives.  Of the
-    Debian whose kernel is wanted the release itself, which does not change from day to day."""
+def mirror(suite):
+    """That Debian from where apt on this machine has its own, in one-line style; no third-party archives."""
     form = "$(CREATED_BY) $(REPO_URI) $(RELEASE) $(COMPONENT)"
     done = subprocess.run(["apt-get", "indextargets", "--format", form], capture_output=True, text=True, check=True)
     lines = set()
     for row in done.stdout.splitlines():
         kind, uri, release, component = row.split(" ")
-        if kind == "Packages" and component == "main" and release in (SUITE, f"{SUITE}-updates", f"{SUITE}-security"):
-            lines.add(f"deb {uri} {release} main")
-    if not any(f" {SUITE} " in line for line in lines):
-        lines.add(f"deb http://deb.debian.org/debian {SUITE} main")
-    if suite != SUITE:
-        lines |= {line.replace(SUITE, suite) for line in lines if f" {SUITE} " in line}
+        own, dash, pocket = release.partition("-")
+        if kind != "Packages" or component != "main" or own not in RELEASES.values():
+            continue
+        if pocket in ("", "updates", "security"):
+            lines.add(f"deb {uri} {suite}{dash}{pocket} main")
+    if not any(f" {suite} " in line for line in lines):
+        lines.add(f"deb http://deb.debian.org/debian {suite} main")
     return sorted(lines)
+
+
+def _packages(suite):
+    return [f"{name}t64" if suite == "trixie" and name in RENAMED else name for name in PACKAGES]
+
+
+def _sources(suite, kernels):
+    """Of the Debian whose kernel is wanted the release itself, which does not change from day to day."""
+    other = [line for line in mirror(kernels) if f" {kernels} " in line] if kernels != suite else []
+    return mirror(suite) + other
 
 
 def _fingerprint():
     whole = hashlib.sha256()
-    whole.update(repr((RECIPE, SUITE, PACKAGES, SIZE, FILES, ENABLED, MASKED, PINNED)).encode())
+    whole.update(repr((RECIPE, PACKAGES, SIZE, FILES, ENABLED, MASKED, PINNED)).encode())
     for name in sorted(os.listdir(os.path.join(HERE, "guest"))):
         with open(os.path.join(HERE, "guest", name), "rb") as f:
             whole.update(f.read())
@@ -157,36 +168,45 @@ def _check_modules(root):
         raise RuntimeError(f"Debian's kernel lacks {', '.join(missing)}")
 
 
-def build(cache, kernel, say):
+def kernel_of(release):
+    return next(kernel for kernel, of in KERNELS.items() if of == release)
+
+
+def _fill(work, suite, kernels, log):
+    """The disk, its kernel, and the key that opens it."""
+    def tool(*argv):
+        subprocess.run(argv, check=True, stdout=log, stderr=subprocess.STDOUT, timeout=1200)
+    root, early = os.path.join(work, "root"), os.path.join(work, "early")
+    # The kernel's package makes the initramfs when it is installed.
+    _write({name: text for name, text in FILES.items() if "initramfs-tools" in name}, early)
+    if kernels != suite:
+        _write({"etc/apt/preferences.d/kernel": PINNED.format(suite=kernels)}, early)
+    tool("unshare", "--mount", "mmdebstrap", "--mode=root", "--variant=minbase", "--format=directory", *LEAN,
+         f"--include={','.join(_packages(suite))}", f'--setup-hook=cp -r "{early}/." "$1"', suite, root,
+         *_sources(suite, kernels))
+    _check_modules(root)
+    tool("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "vm", "-f", os.path.join(work, "key"))
+    _furnish(root)
+    shutil.copy(os.path.join(work, "key.pub"), os.path.join(root, "root/.ssh/authorized_keys"))
+    for name in ("vmlinuz", "initrd.img"):
+        shutil.copy(os.path.join(root, name), work)
+    tool("mke2fs", "-q", "-F", "-t", "ext4", "-d", root, os.path.join(work, "root.ext4"), SIZE)
+    shutil.rmtree(root)
+    shutil.rmtree(early)
+
+
+def build(cache, release, kernel, say):
     """The cached image, or a new one; returns an Image."""
-    folder = os.path.join(cache, f"{SUITE}-{kernel}-{_fingerprint()}")
+    suite, kernels = RELEASES[release], RELEASES[KERNELS[kernel]]
+    folder = os.path.join(cache, f"{suite}-{kernel}-{_fingerprint()}")
     if os.path.isdir(folder):
         return Image(folder)
     work = f"{folder}.new.{os.getpid()}"
-    root = os.path.join(work, "root")
     os.makedirs(work)
+    say(f"building the machine's disk: Debian {release} with the kernel of {kernels}, once")
     try:
-        suite = KERNELS[kernel]
-        say(f"building the machine's disk: Debian {SUITE} with the kernel of {suite}, once")
-        early = os.path.join(work, "early")     # the kernel's package makes the initramfs when it is installed
-        _write({name: text for name, text in FILES.items() if "initramfs-tools" in name}, early)
-        if suite != SUITE:
-            _write({"etc/apt/preferences.d/kernel": PINNED.format(suite=suite)}, early)
         with open(os.path.join(cache, "image.log"), "w") as log:
-            def tool(*argv):
-                subprocess.run(argv, check=True, stdout=log, stderr=subprocess.STDOUT, timeout=600)
-            tool("unshare", "--mount", "mmdebstrap", "--mode=root", "--variant=minbase", "--format=directory", *LEAN,
-                 f"--include={','.join(PACKAGES)}", f'--setup-hook=cp -r "{early}/." "$1"', SUITE, root,
-                 *sources(suite))
-            _check_modules(root)
-            tool("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "vm", "-f", os.path.join(work, "key"))
-            _furnish(root)
-            shutil.copy(os.path.join(work, "key.pub"), os.path.join(root, "root/.ssh/authorized_keys"))
-            for name in ("vmlinuz", "initrd.img"):
-                shutil.copy(os.path.join(root, name), work)
-            tool("mke2fs", "-q", "-F", "-t", "ext4", "-d", root, os.path.join(work, "root.ext4"), SIZE)
-        shutil.rmtree(root)
-        shutil.rmtree(early)
+            _fill(work, suite, kernels, log)
         os.rename(work, folder)
     except BaseException:
         shutil.rmtree(work, ignore_errors=True)

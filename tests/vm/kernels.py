@@ -2,7 +2,6 @@
 """What depends on the kernel, for a machine with another Debian's: the table in each mode, the flag of flows by mark
 and by label, traps and queues in one hook, renewal, the xt target, no conntrack at all."""
 import contextlib
-import json
 import re
 import subprocess
 import threading
@@ -10,13 +9,13 @@ import time
 
 from lab import built
 from machine import CLIENT, MACHINE
-from steps import expect, seconds, step_boot, step_doctor, step_install, step_native_queue, step_scan
+from steps import (FAMILIES, LOUD, expect, graded, name, probe, seconds, step_ban, step_boot, step_doctor, step_install,
+                   step_native_queue, step_scan, visit_traps)
 
 ECHO = 7777
-VISITOR, LOUD, CUT, CUT_UNTRACKED, VISITOR_UNTRACKED = (f"203.0.113.{n}" for n in range(70, 75))
+CUT, CUT_UNTRACKED, VISITOR_UNTRACKED = (f"203.0.113.{n}" for n in range(72, 75))
 CROWD = [f"203.0.113.{n}" for n in range(100, 116)]
 FLOODER, BEHIND = "203.0.113.95", "10.77.0.9"
-FAMILIES = (7, 23, 79, 111, 513)        # traps, each of another service
 # Shows which rule lets a flow's packets pass.
 TRACE = """
 table inet look { chain pre {
@@ -26,11 +25,6 @@ table inet look { chain pre {
 }
 """
 COMPLAINTS = r"BUG|WARNING|refcount|use-after-free|Oops|general protection|nf_conntrack: table full"
-
-
-def name(run, *addresses):
-    for address in addresses:
-        run.wire.attacker.add_address(address)
 
 
 def configure(run, text):
@@ -54,22 +48,6 @@ def talk(host, source):
     with connection:
         expect(says(connection), f"{source} gets no answer at port {ECHO}")
         yield connection
-
-
-def probe(run, source):
-    """Connects to closed ports."""
-    for port in range(201, 211):
-        run.wire.attacker.connect(MACHINE, port, 0.2, source)
-
-
-def visit_traps(run, source):
-    """Silent visits."""
-    return [run.wire.attacker.connect(MACHINE, port, 3.0, source) for port in FAMILIES]
-
-
-def graded(run, source, grade, timeout=40):
-    return json.loads(run.eventually(f"picketctl --json list | grep '\"{source}\"' | grep '\"{grade}\"'", timeout,
-                                     f"{source} has the grade {grade}"))
 
 
 def wait_flag(run, kind, timeout=40):
@@ -146,17 +124,6 @@ def step_flag_shared(run):
     run.run("tc qdisc del dev eth0 clsact")
     wait_flag(run, "mark", 90)
     return "mark, label beside another's rule, mark, label beside traffic control's connmark, mark"
-
-
-def step_ban(run):
-    """Traps by tproxy, and the queue behind them in the same hook: silent visits to five families."""
-    name(run, VISITOR)
-    visits = visit_traps(run, VISITOR)
-    row = graded(run, VISITOR, "ban")
-    shut = run.wire.attacker.connect(MACHINE, 80, 4.0, VISITOR)
-    expect(shut == "timeout", f"a banned source gets {shut}; visits {visits}")
-    counters = run.ctl("status")[0]["kernel"]
-    return f"{counters['trapped_tcp']} SYNs trapped, {counters['queued_trap']} queued there; {row['reason']}"
 
 
 def step_traps_vanish(run):

@@ -6,7 +6,7 @@
     client   198.51.100.20 (behind 10.77.0.253) -+
 
 qemu runs inside the switch's namespace; nothing of it touches the host's own network. What the machine writes goes to a
-snapshot: it survives the machine's reboots and is gone with the process.
+copy of the disk in the run's folder, and is gone with it.
 """
 import base64
 import os
@@ -69,7 +69,11 @@ class Answer:
 class Machine:
     """qemu, and the agent inside."""
 
-    def __init__(self, wire, image, packages, folder):
+    def __init__(self, wire, image, packages, folder, clock=None):
+        """clock: what the hardware clock says at its start, as 2036-07-01T00:00:00; else what this host's does."""
+        disk = os.path.join(folder, "root.ext4")
+        if not os.path.exists(disk):
+            subprocess.run(["cp", "--sparse=always", image.disk, disk], check=True)
         agent = os.path.join(folder, "agent.sock")
         self.console, self._monitor_path = os.path.join(folder, "console.log"), os.path.join(folder, "monitor.sock")
         self.boot_id, self._pending, self._number = None, b"", 0
@@ -78,7 +82,8 @@ class Machine:
             "qemu-system-x86_64", "-accel", "tcg", "-cpu", "qemu64,-svm", "-smp", "1", "-m", "512", "-nodefaults",
             "-display", "none", "-serial", f"file:{self.console}",
             "-kernel", image.kernel, "-initrd", image.initrd, "-append", kernel_line,
-            "-drive", f"file={image.disk},if=virtio,format=raw,snapshot=on,cache=unsafe",
+            "-drive", f"file={disk},if=virtio,format=raw,cache=unsafe",
+            *(["-rtc", f"base={clock}"] if clock else []),
             "-drive", f"file={packages},if=virtio,format=raw,snapshot=on",
             "-netdev", "tap,id=n0,ifname=tap0,script=no,downscript=no", "-device", "virtio-net-pci,netdev=n0,romfile=",
             "-chardev", f"socket,id=agent,path={agent},server=on,wait=off", "-device", "virtio-serial",
@@ -140,6 +145,12 @@ class Machine:
     def reboot(self):
         """As an admin does it."""
         self._socket.sendall(b"0 " + base64.b64encode(b"systemctl --no-block reboot") + b"\n")
+
+    def power_off(self):
+        """As an admin does it; ends this object."""
+        self._socket.sendall(b"0 " + base64.b64encode(b"systemctl --no-block poweroff") + b"\n")
+        self.process.wait(180)
+        self.close()
 
     def power_cut(self):
         """As a fuse does it."""

@@ -6,9 +6,13 @@ import subprocess
 import threading
 import time
 
-from machine import ATTACKER, CLIENT, MACHINE, Machine, stop_process
+from lab import stop_process
+from machine import ATTACKER, CLIENT, MACHINE, Machine
 
+VISITOR, LOUD = "203.0.113.70", "203.0.113.71"
 BY_HAND, BY_HAND6, BEFORE_THE_CUT = "203.0.113.77", "2001:db8:bad::/64", "203.0.113.99"
+UNDER_CLOCK = (f"203.0.113.{n}" for n in range(120, 130))
+FAMILIES = (7, 23, 79, 111, 513)        # traps, each of another service
 HIGHER = "0.2.0+vm1"
 # What dpkg, apt, systemd and the makers of accounts keep for themselves, and what the machine itself writes.
 BOOKKEEPING = re.compile(r"^/(var/lib/(dpkg|apt|systemd)|var/log|var/cache|var/tmp|root)(/|$)|^/tmp/systemd-private-"
@@ -118,6 +122,27 @@ class Run:
         return INDENT + INDENT.join(notes)
 
 
+def name(run, *addresses):
+    for address in addresses:
+        run.wire.attacker.add_address(address)
+
+
+def probe(run, source):
+    """Connects to closed ports."""
+    for port in range(201, 211):
+        run.wire.attacker.connect(MACHINE, port, 0.2, source)
+
+
+def visit_traps(run, source):
+    """Silent visits."""
+    return [run.wire.attacker.connect(MACHINE, port, 3.0, source) for port in FAMILIES]
+
+
+def graded(run, source, grade, timeout=40):
+    return json.loads(run.eventually(f"picketctl --json list | grep '\"{source}\"' | grep '\"{grade}\"'", timeout,
+                                     f"{source} has the grade {grade}"))
+
+
 def step_boot(run):
     run.machine = Machine(run.wire, run.image, run.packages, run.folder)
     state = run.machine.wait_boot()
@@ -185,6 +210,17 @@ def step_scan(run):
             f"{INDENT}{line}{INDENT}open ports that nmap told of: {', '.join(learned) or 'none'}")
 
 
+def step_ban(run):
+    """Traps by tproxy, and the queue behind them in the same hook: silent visits to five families."""
+    name(run, VISITOR)
+    visits = visit_traps(run, VISITOR)
+    row = graded(run, VISITOR, "ban")
+    shut = run.wire.attacker.connect(MACHINE, 80, 4.0, VISITOR)
+    expect(shut == "timeout", f"a banned source gets {shut}; visits {visits}")
+    counters = run.ctl("status")[0]["kernel"]
+    return f"{counters['trapped_tcp']} SYNs trapped, {counters['queued_trap']} queued there; {row['reason']}"
+
+
 def step_by_hand(run):
     for source in (BY_HAND, BY_HAND6):
         run.block(source)
@@ -244,6 +280,7 @@ def step_reboot(run):
     expect("inet filter" in tables and "inet picket" in tables, tables)
     blocked = {row["source"]: row for row in run.ctl("list")}
     expect(ATTACKER in blocked, f"the scanner's veil is gone: {blocked}")
+    expect(blocked.get(VISITOR, {}).get("grade") == "ban", f"the visitor's ban is gone: {blocked}")
     lost = known - {row["source"] for row in run.ctl("history")}
     expect(not lost, f"history lost {lost}")
     later = (int(second) - int(first)) / 1e6
@@ -315,6 +352,47 @@ def step_power_cut(run):
     return f"the last block was 2 s old{run.check_manual('after the power cut')}"
 
 
+def left_of(run):
+    """What each source has left: by the daemon, and a block by the kernel as well."""
+    rows, table = run.ctl("list"), run.run("nft list table inet picket")
+    left = {}
+    for row in rows:
+        left[row["source"], row["grade"]] = row["expires_in_s"]
+        kernel = re.search(rf"{re.escape(row['source'].partition('/')[0])} [^,}}]*expires ([0-9dhms]+)", table)
+        if row["grade"] == "block" and kernel:
+            left[row["source"], "block in the kernel"] = seconds(kernel[1])
+    return left
+
+
+def restart_at(run, clock):
+    """Off, and on again with the hardware clock at that time (None: the right one).  Nobody can tell a wrong clock from
+    time that went by, so the time without picket may count or not; no more than that."""
+    before, began = left_of(run), time.monotonic()
+    run.machine.power_off()
+    run.machine = Machine(run.wire, run.image, run.packages, run.folder, clock)
+    run.machine.wait_boot()
+    run.on_guard()
+    after, gone, wrong = left_of(run), time.monotonic() - began, []
+    for (source, grade), left in before.items():
+        now = after.get((source, grade))
+        if left - gone > 8 and (now is None or not left - gone - 8 <= now <= left + 8):
+            wrong.append(f"{source}, {grade}: {left:.0f} s before, {now} after {gone:.0f} s")
+    return [f"{run.run('date -u +%F')}: {line}" for line in wrong]
+
+
+def step_hardware_clock(run):
+    """Wrong at a start, and wrong at the start before: nothing that stands is lost or lengthened by it."""
+    name(run, LOUD)
+    probe(run, LOUD)
+    graded(run, LOUD, "veil")
+    wrong = []
+    for clock in ("2036-07-01T00:00:00", None, "2001-01-01T00:00:00", None):
+        run.block(next(UNDER_CLOCK))        # by the clock of this start
+        wrong += restart_at(run, clock)
+    expect(not wrong, "\n".join(wrong))
+    return "2036, right, 2001, right; standing: " + ", ".join(" ".join(key) for key in left_of(run))
+
+
 def step_remove(run):
     run.run("apt-get remove -q -y picket", 240)
     expect(run.machine.run("nft list table inet picket").status != 0, "the table is still there")
@@ -332,6 +410,6 @@ def step_purge(run):
     return "no file left behind; the accounts stay, as is the custom"
 
 
-STEPS = [step_boot, step_install, step_rating, step_native_queue, step_login, step_scan, step_by_hand, step_flush,
-         step_reboot, step_nftables_restart, step_doctor, step_vrf, step_upgrade, step_power_cut, step_remove,
-         step_purge]
+STEPS = [step_boot, step_install, step_rating, step_native_queue, step_login, step_scan, step_ban, step_by_hand,
+         step_flush, step_reboot, step_nftables_restart, step_doctor, step_vrf, step_upgrade, step_power_cut,
+         step_hardware_clock, step_remove, step_purge]
