@@ -129,6 +129,7 @@ def step_flag_shared(run):
 def step_traps_vanish(run):
     """Packets with the socket of a trap wait in the queue while the traps' process ends, again and again."""
     name(run, *CROWD)
+    run.run("sysctl -qw net.netfilter.nf_conntrack_max=65536")      # the crowd's, not the traps', on a slow machine
     over = threading.Event()
 
     def knock(source):
