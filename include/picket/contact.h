@@ -49,6 +49,8 @@ enum contact_word contacts_ask(struct contacts *contacts, const struct packet *p
 			       int64_t now_ms, struct probe *probe);
 /* A packet from a watched host.  True: *probe tells the outcome of a contact. */
 bool contacts_answer(struct contacts *contacts, const struct packet *packet, int64_t now_ms, struct probe *probe);
+/* When the contact that this packet of a watched host would answer was asked; -1: there is none under way. */
+int64_t contacts_asked_ms(struct contacts *contacts, const struct packet *packet);
 /* Somebody on the way says that a packet did not arrive.  about: that packet, as far as the error quotes it; code: of
  * the ICMP or ICMPv6 error.  True: *probe tells the outcome. */
 bool contacts_unreachable(struct contacts *contacts, const struct packet *about, uint8_t code, int64_t now_ms,
@@ -74,15 +76,16 @@ uint32_t contacts_services(const struct contacts *contacts, uint32_t cursor, str
 void contacts_restore(struct contacts *contacts, const struct contact_service *service, int64_t now_ms);
 
 struct contacts_status {
-	uint32_t newcomers, adverse, sources, hosts, dark, services; /* there are now */
-	uint64_t asked;                                              /* first contacts */
-	uint64_t answered, refused, silent, at_dark, proven;         /* what came of them */
+	uint32_t pending, adverse, sources, hosts, dark,
+		services;                                    /* there are now; adverse ones are among the pending */
+	uint64_t asked;                                      /* first contacts */
+	uint64_t answered, refused, silent, at_dark, proven; /* what came of them */
 	uint64_t displaced;     /* contacts of newcomers that gave way to others: they are no evidence */
 	uint64_t turned_away;   /* contacts of adverse sources that had to go among those of newcomers */
 	uint64_t waited;        /* CONTACT_WAITS */
 	uint64_t worth_nothing; /* silent, where nobody could have heard an answer */
 	uint64_t forgotten;     /* services and hosts that gave way to others */
-	bool one_sided;         /* answers do not come by here: silence tells nothing */
+	uint32_t one_sided;     /* 1: answers do not come by here, and silence tells nothing */
 };
 void contacts_status(const struct contacts *contacts, struct contacts_status *out);
 

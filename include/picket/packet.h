@@ -76,6 +76,9 @@ struct packet {
  * *out is untouched.
  */
 enum packet_result packet_parse(const uint8_t *data, size_t copied, bool verify_checksum, struct packet *out);
+/* Of an ICMP or ICMPv6 error "unreachable": the packet that it is about, of which addresses, protocol and ports are
+ * set, and the error's code.  False: it is none, or what it quotes has no ports. */
+bool packet_quoted(const uint8_t *data, size_t copied, struct packet *out, uint8_t *code);
 /* Does this result come with a packet, of which at least the addresses are set? */
 bool packet_is_set(enum packet_result result);
 const char *packet_result_name(enum packet_result result); /* "short_ip", ...: a metrics label */

@@ -247,7 +247,7 @@ static void fit_queue(struct config_reader *reader)
 	if (reader->config->queue <= CONFIG_QUEUE_MAX)
 		return;
 	config_warning(reader, reader->set[i].file, reader->set[i].line,
-		       "warning: queue %u leaves no room for four numbers: %d is used", reader->config->queue,
+		       "warning: queue %u leaves no room for six numbers: %d is used", reader->config->queue,
 		       CONFIG_QUEUE_MAX);
 	reader->config->queue = CONFIG_QUEUE_MAX;
 }
@@ -266,6 +266,9 @@ static void finish(struct config_reader *reader)
 	check_order(reader, "ban", "first", "max", engine->ban_first_ms <= engine->ban_max_ms,
 		    "first no longer than max");
 	fit_queue(reader);
+	if (!config->outside_count && (config->inside_count || config->guard_count) && !reader->broken)
+		config_mistake(reader, reader->file, 0,
+			       "gateway: inside and guard without outside, expected the links where strangers are");
 	if (config->allow_file[0]) {
 		if (reader->set[allow_file].file)
 			reader->file = reader->set[allow_file].file;

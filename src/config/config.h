@@ -29,6 +29,8 @@
 #define CONFIG_HOOK_ARGS_MAX  32
 #define CONFIG_HOOK_ARG_MAX   512
 #define CONFIG_GROUPS_MAX     16
+#define CONFIG_LINKS_MAX      16
+#define CONFIG_GUARD_MAX      32
 #define CONFIG_GROUP_MAX      33
 
 struct config_ports {
@@ -56,7 +58,7 @@ struct config {
 	char user[CONFIG_USER_MAX]; /* of the keeper, and of the state */
 	char sentry_user[CONFIG_USER_MAX];
 	char table[CONFIG_TABLE_MAX];
-	uint16_t queue;          /* first of four numbers */
+	uint16_t queue;          /* first of six numbers */
 	bool reverse_path;       /* strict: a packet whose answer would leave by another interface is no evidence */
 	bool conntrack;          /* it is asked where the kernel has it */
 	bool cut_running;        /* a ban ends what runs, too */
@@ -69,6 +71,12 @@ struct config {
 	size_t interface_count;
 	char admin_groups[CONFIG_GROUPS_MAX][CONFIG_GROUP_MAX]; /* whose logged-in members are protected */
 	size_t admin_group_count;
+	/* Hosts behind this one: where strangers are (none: off), where the hosts are, which ones.  A link is an
+	 * interface, or with a `*` at its end all whose names begin so. */
+	char outside[CONFIG_LINKS_MAX][16], inside[CONFIG_LINKS_MAX][16];
+	size_t outside_count, inside_count;
+	struct prefix guard[CONFIG_GUARD_MAX];
+	size_t guard_count;
 	struct config_ports public_ports, trap_tcp, trap_udp;
 	char banner[CONFIG_BANNER_MAX]; /* the TCP trap's greeting */
 	struct prefix *allow;           /* allow = {...} and allow_file, without duplicates */

@@ -52,7 +52,7 @@ bool config_set_value(struct config *config, struct config_hook *hook, const str
 		      const char *text, struct writer *problem);
 void config_clear_list(struct config *config, struct config_hook *hook, const struct config_option *option);
 
-#define CONFIG_QUEUE_MAX      65532 /* the first of four */
+#define CONFIG_QUEUE_MAX      65530 /* the first of six */
 #define CONFIG_QUEUE_READ_MAX 65533 /* the same of three */
 
 /* The parsers of values (values.c). */
@@ -60,7 +60,7 @@ config_parse_fn config_parse_mode, config_parse_bool, config_parse_reverse_path,
 	config_parse_early_drop, config_parse_mark_bits, config_parse_number, config_parse_size, config_parse_alpha,
 	config_parse_duration, config_parse_path, config_parse_path_or_none, config_parse_table, config_parse_user,
 	config_parse_banner, config_parse_prefix, config_parse_port, config_parse_interface, config_parse_group,
-	config_parse_event, config_parse_command, config_parse_conntrack;
+	config_parse_event, config_parse_command, config_parse_conntrack, config_parse_link, config_parse_guard;
 /* Adds to the allow list; false when it is full or memory is out. */
 bool config_allow_add(struct config *config, const struct prefix *entry);
 

@@ -56,6 +56,10 @@ const struct config_option config_options[] = {
 	{ "trap", "udp", config_parse_port, PORTS(trap_udp), .list = true },
 	{ "trap", "banner", config_parse_banner, ROOT(banner) },
 
+	{ "gateway", "outside", config_parse_link, ROOT(outside), COUNT(outside_count), .list = true },
+	{ "gateway", "inside", config_parse_link, ROOT(inside), COUNT(inside_count), .list = true },
+	{ "gateway", "guard", config_parse_guard, ROOT(guard), COUNT(guard_count), .list = true },
+
 	{ "score", "alert", config_parse_alpha, ROOT(engine.alert), .low = 1e-12, .high = 0.5, .fallback = "1e-2" },
 	{ "score", "veil", config_parse_alpha, ROOT(engine.veil), .low = 1e-12, .high = 0.5, .fallback = "1e-3" },
 	{ "score", "ban", config_parse_alpha, ROOT(engine.ban), .low = 1e-12, .high = 0.5, .fallback = "1e-4" },

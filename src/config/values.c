@@ -333,6 +333,43 @@ bool config_parse_interface(const struct config_value *v)
 	return true;
 }
 
+/* An interface, or all whose names begin so. */
+bool config_parse_link(const struct config_value *v)
+{
+	char(*links)[16] = v->field;
+	size_t *count = count_of(v), len = strlen(v->text);
+
+	if (len == 0 || len >= sizeof(links[0]) || !is_printable(v->text) || strpbrk(v->text, " /:\"") ||
+	    strcmp(v->text, ".") == 0 || strcmp(v->text, "..") == 0 || strcspn(v->text, "*") + 1 < len)
+		return refuse(v, "the name of an interface, at most 15 characters, or its beginning and a *");
+	if (*count >= CONFIG_LINKS_MAX) {
+		writer_format(v->problem, "too many links, expected at most %d", CONFIG_LINKS_MAX);
+		return false;
+	}
+	for (size_t i = 0; i < *count; i++)
+		if (strcmp(links[i], v->text) == 0)
+			return true;
+	memcpy(links[(*count)++], v->text, len + 1);
+	return true;
+}
+
+bool config_parse_guard(const struct config_value *v)
+{
+	struct prefix *guard = v->field;
+	size_t *count = count_of(v);
+	const char *error = NULL;
+
+	if (*count >= CONFIG_GUARD_MAX) {
+		writer_format(v->problem, "too many prefixes, expected at most %d", CONFIG_GUARD_MAX);
+		return false;
+	}
+	if (!prefix_parse(v->text, &guard[*count], &error))
+		return refuse(v, "an address or prefix such as 192.0.2.0/24 or 2001:db8::/32 (%s)",
+			      error ? error : "malformed");
+	(*count)++;
+	return true;
+}
+
 bool config_parse_group(const struct config_value *v)
 {
 	struct config *config = v->config;

@@ -219,9 +219,8 @@ static inline void listen_on(uint16_t port)
 #define RST 0x04
 #define ACK 0x10
 
-static const struct nfqueue_setting settings[NFT_QUEUES] = {
-	{ 65535, false }, { 16384, true }, { 65535, false }, { 65535, false }
-};
+static const struct nfqueue_setting settings[NFT_QUEUES] = { { 65535, false }, { 16384, true }, { 65535, false },
+							     { 65535, false }, { 65535, true }, { 65535, false } };
 
 struct seen {
 	size_t count;

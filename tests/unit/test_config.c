@@ -307,10 +307,10 @@ static void a_queue_without_room_for_four_is_moved(void **state)
 	struct config *config = read_text(place, "\nqueue = 65533\n");
 
 	assert_non_null(config);
-	assert_int_equal(config->queue, 65532);
-	assert_non_null(strstr(place->told, ":2: warning: queue 65533 leaves no room for four numbers: 65532 is used"));
+	assert_int_equal(config->queue, 65530);
+	assert_non_null(strstr(place->told, ":2: warning: queue 65533 leaves no room for six numbers: 65530 is used"));
 	config_free(config);
-	config = read_text(place, "queue = 65532\n");
+	config = read_text(place, "queue = 65530\n");
 	assert_non_null(config);
 	assert_string_equal(place->told, "");
 	config_free(config);

@@ -55,7 +55,7 @@ static const struct limit limits[] = {
 	{ "hook 9 { on = { ban } command = { /bin/true } user = root }",
 	  "hook \"\" { on = { ban } command = { /bin/true } user = root }", NULL, 0, 0 },
 	{ "queue = 0", "queue = -1", NULL, 0, 0 },
-	{ "queue = 65532", "queue = 65534", NULL, 0, 0 },
+	{ "queue = 65530", "queue = 65534", NULL, 0, 0 },
 	{ "queue = 0000000005", "queue = 00000000005", NULL, 0, 0 },
 	{ "queue = 5", "queue = \"5 \"", NULL, 0, 0 },
 	{ "queue = 5", "queue = \"+5\"", NULL, 0, 0 },
@@ -96,6 +96,13 @@ static const struct limit limits[] = {
 	{ "interfaces = { ... }", "interfaces = { \".\" }", NULL, 0, 0 },
 	{ "interfaces = { eth0 }", "interfaces = { \"eth*\" }", NULL, 0, 0 },
 	{ "interfaces = { eth0 }", "interfaces = { \"\" }", NULL, 0, 0 },
+	{ "gateway { outside = { \"ppp*\" } }", "gateway { outside = { \"p*p\" } }", NULL, 0, 0 },
+	{ "gateway { outside = { eth0 } inside = { br-0 } }", "gateway { inside = { br-0 } }", NULL, 0, 0 },
+	{ "gateway { outside = { eth0 } }", "gateway { outside = { sixteenletters01 } }", NULL, 0, 0 },
+	{ "gateway { outside = { eth0 } guard = { 192.0.2.0/24 } }",
+	  "gateway { outside = { eth0 } guard = { 192.0.2.1/24 } }", NULL, 0, 0 },
+	{ "gateway { outside = { eth0 } guard = { 192.0.2.1~ } }",
+	  "gateway { outside = { eth0 } guard = { 192.0.2.1~ } }", ", 192.0.2.1", 31, 32 },
 	{ "admin_groups = { staff }", "admin_groups = { \"a b\" }", NULL, 0, 0 },
 	{ "admin_groups = { staff }", "admin_groups = { \"\" }", NULL, 0, 0 },
 	{ "run_dir = /a/..b", "run_dir = /a/../b", NULL, 0, 0 },
@@ -160,11 +167,11 @@ static void each_limit(void **state)
 static void values_at_a_limit(void **state)
 {
 	struct place *place = *state;
-	struct config *config = read_text(place, "flow_mark_bits = 0-31 queue = 65532\n"
+	struct config *config = read_text(place, "flow_mark_bits = 0-31 queue = 65530\n"
 						 "score { max_sources = 4194304 ipv6_prefix = 128 alert = 0.5 }\n");
 
 	assert_non_null(config);
-	assert_true(config->flow_mark_bits == UINT32_MAX && config->queue == 65532);
+	assert_true(config->flow_mark_bits == UINT32_MAX && config->queue == 65530);
 	assert_true(config->engine.max_sources == 4194304 && config->engine.ipv6_prefix == 128);
 	assert_true(fabs(config->engine.alert - log(1.98)) < 1e-12);
 	config_free(config);

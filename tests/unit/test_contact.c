@@ -301,13 +301,13 @@ static void newcomers_displace_newcomers(void **state)
 		forged.src = addr_from_v4((uint8_t[4]){ 11, (uint8_t)(i >> 16), (uint8_t)(i >> 8), (uint8_t)i });
 		assert_int_equal(ask(contacts, &forged, 2), CONTACT_OPEN);
 	}
-	assert_int_equal(status(contacts).newcomers, 64);
+	assert_int_equal(status(contacts).pending, 64 + 8);
 	assert_int_equal(status(contacts).displaced, 10000 - 64);
 	assert_int_equal(status(contacts).adverse, 8);
 	while (contacts_due(contacts, START_MS + CONTACT_WAIT_MS + 2, &probe))
 		found += addr_equal(&probe.packet.src, &syn.src);
 	assert_int_equal(found, 8);
-	assert_int_equal(status(contacts).newcomers + status(contacts).adverse, 0);
+	assert_int_equal(status(contacts).pending, 0);
 	contacts_free(contacts);
 }
 
@@ -409,7 +409,7 @@ static void any_packets_are_survived_within_bounds(void **state)
 		case 2: contacts_unreachable(contacts, &p, (uint8_t)seed_below(&seed, 16), now_ms, &probe); break;
 		default: contacts_due(contacts, now_ms, &probe);
 		}
-		assert_true(status(contacts).newcomers <= 64 && status(contacts).adverse <= 32);
+		assert_true(status(contacts).pending <= 96 && status(contacts).adverse <= 32);
 		assert_true(status(contacts).hosts <= 16 && status(contacts).services <= 32);
 		assert_true(status(contacts).sources <= 96 && status(contacts).dark <= 16);
 	}

@@ -273,9 +273,11 @@ struct nft_written nft_rules_write(const struct nft *nft, struct nft_batch *batc
 	}
 	if (rules->mode == NFT_BLOCK && rules->out)
 		chains_out(&w);
+	chains_through(&w, rules);
 	write_pre(&w);
 	write_lengths(&w, lengths, rules->mode, rules->out);
-	chains_flag_rules(&w, &rules->flag, rules->mode == NFT_BLOCK && rules->out);
+	chains_flag_rules(&w, &rules->flag, rules->mode == NFT_BLOCK && rules->out,
+			  chains_through_are_wanted(&w, rules));
 	return w.written;
 }
 
@@ -284,7 +286,7 @@ struct nft_written nft_rules_write_flag(const struct nft *nft, struct nft_batch 
 	struct rule_writer w = writer_of(nft, batch);
 
 	if (nft->mode != NFT_PAUSED)
-		chains_flag_rules(&w, flag, nft->mode == NFT_BLOCK && nft->out);
+		chains_flag_rules(&w, flag, nft->mode == NFT_BLOCK && nft->out, nft->through);
 	return w.written;
 }
 

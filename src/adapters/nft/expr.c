@@ -147,6 +147,15 @@ void expr_load_service(struct rule_writer *w, enum nft_family family, enum rule_
 	expr_load_port(w, port, WORD(words + 1));
 }
 
+void expr_load_host_service(struct rule_writer *w, enum nft_family family, enum rule_side side)
+{
+	const uint32_t words = expr_families[family].len / 4;
+
+	expr_load_address(w, family, side, 128);
+	expr_load_meta(w, NFT_META_L4PROTO, WORD(words));
+	expr_load_port(w, side, WORD(words + 1));
+}
+
 /* Of the first packet's direction: what the source named before destination NAT. */
 static void expr_load_ct_original(struct rule_writer *w, uint32_t key, uint32_t reg)
 {

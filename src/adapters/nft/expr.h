@@ -44,6 +44,8 @@ void expr_mask_with(struct rule_writer *w, uint32_t reg, const void *mask, uint3
 void expr_load_address(struct rule_writer *w, enum nft_family family, enum rule_side side, unsigned len);
 void expr_load_source(struct rule_writer *w, enum nft_family family, enum rule_side side);
 void expr_load_service(struct rule_writer *w, enum nft_family family, enum rule_side source, enum rule_side port);
+/* The same of a host, the whole address, and its port. */
+void expr_load_host_service(struct rule_writer *w, enum nft_family family, enum rule_side side);
 void expr_load_transport(struct rule_writer *w, bool original);
 void expr_load_link_port(struct rule_writer *w, enum rule_side side);
 void expr_load_served_customer(struct rule_writer *w, enum nft_family family);

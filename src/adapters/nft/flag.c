@@ -53,9 +53,12 @@ static void set_flag(struct rule_writer *w, const struct flow_flag *flag)
 	EXPR_APPEND(w, "ct", { NFTNL_EXPR_CT_KEY, NFT_CT_LABELS }, { NFTNL_EXPR_CT_SREG, NFT_REG_1 });
 }
 
-void chains_flag_rules(struct rule_writer *w, const struct flow_flag *flag, bool out)
+void chains_flag_rules(struct rule_writer *w, const struct flow_flag *flag, bool out, bool through)
 {
-	static const char *const base[] = { "pre", "out", "out_forward" };
+	const struct {
+		const char *name;
+		bool stands;
+	} base[] = { { "pre", true }, { "out", out }, { "out_forward", out }, { "through", through } };
 
 	if (flag->kind == FLOW_FLAG_NONE)
 		return;
@@ -63,8 +66,10 @@ void chains_flag_rules(struct rule_writer *w, const struct flow_flag *flag, bool
 	rule_tag(w, FLAG_TAG_SET);
 	set_flag(w, flag);
 	rule_end(w);
-	for (size_t i = 0; i < (out ? 3 : 1); i++) {
-		rule_begin_first(w, base[i]);
+	for (size_t i = 0; i < sizeof(base) / sizeof(base[0]); i++) {
+		if (!base[i].stands)
+			continue;
+		rule_begin_first(w, base[i].name);
 		rule_tag(w, FLAG_TAG_PASS);
 		match_flag(w, flag);
 		rule_accept(w);

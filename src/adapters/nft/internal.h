@@ -40,7 +40,8 @@ struct nft {
 	unsigned early_hooks; /* at the last look */
 	bool loaded;
 	enum nft_mode mode;
-	bool out; /* the chains on the way out stand */
+	bool out;     /* the chains on the way out stand */
+	bool through; /* those of a gateway */
 	struct flow_flag flag;
 	struct nft_lengths lengths;
 	unsigned chains, rules, sets; /* as loaded, for nft_check() */

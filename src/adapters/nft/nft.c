@@ -189,6 +189,7 @@ static int write_and_run(struct nft *nft, struct nft_batch *batch, const struct 
 	nft->lengths = *lengths;
 	nft->mode = rules->mode;
 	nft->out = rules->out;
+	nft->through = rules->gateway.outside_count > 0 && !nft_rules_are_untracked(nft, rules);
 	nft->flag = rules->flag;
 	nft->untracked = nft_rules_are_untracked(nft, rules);
 	nft->sets = sets;
@@ -202,10 +203,11 @@ static bool rules_are_valid(const struct nft_rules *rules)
 {
 	return rules->mode <= NFT_BLOCK && rules->queue <= 65536 - NFT_QUEUES &&
 	       rules->interface_count <= NFT_INTERFACES_MAX && rules->vrf_count <= NFT_VRF_MAX &&
-	       rules->early <= EARLY_NO_HOOK && rules->trap_tcp_count <= NFT_PORTS_MAX &&
-	       rules->trap_udp_count <= NFT_PORTS_MAX && rules->public_count <= NFT_PORTS_MAX &&
-	       rules->flag.kind <= FLOW_FLAG_LABEL && (rules->flag.value & ~rules->flag.mask) == 0 &&
-	       rules->flag.bit < 128;
+	       rules->gateway.outside_count <= NFT_LINKS_MAX && rules->gateway.inside_count <= NFT_LINKS_MAX &&
+	       rules->gateway.guard_count <= NFT_GUARD_MAX && rules->early <= EARLY_NO_HOOK &&
+	       rules->trap_tcp_count <= NFT_PORTS_MAX && rules->trap_udp_count <= NFT_PORTS_MAX &&
+	       rules->public_count <= NFT_PORTS_MAX && rules->flag.kind <= FLOW_FLAG_LABEL &&
+	       (rules->flag.value & ~rules->flag.mask) == 0 && rules->flag.bit < 128;
 }
 
 /* Leaves `first` alone when the table is of this version's format. */

@@ -24,6 +24,8 @@
 #define NFT_VRF_MAX        128
 #define NFT_PORTS_MAX      1024 /* ranges in a port set */
 #define NFT_EARLY_MAX      32   /* interfaces with an early drop at a time */
+#define NFT_LINKS_MAX      16   /* of a gateway, each side */
+#define NFT_GUARD_MAX      32
 
 /*
  * The lists of sources.  Each is a group of kernel sets, one for each address family and prefix length: IPv4 /32, IPv6
@@ -58,7 +60,18 @@ enum nft_queue {
 	NFT_QUEUE_VEIL,  /* a SYN to what is served, here or behind, of a source that is veiled or under watch */
 	NFT_QUEUE_TRAP,  /* a SYN on its way to a trap: evidence, its verdict is to accept */
 	NFT_QUEUE_KIN,   /* as JUDGE, of a source that has a running session with this host */
+	NFT_QUEUE_ASK,   /* a first contact of a host behind this one; or the packet that ends its handshake */
+	NFT_QUEUE_TOLD,  /* what such a host answers to somebody who was judged lately, or from a port not known yet */
 	NFT_QUEUES
+};
+
+/* Whom this host passes packets on to, and is to judge who asks them.  A link is an interface's name, or with a `*` at
+ * its end the beginning of one. */
+struct nft_gateway {
+	char outside[NFT_LINKS_MAX][16];    /* where strangers are; none: nothing behind is judged */
+	char inside[NFT_LINKS_MAX][16];     /* none: all that is not outside */
+	struct prefix guard[NFT_GUARD_MAX]; /* none: all hosts there */
+	size_t outside_count, inside_count, guard_count;
 };
 
 struct nft_rules {
@@ -76,6 +89,7 @@ struct nft_rules {
 	size_t vrf_count;
 	uint16_t trap_port_v4, trap_port_v6; /* where the TCP trap listens on 127.0.0.1 and ::1; 0: no TCP traps */
 	uint16_t trap_udp_v4, trap_udp_v6;   /* the same for UDP */
+	struct nft_gateway gateway;
 	struct port_range trap_tcp[NFT_PORTS_MAX], trap_udp[NFT_PORTS_MAX], public_ports[NFT_PORTS_MAX];
 	size_t trap_tcp_count, trap_udp_count, public_count; /* "all" is {1, 65535} */
 };
@@ -89,7 +103,7 @@ struct nft_element {
 
 /* Packets. */
 struct nft_counters {
-	uint64_t queued_judge, queued_veil, queued_trap, queued_kin;
+	uint64_t queued_judge, queued_veil, queued_trap, queued_kin, queued_ask, queued_told;
 	uint64_t noted_once; /* passed: the first packets of newcomers that came too many at once to be judged by it */
 	uint64_t over_newcomers, over_known;      /* above the fair limits: passed, of a veiled source dropped */
 	uint64_t over_veil;                       /* dropped: more than 50,000 SYNs of veiled sources a second */
@@ -101,6 +115,12 @@ struct nft_counters {
 	uint64_t way_back;  /* passed: the source is routed elsewhere */
 	uint64_t untracked; /* passed: to a socket here, past conntrack (NOTRACK) */
 };
+
+/* To all queues. */
+static inline uint64_t nft_counters_queued(const struct nft_counters *c)
+{
+	return c->queued_judge + c->queued_veil + c->queued_trap + c->queued_kin + c->queued_ask + c->queued_told;
+}
 
 struct nft;
 

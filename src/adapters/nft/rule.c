@@ -150,6 +150,13 @@ void rule_service_at(struct rule_writer *w, enum nft_family family, enum rule_si
 	expr_look_up_pair(w, RULE_IS, set, family);
 }
 
+void rule_host_service(struct rule_writer *w, enum nft_family family, enum rule_side side, enum rule_sense sense,
+		       const char *set)
+{
+	expr_load_host_service(w, family, side);
+	expr_look_up_pair(w, sense, set, family);
+}
+
 void rule_conversation(struct rule_writer *w, enum nft_family family, enum rule_side side, const char *set)
 {
 	expr_load_conversation(w, family, side);
@@ -418,6 +425,12 @@ void rule_add_service(struct rule_writer *w, enum nft_family family, enum rule_s
 		      const char *set)
 {
 	expr_load_service(w, family, source, port);
+	expr_add_to_pair(w, set, family);
+}
+
+void rule_add_host_service(struct rule_writer *w, enum nft_family family, enum rule_side side, const char *set)
+{
+	expr_load_host_service(w, family, side);
 	expr_add_to_pair(w, set, family);
 }
 

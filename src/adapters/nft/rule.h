@@ -84,6 +84,9 @@ void rule_service(struct rule_writer *w, enum nft_family family, enum rule_side 
 		  enum rule_sense sense, const char *set);
 void rule_service_at(struct rule_writer *w, enum nft_family family, enum rule_side source, uint16_t port,
 		     const char *set);
+/* address . protocol . port of a host behind this one, all of one side. */
+void rule_host_service(struct rule_writer *w, enum nft_family family, enum rule_side side, enum rule_sense sense,
+		       const char *set);
 /* source . destination port; original: the port before destination NAT, of TCP (after rule_protocol()). */
 void rule_customer(struct rule_writer *w, enum nft_family family, bool original, const char *set);
 /* destination . source port: the customer to whom this host sends. */
@@ -137,6 +140,7 @@ void rule_count(struct rule_writer *w, const char *counter);
 void rule_add_source(struct rule_writer *w, enum nft_family family, const char *set);
 void rule_add_service(struct rule_writer *w, enum nft_family family, enum rule_side source, enum rule_side port,
 		      const char *set);
+void rule_add_host_service(struct rule_writer *w, enum nft_family family, enum rule_side side, const char *set);
 void rule_add_customer(struct rule_writer *w, enum nft_family family, bool original, const char *set);
 void rule_add_served_customer(struct rule_writer *w, enum nft_family family, const char *set);
 void rule_add_call(struct rule_writer *w, enum nft_family family, const char *set);
@@ -172,10 +176,14 @@ void chain_unless_guarded(struct rule_writer *w, const char *chain, const struct
 #define FLAG_TAG_PASS 'p' /* at the head of a base chain */
 #define FLAG_TAG_SET  's' /* the writer */
 void chains_flag(struct rule_writer *w, const struct nft_rules *rules);
-void chains_flag_rules(struct rule_writer *w, const struct flow_flag *flag, bool out);
+void chains_flag_rules(struct rule_writer *w, const struct flow_flag *flag, bool out, bool through);
 
 /* early.c */
 void chains_early(struct rule_writer *w, const struct nft_rules *rules);
+
+/* through.c */
+bool chains_through_are_wanted(const struct rule_writer *w, const struct nft_rules *rules);
+void chains_through(struct rule_writer *w, const struct nft_rules *rules);
 
 /* grades.c */
 void chains_grades(struct rule_writer *w, const struct nft_rules *rules);

@@ -203,6 +203,8 @@ static const struct set sets[] = {
 	{ "asked_link", KEY_LINK_PORT, LEARNED, .size = 16384, .timeout_ms = 120000 },
 	/* ports behind destination NAT, as their clients name them */
 	{ "published", KEY_TRANSPORT, LEARNED, .size = 16384, .timeout_ms = DAY_MS },
+	/* what hosts behind this one serve, as they answered */
+	{ "behind", KEY_SERVICE, LEARNED, .size = 16384, .timeout_ms = DAY_MS },
 	/* neighbour discovery, multicast listeners */
 	{ "icmp6_lifelines", KEY_ICMP6, .values = { 130, 131, 132, 133, 134, 135, 136, 137, 143 }, .value_count = 9 },
 	/* errors and answers: no scan uses them */
@@ -462,11 +464,11 @@ static const struct {
 	const char *name;
 	size_t offset;
 } counters[] = {
-	COUNTER(queued_judge),   COUNTER(queued_veil),    COUNTER(queued_trap),   COUNTER(queued_kin),
-	COUNTER(noted_once),     COUNTER(over_newcomers), COUNTER(over_known),    COUNTER(over_veil),
-	COUNTER(over_customers), COUNTER(dropped_ban),    COUNTER(dropped_block), COUNTER(cut),
-	COUNTER(trapped_tcp),    COUNTER(trapped_udp),    COUNTER(way_back),      COUNTER(dropped_early),
-	COUNTER(early_refused),  COUNTER(untracked),
+	COUNTER(queued_judge),  COUNTER(queued_veil),   COUNTER(queued_trap),    COUNTER(queued_kin),
+	COUNTER(queued_ask),    COUNTER(queued_told),   COUNTER(noted_once),     COUNTER(over_newcomers),
+	COUNTER(over_known),    COUNTER(over_veil),     COUNTER(over_customers), COUNTER(dropped_ban),
+	COUNTER(dropped_block), COUNTER(cut),           COUNTER(trapped_tcp),    COUNTER(trapped_udp),
+	COUNTER(way_back),      COUNTER(dropped_early), COUNTER(early_refused),  COUNTER(untracked),
 };
 
 #define COUNTERS (sizeof(counters) / sizeof(counters[0]))

@@ -237,6 +237,16 @@ static enum answer answer_of(const struct packet *p)
 	return ANSWER_NONE;
 }
 
+int64_t contacts_asked_ms(struct contacts *contacts, const struct packet *packet)
+{
+	const struct contact_key key = key_of(&packet->dst, &packet->src, packet->protocol, packet->sport);
+	struct part *part;
+	uint32_t slot;
+	const struct contact *contact = pending_find(&contacts->pending, &key, &part, &slot);
+
+	return contact ? contact->at_ms : -1;
+}
+
 bool contacts_answer(struct contacts *contacts, const struct packet *packet, int64_t now_ms, struct probe *probe)
 {
 	const struct contact_key key = key_of(&packet->dst, &packet->src, packet->protocol, packet->sport);
@@ -396,8 +406,8 @@ void contacts_restore(struct contacts *contacts, const struct contact_service *s
 void contacts_status(const struct contacts *contacts, struct contacts_status *out)
 {
 	*out = contacts->counts;
-	out->newcomers = contacts->pending.newcomers.contact_pool.count;
 	out->adverse = contacts->pending.adverse.contact_pool.count;
+	out->pending = contacts->pending.newcomers.contact_pool.count + out->adverse;
 	out->sources = contacts->pending.newcomers.asker_pool.count + contacts->pending.adverse.asker_pool.count;
 	out->hosts = contacts->hosts.host_pool.count;
 	out->dark = contacts->hosts.dark_pool.count;

@@ -95,6 +95,8 @@ static const struct metric metrics[] = {
 	AND("kernel", "queued_veil", "queued_veil"),
 	AND("kernel", "queued_trap", "queued_trap"),
 	AND("kernel", "queued_kin", "queued_kin"),
+	AND("kernel", "queued_ask", "queued_ask"),
+	AND("kernel", "queued_told", "queued_told"),
 	AND("kernel", "noted_once", "noted_once"),
 	AND("kernel", "over_newcomers", "over_newcomers"),
 	AND("kernel", "over_known", "over_known"),

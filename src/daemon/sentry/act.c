@@ -108,8 +108,7 @@ static void on_loaded(void *context)
 	enforcer_read_status(sentry->enforcer, &kernel);
 	nfqueue_read_stats(sentry->start->queue, &read);
 	sentry->packets_before_load = read.packets;
-	sentry->queued_before_load = kernel.counters.queued_judge + kernel.counters.queued_veil +
-				     kernel.counters.queued_trap + kernel.counters.queued_kin;
+	sentry->queued_before_load = nft_counters_queued(&kernel.counters);
 }
 
 static void on_freed(void *context, const struct prefix *source)

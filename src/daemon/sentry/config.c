@@ -134,6 +134,7 @@ static int open_engine(struct sentry *sentry)
 	engine = engine_new(&sentry->config.engine, &key, sentry->now_ms);
 	sentry->veil = veil_new(&key, sentry->config.engine.max_sources, sentry->now_ms);
 	sentry->ration.key = key;
+	sentry->contacts_key = key;
 	if (!engine || !sentry->veil)
 		return -ENOMEM;
 	error = enforcer_open(sentry->config.table, engine, &listener, &sentry->enforcer);
@@ -160,6 +161,9 @@ static int begin(struct sentry *sentry)
 	if (error)
 		return error;
 	complete_rules(sentry, sentry->trap);
+	error = sentry_through_configure(sentry);
+	if (error)
+		return error;
 	configure_flag(sentry);
 	enforcer_configure(sentry->enforcer, &sentry->config.rules);
 	configure_allow(sentry);
@@ -184,6 +188,8 @@ static int change(struct sentry *sentry, const struct wire_config *had)
 	struct trap *trap = sentry->trap;
 	int error = traps_differ ? open_traps(sentry, &trap) : 0;
 
+	if (!error)
+		error = sentry_through_configure(sentry);
 	if (error)
 		return error;
 	complete_rules(sentry, trap);
@@ -239,13 +245,34 @@ static void config_end(struct sentry *sentry, uint32_t id)
 		sentry->ready_by_ms = sentry->now_ms + SENTRY_RESTORE_MS;
 }
 
+static bool links_end(const char links[][16], size_t count)
+{
+	if (count > NFT_LINKS_MAX)
+		return false;
+	for (size_t i = 0; i < count; i++)
+		if (!memchr(links[i], 0, sizeof(links[i])))
+			return false;
+	return true;
+}
+
+static bool gateway_is_valid(const struct nft_gateway *gateway)
+{
+	if (!links_end(gateway->outside, gateway->outside_count) ||
+	    !links_end(gateway->inside, gateway->inside_count) || gateway->guard_count > NFT_GUARD_MAX)
+		return false;
+	for (size_t i = 0; i < gateway->guard_count; i++)
+		if (!prefix_is_valid(&gateway->guard[i]))
+			return false;
+	return true;
+}
+
 static bool config_is_valid(const struct wire_config *config)
 {
 	return ports_in_order(config->rules.trap_tcp, config->rules.trap_tcp_count) &&
 	       ports_in_order(config->rules.trap_udp, config->rules.trap_udp_count) &&
 	       ports_in_order(config->rules.public_ports, config->rules.public_count) &&
 	       config->rules.early <= EARLY_NO_HOOK && config->flow_flag <= FLOW_FLAG_AUTO &&
-	       (config->flow_mark_bits & (config->flow_mark_bits >> 1)) &&
+	       (config->flow_mark_bits & (config->flow_mark_bits >> 1)) && gateway_is_valid(&config->rules.gateway) &&
 	       config->rules.interface_count <= NFT_INTERFACES_MAX && config->rules.vrf_count == 0 &&
 	       memchr(config->table, 0, sizeof(config->table)) && memchr(config->banner, 0, sizeof(config->banner));
 }

@@ -4,6 +4,7 @@
  *
  *   sentry.c  the process: start, privilege, the loop and its clock, the tick, the end
  *   sense.c   packets and trap visits in, verdicts out
+ *   through.c first contacts of hosts behind this one, and their answers
  *   ration.c  how many words a second are made about suspects
  *   act.c     the engine's actions: carried out by the enforcer, told to the keeper and to hooks
  *   config.c  the configuration: taken from the supervisor, in force as a whole
@@ -15,6 +16,9 @@
 #define PICKET_SENTRY_INTERNAL_H
 
 #include <event2/event.h>
+
+#include <picket/contact.h>
+#include <picket/veil.h>
 
 #include "enforcer/enforcer.h"
 #include "host/listeners.h"
@@ -59,7 +63,9 @@ struct sentry {
 	struct engine *engine;     /* NULL until the first configuration is in force */
 	struct enforcer *enforcer; /* opened together with the engine */
 	struct veil *veil;         /* the price of a veiled source's new connection; opened together with the engine */
-	struct trap *trap;         /* NULL: no port is trapped */
+	struct contacts *behind;   /* NULL: no host behind this one is guarded */
+	struct hash_key contacts_key;
+	struct trap *trap; /* NULL: no port is trapped */
 	struct routes *routes;
 	struct listeners *listeners;
 	struct actions actions; /* scratch of whatever call is being carried out */
@@ -124,6 +130,18 @@ bool sentry_trap_hit(void *sentry, const struct probe *probe);
 void sentry_tell_veil_memory(struct sentry *sentry); /* where it is lacking, and when it is there again */
 /* False: from such a net no probes come. */
 bool sentry_probe_window(struct sentry *sentry, const struct prefix *net, int64_t duration_ms);
+
+/* What a veiled source's SYN comes to: may it pass? */
+bool sentry_may_pass_veil(struct sentry *sentry, const struct packet *packet, const struct nfqueue_packet *queued,
+			  enum veil_target target);
+
+/* through.c */
+int sentry_through_configure(struct sentry *sentry); /* 0 or -ENOMEM */
+/* A first contact; what a host behind answers.  True: it passes. */
+bool sentry_through_ask(struct sentry *sentry, const struct nfqueue_packet *queued);
+bool sentry_through_told(struct sentry *sentry, const struct nfqueue_packet *queued);
+void sentry_through_tick(struct sentry *sentry);
+int64_t sentry_through_due_ms(const struct sentry *sentry);
 
 /* act.c */
 struct acted {

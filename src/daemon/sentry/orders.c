@@ -69,11 +69,12 @@ static void ask_status(struct sentry *sentry, uint32_t id)
 	if (sentry->trap)
 		trap_read_stats(sentry->trap, &status->trap);
 	veil_stats(sentry->veil, &status->veil);
+	if (sentry->behind)
+		contacts_status(sentry->behind, &status->behind);
 	memcpy(status->rejected, sentry->rejected, sizeof(status->rejected));
 	status->events_lost = sentry->events_lost;
 	status->untold = sentry->ration.left_out;
-	queued = status->kernel.queued_judge + status->kernel.queued_veil + status->kernel.queued_trap +
-		 status->kernel.queued_kin - sentry->queued_before_load;
+	queued = nft_counters_queued(&status->kernel) - sentry->queued_before_load;
 	read = status->queue.packets - sentry->packets_before_load;
 	status->fail_open = queued > read ? queued - read : 0;
 	status->started_ms = sentry->started_ms;

@@ -83,7 +83,7 @@ static bool is_trapped(const struct sentry *sentry, uint16_t port)
 }
 
 /* What a veiled source's packet comes to.  A published port is told from this host's by where it was sent. */
-static bool may_pass_veil(struct sentry *sentry, const struct packet *p, const struct nfqueue_packet *queued,
+bool sentry_may_pass_veil(struct sentry *sentry, const struct packet *p, const struct nfqueue_packet *queued,
 			  enum veil_target target)
 {
 	struct veil_syn syn = veil_syn_of(p, target);
@@ -101,7 +101,7 @@ static bool may_pass_veil(struct sentry *sentry, const struct packet *p, const s
 static bool may_enter(struct sentry *sentry, const struct packet *p, const struct nfqueue_packet *queued)
 {
 	switch (engine_verdict(sentry->engine, &p->src)) {
-	case VERDICT_VEIL: return may_pass_veil(sentry, p, queued, VEIL_SERVED);
+	case VERDICT_VEIL: return sentry_may_pass_veil(sentry, p, queued, VEIL_SERVED);
 	case VERDICT_DROP: return false;
 	default: return true;
 	}
@@ -126,8 +126,8 @@ static bool judge_probe_of(struct sentry *sentry, const struct probe *probe, con
 	act_timed(sentry);
 	if (verdict != VERDICT_VEIL || probe->packet_result != PACKET_OK)
 		return verdict == VERDICT_ACCEPT;
-	return may_pass_veil(sentry, &probe->packet, queued,
-			     is_trapped(sentry, probe->packet.dport) ? VEIL_TRAP : VEIL_CLOSED);
+	return sentry_may_pass_veil(sentry, &probe->packet, queued,
+				    is_trapped(sentry, probe->packet.dport) ? VEIL_TRAP : VEIL_CLOSED);
 }
 
 static bool judge(struct sentry *sentry, const struct nfqueue_packet *packet)
@@ -155,6 +155,15 @@ static bool judge(struct sentry *sentry, const struct nfqueue_packet *packet)
 	return judge_probe_of(sentry, &probe, packet) && (!hides_behind_headers(result) || !blocking);
 }
 
+static bool dispatch(struct sentry *sentry, const struct nfqueue_packet *packet)
+{
+	switch (packet->number) {
+	case NFT_QUEUE_ASK: return sentry_through_ask(sentry, packet);
+	case NFT_QUEUE_TOLD: return sentry_through_told(sentry, packet);
+	default: return judge(sentry, packet);
+	}
+}
+
 /* One packet a read stands for all of them in the histogram: a clock is not asked for each. */
 static bool on_packet(void *context, const struct nfqueue_packet *packet)
 {
@@ -163,10 +172,10 @@ static bool on_packet(void *context, const struct nfqueue_packet *packet)
 	bool pass;
 
 	if (sentry->judging_timed)
-		return judge(sentry, packet);
+		return dispatch(sentry, packet);
 	sentry->judging_timed = true;
 	started_ns = clock_ns(CLOCK_MONOTONIC);
-	pass = judge(sentry, packet);
+	pass = dispatch(sentry, packet);
 	latency_add(&sentry->judging, clock_ns(CLOCK_MONOTONIC) - started_ns);
 	return pass;
 }

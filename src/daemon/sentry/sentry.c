@@ -82,6 +82,7 @@ static void tick(struct sentry *sentry)
 	}
 	enforcer_tick(sentry->enforcer, sentry->now_ms);
 	veil_tick(sentry->veil, sentry->now_ms);
+	sentry_through_tick(sentry);
 	sentry_lift_tick(sentry);
 	sentry_allow_tick(sentry);
 	sentry_save_tick(sentry);
@@ -102,6 +103,7 @@ static int64_t next_tick_ms(const struct sentry *sentry)
 	int64_t due_ms = earlier(sentry->next_second_ms, engine_due_ms(sentry->engine));
 
 	due_ms = earlier(due_ms, enforcer_due_ms(sentry->enforcer));
+	due_ms = earlier(due_ms, sentry_through_due_ms(sentry));
 	if (sentry->next_save_ms)
 		due_ms = earlier(due_ms, sentry->next_save_ms); /* in the past while one is under way */
 	if (sentry->lift_count > 0 || sentry->ready_by_ms)

@@ -60,6 +60,15 @@ void supervisor_rules_of(const struct config *config, struct nft_rules *out)
 	out->early = early_for(config);
 	out->interface_count = config->interface_count;
 	memcpy(out->interfaces, config->interfaces, sizeof(out->interfaces));
+	_Static_assert(sizeof(out->gateway.outside) == sizeof(config->outside) &&
+			       sizeof(out->gateway.guard) == sizeof(config->guard),
+		       "all of them");
+	memcpy(out->gateway.outside, config->outside, sizeof(config->outside));
+	memcpy(out->gateway.inside, config->inside, sizeof(config->inside));
+	memcpy(out->gateway.guard, config->guard, sizeof(config->guard));
+	out->gateway.outside_count = config->outside_count;
+	out->gateway.inside_count = config->inside_count;
+	out->gateway.guard_count = config->guard_count;
 	translate_ports(&config->trap_tcp, out->trap_tcp, &out->trap_tcp_count);
 	translate_ports(&config->trap_udp, out->trap_udp, &out->trap_udp_count);
 	translate_ports(&config->public_ports, out->public_ports, &out->public_count);

@@ -188,6 +188,8 @@ static int open_queue(struct supervisor *s)
 		[NFT_QUEUE_VEIL] = { .len = 16384, .original = true },
 		[NFT_QUEUE_TRAP] = { .len = 65535 },
 		[NFT_QUEUE_KIN] = { .len = 65535 },
+		[NFT_QUEUE_ASK] = { .len = 65535, .original = true },
+		[NFT_QUEUE_TOLD] = { .len = 65535 },
 	};
 	unsigned first = s->config->queue;
 	int result = nfqueue_open((uint16_t)first, settings, NFT_QUEUES, &s->queue);

@@ -11,6 +11,7 @@
 #include <sys/types.h>
 
 #include <picket/engine.h>
+#include <picket/contact.h>
 #include <picket/veil.h>
 #include "host/logins.h"
 #include "latency.h"
@@ -158,6 +159,7 @@ struct wire_status {
 	struct nft_counters kernel;
 	struct trap_stats trap;
 	struct veil_stats veil;
+	struct contacts_status behind; /* all zero: no host behind this one is guarded */
 	uint64_t rejected[PACKET_RESULT_COUNT];
 	uint64_t events_lost;    /* those that the keeper did not take in time */
 	uint64_t untold;         /* alerts and veils that were summed up instead of told */
@@ -179,7 +181,7 @@ struct wire_status {
 	uint32_t traps_tcp, traps_udp;                                          /* trapped ports */
 	struct port_range trap_tcp[WIRE_RANGES_MAX], trap_udp[WIRE_RANGES_MAX]; /* the first ones; {0, 0} ends them */
 	char table[NFT_TABLE_NAME_MAX];
-	uint32_t queue_number;   /* first of three */
+	uint32_t queue_number;   /* first of NFT_QUEUES */
 	uint32_t reconciling;    /* 1: the kernel side could not be put back yet */
 	uint64_t probe_packets;  /* counted instead of judged: the doctor's */
 	struct latency judging;  /* from a packet read to what its verdict is */
