@@ -31,10 +31,9 @@
 
 static const uint8_t ours[] = { 1, 0, 0, 0, 11, 0, 1, 0, 'p', 'i', 'c', 'k', 'e', 't', 0, 0 };
 static const uint8_t queues[NFT_QUEUES][4] = {
-	{ 0, 0, FIRST >> 8, FIRST & 255 },
-	{ 0, 0, FIRST >> 8, (FIRST & 255) + 1 },
-	{ 0, 0, FIRST >> 8, (FIRST & 255) + 2 },
-	{ 0, 0, FIRST >> 8, (FIRST & 255) + 3 },
+	{ 0, 0, FIRST >> 8, FIRST & 255 },       { 0, 0, FIRST >> 8, (FIRST & 255) + 1 },
+	{ 0, 0, FIRST >> 8, (FIRST & 255) + 2 }, { 0, 0, FIRST >> 8, (FIRST & 255) + 3 },
+	{ 0, 0, FIRST >> 8, (FIRST & 255) + 4 }, { 0, 0, FIRST >> 8, (FIRST & 255) + 5 },
 };
 #define QUEUED(number)                                                                                                 \
 	{                                                                                                              \
@@ -47,6 +46,8 @@ static const struct fuzz_type types[] = {
 	QUEUED(1),
 	QUEUED(2),
 	QUEUED(3),
+	QUEUED(4),
+	QUEUED(5),
 	{ NFT(NEWTABLE), NFT(GETTABLE), ours, sizeof(ours), 0 },
 	{ NFT(NEWCHAIN), NFT(GETCHAIN), ours, sizeof(ours), 0 },
 	{ NFT(NEWRULE), NFT(GETRULE), ours, sizeof(ours), 0 },
@@ -196,6 +197,12 @@ static void raw_message(const uint8_t *data, size_t size)
 /* ---- what it senses ---- */
 
 /* One packet as the kernel hands it over; out has room for it. */
+/* Six of eight values name a queue; the others one of the first four. */
+static uint8_t queue_of(uint8_t choice)
+{
+	return (choice & 7) < NFT_QUEUES ? choice & 7 : choice & 3;
+}
+
 static size_t queue_up(const uint8_t *in, uint8_t *out)
 {
 	uint8_t packet[FUZZ_PACKET_MAX], *at = out + sizeof(struct fuzz_part);
@@ -211,7 +218,7 @@ static size_t queue_up(const uint8_t *in, uint8_t *out)
 	memcpy(at, packet, len);
 	at += len;
 	len = (size_t)(at - out) - sizeof(struct fuzz_part);
-	memcpy(out, (const uint8_t[]){ in[0] & 3, PART_TREE, (uint8_t)len, (uint8_t)(len >> 8) }, 4);
+	memcpy(out, (const uint8_t[]){ queue_of(in[0]), PART_TREE, (uint8_t)len, (uint8_t)(len >> 8) }, 4);
 	return (size_t)(at - out);
 }
 
@@ -307,9 +314,8 @@ static void end(struct sentry *sentry)
 
 static void begin_life(const uint8_t *data, size_t size)
 {
-	const struct nfqueue_setting settings[NFT_QUEUES] = {
-		{ .len = 64 }, { .len = 64 }, { .len = 64 }, { .len = 64 }
-	};
+	const struct nfqueue_setting settings[NFT_QUEUES] = { { .len = 64 }, { .len = 64 }, { .len = 64 },
+							      { .len = 64 }, { .len = 64 }, { .len = 64 } };
 	static const uint8_t config[] = { WIRE_CONFIG, 2, 8, WIRE_CONFIG_END, 0, 8 };
 	int ends[2];
 

@@ -404,7 +404,7 @@ static void a_full_part_lends_of_the_other(void **state)
 		assert_int_equal(ask(contacts, &p, 10 + port), CONTACT_OPEN);
 	}
 	assert_int_equal(status(contacts).adverse, 8);
-	assert_int_equal(status(contacts).newcomers, 3);
+	assert_int_equal((status(contacts).pending - status(contacts).adverse), 3);
 	assert_int_equal(status(contacts).turned_away, 3);
 	assert_int_equal(contacts_due_ms(contacts), START_MS + 12 + CONTACT_WAIT_MS);
 	for (uint16_t port = 2; port <= 12; port++) {
