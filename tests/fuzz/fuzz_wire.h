@@ -8,6 +8,7 @@
 #define PICKET_FUZZ_WIRE_H
 
 #include <string.h>
+#include <sys/socket.h>
 
 #include "duration.h"
 #include "fuzz.h"

@@ -462,8 +462,43 @@ def sentry():
     yield "early", steps((SUPERVISOR, said("CONFIG", 0x12) + said("CONFIG_END")), (KEEPER, said("BLOCK", 8)), kernel(*early), SECOND, kernel(decisions=b"\x86" * 9), SECOND)
 
 
+# ---- the supervisor
+
+OF_SENTRY, OF_KEEPER, LATER, CONFIG_FILE, ALLOW_FILE, RAW_SENTRY, HUP, FORKS = range(8)
+RAW_KEEPER = RAW_SENTRY | 8
+
+
+def supervisor():
+    ready, tick = (OF_SENTRY, said("BEAT") + said("READY")), (LATER, b"\x0a")
+    answered = [(OF_SENTRY, said("RESULT", variant)) for variant in range(9)]
+    reload = (OF_KEEPER, said("RELOAD", number=5))
+    yield "start", steps(ready, (OF_KEEPER, said("BEAT")), tick, (OF_SENTRY, said("READY")))
+    yield "start-failed", steps((OF_SENTRY, said("RESULT", 6, (4, struct.pack("<i", 16)))), tick, (LATER, b"\x0f"))
+    yield "start-failed-otherwise", steps((OF_SENTRY, said("RESULT", 6)), tick)
+    yield "late", steps(ready, *((LATER, bytes([10, who])) for who in (1, 3, 4) * 4))
+    yield "reload", steps(ready, reload, reload, answered[0], tick, (HUP, b""), answered[0])
+    yield "reload-early", steps(reload, (HUP, b""))
+    yield "reload-refused", steps(ready, reload, answered[6], reload, (LATER, b"\x0f"))
+    yield "reload-mistakes", steps(ready, (CONFIG_FILE, b'mode = "x"\nfoo = 1\ntable = 3'), reload, (HUP, b""))
+    yield "reload-fixed", steps(ready, (CONFIG_FILE, b'table = "other"\nqueue = 9\nallow = { "192.0.2.0/24", "2001:db8::/32" }'), reload, answered[0])
+    yield "reload-gone", steps(ready, (ALLOW_FILE, b"192.0.2.1\n"), reload, answered[0], (ALLOW_FILE, b"\xff"), reload, (OF_KEEPER, said("ALLOW_SAVE", 8)))
+    yield "allow", steps(ready, *((OF_KEEPER, said("ALLOW_SAVE", variant, (32, struct.pack("<I", value)))) for value in (1, 1, 0, 0, 2) for variant in (0, 8, 13)))
+    yield "allow-none", steps(ready, (CONFIG_FILE, b'allow_file = ""'), reload, answered[0], (OF_KEEPER, said("ALLOW_SAVE", 8)))
+    yield "hooks", steps(ready, (FORKS, b""), *((OF_SENTRY, said("EVENT", variant)) for variant in range(24)), tick, (FORKS, b"x"), *(
+        (OF_SENTRY, said("EVENT", variant)) for variant in range(24)), tick)
+    yield "hooks-many", steps(ready, (FORKS, b""), *((OF_SENTRY, said("EVENT", kind) * 60) for kind in (0, 1, 2, 6) * 2), tick)
+    yield "hooks-observed", steps(ready, (OF_SENTRY, said("EVENT", 1, (36, b"\1"))), (OF_SENTRY, said("EVENT", 0, (36, b"\1"))))
+    yield "exposure", steps(ready, (OF_KEEPER, said("EVENT", 10)), (OF_KEEPER, said("EVENT", 1)))
+    yield "events-odd", steps(ready, *((OF_SENTRY, said("EVENT", 1, (where, b"\xff"))) for where in range(0, 48, 3)), (LATER, b"\x11"), (OF_SENTRY, said("EVENT", 1, (36, b"\xff"))))
+    yield "results-odd", steps(ready, (OF_SENTRY, said("RESULT", 0, (12, b"x" * 255), (200, b"x" * 70))))
+    yield "not-theirs", steps(ready, *((who, said(kind)) for kind in TYPES for who in (OF_SENTRY, OF_KEEPER)))
+    yield "raw", steps((RAW_SENTRY, b"\1\0\0\0"), (RAW_KEEPER, b"\xff" * 40), (RAW_KEEPER, b"x"))
+    yield "many", steps(ready, (OF_KEEPER, said("BEAT") * 300), tick)
+
+
 FUZZERS = {"fuzz_queue": queue, "fuzz_host": host, "fuzz_conntrack": conntrack, "fuzz_nft": nft, "fuzz_engine": engine,
-           "fuzz_sentry": sentry}
+           "fuzz_sentry": sentry,
+           "fuzz_supervisor": supervisor}
 
 
 def main():

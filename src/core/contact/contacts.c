@@ -39,7 +39,7 @@ struct contacts *contacts_new(const struct contacts_config *config, const struct
 		return NULL;
 	contacts->key = *key;
 	contacts->where = config->where;
-	complete = pending_init(&contacts->pending, config, key) & hosts_init(&contacts->hosts, config, key);
+	complete = pending_init(&contacts->pending, config, key) && hosts_init(&contacts->hosts, config, key);
 	if (complete)
 		return contacts;
 	contacts_free(contacts);

@@ -30,8 +30,8 @@ bool hosts_init(struct hosts *hosts, const struct contacts_config *config, const
 	hosts->passing = calloc(config->services, sizeof(*hosts->passing));
 	hosts->alive = calloc(config->hosts, sizeof(*hosts->alive));
 	hosts->dark = calloc(config->hosts, sizeof(*hosts->dark));
-	return pool_init(&hosts->service_pool, config->services) & pool_init(&hosts->passing_pool, config->services) &
-		       pool_init(&hosts->host_pool, config->hosts) & pool_init(&hosts->dark_pool, config->hosts) &&
+	return pool_init(&hosts->service_pool, config->services) && pool_init(&hosts->passing_pool, config->services) &&
+	       pool_init(&hosts->host_pool, config->hosts) && pool_init(&hosts->dark_pool, config->hosts) &&
 	       hosts->services && hosts->passing && hosts->alive && hosts->dark;
 }
 

@@ -17,7 +17,7 @@ static bool part_init(struct part *part, uint32_t max)
 {
 	part->contacts = calloc(max, sizeof(*part->contacts));
 	part->askers = calloc(max, sizeof(*part->askers));
-	return pool_init(&part->contact_pool, max) & pool_init(&part->asker_pool, max) && part->contacts &&
+	return pool_init(&part->contact_pool, max) && pool_init(&part->asker_pool, max) && part->contacts &&
 	       part->askers;
 }
 
@@ -32,7 +32,7 @@ static void part_free(struct part *part)
 bool pending_init(struct pending *pending, const struct contacts_config *config, const struct hash_key *key)
 {
 	*pending = (struct pending){ .key = *key, .chance = key->k0 ^ key->k1 };
-	return part_init(&pending->newcomers, config->newcomers) & part_init(&pending->adverse, config->adverse);
+	return part_init(&pending->newcomers, config->newcomers) && part_init(&pending->adverse, config->adverse);
 }
 
 void pending_free(struct pending *pending)
