@@ -1,28 +1,32 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * libFuzzer over the engine, which is kept over inputs: packets (fuzz_probe.h), visits to traps, an admin's orders, what
- * an earlier run knew, and time.  Beyond memory errors it holds the engine to its promises: verdicts within the enum,
- * nothing against whoever is allowed or in observe mode, events that are valid, a table that agrees with its counters.
- * An input is items of ITEM bytes: what, a number, FUZZ_PROBE bytes.  FUZZ_HISTORY: see fuzz.h.
+ * libFuzzer over the engine, which is kept over inputs: packets (fuzz_probe.h), visits to traps, first contacts of
+ * others' hosts, an admin's orders, what an earlier run knew, and time.  Beyond memory errors it holds the engine to its
+ * promises: verdicts within the enum, nothing against whoever asks in observe mode, events that are valid, tables that
+ * agree with their counters.  An input is items of ITEM bytes: what, a number, FUZZ_PROBE bytes.  FUZZ_HISTORY: see
+ * fuzz.h.
  */
 #include <string.h>
 
+#include <picket/contact.h>
 #include <picket/describe.h>
 #include <picket/engine.h>
 
 #include "duration.h"
 #include "fuzz_probe.h"
 
-#define START_MS  1790000000000LL
-#define ITEM      (2 + FUZZ_PROBE)
-#define LIVES     4096 /* inputs of one engine */
-#define LOOK_EACH 64   /* inputs: it takes a while */
+#define START_MS      1790000000000LL
+#define ITEM          (2 + FUZZ_PROBE)
+#define LIVES         4096 /* inputs of one engine */
+#define CONTACT_HOSTS 64
+#define LOOK_EACH     64 /* inputs: it takes a while */
 
 static struct {
 	struct engine *engine;
+	struct contacts *contacts; /* of hosts behind this one, or on the wire */
 	struct engine_config config;
 	int64_t now_ms;
-	unsigned inputs;
+	unsigned inputs, lives;
 	struct actions actions;
 } it;
 
@@ -101,15 +105,97 @@ static void visit(const uint8_t item[ITEM])
 	require(engine_probe(it.engine, &probe, it.now_ms, &it.actions) <= VERDICT_DROP);
 }
 
+static void told(struct probe *probe)
+{
+	require(engine_probe(it.engine, probe, it.now_ms, &it.actions) <= VERDICT_DROP);
+	check_actions();
+}
+
+static void contacts_pass_time(void)
+{
+	struct probe probe;
+
+	for (unsigned i = 0; i < 64 && contacts_due(it.contacts, it.now_ms, &probe); i++)
+		told(&probe);
+}
+
 static void pass_time(uint8_t number)
 {
 	it.now_ms += (int64_t)1 << (number & 31);
+	contacts_pass_time();
 	for (unsigned i = 0; i < 4; i++) {
 		engine_tick(it.engine, it.now_ms, &it.actions);
 		check_actions();
 		if (it.actions.count < ENGINE_ACTIONS_MAX)
 			return;
 	}
+}
+
+/* ---- first contacts of others' hosts ---- */
+
+static void restore_service(const struct packet *packet, uint8_t number)
+{
+	const struct contact_service service = { .host = packet->dst,
+						 .port = packet->dport,
+						 .protocol = packet->protocol,
+						 .since_ms = it.now_ms - ((int64_t)number << 20),
+						 .last_ms = it.now_ms - ((int64_t)number << 10) };
+
+	contacts_restore(it.contacts, &service, it.now_ms);
+}
+
+static void contact(const uint8_t item[ITEM])
+{
+	uint8_t data[FUZZ_PACKET_MAX];
+	size_t len = fuzz_packet(item + 2, data);
+	struct packet packet;
+	enum packet_result result = packet_parse(data, len, false, &packet);
+	struct probe probe;
+
+	if (!packet_is_set(result))
+		return;
+	if (item[1] & 8) { /* what comes back */
+		struct addr src = packet.src;
+
+		packet.src = packet.dst;
+		packet.dst = src;
+		packet.sport = packet.dport;
+		packet.dport = (uint16_t)(40000 + item[8]);
+	}
+	switch (item[1] & 7) {
+	case 0:
+	case 1:
+	case 2:
+		if (contacts_ask(it.contacts, &packet, result, it.now_ms, &probe) == CONTACT_TOLD)
+			told(&probe);
+		break;
+	case 3:
+	case 4:
+		if (contacts_answer(it.contacts, &packet, it.now_ms, &probe))
+			told(&probe);
+		break;
+	case 5:
+		if (contacts_unreachable(it.contacts, &packet, item[1] >> 4, it.now_ms, &probe))
+			told(&probe);
+		break;
+	case 6: contacts_dark(it.contacts, &packet.dst, it.now_ms); break;
+	default: restore_service(&packet, item[1] >> 4); break;
+	}
+}
+
+static void look_at_contacts(void)
+{
+	struct contact_service services[64];
+	struct contacts_status status;
+	uint32_t cursor = 0;
+	size_t count;
+
+	do
+		cursor = contacts_services(it.contacts, cursor, services, 64, &count);
+	while (cursor);
+	contacts_status(it.contacts, &status);
+	require(status.hosts <= CONTACT_HOSTS && status.services <= CONTACT_HOSTS);
+	require(contacts_due_ms(it.contacts) > 0);
 }
 
 /* ---- orders, and what the kernel refuses ---- */
@@ -306,6 +392,7 @@ static void step(const uint8_t item[ITEM])
 	it.now_ms += item[0] >> 4; /* ms */
 	it.actions.count = 0;
 	switch (item[0] & 15) {
+	case 5: contact(item); break;
 	case 6:
 	case 7: visit(item); break;
 	case 8: pass_time(item[1]); break;
@@ -323,15 +410,20 @@ static void step(const uint8_t item[ITEM])
 
 static void live(void)
 {
+	const struct contacts_config contacts = { PROBE_BEHIND + (it.lives & 1), 32, 32, CONTACT_HOSTS, CONTACT_HOSTS };
+
 	if (it.engine && ++it.inputs < LIVES)
 		return;
 	engine_free(it.engine);
+	contacts_free(it.contacts);
 	it.engine = NULL;
 	it.inputs = 0;
+	it.lives++;
 	it.now_ms = START_MS;
 	configure((const uint8_t[ITEM]){ 0, 1, 0, 16 });
 	it.engine = engine_new(&it.config, &(struct hash_key){ 1, 2 }, it.now_ms);
-	require(it.engine != NULL);
+	it.contacts = contacts_new(&contacts, &(struct hash_key){ 1, 2 });
+	require(it.engine != NULL && it.contacts != NULL);
 	fuzz_history_begin();
 }
 
@@ -342,7 +434,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	fuzz_history_add(data, size);
 	for (; size > 0; data += ITEM, size -= ITEM)
 		step(data);
-	if (it.inputs % LOOK_EACH == 0)
+	if (it.inputs % LOOK_EACH == 0) {
 		look_at_pages(true);
+		look_at_contacts();
+	}
 	return 0;
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * libFuzzer over the sentry as a whole, which is kept over inputs: orders of a keeper that may have been taken over,
- * configurations, packets, visits to traps, notifications, time, and a kernel that refuses.  What it tells the others is
- * valid, whatever it was told, and it stays on guard: only the end of a wire or of the queue ends it.
+ * configurations, packets, visits to traps, notifications, time, and a kernel that refuses.  What it tells the others
+ * is valid, whatever it was told.
  *
  * An input is a row of steps: what, LEN (16 bits), LEN bytes.  FUZZ_HISTORY: see fuzz.h.
  */
