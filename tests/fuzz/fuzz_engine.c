@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * libFuzzer over the engine, which is kept over inputs: packets (fuzz_probe.h), visits to traps, first contacts of
- * others' hosts, an admin's orders, what an earlier run knew, and time.  Beyond memory errors it holds the engine to its
- * promises: verdicts within the enum, nothing against whoever asks in observe mode, events that are valid, tables that
- * agree with their counters.  An input is items of ITEM bytes: what, a number, FUZZ_PROBE bytes.  FUZZ_HISTORY: see
- * fuzz.h.
+ * others' hosts, an admin's orders, what an earlier run knew, and time.  Beyond memory errors it holds the engine to
+ * its promises: verdicts within the enum, nothing against whoever asks in observe mode, events that are valid, tables
+ * that agree with their counters.  An input is items of ITEM bytes: what, a number, FUZZ_PROBE bytes.  FUZZ_HISTORY:
+ * see fuzz.h.
  */
 #include <string.h>
 

@@ -351,7 +351,7 @@ static void fuzz_take(struct fuzz_socket *s, const struct nlmsghdr *header, cons
 		 type == (NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_GETSETELEM) ||
 		 type == (NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_GETGEN))
 		s->single = true;
-	if (type > NFNL_MSG_BATCH_END) {
+	if (type > NFNL_MSG_BATCH_END && (s->acks || s->dump || s->single)) { /* a question, not a verdict */
 		s->told = false;
 		s->seq = header->nlmsg_seq;
 		s->type = type;

@@ -211,7 +211,7 @@ static size_t queue_up(const uint8_t *in, uint8_t *out)
 	it.packet_id += 1 + (in[0] >> 6 == 3);
 	memcpy(at, (const uint8_t[]){ 1, 7, 0, 0, (uint8_t)(it.packet_id >> 8), (uint8_t)it.packet_id, 8, 0, 0 }, 9);
 	at += 9;
-	if (in[0] & 4) /* no sum yet */
+	if (!(in[0] & 4)) /* no sum yet */
 		memcpy(at, (const uint8_t[]){ NFQA_SKB_INFO, 4, 0, 0, 0, NFQA_SKB_CSUMNOTREADY }, 6), at += 6;
 	*at++ = NFQA_PAYLOAD;
 	*at++ = (uint8_t)len;

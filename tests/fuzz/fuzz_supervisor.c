@@ -175,27 +175,6 @@ static void raw_message(const uint8_t *data, size_t size, bool of_keeper)
 	supervisor_wire_drain(&it.s, of_keeper ? &it.s.keeper : &it.s.sentry);
 }
 
-static void step(uint8_t what, const uint8_t *data, size_t size)
-{
-	switch (what % 8) {
-	case 0: say(it.sentry, &it.s.sentry, data, size); break;
-	case 1: say(it.keeper, &it.s.keeper, data, size); break;
-	case 2: pass_time(data, size); break;
-	case 3: write_config(data, size); break;
-	case 4:
-		if (size && data[0] == 0xff)
-			unlink(it.allow);
-		else
-			write_file(it.allow, data, size);
-		break;
-	case 5: raw_message(data, size, what & 8); break;
-	case 6: on_reload(SIGHUP, EV_SIGNAL, &it.s); break;
-	default: it.fork_fails = size & 1; break;
-	}
-	hear();
-	require(it.s.hooks && it.s.config && it.s.config->hook_count <= CONFIG_HOOKS_MAX);
-}
-
 /* ---- its life ---- */
 
 static void ignore_mistake(void *context, const char *text)
@@ -265,7 +244,31 @@ static void begin_life(void)
 	s->sentry = child_of("sentry", WIRE_SENTRY_BEAT_S, SENTRY, sentry[1]);
 	s->keeper = child_of("keeper", WIRE_KEEPER_BEAT_S, KEEPER, keeper[1]);
 	require(open_loop(s) == 0);
-	fuzz_history_begin();
+}
+
+static void step(uint8_t what, const uint8_t *data, size_t size)
+{
+	switch (what % 9) {
+	case 0: say(it.sentry, &it.s.sentry, data, size); break;
+	case 1: say(it.keeper, &it.s.keeper, data, size); break;
+	case 2: pass_time(data, size); break;
+	case 3: write_config(data, size); break;
+	case 4:
+		if (size && data[0] == 0xff)
+			unlink(it.allow);
+		else
+			write_file(it.allow, data, size);
+		break;
+	case 5: raw_message(data, size, what >= 128); break;
+	case 6: on_reload(SIGHUP, EV_SIGNAL, &it.s); break;
+	case 7: it.fork_fails = size & 1; break;
+	default:
+		end(&it.s);
+		begin_life();
+		break;
+	}
+	hear();
+	require(it.s.hooks && it.s.config && it.s.config->hook_count <= CONFIG_HOOKS_MAX);
 }
 
 static void live(void)
@@ -279,6 +282,7 @@ static void live(void)
 		end(&it.s);
 	it.inputs = 0;
 	begin_life();
+	fuzz_history_begin();
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -135,6 +135,11 @@ def queued(*packets, decision=b"\0"):
 
 
 def sentry():
+    for name, data in sentry_steps():
+        yield name, steps((ANEW, b"\0")) + data      # whatever was before
+
+
+def sentry_steps():
     orders = ("BLOCK", "UNBLOCK", "ALLOW", "DISALLOW", "ASK_EXPLAIN", "PAUSE", "PROBE", "MODE")
     asks = [(KEEPER, said(kind)) for kind in TYPES if kind.startswith("ASK_")]
     ports = (21, 22, 23, 25, 80, 110, 443, 3389, 8080, 40000)
@@ -270,10 +275,15 @@ def sentry():
 # ---- the supervisor
 
 OF_SENTRY, OF_KEEPER, LATER, CONFIG_FILE, ALLOW_FILE, RAW_SENTRY, HUP, FORKS = range(8)
-RAW_KEEPER = RAW_SENTRY | 8
+RAW_KEEPER, FRESH = 131, 8      # 131 % 9 is RAW_SENTRY
 
 
 def supervisor():
+    for name, data in supervisor_steps():
+        yield name, steps((FRESH, b"")) + data
+
+
+def supervisor_steps():
     ready, tick = (OF_SENTRY, said("BEAT") + said("READY")), (LATER, b"\x0a")
     answered = [(OF_SENTRY, said("RESULT", variant)) for variant in range(9)]
     reload = (OF_KEEPER, said("RELOAD", number=5))

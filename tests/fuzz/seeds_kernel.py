@@ -145,7 +145,8 @@ def conntrack():
     yield "mark", b"\0" + told(part(0, flow(0x15000000)), part(0, flow(0x16000000, zone=leaf(18, b"\0\1"))),
                                part(0, flow()))
     yield "mark-zone", b"\0" + told(part(0, flow(0x15000000, zone=leaf(18, b"\0\1"))),
-                                    *(part(0, flow(0x15000000, zone=grown(leaf(18, b"\0\1"), 120))) for _ in range(9)))
+                                    *(part(0, flow(0x15000000, zone=grown(leaf(18, b"\0\1"), 255)),
+                                           flags=TREE | MORE) for _ in range(6)))
     yield "all-values", b"\2" + told(part(0, flow(1 << 24)), part(0, flow(1)))
     yield "label", b"\1" + told(part(0, flow(label=bit101)), part(0, flow(label=b"\1")), part(0, flow(label=bytes(16))))
     yield "many", b"\0" + told(*(part(0, flow(0x15000000), flags=TREE | MORE) for _ in range(150)))
