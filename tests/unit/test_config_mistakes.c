@@ -190,6 +190,23 @@ static void mistakes_are_told_in_order(void **state)
 		     "picket.conf:4: bad value 'y' for queue");
 }
 
+/* What the environment holds is neither read nor shown. */
+static void variables_are_not_read(void **state)
+{
+	static const char *const texts[] = { "queue = \"${PICKET_X}\"", "queue = ${PICKET_X}", "queue = \"${PICKET_X\"",
+					     "queue = { ${PICKET_X} }" };
+	struct place *place = *state;
+
+	assert_int_equal(setenv("PICKET_X", "4242", 1), 0);
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+		assert_null(read_text(place, texts[i]));
+		assert_int_equal(place->count, 2);
+		assert_non_null(strstr(place->told, "picket.conf:1: '${' in a value, expected plain text"));
+		assert_null(strstr(place->told, "4242"));
+	}
+	unsetenv("PICKET_X");
+}
+
 static void so_many_are_told(void **state)
 {
 	struct place *place = *state;
@@ -349,6 +366,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(each_mistake_has_its_line, arrange, clear),
 		cmocka_unit_test_setup_teardown(all_mistakes_in_one_run, arrange, clear),
 		cmocka_unit_test_setup_teardown(mistakes_are_told_in_order, arrange, clear),
+		cmocka_unit_test_setup_teardown(variables_are_not_read, arrange, clear),
 		cmocka_unit_test_setup_teardown(so_many_are_told, arrange, clear),
 		cmocka_unit_test_setup_teardown(the_next_statement_is_read, arrange, clear),
 		cmocka_unit_test_setup_teardown(zero_bytes, arrange, clear),

@@ -133,7 +133,7 @@ static void try_again(struct store *store)
 	int result = SQLITE_CANTOPEN;
 
 	store->retry_ms = store->now_ms + STORE_RETRY_MS;
-	if (store_can_write(store) && !store_file_is_gone(store)) {
+	if (store_can_write(store)) {
 		touch = store_bind(store, STORE_PUT_META);
 		store_note(&touch, "tried_ms");
 		store_bind_int(&touch, store->now_ms);
