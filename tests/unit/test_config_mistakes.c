@@ -180,6 +180,13 @@ static void mistakes_are_told_in_order(void **state)
 	ASSERT_LINES(place, "picket.conf:1: bad value 'x' for veil");
 	assert_null(read_text(place, "score { veil 0.4\n ban = 0.4 }"));
 	ASSERT_LINES(place, "picket.conf:1: no '=' after 'veil'");
+	assert_null(read_text(place, "score {\n ban = \"x\n veil = 0.4\n}"));
+	ASSERT_LINES(place, "picket.conf:2: text without an end");
+	assert_null(read_text(place, "score {\n block = \"x\n veil = 0.4\n}"));
+	ASSERT_LINES(place, "picket.conf:2: text without an end", "picket.conf:2: warning: score { block }");
+	/* In the file that names it, whichever was read last. */
+	assert_null(read_text(place, "\nallow_file = /nonexistent/allow"));
+	ASSERT_LINES(place, "picket.conf:2: allow_file '/nonexistent/allow'");
 	assert_null(read_text(place, "hook a { on = { x } command = { y } user = root }"));
 	ASSERT_LINES(place, "picket.conf:1: bad value 'x' for on", "picket.conf:1: bad value 'y' for command");
 	assert_null(read_text(place, "hook a {\n on { ban }\n user = root }"));

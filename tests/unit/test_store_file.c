@@ -341,6 +341,26 @@ static void test_removed_while_running(void **state)
 	store_close(store);
 }
 
+/* It is tried again after a minute; when the clock was set back, at once. */
+static void test_tried_again(void **state)
+{
+	struct fixture *f = *state;
+
+	for (int back = 0; back < 2; back++) {
+		struct store *store;
+
+		assert_int_equal(mkdir(f->path, 0700), 0);
+		store = store_open(f->directory, NOW_MS);
+		assert_true(store_tick(store, NOW_MS));
+		rmdir(f->path);
+		assert_false(store_tick(store, NOW_MS + 59999));
+		assert_true(store_tick(store, back ? NOW_MS + 59998 : NOW_MS + 60000));
+		assert_string_equal(problem(store), "");
+		store_close(store);
+		remove_matching(f->directory, "*");
+	}
+}
+
 /* The format of the first edition, with what an admin then had in it; and the one after it. */
 static const char *const older[] = {
 	"DROP INDEX event_lasting; ALTER TABLE served DROP COLUMN uid; ALTER TABLE learned DROP COLUMN kind;"
@@ -499,6 +519,7 @@ int main(void)
 		CASE(test_triggers_and_views_are_not_run),
 		CASE(test_a_large_file),
 		CASE(test_an_older_file_is_brought_up),
+		CASE(test_tried_again),
 		CASE(test_a_file_without_a_format),
 		CASE(test_what_is_taken_is_given_back),
 	};
