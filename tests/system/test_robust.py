@@ -2,7 +2,6 @@
 """What dies, is stopped, started twice or shouted at must not cost a packet, a block or the network."""
 import contextlib
 import errno
-import glob
 import os
 import re
 import signal
@@ -18,7 +17,6 @@ from lab import ATTACKER4, CLIENT4, VICTIM4, Scan, wait_until
 from picket import FIVE_FAMILIES, PICKETCTL, delayed, shut_out, visit_traps
 
 OTHER = "203.0.113.99"
-FAKETIME = glob.glob("/usr/lib/*/faketime/libfaketime.so.1")
 
 
 def ended(daemon, timeout=10):
@@ -412,47 +410,6 @@ def test_reload_keeps_blocks(lab, picket):
     bad = daemon.reload()
     assert bad.code == 1 and "no_such_option" in bad.out + bad.err
     assert daemon.ctl("allow", "check", CLIENT4).code == 0, "the old configuration runs on"
-
-
-@pytest.mark.skipif(not FAKETIME, reason="no libfaketime")
-@pytest.mark.parametrize("wrong", ["-2h", "+2h"])
-def test_the_clock_is_set(lab, picket, tmp_path, monkeypatch, wrong):
-    """By a time server, a while after the start: what stands stands as long as it should, over a restart too."""
-    clock = tmp_path / "clock"
-
-    def left():
-        return {row["source"]: row["expires_in_s"] for row in daemon.ctl("list").rows}
-    tmp_path.chmod(0o755)
-    clock.write_text(f"{wrong}\n")
-    with monkeypatch.context() as faked:
-        for key, value in {"LD_PRELOAD": FAKETIME[0], "FAKETIME_TIMESTAMP_FILE": str(clock), "FAKETIME_NO_CACHE": "1",
-                           "FAKETIME_DONT_FAKE_MONOTONIC": "1"}.items():
-            faked.setenv(key, value)
-        daemon = picket("", sandbox=False)
-        daemon.ctl("block", OTHER, "--for", "1h")
-        clock.write_text("+0\n")
-        daemon.wait_line("the clock was set")
-        daemon.ctl("block", ATTACKER4, "--for", "1h")
-        assert all(3580 < seconds <= 3601 for seconds in left().values()), left()
-        assert ATTACKER4 in [row["source"] for row in daemon.ctl("history", "--since", "1m").rows]
-        daemon.stop()
-    daemon.start()
-    assert left().keys() == {OTHER, ATTACKER4} and all(3560 < seconds <= 3601 for seconds in left().values()), left()
-
-
-@pytest.mark.skipif(not FAKETIME, reason="no libfaketime")
-@pytest.mark.parametrize("wrong", ["-10h", "+10h"])
-def test_the_clock_is_set_between_runs(lab, picket, monkeypatch, wrong):
-    """Wrong at the first start, right at the second: what stands stands as long as it should."""
-    with monkeypatch.context() as faked:
-        for key, value in {"LD_PRELOAD": FAKETIME[0], "FAKETIME": wrong, "FAKETIME_DONT_FAKE_MONOTONIC": "1"}.items():
-            faked.setenv(key, value)
-        daemon = picket("")
-        daemon.ctl("block", OTHER, "--for", "2h")
-        daemon.stop()
-    daemon.start()
-    left = {row["source"]: row["expires_in_s"] for row in daemon.ctl("list").rows}
-    assert left.keys() == {OTHER} and 7160 < left[OTHER] <= 7201, left
 
 
 def test_at_rest(lab, picket):

@@ -182,6 +182,16 @@ static inline void take_block(void *context, const void *block)
 	blocks->views[blocks->count++] = *(const struct block_view *)block;
 }
 
+static inline const struct block_view *find_block(const struct blocks *blocks, const char *source)
+{
+	struct prefix wanted = prefix(source);
+
+	for (size_t i = 0; i < blocks->count; i++)
+		if (prefix_equal(&blocks->views[i].source, &wanted))
+			return &blocks->views[i];
+	return NULL;
+}
+
 static inline void count_item(void *context, const void *item)
 {
 	(void)item;

@@ -6,16 +6,6 @@
 
 #include "duration.h"
 
-static const struct block_view *find_block(const struct blocks *blocks, const char *source)
-{
-	struct prefix wanted = prefix(source);
-
-	for (size_t i = 0; i < blocks->count; i++)
-		if (prefix_equal(&blocks->views[i].source, &wanted))
-			return &blocks->views[i];
-	return NULL;
-}
-
 static struct event random_event(struct seed *seed)
 {
 	struct event event;
@@ -222,66 +212,6 @@ static void test_live_blocks_over_a_restart(void **state)
 	store_close(store);
 }
 
-static void take_served(void *context, const void *served)
-{
-	memcpy(context, served, sizeof(struct served_view));
-}
-
-static void take_learned(void *context, const void *learned)
-{
-	memcpy(context, learned, sizeof(struct store_learned));
-}
-
-/* The clock was set while no picketd ran: what was written in this boot of the host moves, in another it does not. */
-static void test_clock_set_between_runs(void **state)
-{
-	static const struct {
-		int64_t boot, by_ms, moved_ms;
-	} starts[] = {
-		{ 7, -7200000, -7200000 },       { 7, 0, 0 },      { 7, 1999, 0 },    { 7, 1, 2000 },
-		/* by and by */ { 7, -1999, 0 }, { 7, -1, -2000 }, { 8, 7200000, 0 },
-	};
-	struct fixture *f = *state;
-	struct store *store = open_well(f->directory);
-	struct served_view served = { .protocol = PROTO_TCP, .port = 80, .last_ms = NOW_MS, .uid = 7 };
-	struct store_learned learned = { .addr = prefix("203.0.113.5").addr, .until_ms = NOW_MS + 3600000 };
-	int64_t boot_ms = NOW_MS - 3600000, moved_ms = 0;
-	struct event event;
-
-	assert_int_equal(store_clock(store, 7, boot_ms), 0);
-	event = event_of(EVENT_BAN, "192.0.2.2", NOW_MS);
-	event.duration_ms = 3600000;
-	store_event(store, &event);
-	event = event_of(EVENT_BLOCK, "192.0.2.3", NOW_MS);
-	event.duration_ms = 0;
-	store_event(store, &event);
-	store_save_begin(store);
-	store_save(store, STORE_SERVED, &served);
-	store_save(store, STORE_LEARNED, &learned);
-	store_save_end(store);
-	store_close(store);
-	for (size_t i = 0; i < sizeof(starts) / sizeof(starts[0]); i++) {
-		struct blocks blocks = { 0 };
-
-		by_hand(f->path, "INSERT OR REPLACE INTO meta VALUES('ended_well', 1)");
-		store = open_well(f->directory);
-		boot_ms += starts[i].by_ms;
-		assert_int_equal(store_clock(store, starts[i].boot, boot_ms), starts[i].moved_ms);
-		moved_ms += starts[i].moved_ms;
-		assert_int_equal(store_restore(store, STORE_BLOCKS, NOW_MS + moved_ms, take_block, &blocks), 2);
-		assert_int_equal(find_block(&blocks, "192.0.2.2")->since_ms, NOW_MS + moved_ms);
-		assert_int_equal(find_block(&blocks, "192.0.2.2")->until_ms, NOW_MS + moved_ms + 3600000);
-		assert_int_equal(find_block(&blocks, "192.0.2.3")->until_ms, 0);
-		assert_int_equal(store_restore(store, STORE_SERVED, NOW_MS, take_served, &served), 1);
-		assert_int_equal(served.last_ms, NOW_MS + moved_ms);
-		assert_int_equal(store_restore(store, STORE_LEARNED, NOW_MS + moved_ms, take_learned, &learned), 1);
-		assert_int_equal(learned.until_ms, NOW_MS + moved_ms + 3600000);
-		/* Another boot's clock says nothing of this one's: the sentry's word replaces what the file has. */
-		assert_int_equal(store_wants_blocks(store), starts[i].boot != 7 || starts[i].moved_ms);
-		store_close(store);
-	}
-}
-
 static void same_source(void *context, const void *source)
 {
 	struct source_view wanted = some_source("198.51.100.7");
@@ -391,7 +321,6 @@ int main(void)
 		CASE(test_events_come_back_as_they_were),
 		CASE(test_columns_are_for_people),
 		CASE(test_live_blocks_over_a_restart),
-		CASE(test_clock_set_between_runs),
 		CASE(test_state_over_a_restart),
 		CASE(test_events_while_blocks_are_saved),
 		CASE(test_an_end_that_was_none_is_noticed),

@@ -81,7 +81,8 @@ void store_flush(struct store *store)
 	int64_t last_row = store->last_row;
 	int result;
 
-	if (store->queued == 0 || store->failing || store->waiting || store->saving != STORE_IDLE)
+	if (store->queued == 0 || store->failing || store->waiting || store->saving != STORE_IDLE ||
+	    !store_clock_is_settled(store))
 		return;
 	if (store->wal_stuck) {
 		/* The log has reached its limit: nothing is written before the reader has gone. */
@@ -94,6 +95,8 @@ void store_flush(struct store *store)
 	result = store_run_plain(store, STORE_BEGIN);
 	for (size_t i = 0; result == SQLITE_OK && i < store->queued; i++)
 		result = put(store, &store->queue[i]);
+	if (result == SQLITE_OK)
+		result = store_write_last(store);
 	if (result == SQLITE_OK)
 		result = store_run_plain(store, STORE_COMMIT);
 	if (result != SQLITE_OK) {

@@ -19,14 +19,15 @@
 #define STORE_RETRY_MS         60000
 #define STORE_BUSY_MS          50 /* at most that long the keeper's loop waits for another program's lock */
 #define STORE_BUSY_SAVE_MS     1000
-#define STORE_BUSY_TICKS       5            /* when it was locked that often in a row, it is told */
-#define STORE_SAVE_PATIENCE_MS 120000       /* a save that takes longer is abandoned */
-#define STORE_CHECK_BYTES      (64LL << 20) /* smaller files are checked as a whole */
-#define STORE_DAMAGED_MAX      4            /* damaged files that are kept */
-#define STORE_WAL_PAGES        1000         /* checkpoint from there on */
-#define STORE_WAL_PAGES_MAX    65536        /* 256 MiB: a reader that never ends stops the writing, not the disk */
-#define STORE_PACKED_MAX       512          /* bytes of a packed event or source */
-#define STORE_VERBS            3            /* statements that every table has */
+#define STORE_BUSY_TICKS       5                 /* when it was locked that often in a row, it is told */
+#define STORE_SAVE_PATIENCE_MS 120000            /* a save that takes longer is abandoned */
+#define STORE_CHECK_BYTES      (64LL << 20)      /* smaller files are checked as a whole */
+#define STORE_DAMAGED_MAX      4                 /* damaged files that are kept */
+#define STORE_WAL_PAGES        1000              /* checkpoint from there on */
+#define STORE_WAL_PAGES_MAX    65536             /* 256 MiB: a reader that never ends stops the writing, not the disk */
+#define STORE_PACKED_MAX       512               /* bytes of a packed event or source */
+#define STORE_VERBS            3                 /* statements that every table has */
+#define STORE_TIME_MAX_MS      253402300799000LL /* the end of the year 9999 */
 
 enum store_statement {
 	STORE_BEGIN,
@@ -37,6 +38,7 @@ enum store_statement {
 	STORE_MOVE_BLOCKS,
 	STORE_MOVE_SERVED,
 	STORE_MOVE_LEARNED,
+	STORE_MOVE_EVENTS,
 	STORE_PUT_EVENT,
 	STORE_BEGIN_BLOCK,
 	STORE_END_BLOCK,
@@ -95,6 +97,9 @@ struct store {
 	int64_t forgeable, lasting; /* rows about that, and about the rest; -1: to be counted */
 	unsigned busy_ticks, ticks;
 	int64_t boot, boot_ms; /* 0: not told yet */
+	int64_t started_up_ms; /* for how long the boot had been running when it was told */
+	int64_t unmoved_ms;    /* what is read is behind our clock by that much */
+	int64_t trim_age_ms;   /* nothing is too old before that */
 	int64_t retry_ms;
 	enum store_saving saving;
 	int64_t save_began_ms;
@@ -116,6 +121,10 @@ bool store_can_write(const struct store *store);
 /* ---- clock.c ---- */
 /* Sets the times in the file right, if that is still to do.  By how much they moved. */
 int64_t store_settle_clock(struct store *store);
+/* Nothing is written by our clock before what stands in the file is. */
+bool store_clock_is_settled(struct store *store);
+/* Within a transaction: when it was.  An SQLite result. */
+int store_write_last(struct store *store);
 
 /* ---- file.c ---- */
 /* Opens or creates the file.  Whatever comes of it is in db, read_only, failing and the problem. */

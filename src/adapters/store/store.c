@@ -77,6 +77,7 @@ static void begin_use(struct store *store)
 static bool end_use(struct store *store)
 {
 	return store->db && !store->failing && store->queued == 0 && !store->blocks_stale &&
+	       store_clock_is_settled(store) && store_write_last(store) == SQLITE_OK &&
 	       store_write_meta(store, ENDED_WELL, 1) == SQLITE_OK;
 }
 

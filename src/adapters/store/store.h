@@ -64,8 +64,9 @@ void store_limit_history(struct store *store, int64_t bytes);
 bool store_close(struct store *store);
 
 /* This boot of the host (not 0), and when it was as the clock on the wall says now: at the start, and when the clock
- * was set.  What was written in the same boot by another clock is set right.  Returns by how much: what
- * store_restore() gives of STORE_SOURCES must be moved by it as well. */
+ * was set; from then on store_tick() gets times by the new clock.  What was written by another clock, or in another
+ * boot, is moved: what lasts goes on with what was left.  Returns by how much: what store_restore() gives of
+ * STORE_SOURCES must be moved by it as well. */
 int64_t store_clock(struct store *store, int64_t boot, int64_t boot_ms);
 
 /* One event: a row of the history; BLOCK and BAN also begin a live block, UNBLOCK, EXPIRE and FAILED end it.  Observed

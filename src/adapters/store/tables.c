@@ -22,7 +22,6 @@
 #define SOURCES_MAX 4194304
 #define SERVED_MAX  262144
 #define LEARNED_MAX 1048576
-#define TIME_MAX_MS 253402300799000LL /* the end of the year 9999 */
 #define REASON_MAX  512
 #define PORTS_LEN   (4 * 6 + 1) /* "1,2,3,4" */
 
@@ -102,6 +101,7 @@ static const char *const statements[STORE_OF_TABLES] = {
 			      " until_ms = iif(until_ms = 0, 0, max(1, until_ms + ?1))",
 	[STORE_MOVE_SERVED] = "UPDATE served SET last_ms = max(1, last_ms + ?)",
 	[STORE_MOVE_LEARNED] = "UPDATE learned SET until_ms = max(1, until_ms + ?)",
+	[STORE_MOVE_EVENTS] = "UPDATE event SET at_ms = max(1, at_ms + ?) WHERE row > ?",
 	[STORE_PUT_EVENT] = "INSERT INTO event(" EVENT_COLUMNS ") VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
 	/* While it stands at one grade, a block keeps its beginning and its first reason. */
 	[STORE_BEGIN_BLOCK] =
@@ -215,7 +215,7 @@ void store_block_columns(struct store_row *row, void *item, int64_t now_ms)
 	block->tool = store_name(row, block->tool, store_tool_name, TOOL_COUNT);
 	block->incident = (uint32_t)store_int(row, block->incident, 0, UINT32_MAX);
 	block->kinds = (uint32_t)store_int(row, block->kinds, 0, (1LL << EVIDENCE_KIND_COUNT) - 1);
-	block->since_ms = store_int(row, block->since_ms, 0, TIME_MAX_MS);
+	block->since_ms = store_int(row, block->since_ms, 0, STORE_TIME_MAX_MS);
 	block->until_ms = store_int(row, block->until_ms, 0, now_ms + DURATION_MAX_MS);
 	store_text(row, ports, sizeof(ports));
 	store_text(row, block->reason, sizeof(block->reason));
@@ -251,7 +251,7 @@ static void served_columns(struct store_row *row, void *item, int64_t now_ms)
 	(void)now_ms;
 	served->protocol = (uint8_t)store_int(row, served->protocol, 0, UINT8_MAX);
 	served->port = (uint16_t)store_int(row, served->port, 0, UINT16_MAX);
-	served->last_ms = store_int(row, served->last_ms, 0, TIME_MAX_MS);
+	served->last_ms = store_int(row, served->last_ms, 0, STORE_TIME_MAX_MS);
 	served->uid = (uint32_t)store_int(row, served->uid, 0, UINT32_MAX);
 }
 
@@ -396,7 +396,7 @@ static void begin(struct store *store, enum store_saving what)
 	store_flush(store);
 	store->saving = what;
 	store->save_began_ms = store->now_ms;
-	if (!store_can_write(store) || store->failing || store->waiting) {
+	if (!store_can_write(store) || store->failing || store->waiting || !store_clock_is_settled(store)) {
 		store->saving = STORE_SAVE_FAILED;
 		return;
 	}
@@ -443,7 +443,9 @@ void store_save_end(struct store *store)
 	int result;
 
 	if (blocks || store->saving == STORE_SAVES_THE_REST) {
-		result = store_run_plain(store, STORE_COMMIT);
+		result = store_write_last(store);
+		if (result == SQLITE_OK)
+			result = store_run_plain(store, STORE_COMMIT);
 		if (result != SQLITE_OK)
 			store_failed(store, result, "cannot save");
 		else if (blocks)
@@ -461,6 +463,26 @@ void store_save_abandon(struct store *store)
 
 /* ---- restore ---- */
 
+static void shift(int64_t *at_ms, int64_t by_ms)
+{
+	if (*at_ms != 0)
+		*at_ms = *at_ms + by_ms > 0 ? *at_ms + by_ms : 1;
+}
+
+/* By what could not be written down yet; sources are the caller's to move. */
+static void move_item(enum store_table table, union item *item, int64_t by_ms)
+{
+	switch (table) {
+	case STORE_BLOCKS:
+		shift(&item->block.since_ms, by_ms);
+		shift(&item->block.until_ms, by_ms);
+		break;
+	case STORE_SERVED: shift(&item->served.last_ms, by_ms); break;
+	case STORE_LEARNED: shift(&item->learned.until_ms, by_ms); break;
+	default: break;
+	}
+}
+
 size_t store_restore(struct store *store, enum store_table table, int64_t now_ms, store_item_fn *each, void *context)
 {
 	struct store_row query;
@@ -471,17 +493,18 @@ size_t store_restore(struct store *store, enum store_table table, int64_t now_ms
 	if (!store->db)
 		return 0;
 	query = store_bind(store, statement_of(table, EACH));
-	store_bind_int(&query, now_ms);
+	store_bind_int(&query, now_ms - store->unmoved_ms);
 	store_bind_int(&query, tables[table].rows_max);
 	while ((result = store_step(&query)) == SQLITE_ROW) {
 		union item item;
 
 		memset(&item, 0, sizeof(item));
-		tables[table].walk(&query, &item, now_ms);
+		tables[table].walk(&query, &item, now_ms - store->unmoved_ms);
 		if (query.bad) {
 			store->stats.dropped++;
 			continue;
 		}
+		move_item(table, &item, store->unmoved_ms);
 		each(context, &item);
 		count++;
 	}

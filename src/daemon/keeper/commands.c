@@ -341,7 +341,7 @@ static void explain_answer(struct task *task, const struct wire_message *message
 		result_is_good(task, message);
 		return;
 	}
-	object = view_explain(explain, clock_ms(CLOCK_REALTIME), task->keeper->names);
+	object = view_explain(explain, keeper_now_ms(task->keeper), task->keeper->names);
 	/* For an unknown source the engine has no key to show. */
 	if (object && explain->source.grade == GRADE_NONE)
 		json_object_set_new(object, "source", json_prefix(&task->request.source));
@@ -413,7 +413,8 @@ static void reload_answer(struct task *task, const struct wire_message *message)
 	if (!result_is_good(task, message))
 		return;
 	/* The new configuration may have switched the protection of logins on. */
-	protect_refresh(task->keeper->protect, task->keeper->start->sentry_fd, clock_ms(CLOCK_REALTIME) / 1000, true);
+	protect_refresh(task->keeper->protect, task->keeper->start->sentry_fd, keeper_now_ms(task->keeper) / 1000,
+			true);
 	finish_order(task, message, json_pack("{s:b}", "reloaded", 1));
 }
 

@@ -295,7 +295,7 @@ static const char *place_of(const struct listener *listener, char out[ADDR_TEXT_
 /* To the log, to the clients that follow, and to the hooks, which the supervisor runs. */
 static void say(struct keeper *keeper, const char *text)
 {
-	struct event event = { .at_ms = clock_ms(CLOCK_REALTIME), .type = EVENT_EXPOSURE, .sources = 1 };
+	struct event event = { .at_ms = keeper_now_ms(keeper), .type = EVENT_EXPOSURE, .sources = 1 };
 
 	snprintf(event.text, sizeof(event.text), "%s", text);
 	keeper_event(keeper, &event);

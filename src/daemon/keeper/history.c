@@ -8,7 +8,6 @@
 
 #include <stdlib.h>
 
-#include "clock.h"
 #include "store/store.h"
 
 #define HISTORY_DEFAULT 1000 /* rows of an answer when the request does not say how many: the newest ones */
@@ -33,6 +32,12 @@ void history_free(struct history *history)
 void history_add(struct history *history, const struct event *event)
 {
 	history->rows[history->count++ % HISTORY_ROWS_MAX] = *event;
+}
+
+void history_clock_set(struct history *history, int64_t by_ms)
+{
+	for (size_t i = 0; i < HISTORY_ROWS_MAX; i++)
+		history->rows[i].at_ms += by_ms;
 }
 
 static uint64_t oldest(const struct history *history)
@@ -189,7 +194,7 @@ void history_begin(struct task *task)
 
 	task->query.by_source = request->given & 1u << CONTROL_FIELD_SOURCE;
 	task->query.source = request->source;
-	task->query.since_ms = request->since_s ? clock_ms(CLOCK_REALTIME) - request->since_s * 1000 : 0;
+	task->query.since_ms = request->since_s ? keeper_now_ms(task->keeper) - request->since_s * 1000 : 0;
 	task->query.last = request->limit;
 	if (request->command == CONTROL_HISTORY && save_history(task->keeper->save)) {
 		uint32_t last = request->limit || request->since_s ? request->limit : HISTORY_DEFAULT;

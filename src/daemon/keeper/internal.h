@@ -101,6 +101,7 @@ struct history_query {
 struct history *history_new(void); /* NULL when out of memory */
 void history_free(struct history *history);
 void history_add(struct history *history, const struct event *event);
+void history_clock_set(struct history *history, int64_t by_ms);
 /* The position at which an answer to the query starts. */
 uint64_t history_start(const struct history *history, const struct history_query *query);
 /* The next event of the answer, or NULL when there is none yet.  Moves *position on; adds to *lost what was overwritten
@@ -120,6 +121,8 @@ void save_event(struct save *save, const struct event *event);
 void save_tick(struct save *save, int64_t now_ms);
 /* What the sentry's saves may leave out: false when the file was begun anew since. */
 bool save_keeps_blocks(const struct save *save);
+/* By how much the times of earlier runs were moved, so that what lasts goes on with what was left. */
+int64_t save_moved_ms(const struct save *save);
 /* The clock was set: what the disk says of times is no longer true. */
 void save_clock_set(struct save *save, int64_t boot_ms);
 /* Sends everything that was saved to a sentry that has just started; waits for it to read, within a limit. */
@@ -262,6 +265,8 @@ struct keeper {
 /* Something has happened: for a while it ticks in short steps. */
 void keeper_wake(struct keeper *keeper);
 void keeper_event(struct keeper *keeper, const struct event *event);
+/* The time: what the clock on the wall says, by the clock of the boot. */
+int64_t keeper_now_ms(const struct keeper *keeper);
 
 /* Asks the sentry (or, for RELOAD and ALLOW_SAVE, the supervisor); the answer goes to `answer`.
  * When it cannot be asked, the task ends with an error that the client gets, and the caller, told so by false, just

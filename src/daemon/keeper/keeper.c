@@ -100,7 +100,7 @@ static void handle(struct keeper *keeper, const char *who)
 	case WIRE_SAVED_SOURCES:
 	case WIRE_SAVED_SERVED:
 	case WIRE_SAVED_LEARNED:
-	case WIRE_SAVED_END: save_message(keeper->save, message, clock_ms(CLOCK_REALTIME)); break;
+	case WIRE_SAVED_END: save_message(keeper->save, message, keeper_now_ms(keeper)); break;
 	case WIRE_ADMINS:
 		if (!protect_set_admins(keeper->protect, &message->body.admins))
 			bad_message(keeper, who);
@@ -116,8 +116,8 @@ static void handle(struct keeper *keeper, const char *who)
 		/* Id 0 answers our own question: there is an engine, which takes the addresses to be protected. */
 		if (message->header.id == 0) {
 			if (!keeper->sentry_ready)
-				protect_refresh(keeper->protect, keeper->start->sentry_fd,
-						clock_ms(CLOCK_REALTIME) / 1000, true);
+				protect_refresh(keeper->protect, keeper->start->sentry_fd, keeper_now_ms(keeper) / 1000,
+						true);
 			keeper->sentry_ready = true;
 			break;
 		}
@@ -134,11 +134,21 @@ static void handle(struct keeper *keeper, const char *who)
 	}
 }
 
+/* All that is shown and saved is by this clock, as the times of the sentry are once they were shifted: it jumps when a
+ * set clock was noticed, and not between two lines that belong together. */
+int64_t keeper_now_ms(const struct keeper *keeper)
+{
+	return keeper->start->boot_ms + clock_ms(CLOCK_BOOTTIME) + keeper->clock_set_ms;
+}
+
 /* By how much the clock was set since picketd started. */
 static int64_t clock_set_ms(const struct keeper *keeper)
 {
-	int64_t by_ms = clock_ms(CLOCK_REALTIME) - clock_ms(CLOCK_BOOTTIME) - keeper->start->boot_ms;
+	int64_t wall_ms = clock_wall_ms();
+	int64_t by_ms = wall_ms - clock_ms(CLOCK_BOOTTIME) - keeper->start->boot_ms;
 
+	if (wall_ms == 0)
+		return keeper->clock_set_ms; /* it says nothing that could be believed */
 	return by_ms < CLOCK_SET_MS && by_ms > -CLOCK_SET_MS ? 0 : by_ms;
 }
 
@@ -151,6 +161,7 @@ static void look_at_clock(struct keeper *keeper)
 	keeper->clock_set_ms = set_ms;
 	save_clock_set(keeper->save, keeper->start->boot_ms + set_ms);
 	protect_clock_set(keeper->protect, by_ms / 1000);
+	history_clock_set(keeper->history, by_ms);
 	journal_log(keeper->journal, LOG_INFO, "the clock was set %s by %lld s: what lasts, lasts as long as before",
 		    by_ms > 0 ? "forward" : "back", (long long)(by_ms > 0 ? by_ms : -by_ms) / 1000);
 }
@@ -232,7 +243,7 @@ static void tick_protect(struct keeper *keeper, int64_t now_ms)
 	keeper->next_protect_ms = now_ms + PROTECT_EVERY_MS;
 	if (all)
 		keeper->next_protect_all_ms = now_ms + PROTECT_ALL_MS;
-	protect_refresh(keeper->protect, keeper->start->sentry_fd, clock_ms(CLOCK_REALTIME) / 1000, all);
+	protect_refresh(keeper->protect, keeper->start->sentry_fd, keeper_now_ms(keeper) / 1000, all);
 }
 
 static void beat(struct keeper *keeper, int64_t now_ms)
@@ -254,7 +265,7 @@ static void tick(struct keeper *keeper, int64_t now_ms)
 	look_at_clock(keeper);
 	if (now_ms >= keeper->next_save_ms) {
 		keeper->next_save_ms = now_ms + SAVE_EVERY_MS;
-		save_tick(keeper->save, clock_ms(CLOCK_REALTIME));
+		save_tick(keeper->save, keeper_now_ms(keeper));
 		tell_keeps_blocks(keeper);
 	}
 	if (!keeper->sentry_ready)
@@ -346,16 +357,17 @@ static int set_up(struct keeper *keeper)
 		journal_log(keeper->journal, LOG_INFO,
 			    "no names of services from " SERVICES_FILE ": ports are shown as numbers");
 	keeper->history = history_new();
-	keeper->save = save_open(start, keeper->journal, clock_ms(CLOCK_REALTIME));
+	keeper->save = save_open(start, keeper->journal, keeper_now_ms(keeper));
 	keeper->protect = protect_new(start->state_dir, &start->admins, keeper->journal);
 	keeper->base = options.base = open_base();
 	if (!keeper->history || !keeper->save || !keeper->protect || !keeper->base ||
 	    control_open(&options, &keeper->control) < 0)
 		return -ENOMEM;
+	protect_clock_set(keeper->protect, save_moved_ms(keeper->save) / 1000);
 	/* The sentry first gets the addresses that it must not block, then the blocks of earlier runs, before anything
 	 * of this run is saved. */
-	protect_refresh(keeper->protect, start->sentry_fd, clock_ms(CLOCK_REALTIME) / 1000, true);
-	save_restore(keeper->save, start->sentry_fd, clock_ms(CLOCK_REALTIME));
+	protect_refresh(keeper->protect, start->sentry_fd, keeper_now_ms(keeper) / 1000, true);
+	save_restore(keeper->save, start->sentry_fd, keeper_now_ms(keeper));
 	keeper->sentry_event = listen_to(keeper, start->sentry_fd, on_sentry);
 	keeper->supervisor_event = listen_to(keeper, start->supervisor_fd, on_supervisor);
 	keeper->tick = evtimer_new(keeper->base, on_tick, keeper);

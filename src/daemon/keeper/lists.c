@@ -8,8 +8,6 @@
 
 #include <stdlib.h>
 
-#include "clock.h"
-
 #define SOURCES_DEFAULT 100
 #define PROTECTS_MAX    4096
 
@@ -55,7 +53,7 @@ static void begin_pages(struct task *task, const struct page_kind *kind)
 static bool take_blocks(struct task *task, const struct wire_message *message)
 {
 	const struct wire_blocks *page = &message->body.blocks;
-	int64_t now_ms = clock_ms(CLOCK_REALTIME);
+	int64_t now_ms = keeper_now_ms(task->keeper);
 	char line[ROW_MAX];
 
 	for (uint32_t i = 0; i < page->count && i < WIRE_BLOCK_BATCH; i++) {
@@ -71,7 +69,7 @@ static bool take_blocks(struct task *task, const struct wire_message *message)
 static bool take_allows(struct task *task, const struct wire_message *message)
 {
 	const struct wire_allows *page = &message->body.allows;
-	int64_t now_ms = clock_ms(CLOCK_REALTIME);
+	int64_t now_ms = keeper_now_ms(task->keeper);
 	char line[ROW_MAX];
 
 	for (uint32_t i = 0; i < page->count && i < WIRE_ALLOW_BATCH; i++) {

@@ -135,6 +135,8 @@ void protect_clock_set(struct protect *protect, int64_t by_s)
 {
 	for (size_t i = 0; i < protect->login_count; i++)
 		protect->logins[i].seen_s += by_s;
+	if (by_s != 0)
+		protect->saved_s = 0; /* the file is behind by that much */
 }
 
 static int send_list(int fd, enum protect_why why, const struct address_list *list)

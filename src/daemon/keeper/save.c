@@ -24,7 +24,7 @@ struct save {
 	struct journal *journal;
 	enum phase phase; /* of the save under way */
 	int64_t boot;     /* of the host: which it is */
-	int64_t moved_ms; /* the clock was set by so much while no picketd ran */
+	int64_t moved_ms; /* what was saved before this start */
 	bool usable;
 };
 
@@ -77,6 +77,12 @@ struct save *save_open(const struct keeper_start *start, struct journal *journal
 	store_limit_history(save->store, start->history_max);
 	if (procfs_boot(&save->boot) == 0)
 		save->moved_ms = store_clock(save->store, save->boot, start->boot_ms);
+	if (save->moved_ms)
+		journal_log(
+			journal, LOG_INFO,
+			"memory: the host was down, or its clock was set: times of earlier runs move by %lld s, what "
+			"lasts goes on with what was left",
+			(long long)save->moved_ms / 1000);
 	store_read_stats(save->store, &stats);
 	save->usable = true;
 	if (stats.problem[0])
@@ -109,6 +115,11 @@ void save_tick(struct save *save, int64_t now_ms)
 bool save_keeps_blocks(const struct save *save)
 {
 	return store_keeps_blocks(save->store);
+}
+
+int64_t save_moved_ms(const struct save *save)
+{
+	return save->moved_ms;
 }
 
 void save_clock_set(struct save *save, int64_t boot_ms)

@@ -121,10 +121,11 @@ static void raise_limit(void)
 int supervisor_children_start(struct supervisor *s)
 {
 	struct wires wires = { { -1, -1 }, { -1, -1 }, { -1, -1 } };
+	int64_t wall_ms = clock_wall_ms();
 	int result = make_wires(&wires);
 
 	raise_limit();
-	s->boot_ms = clock_ms(CLOCK_REALTIME) - clock_ms(CLOCK_BOOTTIME);
+	s->boot_ms = (wall_ms ? wall_ms : CLOCK_WALL_MIN_MS) - clock_ms(CLOCK_BOOTTIME);
 	if (result == 0 && (s->keeper.pid = fork()) == 0)
 		be_keeper(s, &wires);
 	if (result == 0 && s->keeper.pid > 0 && (s->sentry.pid = fork()) == 0)
