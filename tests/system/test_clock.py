@@ -4,6 +4,7 @@ clock is libfaketime's; another boot of the host is one whose number differs, an
 import contextlib
 import glob
 import os
+import tempfile
 import time
 import uuid
 
@@ -21,18 +22,18 @@ pytestmark = pytest.mark.skipif(not FAKETIME, reason="no libfaketime")
 class Clock:
     """The clock on the wall of the programs that are started while it is `worn`: by a file, so that it can be set."""
 
-    def __init__(self, tmp_path, monkeypatch):
-        self.path, self.monkeypatch = tmp_path / "clock", monkeypatch
-        tmp_path.chmod(0o755)
+    def __init__(self, directory, monkeypatch):
+        self.path, self.monkeypatch = os.path.join(directory, "clock"), monkeypatch
 
     def set(self, to):
-        self.path.write_text(f"{to}\n")
+        with open(self.path, "w") as f:
+            f.write(f"{to}\n")
 
     @contextlib.contextmanager
     def worn(self, at):
         self.set(at)
         with self.monkeypatch.context() as faked:
-            for key, value in {"LD_PRELOAD": FAKETIME[0], "FAKETIME_TIMESTAMP_FILE": str(self.path),
+            for key, value in {"LD_PRELOAD": FAKETIME[0], "FAKETIME_TIMESTAMP_FILE": self.path,
                                "FAKETIME_NO_CACHE": "1", "FAKETIME_DONT_FAKE_MONOTONIC": "1",
                                "NO_FAKE_STAT": "1"}.items():
                 faked.setenv(key, value)
@@ -40,8 +41,11 @@ class Clock:
 
 
 @pytest.fixture
-def clock(tmp_path, monkeypatch):
-    return Clock(tmp_path, monkeypatch)
+def clock(monkeypatch):
+    """Its file must be readable for the accounts of keeper and sentry, as pytest's own folders are not."""
+    with tempfile.TemporaryDirectory(prefix="picket-clock-") as directory:
+        os.chmod(directory, 0o755)
+        yield Clock(directory, monkeypatch)
 
 
 def boot_again(daemon):
