@@ -55,7 +55,7 @@ void config_allow_file_read(struct config_reader *reader, int line)
 
 	if (!config_is_trusted(reader, path, line ? reader->file : path, line))
 		return;
-	result = file_read_whole(path, CONFIG_FILE_MAX, &text, &len);
+	result = file_read_whole(path, CONFIG_ALLOW_FILE_MAX, &text, &len);
 	if (result == -ENOENT && is_gone(reader->before, path)) {
 		config_mistake(reader, line ? reader->file : path, line,
 			       "allow_file '%s' is not there, expected the file with what is allowed "
@@ -136,7 +136,7 @@ int config_allow_file_edit(const char *path, const struct prefix *entry, bool ad
 	char *text = NULL, *edited = NULL;
 	struct stat like;
 	size_t len = 0;
-	int result = real ? file_read_whole(real, CONFIG_FILE_MAX, &text, &len) : -errno;
+	int result = real ? file_read_whole(real, CONFIG_ALLOW_FILE_MAX, &text, &len) : -errno;
 	FILE *out = NULL;
 
 	if (real && result == 0 && stat(real, &like) < 0)

@@ -8,10 +8,12 @@
 #include "config.h"
 #include "writer.h"
 
-#define CONFIG_FILE_MAX      (1024 * 1024) /* bytes of one file */
-#define CONFIG_OPTIONS_MAX   48            /* rows of the table */
-#define CONFIG_DEFAULT_ALLOW "/etc/picket/allow"
-#define CONFIG_HOOK_SECTION  "hook"
+#define CONFIG_FILE_MAX (1024 * 1024) /* bytes of one file */
+/* As many entries as there can be, with the longest text that an address has and as much again for comments. */
+#define CONFIG_ALLOW_FILE_MAX (ENGINE_ALLOW_MAX * 2 * PREFIX_TEXT_MAX)
+#define CONFIG_OPTIONS_MAX    48 /* rows of the table */
+#define CONFIG_DEFAULT_ALLOW  "/etc/picket/allow"
+#define CONFIG_HOOK_SECTION   "hook"
 
 /* ---- options: each row says all that is to be said about one (options.c) ---- */
 

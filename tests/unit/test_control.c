@@ -482,6 +482,46 @@ static void test_many_sources(void **state)
 	close(fd);
 }
 
+/* All that clients have begun to say is bounded, the last of it kept for root; at the bound all is well, one more source
+ * is refused and counted, and costs the others nothing. */
+static void test_all_clients_lists(void **state)
+{
+	struct server *server = *state;
+	struct control_stats stats;
+	char text[4096];
+	int fd[6];
+	unsigned part = CONTROL_SOURCES_MAX / 16, begun = 0;
+
+	needs_root();
+	for (size_t i = 0; i < COUNT(fd); i++) {
+		fd[i] = dial(server);
+		turn(server);
+		/* The first four belong to another user. */
+		server->control->clients[i]->uid = i < 4 ? 1000 : 0;
+	}
+	for (size_t i = 0; i < COUNT(fd); i++) {
+		if (i == 3 || i == 5) { /* one more than there may be */
+			say_sources(fd[i], 0, 1, true);
+			turn(server);
+			assert_non_null(strstr(hear(fd[i], text, sizeof(text), NULL), "too many long orders"));
+		} else {
+			for (unsigned n = 0; n < 16; n++, begun += part) {
+				say_sources(fd[i], n * part, part, true);
+				turn(server);
+			}
+			assert_null(strstr(hear(fd[i], text, sizeof(text), NULL), "\"ok\":false"));
+		}
+		assert_int_equal(server->control->listed, begun);
+	}
+	assert_int_equal(begun, CONTROL_LISTED_MAX);
+	control_read_stats(server->control, &stats);
+	assert_int_equal(stats.busy, 2);
+	for (size_t i = 0; i < COUNT(fd); i++)
+		close(fd[i]);
+	turn(server);
+	assert_int_equal(server->control->listed, 0);
+}
+
 /* Another request in between, or the end of the connection: what was begun is forgotten. */
 static void test_order_left_unfinished(void **state)
 {
@@ -559,6 +599,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_silent_crowd, server_start, server_stop),
 		cmocka_unit_test_setup_teardown(test_rate_and_reader, server_start, server_stop),
 		cmocka_unit_test_setup_teardown(test_waiting_costs_nothing, server_start, server_stop),
+		cmocka_unit_test_setup_teardown(test_all_clients_lists, server_start, server_stop),
 		cmocka_unit_test_setup_teardown(test_many_sources, server_start, server_stop),
 		cmocka_unit_test_setup_teardown(test_order_left_unfinished, server_start, server_stop),
 		cmocka_unit_test_setup_teardown(test_rate_of_a_user, server_start, server_stop),

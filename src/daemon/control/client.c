@@ -23,8 +23,6 @@
 #define INPUT_MAX  (2 * CONTROL_LINE_MAX)
 #define JSON_FLAGS (JSON_COMPACT | JSON_ENSURE_ASCII | JSON_REAL_PRECISION(6))
 
-#define CONTROL_LISTED_MAX (4 * CONTROL_SOURCES_MAX) /* sources of all clients' orders */
-
 static size_t output_len(const struct control_client *client)
 {
 	return evbuffer_get_length(bufferevent_get_output(client->buffer));
@@ -105,7 +103,8 @@ static bool take_part(struct control_client *client, const struct control_reques
 		control_fail(client, CONTROL_USAGE, "\"more\" of one order was followed by another");
 		return false;
 	}
-	if (client->control->listed > CONTROL_LISTED_MAX) {
+	if (client->control->listed > (client->uid == 0 ? CONTROL_LISTED_MAX : CONTROL_LISTED_USERS)) {
+		client->control->stats.busy++;
 		control_fail(client, CONTROL_FAILED, "too many long orders are being given: try again");
 		return false;
 	}

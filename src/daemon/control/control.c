@@ -269,3 +269,8 @@ void control_read_stats(const struct control *control, struct control_stats *out
 {
 	*out = control->stats;
 }
+
+void control_count_busy(struct control *control)
+{
+	control->stats.busy++;
+}

@@ -83,7 +83,9 @@ struct control_request {
 	char reason[ENGINE_REASON_MAX]; /* printable ASCII */
 };
 
-#define CONTROL_SOURCES_MAX 16384 /* of one order */
+#define CONTROL_SOURCES_MAX  16384                     /* of one order */
+#define CONTROL_LISTED_MAX   (4 * CONTROL_SOURCES_MAX) /* of the unfinished orders of all clients */
+#define CONTROL_LISTED_USERS (3 * CONTROL_SOURCES_MAX) /* beyond that root's alone */
 
 /* The sources of an order that is made by several requests. */
 struct control_list {
@@ -138,6 +140,7 @@ struct control_stats {
 	uint64_t evicted;   /* closed, or turned away, because all places were taken */
 	uint64_t user_full; /* closed, or turned away, because their user had its share of places */
 	uint64_t idle;      /* closed for silence, or for not reading */
+	uint64_t busy;      /* long orders and lists that were refused, since as many are under way as may be */
 	uint32_t clients;
 };
 
@@ -145,6 +148,8 @@ struct control_stats {
 int control_open(const struct control_options *options, struct control **out);
 void control_close(struct control *control); /* without a call of gone() */
 void control_read_stats(const struct control *control, struct control_stats *out);
+/* The request was refused by the callee since too many like it are under way. */
+void control_count_busy(struct control *control);
 
 /* Sends one object, "v" added; takes the reference.  0, -ENOBUFS when the client has too much waiting, or -ENOMEM. */
 int control_send(struct control_client *client, json_t *object);

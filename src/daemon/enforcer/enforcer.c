@@ -287,6 +287,8 @@ void enforcer_tick(struct enforcer *enforcer, int64_t now_ms)
 		enforcer_reconcile(enforcer, now_ms);
 	}
 	enforcer_flag_tick(enforcer, now_ms);
+	if (enforcer->allow_more)
+		enforcer_allow_sync(enforcer);
 	if (now_ms >= enforcer->next_second_ms) {
 		enforcer->next_second_ms = now_ms + 1000;
 		tick_second(enforcer, now_ms);
@@ -295,7 +297,7 @@ void enforcer_tick(struct enforcer *enforcer, int64_t now_ms)
 
 int64_t enforcer_due_ms(const struct enforcer *enforcer)
 {
-	return enforcer->reconcile_due ? 0 : enforcer_flag_due_ms(enforcer);
+	return enforcer->reconcile_due || enforcer->allow_more ? 0 : enforcer_flag_due_ms(enforcer);
 }
 
 void enforcer_read_status(struct enforcer *enforcer, struct enforcer_status *out)

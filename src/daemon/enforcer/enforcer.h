@@ -96,7 +96,8 @@ MUST_CHECK int enforcer_restore(struct enforcer *enforcer, const struct block_vi
 /* Lets go of all blocks at once; the engine has to be told by the caller.  On failure all of them stand. */
 MUST_CHECK int enforcer_flush(struct enforcer *enforcer);
 
-/* The engine's allow list into the kernel.  Tells of a failure itself. */
+/* The engine's allow list into the kernel; of a long difference the first step, enforcer_tick() does the others.  Tells
+ * of a failure itself. */
 void enforcer_allow_sync(struct enforcer *enforcer);
 /* The engine's allow entries of one origin, or all of them (ALLOW_ORIGIN_COUNT), sorted.  Returns how many. */
 size_t enforcer_allow_list(const struct engine *engine, enum allow_origin origin, struct prefix *out, size_t max);

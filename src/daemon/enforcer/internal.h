@@ -58,8 +58,9 @@ struct enforcer {
 	bool interfaces_found;      /* none are configured: rules.interfaces are those that the host has */
 	bool interfaces_refused;    /* by the kernel, at the last look; told */
 
-	struct prefix *allowed; /* what stands in the kernel's allow sets, sorted; ENGINE_ALLOW_MAX */
+	struct prefix *allowed; /* what stands in the kernel's allow sets, sorted */
 	size_t allowed_count;
+	bool allow_more;        /* another step is needed */
 	uint32_t allow_entries; /* of the engine, when last synchronised */
 	int allow_error;        /* of the last attempt to synchronise, told if it was not -ENOENT; 0: none */
 
@@ -103,6 +104,8 @@ void enforcer_way_out(struct enforcer *enforcer, bool blocked, int64_t now_ms);
 bool enforcer_needs_out(const struct enforcer *enforcer);
 
 /* allow.c: tries again what the kernel refused, and removes what has expired. */
+/* All of it at once, before the rules stand. */
+void enforcer_allow_sync_all(struct enforcer *enforcer);
 void enforcer_allow_tick(struct enforcer *enforcer);
 
 /* load.c: comes back to what the kernel did not take of the blocks that the engine holds. */

@@ -86,7 +86,7 @@ static int fill_and_arm(struct enforcer *enforcer, int64_t now_ms)
 	int error;
 
 	enforcer->listener.loaded(enforcer->listener.context);
-	enforcer_allow_sync(enforcer);
+	enforcer_allow_sync_all(enforcer);
 	error = put_blocks(enforcer, now_ms);
 	if (error)
 		enforcer_notice(enforcer, EVENT_FAILED, "some veils, bans or blocks could not be put back: %s",

@@ -369,6 +369,7 @@ static void status_answer(struct task *task, const struct wire_message *message)
 		status->late_answers = keeper->late_answers;
 		status->followers_lost = keeper->followers_lost;
 		status->history_rows = history_rows(keeper->history);
+		save_read_kept(keeper->save, &status->kept);
 		status->state_dir = keeper->start->state_dir;
 		task->collected = view_status(status);
 		free(status);

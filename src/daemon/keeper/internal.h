@@ -58,6 +58,14 @@ struct thresholds {
 	int32_t alert_mn, veil_mn, ban_mn;
 };
 
+/* Of the history on the disk. */
+struct kept {
+	uint64_t rows, bytes, bytes_max; /* rows: an upper bound; bytes_max 0: no limit */
+	uint64_t trimmed;                /* gone for age or room */
+	uint64_t left_out;               /* not written for a nearly full disk */
+	uint64_t dropped;                /* could not be written, or made no sense when they were read */
+};
+
 /* All that `status` tells but the protected addresses. */
 struct status {
 	struct wire_status sentry;
@@ -65,6 +73,7 @@ struct status {
 	bool hooks_known;
 	struct control_stats control;
 	struct journal_stats log;
+	struct kept kept;
 	uint64_t bad_messages, late_answers, followers_lost, history_rows;
 	const char *state_dir;
 };
@@ -129,6 +138,7 @@ void save_clock_set(struct save *save, int64_t boot_ms);
 void save_restore(struct save *save, int sentry_fd, int64_t now_ms);
 /* A message of the sentry with a part of what is to be saved. */
 void save_message(struct save *save, const struct wire_message *message, int64_t now_ms);
+void save_read_kept(const struct save *save, struct kept *out);
 /* The history; NULL while the store cannot be used. */
 struct store *save_history(struct save *save);
 

@@ -380,12 +380,20 @@ static const struct row rows[] = {
 	NUMBER("control", "crowded", control.evicted),
 	NUMBER("control", "user_full", control.user_full),
 	NUMBER("control", "idle", control.idle),
+	NUMBER("control", "busy", control.busy),
 
 	NUMBER("events", "lost", sentry.events_lost),
 	NUMBER("events", "kept", history_rows),
 	NUMBER("events", "log_left_out", log.left_out),
 	NUMBER("events", "log_waiting", log.waiting),
 	NUMBER("events", "followers_lost", followers_lost),
+
+	NUMBER("history", "rows", kept.rows),
+	NUMBER("history", "bytes", kept.bytes),
+	NUMBER("history", "bytes_max", kept.bytes_max),
+	NUMBER("history", "trimmed", kept.trimmed),
+	NUMBER("history", "left_out", kept.left_out),
+	NUMBER("history", "dropped", kept.dropped),
 
 	NUMBER("wire", "bad_messages", bad_messages),
 	NUMBER("wire", "late_answers", late_answers),

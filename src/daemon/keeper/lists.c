@@ -231,6 +231,7 @@ void list_sources_start(struct task *task)
 	uint32_t limit = task->request.limit ? task->request.limit : SOURCES_DEFAULT;
 
 	if (limit > TASK_SMALL_LIMIT && task->keeper->big_sorts >= TASK_BIG_SORTS_MAX) {
+		control_count_busy(task->keeper->control);
 		task_fail(task, CONTROL_FAILED, "%d long lists of sources are being made already: try again",
 			  TASK_BIG_SORTS_MAX);
 		return;

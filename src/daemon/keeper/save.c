@@ -24,6 +24,7 @@ struct save {
 	struct journal *journal;
 	enum phase phase; /* of the save under way */
 	int64_t boot;     /* of the host: which it is */
+	int64_t history_max;
 	int64_t moved_ms; /* what was saved before this start */
 	bool usable;
 };
@@ -74,6 +75,7 @@ struct save *save_open(const struct keeper_start *start, struct journal *journal
 		free(save);
 		return NULL;
 	}
+	save->history_max = start->history_max;
 	store_limit_history(save->store, start->history_max);
 	if (procfs_boot(&save->boot) == 0)
 		save->moved_ms = store_clock(save->store, save->boot, start->boot_ms);
@@ -126,6 +128,21 @@ void save_clock_set(struct save *save, int64_t boot_ms)
 {
 	if (save->boot)
 		store_clock(save->store, save->boot, boot_ms);
+}
+
+void save_read_kept(const struct save *save, struct kept *out)
+{
+	struct store_stats stats;
+
+	store_read_stats(save->store, &stats);
+	*out = (struct kept){
+		.rows = stats.rows,
+		.bytes = stats.bytes > 0 ? (uint64_t)stats.bytes : 0,
+		.bytes_max = save->history_max > 0 ? (uint64_t)save->history_max : 0,
+		.trimmed = stats.trimmed,
+		.left_out = stats.left_out,
+		.dropped = stats.dropped,
+	};
 }
 
 struct store *save_history(struct save *save)
