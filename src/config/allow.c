@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 
 #include "file.h"
+#include "trusted.h"
 
 /* Cuts the entry of one line out: no comment, no blanks around it.  NULL: there is none. */
 static char *entry_of(char *line)
@@ -53,9 +54,10 @@ void config_allow_file_read(struct config_reader *reader, int line)
 	int number = 0;
 	int result;
 
-	if (!config_is_trusted(reader, path, line ? reader->file : path, line))
+	result = config_read_text(reader, &(struct config_place){ path, line ? reader->file : path, line },
+				  CONFIG_ALLOW_FILE_MAX, &text, &len);
+	if (result == -EPERM)
 		return;
-	result = file_read_whole(path, CONFIG_ALLOW_FILE_MAX, &text, &len);
 	if (result == -ENOENT && is_gone(reader->before, path)) {
 		config_mistake(reader, line ? reader->file : path, line,
 			       "allow_file '%s' is not there, expected the file with what is allowed "
@@ -132,11 +134,16 @@ static int edit(const char *text, const struct prefix *entry, bool add, FILE *ou
 
 int config_allow_file_edit(const char *path, const struct prefix *entry, bool add)
 {
-	char *real = realpath(path, NULL); /* behind a link the file itself is replaced, not the link */
-	char *text = NULL, *edited = NULL;
+	char *real, *text = NULL, *edited = NULL, why[PATH_MAX + 64];
+	struct writer reason = writer_over(why, sizeof(why));
 	struct stat like;
 	size_t len = 0;
-	int result = real ? file_read_whole(real, CONFIG_ALLOW_FILE_MAX, &text, &len) : -errno;
+	int result = path_is_trusted(path, &reason);
+
+	if (result < 0 && result != -ENOENT)
+		return result;
+	real = realpath(path, NULL); /* behind a link the file itself is replaced, not the link */
+	result = real ? file_read_whole(real, CONFIG_ALLOW_FILE_MAX, &text, &len) : -errno;
 	FILE *out = NULL;
 
 	if (real && result == 0 && stat(real, &like) < 0)

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "file.h"
 #include "trusted.h"
@@ -120,15 +121,42 @@ void config_blank_mark(char *text)
 		memset(text, ' ', strlen(mark));
 }
 
+/* False, and told, when the answer is that others can change it. */
+static bool is_trusted(struct config_reader *reader, int answer, const char *why, const char *file, int line)
+{
+	if (answer != -EPERM)
+		return true;
+	config_mistake(reader, file, line, "%s, expected that root alone can change what picketd obeys", why);
+	return false;
+}
+
 bool config_is_trusted(struct config_reader *reader, const char *path, const char *file, int line)
 {
-	char text[PATH_MAX + 64];
+	char text[PATH_MAX + 64] = "";
 	struct writer why = writer_over(text, sizeof(text));
 
-	if (!reader->guarded || path_is_trusted(path, &why) != -EPERM)
-		return true;
-	config_mistake(reader, file, line, "%s, expected that root alone can change what picketd obeys", text);
-	return false;
+	return !reader->guarded || is_trusted(reader, path_is_trusted(path, &why), text, file, line);
+}
+
+int config_read_text(struct config_reader *reader, const struct config_place *place, size_t max, char **out,
+		     size_t *len)
+{
+	char text[PATH_MAX + 64] = "";
+	struct writer why = writer_over(text, sizeof(text));
+	int fd, answer = 0;
+
+	/* Before it is opened too: root must not open what others let a link point to, such as a watchdog. */
+	if (!config_is_trusted(reader, place->path, place->file, place->line))
+		return -EPERM;
+	fd = file_open(place->path);
+	if (fd < 0)
+		return fd;
+	if (reader->guarded)
+		answer = opened_is_trusted(place->path, fd, &why);
+	if (answer == 0)
+		return file_read_open(fd, max, out, len);
+	close(fd);
+	return is_trusted(reader, answer, text, place->file, place->line) ? answer : -EPERM;
 }
 
 /* Whether the file was there. */
@@ -139,9 +167,9 @@ static bool read_file(struct config_reader *reader, const char *path, bool may_b
 	int result;
 
 	reader->file = path;
-	if (!config_is_trusted(reader, path, path, 0))
+	result = config_read_text(reader, &(struct config_place){ path, path, 0 }, CONFIG_FILE_MAX, &text, &len);
+	if (result == -EPERM)
 		return true;
-	result = file_read_whole(path, CONFIG_FILE_MAX, &text, &len);
 	if (result == -ENOENT && may_be_missing)
 		return false;
 	if (result == -ENOENT && reader->before && reader->before->file_was_there) {

@@ -106,6 +106,15 @@ void config_warning(struct config_reader *reader, const char *file, int line, co
 	__attribute__((format(printf, 4, 5)));
 /* Whether what the path names may be read, or run; else a mistake is told, once a reason (config.c). */
 bool config_is_trusted(struct config_reader *reader, const char *path, const char *file, int line);
+/* A file that the configuration names, and where it does. */
+struct config_place {
+	const char *path, *file;
+	int line;
+};
+/* Reads it as it was found to be trusted, by one descriptor.  0, -EPERM when a mistake was told, or another -errno
+ * (config.c). */
+int config_read_text(struct config_reader *reader, const struct config_place *place, size_t max, char **out,
+		     size_t *len);
 /* Blanks a UTF-8 byte order mark at the start of a file's text: some editors put one there (config.c). */
 void config_blank_mark(char *text);
 /* Reads one file's text, which changes on the way (parse.c). */

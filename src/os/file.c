@@ -54,14 +54,18 @@ ssize_t file_read(const char *path, char *out, size_t size)
 	return fd < 0 ? -errno : read_and_close(fd, out, size);
 }
 
-int file_read_whole(const char *path, size_t max, char **out, size_t *len)
+int file_open(const char *path)
 {
 	int fd = open(path, READ_FLAGS);
-	char *text = fd < 0 ? NULL : malloc(max + 2); /* a byte more than allowed tells that it is too long */
+
+	return fd < 0 ? -errno : fd;
+}
+
+int file_read_open(int fd, size_t max, char **out, size_t *len)
+{
+	char *text = malloc(max + 2); /* a byte more than allowed tells that it is too long */
 	ssize_t got;
 
-	if (fd < 0)
-		return -errno;
 	if (!text) {
 		close(fd);
 		return -ENOMEM;
@@ -74,6 +78,13 @@ int file_read_whole(const char *path, size_t max, char **out, size_t *len)
 	*out = text;
 	*len = (size_t)got;
 	return 0;
+}
+
+int file_read_whole(const char *path, size_t max, char **out, size_t *len)
+{
+	int fd = file_open(path);
+
+	return fd < 0 ? fd : file_read_open(fd, max, out, len);
 }
 
 static int write_all(int fd, const char *text, size_t len)

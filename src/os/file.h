@@ -18,6 +18,9 @@ MUST_CHECK ssize_t file_read(const char *path, char *out, size_t size);
 /* The whole file, allocated, with a NUL behind it that *len does not count.  0; -EFBIG when it has more than max
  * bytes; or -errno, and nothing is allocated. */
 MUST_CHECK int file_read_whole(const char *path, size_t max, char **out, size_t *len);
+/* The same in two steps.  A descriptor or -errno; it is closed, whatever comes of the reading. */
+MUST_CHECK int file_open(const char *path);
+MUST_CHECK int file_read_open(int fd, size_t max, char **out, size_t *len);
 
 /*
  * Replaces or makes the file `name` in the directory `dir`, a descriptor or AT_FDCWD.  A program that reads it sees the

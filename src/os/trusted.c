@@ -20,6 +20,7 @@ struct walk {
 	char rest[PATH_MAX];  /* to be walked from there */
 	char names[PATH_MAX]; /* what was walked, for people */
 	unsigned links;
+	bool shared; /* others may put names into the folder that was reached */
 };
 
 static bool put(char *to, const char *first, const char *second)
@@ -43,6 +44,7 @@ static int start_at_root(struct walk *walk)
 	if (walk->at >= 0)
 		close(walk->at);
 	walk->at = root;
+	walk->shared = false;
 	walk->names[0] = '\0';
 	return 0;
 }
@@ -68,11 +70,14 @@ static int check_part(const struct walk *walk, const struct stat *info, struct w
 	bool own = info->st_uid == 0 || info->st_uid == geteuid();
 	bool writable = !S_ISLNK(info->st_mode) && !S_ISCHR(info->st_mode) && (info->st_mode & (S_IWGRP | S_IWOTH));
 	bool guarded = S_ISDIR(info->st_mode) && (info->st_mode & S_ISVTX) && walk->rest[0];
+	bool linked = walk->shared && S_ISREG(info->st_mode) && info->st_nlink > 1;
 
-	if (own && (!writable || guarded))
+	if (own && (!writable || guarded) && !linked)
 		return 0;
 	writer_text(why, walk->names[0] ? walk->names : "/");
-	writer_text(why, !own ? " does not belong to root" : " can be written by others than root");
+	writer_text(why, !own     ? " does not belong to root"
+			 : linked ? " has another name, which others may have given it"
+				  : " can be written by others than root");
 	return -EPERM;
 }
 
@@ -114,17 +119,18 @@ static int step(struct walk *walk, const char *part, struct writer *why)
 		int folder = walk->at;
 
 		walk->at = found;
+		walk->shared = S_ISDIR(info.st_mode) && (info.st_mode & (S_IWGRP | S_IWOTH));
 		found = folder;
 	}
 	close(found);
 	return result;
 }
 
-int path_is_trusted(const char *path, struct writer *why)
+/* *info: what is at the end of the way. */
+static int walk_to(const char *path, struct writer *why, struct stat *info)
 {
 	struct walk walk = { .at = -1 };
 	char part[NAME_MAX + 1], folder[PATH_MAX] = "";
-	struct stat info;
 	int result;
 
 	if (path[0] != '/' && !getcwd(folder, sizeof(folder)))
@@ -133,12 +139,36 @@ int path_is_trusted(const char *path, struct writer *why)
 		return -ENAMETOOLONG;
 	result = start_at_root(&walk);
 	if (result == 0)
-		result = fstat(walk.at, &info) < 0 ? -errno : check_part(&walk, &info, why);
+		result = fstat(walk.at, info) < 0 ? -errno : check_part(&walk, info, why);
 	while (result == 0 && next_part(&walk, part))
 		result = step(&walk, part, why);
 	if (result == 0 && walk.rest[strspn(walk.rest, "/")])
 		result = -ENAMETOOLONG;
+	if (result == 0 && fstat(walk.at, info) < 0)
+		result = -errno;
 	if (walk.at >= 0)
 		close(walk.at);
+	return result;
+}
+
+int path_is_trusted(const char *path, struct writer *why)
+{
+	struct stat info;
+
+	return walk_to(path, why, &info);
+}
+
+int opened_is_trusted(const char *path, int fd, struct writer *why)
+{
+	struct stat opened, found;
+	int result = fstat(fd, &opened) < 0 ? -errno : walk_to(path, why, &found);
+
+	if (result == -ENOENT && S_ISFIFO(opened.st_mode))
+		return 0;
+	if (result == -ENOENT || (result == 0 && (opened.st_dev != found.st_dev || opened.st_ino != found.st_ino))) {
+		writer_text(why, path);
+		writer_text(why, " was exchanged while it was read");
+		return -EPERM;
+	}
 	return result;
 }

@@ -215,6 +215,62 @@ def test_second_instance_is_refused(lab, picket, shared):
     assert shut_out(lab.attacker, VICTIM4[0])
 
 
+LOCKER = """
+import fcntl, os, sys
+os.setgroups([]), os.setresgid(65534, 65534, 65534), os.setresuid(65534, 65534, 65534)
+for name in os.listdir(sys.argv[1]):
+    try:
+        fd = os.open(os.path.join(sys.argv[1], name), os.O_RDONLY | os.O_NONBLOCK)
+        fcntl.flock(fd, fcntl.LOCK_EX)
+    except OSError:
+        continue
+print("tried", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_no_user_locks_the_next_start_out(lab, picket):
+    """Who may read a file may lock it, and wait for the lock that a daemon gives up when it ends."""
+    daemon = picket()
+    daemon.stop()
+    user = lab.victim.popen("/usr/bin/python3", "-c", LOCKER, daemon.run_dir, stdin=subprocess.PIPE,
+                            stdout=subprocess.PIPE, text=True)
+    try:
+        assert user.stdout.readline() == "tried\n"
+        daemon.start()
+    finally:
+        user.communicate("")
+
+
+@pytest.mark.parametrize("option", ["run_dir", "state_dir"])
+def test_folders_above_that_others_can_write(picket, option):
+    """Who can rename one of them can put another in its place: a socket that picketctl talks to, blocks of his own."""
+    daemon = picket.make()
+    above = os.path.join(daemon.dir, "above")
+    os.mkdir(above)
+    os.chmod(above, 0o777)
+    daemon.options[option] = os.path.join(above, "dir")
+    daemon.write_config("")
+    daemon.spawn()
+    assert ended(daemon) == 1
+    assert daemon.lines(f"{option} {above}/dir: {above} can be written by others than root"), daemon.log_text()
+    os.chmod(above, 0o1777)
+    daemon.run_dir = daemon.options["run_dir"]
+    daemon.socket_path = os.path.join(daemon.run_dir, "picket.sock")
+    daemon.start()
+
+
+def test_a_state_directory_that_a_user_made(picket):
+    """Of others' folders none becomes the keeper's: what its maker opened in it he keeps open."""
+    daemon = picket.make()
+    os.mkdir(daemon.state_dir)
+    os.chown(daemon.state_dir, 12345, 12345)
+    daemon.spawn()
+    assert ended(daemon) == 1 and "belongs to another user" in daemon.log_text()
+    os.chown(daemon.state_dir, 0, 0)
+    daemon.start()
+
+
 SQUATTER = """
 import os, socket, sys
 os.setgroups([]), os.setresgid(65534, 65534, 65534), os.setresuid(65534, 65534, 65534)

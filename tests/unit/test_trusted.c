@@ -4,7 +4,9 @@
  */
 #include "config_place.h"
 
+#include <fcntl.h>
 #include <limits.h>
+#include <sys/xattr.h>
 
 #include "trusted.h"
 
@@ -159,6 +161,87 @@ static void links_are_followed(void **state)
 	assert_int_equal(result_of(below(place, long_name), why, sizeof(why)), -ENAMETOOLONG);
 }
 
+/* A list of access rights shows in the bits of the group, as its mask. */
+static void an_access_list(void **state)
+{
+	struct place *place = need_root(state);
+	const struct {
+		uint32_t version;
+		struct {
+			uint16_t tag, rights;
+			uint32_t id;
+		} entries[5];
+	} list = { 2, { { 1, 6, -1U }, { 2, 6, NOBODY }, { 4, 4, -1U }, { 16, 6, -1U }, { 32, 4, -1U } } };
+
+	put(place->file, "");
+	assert_int_equal(chmod(place->file, 0644), 0);
+	if (setxattr(place->file, "system.posix_acl_access", &list, sizeof(list), 0) < 0) {
+		print_message("SKIPPED: no access lists here\n");
+		skip();
+	}
+	assert_refused(place, "picket.conf", "picket.conf", "can be written by others than root");
+}
+
+/* A name that others gave to a file of root's, where they may give names. */
+static void a_hard_link(void **state)
+{
+	struct place *place = need_root(state);
+
+	assert_int_equal(mkdir(below(place, "open"), 0700), 0);
+	put(place->file, "");
+	assert_int_equal(link(place->file, below(place, "open/in")), 0);
+	assert_trusted(place, "open/in");
+	assert_int_equal(chmod(below(place, "open"), 01777), 0);
+	assert_refused(place, "open/in", "open/in", "has another name, which others may have given it");
+	assert_trusted(place, "picket.conf");
+}
+
+/* Between the look and the reading: what is open is what was looked at. */
+static void what_is_exchanged(void **state)
+{
+	struct place *place = need_root(state);
+	char why[PATH_MAX + 64] = "";
+	struct writer w = writer_over(why, sizeof(why));
+	int fd, pipes[2];
+
+	put(place->file, "");
+	put(place->other, "");
+	fd = open(place->file, O_RDONLY);
+	assert_int_equal(opened_is_trusted(place->file, fd, &w), 0);
+	assert_int_equal(rename(place->other, place->file), 0);
+	assert_int_equal(opened_is_trusted(place->file, fd, &w), -EPERM);
+	assert_non_null(strstr(why, "was exchanged while it was read"));
+	unlink(place->file);
+	assert_int_equal(opened_is_trusted(place->file, fd, &w), -EPERM);
+	close(fd);
+	assert_int_equal(pipe(pipes), 0);
+	snprintf(why, sizeof(why), "/dev/fd/%d", pipes[0]);
+	assert_int_equal(opened_is_trusted(why, pipes[0], &w), 0);
+	close(pipes[0]);
+	close(pipes[1]);
+}
+
+/* `allow add --save` while the file is not there yet: root's files are not written to by a link of others. */
+static void a_link_to_be_saved_through(void **state)
+{
+	struct place *place = need_root(state);
+	const struct prefix entry = { .addr = { { 0x20, 1 } }, .len = 16 };
+	char text[64] = "";
+	FILE *file;
+
+	put(place->other, "root's own\n");
+	assert_int_equal(mkdir(below(place, "open"), 0700), 0);
+	assert_int_equal(chmod(below(place, "open"), 01777), 0);
+	assert_int_equal(symlink(place->other, below(place, "open/in")), 0);
+	assert_int_equal(lchown(below(place, "open/in"), NOBODY, NOBODY), 0);
+	assert_int_equal(config_allow_file_edit(below(place, "open/in"), &entry, true), -EPERM);
+	file = fopen(place->other, "r");
+	assert_non_null(fgets(text, sizeof(text), file));
+	assert_string_equal(text, "root's own\n");
+	assert_null(fgets(text, sizeof(text), file));
+	fclose(file);
+}
+
 static struct config *read_trusted(struct place *place)
 {
 	place->told[0] = '\0';
@@ -216,7 +299,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		CASE(the_file_itself),    CASE(every_folder_on_the_way),    CASE(a_sticky_folder),
-		CASE(links_are_followed), CASE(what_a_configuration_names),
+		CASE(links_are_followed), CASE(what_a_configuration_names), CASE(an_access_list), CASE(a_hard_link),
+		CASE(what_is_exchanged),  CASE(a_link_to_be_saved_through),
 	};
 
 	return cmocka_run_group_tests_name("trusted", tests, NULL, NULL);

@@ -51,10 +51,15 @@ static void check_program(const char *program, const char *prefix)
 {
 	char text[PATH_MAX + 64];
 	struct writer why = writer_over(text, sizeof(text));
+	int result;
 
 	writer_text(&why, prefix);
-	if (path_is_trusted(program, &why) != -EPERM)
+	result = path_is_trusted(program, &why);
+	if (result == 0)
 		return;
+	/* Also what cannot be looked at: it may be there a moment later, and whose is it then? */
+	if (result != -EPERM && strerrordesc_np(-result))
+		writer_text(&why, strerrordesc_np(-result));
 	_exit(write(2, text, why.len) < 0 ? 126 : 127);
 }
 

@@ -10,6 +10,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <libgen.h>
+#include <limits.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,6 +23,7 @@
 #include <unistd.h>
 
 #include "file.h"
+#include "trusted.h"
 
 #define ADMIN_GROUP "picket-admin"
 #define NO_GROUP    ((gid_t)-1) /* then root alone may use the control socket */
@@ -67,6 +70,21 @@ static int find_accounts(struct supervisor *s)
 	return 0;
 }
 
+/* Whoever could rename a folder above could put another one in its place.  0 or told. */
+static int check_way(struct supervisor *s, const char *option, const char *path)
+{
+	char copy[PATH_MAX], inside[PATH_MAX], text[PATH_MAX + 64] = "";
+	struct writer whole = writer_over(copy, sizeof(copy)), other = writer_over(inside, sizeof(inside));
+	struct writer why = writer_over(text, sizeof(text));
+
+	writer_text(&whole, path);
+	writer_format(&other, "%s/-", dirname(copy)); /* /tmp itself will do: what is root's there stays */
+	if (path_is_trusted(inside, &why) != -EPERM)
+		return 0;
+	return supervisor_fail(s, 0, "%s %s: %s, expected that root alone can change the folders above it", option,
+			       path, text);
+}
+
 /* Makes the directory when it is missing.  Its descriptor or -errno. */
 static int open_directory(const char *path, mode_t mode, bool *made)
 {
@@ -83,8 +101,11 @@ static int open_run_dir(struct supervisor *s)
 {
 	struct stat info;
 	bool made;
-	int fd = open_directory(s->config->run_dir, 0755, &made);
+	int fd;
 
+	if (check_way(s, "run_dir", s->config->run_dir) < 0)
+		return -1;
+	fd = open_directory(s->config->run_dir, 0755, &made);
 	if (fd < 0)
 		return supervisor_fail(s, fd, "cannot use run_dir %s", s->config->run_dir);
 	s->run_fd = fd;
@@ -122,23 +143,27 @@ static int give_away(int fd, const struct account *to)
 	return fchown(fd, 0, to->gid) < 0 || fchmod(fd, 0750) < 0 || fchown(fd, to->uid, to->gid) < 0 ? -1 : 0;
 }
 
-/* It must belong to the keeper's user.  A directory of another user is given away only when it is empty. */
+/* It must belong to the keeper's user.  Of others' only root's is given away, and only when it is empty. */
 static int make_state_dir(struct supervisor *s)
 {
 	const char *path = s->config->state_dir;
 	struct stat info;
 	bool made;
-	int fd = open_directory(path, 0750, &made), result = 0;
+	int fd, result = 0;
 
+	if (check_way(s, "state_dir", path) < 0)
+		return -1;
+	fd = open_directory(path, 0750, &made);
 	if (fd < 0)
 		return supervisor_fail(s, fd, "cannot use state_dir %s", path);
 	if (fstat(fd, &info) < 0) {
 		result = supervisor_fail(s, errno, "cannot use state_dir %s", path);
-	} else if (info.st_uid != s->keeper_account.uid && !is_empty(fd)) {
-		result = supervisor_fail(
-			s, 0,
-			"state_dir %s belongs to another user than '%s' and is not empty: chown it, or choose another",
-			path, s->config->user);
+	} else if (info.st_uid != s->keeper_account.uid && (info.st_uid != 0 || !is_empty(fd))) {
+		result = supervisor_fail(s, 0,
+					 "state_dir %s belongs to another user than '%s' (an empty one may be root's): "
+					 "chown it, or choose "
+					 "another",
+					 path, s->config->user);
 	} else if ((info.st_uid != s->keeper_account.uid || made) && give_away(fd, &s->keeper_account) < 0) {
 		result = supervisor_fail(s, errno, "cannot give away state_dir %s", path);
 	}
@@ -151,8 +176,9 @@ static int take_lock(struct supervisor *s)
 	char text[32] = "";
 	int len;
 
-	s->lock_fd = openat(s->run_fd, LOCK_FILE, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0644);
-	if (s->lock_fd < 0)
+	s->lock_fd = openat(s->run_fd, LOCK_FILE, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+	/* Who may read it may lock it, and keep us from starting. */
+	if (s->lock_fd < 0 || fchmod(s->lock_fd, 0600) < 0)
 		return supervisor_fail(s, errno, "cannot open the lock file in %s", s->config->run_dir);
 	if (flock(s->lock_fd, LOCK_EX | LOCK_NB) < 0) {
 		if (errno != EWOULDBLOCK)
