@@ -107,7 +107,8 @@ struct config *config_reread(const struct config *before, const char *path, unsi
 void config_free(struct config *config);
 
 /* Adds one line to the allow file or removes it; all other lines stay.  The file is replaced as a whole.
- * 0; -EPERM when others than root could have put another in its place; -EEXIST or -ENOENT when there is nothing to do; or another -errno. */
+ * 0; -EPERM when others than root could have put another in its place; -EEXIST or -ENOENT when
+ * there is nothing to do; or another -errno. */
 MUST_CHECK int config_allow_file_edit(const char *path, const struct prefix *entry, bool add);
 
 #endif

@@ -14,8 +14,8 @@ int64_t clock_us(clockid_t clock);
 int64_t clock_ms(clockid_t clock);
 int64_t clock_s(clockid_t clock);
 
-/* A clock on the wall that says less was never set; one that says more would not fit into the 32 bits of seconds in which
- * evidence is kept for much longer. */
+/* A clock on the wall that says less was never set; one that says more would not fit for much longer into the 32 bits
+ * of seconds in which evidence is kept. */
 #define CLOCK_WALL_MIN_MS 1700000000000LL /* November 2023 */
 #define CLOCK_WALL_MAX_MS 4102444800000LL /* the year 2100 */
 

@@ -15,7 +15,8 @@
  * not so, and `why` says which part of it ("/srv/x can be written by others than root").  Another -errno: a part of it
  * cannot be looked at, -ENOENT where it is not there; what stands before that part is trusted then.
  * A folder with the sticky bit (/tmp) may be written by others, for they cannot put anything in the place of what is
- * root's in it; there a file has one name alone, for another could be theirs (a hard link).  Calls only what may be called between fork() and execve().
+ * root's in it; there a file has one name alone, for another could be theirs (a hard link).  Calls only what may be
+ * called between fork() and execve().
  */
 MUST_CHECK int path_is_trusted(const char *path, struct writer *why);
 /* The same of what was opened by this path: what was looked at is what is open, and nothing that was put there in

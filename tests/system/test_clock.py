@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The clock on the wall is set, or was never right: nothing that lasts is lost, or lasts longer than what was left.  The
+"""The clock on the wall is set, or was never right: nothing that lasts is lost, or lasts longer than what was left. The
 clock is libfaketime's; another boot of the host is one whose number differs, and whose kernel has no table."""
 import contextlib
 import glob

@@ -2,30 +2,7 @@
 /*
  * The control socket: what a request may be, bytes from strangers, and the server's limits over real sockets.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
-#include <fcntl.h>
-#include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
-#include <unistd.h>
-
-#include <event2/event.h>
-
-#include "control/control.h"
-#include "control/internal.h"
-#include "seed.h"
-#include "writer.h"
-
-#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+#include "control_fixture.h"
 
 static int parse(const char *line, struct control_request *out, char error[CONTROL_ERROR_MAX])
 {
@@ -178,123 +155,6 @@ static void test_bytes_of_strangers(void **state)
 	control_list_clear(&list);
 }
 
-/* ---- the server ---- */
-
-struct server {
-	struct event_base *base;
-	struct control *control;
-	char directory[64], path[96];
-	struct control_client *waiting; /* of a request that is left unfinished */
-	unsigned requests, gone;
-	size_t sources; /* of the last request */
-	bool hold, big;
-};
-
-static void on_request(void *context, struct control_client *client, const struct control_request *request)
-{
-	struct server *server = context;
-
-	server->requests++;
-	server->sources = request->source_count;
-	if (server->hold) {
-		server->waiting = client;
-		return;
-	}
-	control_send(client, json_pack("{s:s}", "echo", request->command == CONTROL_LIST ? "list" : "status"));
-	while (server->big && !control_is_full(client))
-		control_send(client, json_pack("{s:s}", "filler", "0123456789012345678901234567890123456789"));
-	control_done(client);
-}
-
-static void on_drained(void *context, struct control_client *client)
-{
-	(void)context, (void)client;
-}
-
-static void on_gone(void *context, struct control_client *client)
-{
-	struct server *server = context;
-
-	server->gone += client == server->waiting;
-}
-
-static int server_start(void **state)
-{
-	static const struct control_callbacks callbacks = { on_request, on_drained, on_gone };
-	struct server *server = calloc(1, sizeof(*server));
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	struct control_options options = { .admin_gid = UINT32_MAX, .callbacks = &callbacks, .context = server };
-
-	snprintf(server->directory, sizeof(server->directory), "/tmp/picket-control-XXXXXX");
-	if (!mkdtemp(server->directory))
-		return -1;
-	snprintf(server->path, sizeof(server->path), "%s/sock", server->directory);
-	memcpy(address.sun_path, server->path, strlen(server->path) + 1);
-	options.fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	options.base = server->base = event_base_new();
-	*state = server;
-	return bind(options.fd, (struct sockaddr *)&address, sizeof(address)) < 0 || listen(options.fd, 128) < 0 ||
-			       control_open(&options, &server->control) < 0
-		       ? -1
-		       : 0;
-}
-
-static int server_stop(void **state)
-{
-	struct server *server = *state;
-
-	control_close(server->control);
-	event_base_free(server->base);
-	unlink(server->path);
-	rmdir(server->directory);
-	free(server);
-	return 0;
-}
-
-static int dial(const struct server *server)
-{
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-
-	memcpy(address.sun_path, server->path, strlen(server->path) + 1);
-	assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof(address)), 0);
-	return fd;
-}
-
-static void turn(struct server *server)
-{
-	for (int i = 0; i < 20; i++)
-		event_base_loop(server->base, EVLOOP_NONBLOCK);
-}
-
-static void say(int fd, const char *text)
-{
-	assert_int_equal(send(fd, text, strlen(text), MSG_NOSIGNAL), (ssize_t)strlen(text));
-}
-
-/* Everything that can be read now, as a string; -1 at the end of the connection is told by *closed. */
-static char *hear(int fd, char *out, size_t size, bool *closed)
-{
-	size_t len = 0;
-	ssize_t got = -1;
-
-	while (len < size - 1 && (got = recv(fd, out + len, size - 1 - len, 0)) > 0)
-		len += (size_t)got;
-	if (closed)
-		*closed = got == 0;
-	out[len] = '\0';
-	return out;
-}
-
-#define ASK "{\"v\":1,\"cmd\":\"status\"}\n"
-
-/* Only root and a group may talk to the socket. */
-static void needs_root(void)
-{
-	if (getuid() != 0)
-		skip();
-}
-
 static void test_lines(void **state)
 {
 	struct server *server = *state;
@@ -434,120 +294,6 @@ static void test_waiting_costs_nothing(void **state)
 		close(fd[i]);
 }
 
-static void say_sources(int fd, unsigned from, unsigned count, bool more)
-{
-	char line[CONTROL_LINE_MAX];
-	struct writer w = writer_over(line, sizeof(line));
-
-	for (unsigned i = 0; i < count; i++)
-		writer_format(&w, "%s\"10.0.%u.%u\"", i ? "," : "{\"v\":1,\"cmd\":\"block\",\"sources\":[",
-			      (from + i) / 256, (from + i) % 256);
-	writer_format(&w, "]%s}\n", more ? ",\"more\":true" : "");
-	assert_false(w.truncated);
-	say(fd, line);
-}
-
-/* An order in parts: each is answered, the last one has all; as many as there may be, and one more. */
-static void test_many_sources(void **state)
-{
-	struct server *server = *state;
-	char text[4096];
-	int fd = dial(server);
-	unsigned part = CONTROL_SOURCES_MAX / 16;
-
-	needs_root();
-	for (unsigned i = 0; i < 16; i++) {
-		say_sources(fd, i * part, part - (i == 15), true);
-		turn(server);
-	}
-	assert_int_equal(server->requests, 0);
-	assert_null(strstr(hear(fd, text, sizeof(text), NULL), "\"ok\":false"));
-	say_sources(fd, CONTROL_SOURCES_MAX - 1, 1, false);
-	turn(server);
-	assert_int_equal(server->requests, 1);
-	assert_int_equal(server->sources, CONTROL_SOURCES_MAX);
-	assert_int_equal(server->control->listed, 0);
-	hear(fd, text, sizeof(text), NULL);
-	close(fd);
-	fd = dial(server);
-	for (unsigned i = 0; i < 16; i++) {
-		say_sources(fd, i * part, part, true);
-		turn(server);
-	}
-	say_sources(fd, 0, 1, false);
-	turn(server);
-	assert_int_equal(server->requests, 1);
-	assert_non_null(strstr(hear(fd, text, sizeof(text), NULL), "16384 in one order at most"));
-	assert_int_equal(server->control->listed, 0);
-	close(fd);
-}
-
-/* All that clients have begun to say is bounded, the last of it kept for root; at the bound all is well, one more source
- * is refused and counted, and costs the others nothing. */
-static void test_all_clients_lists(void **state)
-{
-	struct server *server = *state;
-	struct control_stats stats;
-	char text[4096];
-	int fd[6];
-	unsigned part = CONTROL_SOURCES_MAX / 16, begun = 0;
-
-	needs_root();
-	for (size_t i = 0; i < COUNT(fd); i++) {
-		fd[i] = dial(server);
-		turn(server);
-		/* The first four belong to another user. */
-		server->control->clients[i]->uid = i < 4 ? 1000 : 0;
-	}
-	for (size_t i = 0; i < COUNT(fd); i++) {
-		if (i == 3 || i == 5) { /* one more than there may be */
-			say_sources(fd[i], 0, 1, true);
-			turn(server);
-			assert_non_null(strstr(hear(fd[i], text, sizeof(text), NULL), "too many long orders"));
-		} else {
-			for (unsigned n = 0; n < 16; n++, begun += part) {
-				say_sources(fd[i], n * part, part, true);
-				turn(server);
-			}
-			assert_null(strstr(hear(fd[i], text, sizeof(text), NULL), "\"ok\":false"));
-		}
-		assert_int_equal(server->control->listed, begun);
-	}
-	assert_int_equal(begun, CONTROL_LISTED_MAX);
-	control_read_stats(server->control, &stats);
-	assert_int_equal(stats.busy, 2);
-	for (size_t i = 0; i < COUNT(fd); i++)
-		close(fd[i]);
-	turn(server);
-	assert_int_equal(server->control->listed, 0);
-}
-
-/* Another request in between, or the end of the connection: what was begun is forgotten. */
-static void test_order_left_unfinished(void **state)
-{
-	struct server *server = *state;
-	char text[4096];
-	int fd = dial(server);
-
-	needs_root();
-	say_sources(fd, 0, 5, true);
-	say(fd, ASK);
-	say_sources(fd, 5, 2, false);
-	turn(server);
-	assert_int_equal(server->sources, 2);
-	say_sources(fd, 0, 5, true);
-	say(fd, "{\"v\":1,\"cmd\":\"unblock\",\"sources\":[\"192.0.2.1\"]}\n");
-	turn(server);
-	assert_non_null(strstr(hear(fd, text, sizeof(text), NULL), "was followed by another"));
-	say_sources(fd, 0, 5, true);
-	turn(server);
-	assert_int_equal(server->control->listed, 5);
-	close(fd);
-	turn(server);
-	assert_int_equal(server->control->listed, 0);
-	assert_int_equal(server->requests, 2);
-}
-
 /* One user's clients share a rate of their own, root's do not, and nobody gains by connecting anew. */
 static void test_rate_of_a_user(void **state)
 {
@@ -599,9 +345,6 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_silent_crowd, server_start, server_stop),
 		cmocka_unit_test_setup_teardown(test_rate_and_reader, server_start, server_stop),
 		cmocka_unit_test_setup_teardown(test_waiting_costs_nothing, server_start, server_stop),
-		cmocka_unit_test_setup_teardown(test_all_clients_lists, server_start, server_stop),
-		cmocka_unit_test_setup_teardown(test_many_sources, server_start, server_stop),
-		cmocka_unit_test_setup_teardown(test_order_left_unfinished, server_start, server_stop),
 		cmocka_unit_test_setup_teardown(test_rate_of_a_user, server_start, server_stop),
 		cmocka_unit_test_setup_teardown(test_gone_while_waiting, server_start, server_stop),
 	};

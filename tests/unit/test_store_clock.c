@@ -68,8 +68,8 @@ static void test_clock_set_between_runs(void **state)
 	}
 }
 
-/* Another program holds the file locked when the host comes up by a clock that is ahead: what cannot be moved in the file
- * is moved as it is read, and nothing is written by the new clock before the file's times are. */
+/* Another program holds the file locked when the host comes up by a clock that is ahead: what cannot be moved in the
+ * file is moved as it is read, and nothing is written by the new clock before the file's times are. */
 static void test_a_locked_file_at_the_start(void **state)
 {
 	struct fixture *f = *state;

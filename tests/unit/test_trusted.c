@@ -299,8 +299,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		CASE(the_file_itself),    CASE(every_folder_on_the_way),    CASE(a_sticky_folder),
-		CASE(links_are_followed), CASE(what_a_configuration_names), CASE(an_access_list), CASE(a_hard_link),
-		CASE(what_is_exchanged),  CASE(a_link_to_be_saved_through),
+		CASE(links_are_followed), CASE(what_a_configuration_names), CASE(an_access_list),
+		CASE(a_hard_link),        CASE(what_is_exchanged),          CASE(a_link_to_be_saved_through),
 	};
 
 	return cmocka_run_group_tests_name("trusted", tests, NULL, NULL);

@@ -436,7 +436,7 @@ int nft_delete(struct nft *nft, const struct nft_element *elements, size_t count
 	result = make_entries(nft, elements, count, &entries, &n);
 	if (result)
 		return result;
-	/* What never ends by itself is there, unless others took it away.  Asking for each takes longer than all else. */
+	/* What never ends by itself is there, unless others took it.  Asking for each takes longer than all else. */
 	result = stay(entries, n) ? delete_entries(nft, entries, n) : -EAGAIN;
 	for (int i = 0; i < DELETE_ATTEMPTS && (result == -EAGAIN || result == -ENOENT); i++) {
 		result = keep_standing(nft, entries, &n);

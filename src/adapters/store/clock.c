@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The clock that the times in the file were written by.  Nothing that lasts may depend on a clock that somebody sets, or
- * that was never set: the file remembers this boot of the host and when it was, as the clock on the wall said, and when
- * the file was last written.
+ * The clock that the times in the file were written by.  Nothing that lasts may depend on a clock that somebody sets,
+ * or that was never set: the file remembers this boot of the host and when it was, as the clock on the wall said, and
+ * when the file was last written.
  *
- * - In the same boot the boot's clock tells what went by.  When the clock on the wall is set, even while picket does not
- *   run, the boot moves, and with it whatever ends, was seen or happened in it.
+ * - In the same boot the boot's clock tells what went by.  When the clock on the wall is set, even while picket does
+ *   not run, the boot moves, and with it whatever ends, was seen or happened in it.
  * - Over a reboot nobody can tell a clock that was set from time that went by.  So the time in which the host was down
  *   does not count: what lasts goes on with what was left when the file was last written.  It is never lost, whatever
  *   the clock said before and says now, and never lasts longer than that.
