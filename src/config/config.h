@@ -54,6 +54,7 @@ struct config {
 	char run_dir[CONFIG_PATH_MAX];
 	char state_dir[PATH_MAX];
 	int64_t history_max;        /* bytes */
+	uint16_t log_rate;          /* lines a second */
 	char allow_file[PATH_MAX];  /* "" none */
 	char user[CONFIG_USER_MAX]; /* of the keeper, and of the state */
 	char sentry_user[CONFIG_USER_MAX];

@@ -31,6 +31,7 @@ const struct config_option config_options[] = {
 	{ NULL, "state_dir", config_parse_path, ROOT(state_dir), .high = PATH_MAX - 64, .fallback = "/var/lib/picket" },
 	{ NULL, "history_max", config_parse_size, ROOT(history_max), .low = 1 << 20, .high = 1024.0 * (1 << 30),
 	  .fallback = "256M" },
+	{ NULL, "log_rate", config_parse_number, ROOT(log_rate), .low = 1, .high = 10000, .fallback = "30" },
 	{ NULL, "table", config_parse_table, ROOT(table), .fallback = "picket" },
 	{ NULL, "queue", config_parse_number, ROOT(queue), .high = CONFIG_QUEUE_READ_MAX, .fallback = "4711" },
 	{ NULL, "user", config_parse_user, ROOT(user), .fallback = "picket" },

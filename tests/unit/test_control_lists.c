@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Orders about many sources, which several requests make: as long as one may be, as much as all clients may have begun,
- * and what becomes of those that are never finished.
+ * The longest request, and orders about many sources, which several requests make: as long as one may be, as much as
+ * all clients may have begun, and what becomes of those that are never finished.
  */
 #include "control_fixture.h"
 
@@ -119,12 +119,40 @@ static void test_order_left_unfinished(void **state)
 	assert_int_equal(server->requests, 2);
 }
 
+/* A request as long as one may be is one; with a byte more it is the client's last. */
+static void test_longest_line(void **state)
+{
+	static const char begin[] = "{\"v\":1,\"cmd\":\"status\"";
+	struct server *server = *state;
+	char line[CONTROL_LINE_MAX + 3], text[1024];
+	struct control_stats stats;
+	bool closed = false;
+	int fd = dial(server);
+
+	needs_root();
+	for (int more = 0; more < 2; more++) {
+		memset(line, ' ', sizeof(line));
+		memcpy(line, begin, sizeof(begin) - 1);
+		memcpy(line + CONTROL_LINE_MAX + more - 1, "}\n", 3);
+		say(fd, line);
+		turn(server);
+		hear(fd, text, sizeof(text), &closed);
+		assert_int_equal(server->requests, 1);
+		assert_true(closed == (more == 1));
+		assert_true((strstr(text, "at most 16384 bytes") != NULL) == (more == 1));
+	}
+	control_read_stats(server->control, &stats);
+	assert_int_equal(stats.too_long, 1);
+	close(fd);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_many_sources, server_start, server_stop),
 		cmocka_unit_test_setup_teardown(test_all_clients_lists, server_start, server_stop),
 		cmocka_unit_test_setup_teardown(test_order_left_unfinished, server_start, server_stop),
+		cmocka_unit_test_setup_teardown(test_longest_line, server_start, server_stop),
 	};
 
 	return cmocka_run_group_tests_name("control's lists", tests, NULL, NULL);

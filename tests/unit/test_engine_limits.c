@@ -408,6 +408,33 @@ static void an_exemption_comes_back(void **state)
 	core_free(&core);
 }
 
+static void exemptions_are_bounded(void **state)
+{
+	struct core core = core_new(NULL);
+	struct block_view net = { .source = core_prefix("198.51.100.0/24"), .grade = GRADE_VEIL };
+	struct prefix host = core_prefix("198.51.100.7"), other = core_prefix("10.0.0.0");
+	const int64_t until_ms = core.now_ms + 60000;
+
+	(void)state;
+	net.since_ms = core.now_ms;
+	net.until_ms = core.now_ms + 600000;
+	assert_int_equal(engine_restore_block(core.engine, &net, core.now_ms), ENGINE_OK);
+	for (unsigned i = 0; i + 1 < ENGINE_EXEMPT_MAX; i++) {
+		other.addr.b[14] = (uint8_t)(i >> 8);
+		other.addr.b[15] = (uint8_t)i;
+		engine_restore_exempt(core.engine, &other, until_ms, core.now_ms);
+	}
+	assert_int_equal(engine_unblock(core.engine, &host, core.now_ms, core.actions), ENGINE_OK);
+	assert_int_equal(core_status(&core).exempt, ENGINE_EXEMPT_MAX);
+	host = core_prefix("198.51.100.8");
+	assert_int_equal(engine_unblock(core.engine, &host, core.now_ms, core.actions), ENGINE_FULL);
+	assert_int_equal(core_status(&core).exempt, ENGINE_EXEMPT_MAX);
+	/* Those that are over make room. */
+	assert_int_equal(engine_unblock(core.engine, &host, until_ms, core.actions), ENGINE_OK);
+	assert_int_equal(core_status(&core).exempt, 2);
+	core_free(&core);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -424,6 +451,7 @@ int main(void)
 		cmocka_unit_test(each_field_of_a_block_is_checked),
 		cmocka_unit_test(what_must_be_left_alone_is_not_restored),
 		cmocka_unit_test(an_exemption_comes_back),
+		cmocka_unit_test(exemptions_are_bounded),
 	};
 
 	return cmocka_run_group_tests_name("limits of the engine", tests, NULL, NULL);

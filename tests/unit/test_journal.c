@@ -95,7 +95,7 @@ static void a_flood_leaves_room(void **state)
 		tell(f, EVENT_ALERT, 1);
 		empty(f);
 	}
-	assert_in_range(count(f, "an alert\n"), JOURNAL_BURST, JOURNAL_BURST + JOURNAL_RATE);
+	assert_in_range(count(f, "an alert\n"), JOURNAL_BURST_S * JOURNAL_RATE, (JOURNAL_BURST_S + 1) * JOURNAL_RATE);
 	for (int i = 0; i < 50; i++) {
 		tell(f, EVENT_BAN, 1);
 		empty(f);
@@ -110,6 +110,24 @@ static void a_flood_leaves_room(void **state)
 	assert_int_equal(count(f, "something else\n"), 50);
 	assert_int_equal(count(f, "lines were left out"), 1);
 	assert_int_equal(journal_stats(f->journal).left_out, 2000 - count(f, "an alert\n"));
+}
+
+/* As many lines as the burst holds are written, one more is left out. */
+static void a_rate_of_ones_own(void **state)
+{
+	struct fixture *f = *state;
+	const struct journal_options options = { .to_stderr = true, .name = "test", .rate = 2 };
+	struct journal *slow = journal_open(&options);
+	struct event event = { .type = EVENT_ALERT };
+
+	assert_non_null(slow);
+	for (int i = 0; i < 2 * JOURNAL_BURST_S + 1; i++) {
+		journal_event(slow, &event, "an alert");
+		empty(f);
+	}
+	assert_int_equal(count(f, "an alert\n"), 2 * JOURNAL_BURST_S);
+	assert_int_equal(journal_stats(slow).left_out, 1);
+	journal_close(slow);
 }
 
 static void nobody_reads(void **state)
@@ -150,6 +168,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(a_flood_leaves_room, arrange, clear),
+		cmocka_unit_test_setup_teardown(a_rate_of_ones_own, arrange, clear),
 		cmocka_unit_test_setup_teardown(nobody_reads, arrange, clear),
 		cmocka_unit_test_setup_teardown(lines_are_printable, arrange, clear),
 	};

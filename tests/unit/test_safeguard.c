@@ -206,6 +206,22 @@ static void the_allow_list_is_bounded(void **state)
 	assert_int_equal(allow(s, "192.0.2.1", 0, ALLOW_ADMIN), ENGINE_OK);
 }
 
+static void the_protected_set_is_bounded(void **state)
+{
+	struct safeguard *s = *state;
+	struct prefix p = core_prefix("100.64.0.0");
+
+	for (unsigned i = 0; i < ENGINE_PROTECTED_MAX; i++) {
+		p.addr.b[14] = (uint8_t)(i >> 8);
+		p.addr.b[15] = (uint8_t)i;
+		assert_int_equal(safeguard_protect(s, &p, PROTECT_RESOLVER), ENGINE_OK);
+	}
+	assert_int_equal(safeguard_protect(s, &p, PROTECT_NTP), ENGINE_OK);
+	p = core_prefix("192.0.2.1");
+	assert_int_equal(safeguard_protect(s, &p, PROTECT_RESOLVER), ENGINE_FULL);
+	assert_int_equal(safeguard_protected(s, &p, NULL), PROTECT_NONE);
+}
+
 static enum protect_why protect_of(const struct safeguard *s, const char *text, const char *by_text)
 {
 	struct prefix p = core_prefix(text), by = { .len = 0 };
@@ -362,6 +378,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(sets_answer_like_a_plain_list),
 		CASE(each_origin_ends_by_itself),
+		CASE(the_protected_set_is_bounded),
 		CASE(the_allow_list_is_bounded),
 		CASE(each_reason_protects),
 		CASE(some_are_protected_by_nature),

@@ -23,17 +23,10 @@ struct journal {
 	bool verbose;
 	char name[32];
 	struct out out;
+	int64_t rates[EVENT_WORTH_COUNT];     /* lines a second */
 	int64_t buckets_m[EVENT_WORTH_COUNT]; /* thousandths of a line */
 	int64_t filled_ms, told_ms;
 	uint64_t left_out, untold;
-};
-
-static const struct {
-	int64_t rate, burst;
-} buckets[EVENT_WORTH_COUNT] = {
-	[EVENT_WORTH_FORGEABLE] = { JOURNAL_RATE, JOURNAL_BURST },
-	[EVENT_WORTH_OTHER] = { JOURNAL_RATE_RESERVED, JOURNAL_BURST_RESERVED },
-	[EVENT_WORTH_BAN] = { JOURNAL_RATE_RESERVED, JOURNAL_BURST_RESERVED },
 };
 
 struct journal *journal_open(const struct journal_options *options)
@@ -45,8 +38,12 @@ struct journal *journal_open(const struct journal_options *options)
 	struct writer name = writer_over(journal->name, sizeof(journal->name));
 	writer_text(&name, options->name);
 	journal->verbose = options->verbose;
-	for (int worth = 0; worth < EVENT_WORTH_COUNT; worth++)
-		journal->buckets_m[worth] = buckets[worth].burst * 1000;
+	for (int worth = 0; worth < EVENT_WORTH_COUNT; worth++) {
+		journal->rates[worth] = JOURNAL_RATE_RESERVED;
+		if (worth == EVENT_WORTH_FORGEABLE)
+			journal->rates[worth] = options->rate ? options->rate : JOURNAL_RATE;
+		journal->buckets_m[worth] = journal->rates[worth] * JOURNAL_BURST_S * 1000;
+	}
 	journal->filled_ms = clock_ms(CLOCK_MONOTONIC);
 	journal->told_ms = journal->filled_ms - TELL_EVERY_MS;
 	out_open(&journal->out, options->to_stderr, options->stderr_fd ? options->stderr_fd : STDERR_FILENO);
@@ -67,13 +64,13 @@ static void fill(struct journal *journal)
 
 	journal->filled_ms = now_ms;
 	for (int worth = 0; worth < EVENT_WORTH_COUNT; worth++) {
-		int64_t most = buckets[worth].burst * 1000;
+		int64_t most = journal->rates[worth] * JOURNAL_BURST_S * 1000;
 		int64_t room = most - journal->buckets_m[worth];
 
 		/* passed is compared first, so that the product stays small. */
-		journal->buckets_m[worth] = passed >= 60000 || passed * buckets[worth].rate >= room
+		journal->buckets_m[worth] = passed >= 60000 || passed * journal->rates[worth] >= room
 						    ? most
-						    : journal->buckets_m[worth] + passed * buckets[worth].rate;
+						    : journal->buckets_m[worth] + passed * journal->rates[worth];
 	}
 }
 

@@ -3,7 +3,8 @@
  * The log.  Lines go to stderr in the foreground; else to systemd's journal, with fields, if its socket answers; else
  * to syslog.  No function fails, and none waits for the log's reader.
  *
- * Rate: JOURNAL_RATE lines a second after a burst of JOURNAL_BURST, any line; beside it JOURNAL_RATE_RESERVED a second
+ * Rate: JOURNAL_RATE lines a second (or as many as the options say) after a burst of ten times as many, any line; beside
+ * it JOURNAL_RATE_RESERVED a second
  * (and so many of a burst) which lines about what anybody can forge never use, and as much again for bans and blocks
  * alone.  The lines beyond are left out, and a later line says how many.
  *
@@ -17,10 +18,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define JOURNAL_RATE           30
-#define JOURNAL_BURST          300
-#define JOURNAL_RATE_RESERVED  10
-#define JOURNAL_BURST_RESERVED 100
+#define JOURNAL_RATE          30
+#define JOURNAL_BURST_S       10 /* the burst is the lines of so many seconds */
+#define JOURNAL_RATE_RESERVED 10
 
 #define JOURNAL_WAITING_BANS      1024
 #define JOURNAL_WAITING_OTHER     256
@@ -33,6 +33,7 @@ struct journal_options {
 	bool to_stderr;
 	int stderr_fd;    /* where that is; 0: standard error */
 	bool verbose;     /* debug lines too */
+	unsigned rate;    /* lines a second; 0: JOURNAL_RATE */
 	const char *name; /* "picketd" */
 };
 

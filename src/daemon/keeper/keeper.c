@@ -416,6 +416,7 @@ int keeper_run(const struct keeper_start *start)
 	struct journal_options options = { .to_stderr = start->log_fd >= 0,
 					   .stderr_fd = start->log_fd >= 0 ? start->log_fd : 0,
 					   .verbose = start->verbose,
+					   .rate = start->log_rate,
 					   .name = "picketd" };
 	struct keeper *keeper = calloc(1, sizeof(*keeper));
 	int status = EXIT_FAILURE;

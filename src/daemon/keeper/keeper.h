@@ -23,6 +23,7 @@ struct keeper_start {
 	int log_fd;          /* where log lines go; -1: to the system's log */
 	int64_t boot_ms;     /* as the sentry has it */
 	int64_t history_max; /* bytes */
+	unsigned log_rate;   /* lines a second */
 	char state_dir[PATH_MAX];
 	struct logins_admins admins; /* whose logins are protected, as found at the start */
 	uint32_t admin_gid;          /* the group whose members may use the control socket, beside root */

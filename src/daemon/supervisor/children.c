@@ -78,6 +78,7 @@ static void __attribute__((noreturn)) be_keeper(struct supervisor *s, const stru
 		.boot_ms = s->boot_ms,
 		.verbose = s->options->verbose,
 		.history_max = s->config->history_max,
+		.log_rate = s->config->log_rate,
 		.admin_gid = s->admin_gid,
 	};
 	const struct child_limits limits = { .name = "picket-keeper",

@@ -25,6 +25,7 @@ static const struct {
 	{ "run_dir", PLACE(run_dir), true },
 	{ "state_dir", PLACE(state_dir), true },
 	{ "history_max", PLACE(history_max), false },
+	{ "log_rate", PLACE(log_rate), false },
 	{ "table", PLACE(table), true },
 	{ "queue", PLACE(queue), false },
 	{ "user", PLACE(user), true },
