@@ -12,6 +12,11 @@ static void take_served(void *context, const void *served)
 	memcpy(context, served, sizeof(struct served_view));
 }
 
+static void take_learned(void *context, const void *learned)
+{
+	memcpy(context, learned, sizeof(struct store_learned));
+}
+
 /* The clock was set while no picketd ran, or the host was restarted, whatever its clock said before and says now: what
  * was left is left. */
 static void test_clock_set_between_runs(void **state)
@@ -21,7 +26,10 @@ static void test_clock_set_between_runs(void **state)
 	} starts[] = {
 		{ 7, -7200000, -7200000 },
 		{ 7, 0, 0 },
-		{ 7, 1500, 0 },
+		{ 7, 1999, 0 }, /* by and by */
+		{ 7, 1, 2000 },
+		{ 7, -1999, 0 },
+		{ 7, -1, -2000 },
 		{ 8, 7200000, 7200000 },
 		{ 8, 0, 0 },
 		{ 9, -(NOW_MS - 1700000000000), -(NOW_MS - 1700000000000) },
@@ -30,6 +38,7 @@ static void test_clock_set_between_runs(void **state)
 	};
 	struct fixture *f = *state;
 	struct store *store = open_well(f->directory);
+	struct store_learned learned = { .addr = prefix("203.0.113.5").addr, .until_ms = NOW_MS + 3600000 };
 	int64_t boot = 7, now_ms = NOW_MS;
 	struct served_view served = { .protocol = PROTO_TCP, .port = 80, .last_ms = NOW_MS, .uid = 7 };
 	int64_t boot_ms = NOW_MS - 3600000, moved_ms = 0;
@@ -44,6 +53,7 @@ static void test_clock_set_between_runs(void **state)
 	store_event(store, &event);
 	store_save_begin(store);
 	store_save(store, STORE_SERVED, &served);
+	store_save(store, STORE_LEARNED, &learned);
 	store_save_end(store);
 	store_close(store);
 	for (size_t i = 0; i < sizeof(starts) / sizeof(starts[0]); i++) {
@@ -61,6 +71,8 @@ static void test_clock_set_between_runs(void **state)
 		assert_int_equal(find_block(&blocks, "192.0.2.3")->until_ms, 0);
 		assert_int_equal(store_restore(store, STORE_SERVED, NOW_MS, take_served, &served), 1);
 		assert_int_equal(served.last_ms, NOW_MS + moved_ms);
+		assert_int_equal(store_restore(store, STORE_LEARNED, now_ms, take_learned, &learned), 1);
+		assert_int_equal(learned.until_ms, NOW_MS + moved_ms + 3600000);
 		/* Another boot's clock says nothing of this one's: the sentry's word replaces what the file has. */
 		assert_int_equal(store_wants_blocks(store), starts[i].boot != boot || starts[i].moved_ms);
 		boot = starts[i].boot;

@@ -322,7 +322,7 @@ static void test_a_lock_at_the_wrong_time(void **state)
 	store_tick(store, NOW_MS);
 	assert_int_equal(sqlite3_open(f->path, &other), SQLITE_OK);
 	assert_int_equal(sqlite3_exec(other, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
-	assert_int_equal(store_clock(store, 7, NOW_MS + 9000), 0);
+	assert_int_equal(store_clock(store, 7, NOW_MS + 9000), 10000); /* what is read is moved */
 	save(store, 3, true);
 	assert_string_equal(problem(store), "");
 	assert_int_equal(sqlite3_exec(other, "ROLLBACK", NULL, NULL, NULL), SQLITE_OK);
