@@ -79,6 +79,17 @@ BAD = {
         ({"docs/veil.md": "`test_two`\n", "tests/system/test_a.py": "def test_two_more():"},
          ["docs/veil.md:1: test_two"]),
     ],
+    "limits": [
+        ({"docs/limits.md": "| rows | `ROW_MAX` 16 | `rows_max` | `totals.rows` | `test_a` |\n| `OLD_MAX` |\n",
+          "src/a.c": "#define HALF 4\n#define ROW_MAX (2 * HALF) /* of them */\n",
+          "src/b.h": "#define A_SECOND 3\n#define B_RATE 3\n", "src/ctl/c.h": "#define C_MAX 3\n",
+          "src/config/options.c": '{ NULL, "rows",', "src/daemon/keeper/json_status.c": 'NUMBER("totals", "row",'},
+         ["docs/limits.md:1: ROW_MAX is not 16", "docs/limits.md:1: there is no option rows_max",
+          "docs/limits.md:1: status has no totals.rows", "src/b.h:1: A_SECOND", "src/b.h:2: B_RATE"]),
+        ({"docs/limits.md": "| rows | `ROW_MAX` 8,192 | `rows` | `totals.row` | `test_a` |\n",
+          "src/a.c": "#define ROW_MAX (8 * 1024u)\n",
+          "src/config/options.c": '"rows"', "src/daemon/keeper/json_status.c": '"totals", "row"'}, []),
+    ],
     "version": [
         ({"Makefile": "VERSION   := 0.2.0\n", "debian/changelog": "picket (0.1.0) unstable\n",
           "CHANGELOG.md": "# Changelog\n\n## 0.2.0\n\n## 0.1.0\n"}, ["debian/changelog:1: version 0.1.0"]),

@@ -3,10 +3,9 @@
  * The log.  Lines go to stderr in the foreground; else to systemd's journal, with fields, if its socket answers; else
  * to syslog.  No function fails, and none waits for the log's reader.
  *
- * Rate: JOURNAL_RATE lines a second (or as many as the options say) after a burst of ten times as many, any line; beside
- * it JOURNAL_RATE_RESERVED a second
- * (and so many of a burst) which lines about what anybody can forge never use, and as much again for bans and blocks
- * alone.  The lines beyond are left out, and a later line says how many.
+ * Rate: JOURNAL_RATE lines a second (or as many as the options say) after a burst of ten times as many, any line;
+ * beside it JOURNAL_RATE_RESERVED a second (after such a burst) which lines about what anybody can forge never use, and
+ * as much again for bans and blocks alone.  The lines beyond are left out, and a later line says how many.
  *
  * Lines that the reader does not take wait: so many bans, others, and forgeable ones.  They go out with a later line,
  * or by journal_flush().
