@@ -192,12 +192,35 @@ static void test_a_senseless_clock_moves_nothing(void **state)
 	}
 }
 
+/* A row of which no picket wrote the times keeps none of the others from being moved. */
+static void test_rows_of_senseless_times(void **state)
+{
+	struct fixture *f = *state;
+	struct store *store = open_well(f->directory);
+	struct event event = event_of(EVENT_BAN, "192.0.2.2", NOW_MS);
+	struct blocks blocks = { 0 };
+
+	store_clock(store, 7, NOW_MS - HOUR_MS);
+	store_event(store, &event);
+	event.source = prefix("192.0.2.3");
+	store_event(store, &event);
+	store_close(store);
+	by_hand(f->path, "UPDATE block SET until_ms = 9223372036854775807 WHERE source = '192.0.2.3';"
+			 "UPDATE event SET at_ms = 9223372036854775807 WHERE source = '192.0.2.3'");
+	store = store_open(f->directory, NOW_MS + DAY_MS);
+	assert_int_equal(store_clock(store, 7, NOW_MS - HOUR_MS + DAY_MS), DAY_MS);
+	assert_string_equal(problem(store), "");
+	store_restore(store, STORE_BLOCKS, NOW_MS + DAY_MS, take_block, &blocks);
+	assert_int_equal(find_block(&blocks, "192.0.2.2")->until_ms, NOW_MS + DAY_MS + 600000);
+	store_close(store);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		CASE(test_clock_set_between_runs),          CASE(test_a_locked_file_at_the_start),
 		CASE(test_history_of_this_boot_moves),      CASE(test_a_clock_ahead_makes_no_history_old),
-		CASE(test_a_senseless_clock_moves_nothing),
+		CASE(test_a_senseless_clock_moves_nothing), CASE(test_rows_of_senseless_times),
 	};
 
 	return cmocka_run_group_tests_name("store's clock", tests, NULL, NULL);

@@ -15,6 +15,8 @@
  */
 #include "internal.h"
 
+#include "clamp.h"
+
 #define CLOCK_SET_MS  2000 /* less is how a time server corrects it by and by */
 #define HISTORY_MOVED 10000
 #define SETTLE_MS     3600000 /* after a start and a set clock: a time server has spoken by then, if there is one */
@@ -130,7 +132,7 @@ int64_t store_clock(struct store *store, int64_t boot, int64_t boot_ms)
 		store->retry_ms += by_ms;
 		store->save_began_ms += by_ms;
 		for (size_t i = 0; i < store->queued; i++)
-			store->queue[i].at_ms += by_ms;
+			store->queue[i].at_ms = clamped_sum(store->queue[i].at_ms, by_ms);
 	} else {
 		store->started_up_ms = store->now_ms - boot_ms;
 	}

@@ -16,6 +16,7 @@
 
 #include <picket/describe.h>
 
+#include "clamp.h"
 #include "duration.h"
 #include "writer.h"
 
@@ -91,17 +92,21 @@ static const char *const formats[STORE_FORMAT] = {
 	"SELECT " STRETCH " FROM event INDEXED BY event_stretch WHERE " STRETCH " " before "= ? "                      \
 	"ORDER BY " STRETCH " " order " LIMIT 1"
 
+/* No number in the file makes a sum that a column cannot hold. */
+#define MOVED(column, by) "max(1, min(max(" column ", 0), 253402300799000) + " by ")"
+
 static const char *const statements[STORE_OF_TABLES] = {
 	[STORE_BEGIN] = "BEGIN IMMEDIATE",
 	[STORE_COMMIT] = "COMMIT",
 	[STORE_ROLLBACK] = "ROLLBACK",
 	[STORE_PUT_META] = "INSERT OR REPLACE INTO meta(name, value) VALUES(?, ?)",
 	[STORE_READ_META] = "SELECT value FROM meta WHERE name = ?",
-	[STORE_MOVE_BLOCKS] = "UPDATE block SET since_ms = max(1, since_ms + ?1),"
-			      " until_ms = iif(until_ms = 0, 0, max(1, until_ms + ?1))",
-	[STORE_MOVE_SERVED] = "UPDATE served SET last_ms = max(1, last_ms + ?)",
-	[STORE_MOVE_LEARNED] = "UPDATE learned SET until_ms = max(1, until_ms + ?)",
-	[STORE_MOVE_EVENTS] = "UPDATE event SET at_ms = max(1, at_ms + ?) WHERE row > ?",
+	[STORE_MOVE_BLOCKS] = "UPDATE block SET since_ms = " MOVED(
+		"since_ms", "?1") ","
+				  " until_ms = iif(until_ms = 0, 0, " MOVED("until_ms", "?1") ")",
+	[STORE_MOVE_SERVED] = "UPDATE served SET last_ms = " MOVED("last_ms", "?"),
+	[STORE_MOVE_LEARNED] = "UPDATE learned SET until_ms = " MOVED("until_ms", "?"),
+	[STORE_MOVE_EVENTS] = "UPDATE event SET at_ms = " MOVED("at_ms", "?") " WHERE row > ?",
 	[STORE_PUT_EVENT] = "INSERT INTO event(" EVENT_COLUMNS ") VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
 	/* While it stands at one grade, a block keeps its beginning and its first reason. */
 	[STORE_BEGIN_BLOCK] =
@@ -465,8 +470,10 @@ void store_save_abandon(struct store *store)
 
 static void shift(int64_t *at_ms, int64_t by_ms)
 {
+	int64_t shifted = clamped_sum(*at_ms, by_ms);
+
 	if (*at_ms != 0)
-		*at_ms = *at_ms + by_ms > 0 ? *at_ms + by_ms : 1;
+		*at_ms = shifted > 0 ? shifted : 1;
 }
 
 /* By what could not be written down yet; sources are the caller's to move. */

@@ -8,6 +8,7 @@
 
 #include <stdlib.h>
 
+#include "clamp.h"
 #include "store/store.h"
 
 #define HISTORY_DEFAULT 1000 /* rows of an answer when the request does not say how many: the newest ones */
@@ -37,7 +38,7 @@ void history_add(struct history *history, const struct event *event)
 void history_clock_set(struct history *history, int64_t by_ms)
 {
 	for (size_t i = 0; i < HISTORY_ROWS_MAX; i++)
-		history->rows[i].at_ms += by_ms;
+		history->rows[i].at_ms = clamped_sum(history->rows[i].at_ms, by_ms);
 }
 
 static uint64_t oldest(const struct history *history)
