@@ -192,6 +192,27 @@ static void a_veiled_net_is_renewed_by_its_members(void **state)
 	core_free(&core);
 }
 
+/* What a net's members did is one scan: the veil, what is shown of the net, and a later veil within the hour say so. */
+static void a_veiled_net_has_one_incident(void **state)
+{
+	struct core core = core_new(NULL);
+	struct prefix net = core_prefix("198.51.100.0/24");
+	struct addr member = core_addr("198.51.100.99");
+	uint32_t incident;
+
+	(void)state;
+	scan_from_net(&core, "198.51.100.0");
+	incident = core_explain(&core, "198.51.100.99").block.incident;
+	assert_true(incident > 0);
+	assert_int_equal(core_explain(&core, "198.51.100.0/24").source.incident, incident);
+	engine_block_failed(core.engine, &net, core.now_ms); /* the kernel refused it */
+	core.now_ms += 60000;
+	send_syn(&core, &member, 500);
+	assert_int_equal(core_status(&core).veils_total, 2);
+	assert_int_equal(core_explain(&core, "198.51.100.99").block.incident, incident);
+	core_free(&core);
+}
+
 static void who_is_freed_is_free_for_a_day(void **state)
 {
 	struct core core = core_new(NULL);
@@ -251,6 +272,7 @@ int main(void)
 		cmocka_unit_test(a_net_with_a_friend_is_never_veiled),
 		cmocka_unit_test(the_kernel_spares_the_protected_of_a_net),
 		cmocka_unit_test(a_veiled_net_is_renewed_by_its_members),
+		cmocka_unit_test(a_veiled_net_has_one_incident),
 		cmocka_unit_test(who_is_freed_is_free_for_a_day),
 		cmocka_unit_test(the_freed_are_bounded),
 	};
