@@ -86,6 +86,55 @@ static void what_was_forgiven_counts_when_grace_is_over(void **state)
 	core_free(&core);
 }
 
+/* Who has sent more than can be counted: the number stays at its end and never begins anew. */
+static void the_number_of_probes_stays_at_its_end(void **state)
+{
+	struct core core = core_new(NULL);
+	struct probe probe = syn_from(one, 22);
+	struct source_view view = { .source = core_prefix(one), .probes = UINT16_MAX - 1, .piece_count = 3 };
+	static const uint16_t mail[] = { 143, 110, 25 };
+
+	(void)state;
+	view.first_ms = view.last_ms = view.at_ms = core.now_ms;
+	for (size_t i = 0; i < 3; i++)
+		view.pieces[i] = (struct evidence){ .at_s = (uint32_t)(core.now_ms / 1000),
+						    .port = mail[i],
+						    .weight = i == 2 ? 28 : 0,
+						    .kind = EVIDENCE_SYN };
+	assert_int_equal(engine_restore_source(core.engine, &view, core.now_ms), ENGINE_OK);
+	send_probe(&core, &probe); /* and two more that were forgiven */
+	assert_int_equal(source_of(&core, one).probes, UINT16_MAX);
+	assert_int_equal(source_of(&core, one).suspected_mn, 4 * 1400);
+	probe = syn_from(one, 23);
+	send_probe(&core, &probe);
+	assert_int_equal(source_of(&core, one).probes, UINT16_MAX);
+	core_free(&core);
+}
+
+/* The probe that is one too many hears it itself: it gets no answer. */
+static void the_probe_that_brings_a_grade_down_feels_it(void **state)
+{
+	static const uint16_t ports[] = { 21, 22, 23, 111, 113 };
+	static const uint16_t traps[] = { 7, 23, 79, 111, 513 };
+	struct core core = core_new(NULL);
+	struct addr addr = core_addr("203.0.113.9");
+
+	(void)state;
+	for (size_t i = 0; i < 5; i++) {
+		struct probe probe = syn_from(one, ports[i]);
+
+		assert_int_equal(engine_probe(core.engine, &probe, core.now_ms, core.actions),
+				 i < 4 ? VERDICT_ACCEPT : VERDICT_VEIL);
+	}
+	for (size_t i = 0; i < 5; i++) {
+		struct probe visit = core_trap(&addr, traps[i]);
+		enum verdict verdict = engine_probe(core.engine, &visit, core.now_ms, core.actions);
+
+		assert_int_equal(verdict, i < 3 ? VERDICT_ACCEPT : i < 4 ? VERDICT_VEIL : VERDICT_DROP);
+	}
+	core_free(&core);
+}
+
 /* A mark counts once, beside what weighs something, and is no probe. */
 static void a_tools_mark_counts_once(void **state)
 {
@@ -249,6 +298,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_visit_stands_in_for_its_syn),
 		cmocka_unit_test(what_was_forgiven_counts_when_grace_is_over),
+		cmocka_unit_test(the_number_of_probes_stays_at_its_end),
+		cmocka_unit_test(the_probe_that_brings_a_grade_down_feels_it),
 		cmocka_unit_test(a_tools_mark_counts_once),
 		cmocka_unit_test(a_running_session_excuses_high_ports_alone),
 		cmocka_unit_test(so_many_are_excused_in_a_minute_and_in_a_day),
