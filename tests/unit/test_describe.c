@@ -25,7 +25,7 @@ static const char services_text[] =
 	"domain\t53/udp\n"
 	"  http 80/tcp www\n"
 	"snmp 161/udp\n"
-	"first 700/tcp\nsecond 700/tcp\n"
+	"first 700/tcp\nsecond 700/tcp\nftps 990/tcp\n"
 	"sctpd 7/sctp\n"
 	"bad\033name 1/tcp\nnoport\nnoproto 2\nbig 65536/tcp\nneg -3/tcp\ndccp 3/dccp\nempty /tcp\nlong 4/tcpx\n"
 	"#commented 5/tcp\n"
@@ -353,7 +353,7 @@ static void services_are_looked_up(void **state)
 		{ PROTO_TCP, 65535, "last" }, { PROTO_UDP, 21, NULL },     { PROTO_TCP, 161, NULL },
 		{ PROTO_TCP, 0, NULL },       { PROTO_TCP, 1, NULL },      { PROTO_TCP, 2, NULL },
 		{ PROTO_TCP, 3, NULL },       { PROTO_TCP, 4, NULL },      { PROTO_TCP, 5, NULL },
-		{ PROTO_ICMP, 21, NULL },
+		{ PROTO_ICMP, 21, NULL },     { PROTO_TCP, 990, "ftps" },
 	};
 	struct service_names *names = service_names_new(services_text, sizeof(services_text) - 1);
 	struct service_names *none = service_names_new("", 0);

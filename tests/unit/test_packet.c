@@ -289,6 +289,7 @@ static void ipv6_extension_headers_are_walked(void **state)
 		assert_int_equal(out.tcp_flags, TCP_SYN);
 		assert_int_equal(out.payload_len, 0);
 		assert_int_equal(out.checksum, cases[i].sum);
+		assert_int_equal(out.ttl, 57);
 		assert_false(out.first_fragment);
 		for (size_t copied = 40; copied < p.transport + 20; copied++)
 			assert_int_equal(parse(p.b, copied, true, &out), PACKET_CUT);
