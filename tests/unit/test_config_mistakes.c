@@ -94,7 +94,7 @@ static const struct {
 	{ "a.conf", 1,
 	  "unknown option 'a.conf', expected one of mode, run_dir, state_dir, history_max, table, queue, "
 	  "user, sentry_user, allow, allow_file, protect_auto, admin_groups, public_ports, interfaces, "
-	  "reverse_path, conntrack, flow_flag, flow_mark_bits, early_drop, keep_on_stop, sandbox, trap, "
+	  "reverse_path, conntrack, flow_flag, flow_mark_bits, early_drop, keep_on_stop, sandbox, trap, gateway, "
 	  "score, veil, ban, hook\n" },
 	{ "allow_file = /nonexistent/allow", 1, "allow_file '/nonexistent/allow' cannot be read" },
 };
