@@ -64,7 +64,7 @@ static void look_at_status(const struct contacts *contacts, const struct contact
 	struct contacts_status status;
 
 	contacts_status(contacts, &status);
-	require(status.newcomers + status.adverse <= sizes->newcomers + sizes->adverse);
+	require(status.adverse <= status.pending && status.pending <= sizes->newcomers + sizes->adverse);
 	require(status.hosts <= sizes->hosts && status.services <= sizes->services);
 	require(status.answered + status.refused + status.silent + status.at_dark <= status.asked);
 }
