@@ -40,14 +40,12 @@ static const uint8_t queues[NFT_QUEUES][4] = {
 		NFNL_SUBSYS_QUEUE << 8 | NFQNL_MSG_PACKET, NFNL_SUBSYS_QUEUE << 8 | NFQNL_MSG_CONFIG, queues[number],  \
 			4, 0                                                                                           \
 	}
-/* The packets of the queue come first: a step with packets counts on it. */
+/* New ones come last, since inputs name them by their places; see type_of(). */
 static const struct fuzz_type types[] = {
 	QUEUED(0),
 	QUEUED(1),
 	QUEUED(2),
 	QUEUED(3),
-	QUEUED(4),
-	QUEUED(5),
 	{ NFT(NEWTABLE), NFT(GETTABLE), ours, sizeof(ours), 0 },
 	{ NFT(NEWCHAIN), NFT(GETCHAIN), ours, sizeof(ours), 0 },
 	{ NFT(NEWRULE), NFT(GETRULE), ours, sizeof(ours), 0 },
@@ -66,7 +64,10 @@ static const struct fuzz_type types[] = {
 	{ NFT(NEWRULE), FUZZ_UNASKED, ours, 4, 0 },
 	{ RTM_DELROUTE, FUZZ_UNASKED, NULL, 0, 0 },
 	{ NLMSG_OVERRUN, FUZZ_UNASKED, NULL, 0, 0 },
+	QUEUED(4),
+	QUEUED(5),
 };
+#define TYPES (sizeof(types) / sizeof(types[0]))
 
 static struct {
 	struct sentry *sentry;
@@ -196,6 +197,12 @@ static void raw_message(const uint8_t *data, size_t size)
 
 /* ---- what it senses ---- */
 
+/* The packets of a queue: the first four came first. */
+static uint8_t type_of(uint8_t queue)
+{
+	return queue < 4 ? queue : (uint8_t)(TYPES - NFT_QUEUES + queue);
+}
+
 /* One packet as the kernel hands it over; out has room for it. */
 /* Six of eight values name a queue; the others one of the first four. */
 static uint8_t queue_of(uint8_t choice)
@@ -211,14 +218,14 @@ static size_t queue_up(const uint8_t *in, uint8_t *out)
 	it.packet_id += 1 + (in[0] >> 6 == 3);
 	memcpy(at, (const uint8_t[]){ 1, 7, 0, 0, (uint8_t)(it.packet_id >> 8), (uint8_t)it.packet_id, 8, 0, 0 }, 9);
 	at += 9;
-	if (!(in[0] & 4)) /* no sum yet */
+	if (!(in[0] & 32)) /* no sum yet */
 		memcpy(at, (const uint8_t[]){ NFQA_SKB_INFO, 4, 0, 0, 0, NFQA_SKB_CSUMNOTREADY }, 6), at += 6;
 	*at++ = NFQA_PAYLOAD;
 	*at++ = (uint8_t)len;
 	memcpy(at, packet, len);
 	at += len;
 	len = (size_t)(at - out) - sizeof(struct fuzz_part);
-	memcpy(out, (const uint8_t[]){ queue_of(in[0]), PART_TREE, (uint8_t)len, (uint8_t)(len >> 8) }, 4);
+	memcpy(out, (const uint8_t[]){ type_of(queue_of(in[0])), PART_TREE, (uint8_t)len, (uint8_t)(len >> 8) }, 4);
 	return (size_t)(at - out);
 }
 

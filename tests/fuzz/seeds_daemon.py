@@ -181,8 +181,8 @@ def sentry_steps():
     yield "scan", steps(scan, SECOND, scan, HOURS, *asks, (PASS, b"\x1d"))
     yield "scan-queues", steps(*(queued(*(bytes([queue | more]) + probe(1, flags, port, payload=3) for port in ports
                                           for flags in (2, 1, 16, 0)))
-                                 for queue in range(4) for more in (0, 4, 192)))
-    yield "scan-kinds", steps(*(queued(*(bytes([4]) + probe(2, 8 + kind, port, kind, shape) for kind in range(8)
+                                 for queue in range(6) for more in (0, 32, 192)))
+    yield "scan-kinds", steps(*(queued(*(bytes([32]) + probe(2, 8 + kind, port, kind, shape) for kind in range(8)
                                          for port in ports[:3]))
                                 for shape in (0, 1, 32, 33, 16)))
     yield "visits", steps(*((TRAP, bytes([kind, 16, port])) for kind in range(4) for port in (21, 23, 79, 111, 113)),
