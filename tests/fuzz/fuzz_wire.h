@@ -76,6 +76,10 @@ static void fuzz_rules(struct nft_rules *rules, uint8_t variant)
 	rules->public_count = variant & 8 ? 1 : 0;
 	rules->early = variant & 16 ? EARLY_ON : EARLY_OFF;
 	rules->cut_running = variant & 32;
+	if (variant & 128) {
+		memcpy(rules->gateway.outside[rules->gateway.outside_count++], "eth1", 5);
+		rules->gateway.guard[rules->gateway.guard_count++] = fuzz_source(2);
+	}
 	if (variant & 64)
 		memcpy(rules->interfaces[rules->interface_count++], "eth0", 5);
 }

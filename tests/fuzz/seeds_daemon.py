@@ -159,6 +159,15 @@ def sentry_steps():
                                (KEEPER, said("BLOCK", 0)), kernel(decisions=b"\x86" * 3), (KEEPER, said("UNBLOCK_ALL")))
     yield "refused", steps(*(step for call in ("BLOCK", "UNBLOCK", "ALLOW", "MODE", "PAUSE", "RESUME") for step in (
         (KEEPER, said("BLOCK", 8)), kernel(decisions=b"\x86" * 40), (KEEPER, said(call, 9)), kernel(), SECOND)), HOURS)
+    gateway = (SUPERVISOR, said("CONFIG", 0x82) + said("CONFIG_END"))
+    answers = [queued(*(bytes([5]) + probe(2, flags, port, kind) for port in ports for kind in (0, 1, 2)),
+                      decision=b"\0")
+               for flags in (18, 20, 3)]
+    asked = [queued(*(bytes([4]) + probe(2, 2, port, kind) for port in ports for kind in (0, 1)))]
+    yield "gateway", steps(gateway, *asked, *answers, *asked, (PASS, b"\x0c"), SECOND, *asked, *asks, (
+        SUPERVISOR, said("CONFIG", 2) + said("CONFIG_END")), *asked)
+    yield "gateway-graded", steps(gateway, scan, (KEEPER, said("BLOCK", 16)), *asked, *answers, (PASS, b"\x0c"), SECOND,
+                                  (KEEPER, said("MODE", 0)), *asked, *answers)
     yield "full", steps(kernel(decisions=b"\x83" * 40), scan, (KEEPER, said("BLOCK", 24)), kernel(), HOURS)
     yield "pause", steps((KEEPER, said("RESUME")), (KEEPER, said("PAUSE", 64)), (KEEPER, said("BLOCK", 8)),
                          (KEEPER, said("RESUME")), (
@@ -268,6 +277,9 @@ def sentry_steps():
     yield "flag-refused", steps(kernel(decisions=b"\x86" * 9), SECOND, (PASS, b"\x11"), kernel(), SECOND,
                                 (PASS, b"\x15"), SECOND)
     early = [s_part("elements", nest(3, element(b"eth0".ljust(16, b"\0"))), flags=TREE | LAST)]
+    yield "early-none", steps((SUPERVISOR, said("CONFIG", 0x12) + said("CONFIG_END")), (ANEW, b"\0" + told(
+        decisions=OK * 2)), kernel(decisions=b"\x84" * 30), (SUPERVISOR, said("CONFIG", 0x12) + said("CONFIG_END")),
+                              SECOND)
     yield "early", steps((SUPERVISOR, said("CONFIG", 0x12) + said("CONFIG_END")), (KEEPER, said("BLOCK", 8)),
                          kernel(*early), SECOND, kernel(decisions=b"\x86" * 9), SECOND)
 
