@@ -302,6 +302,7 @@ static void end(struct sentry *sentry)
 	enforcer_close(sentry->enforcer);
 	engine_free(sentry->engine);
 	veil_free(sentry->veil);
+	contacts_free(sentry->behind);
 	routes_close(sentry->routes);
 	listeners_close(sentry->listeners);
 	netlink_dump_close(sentry->names.traffic);
