@@ -322,10 +322,11 @@ class Lab:
 
 
 @functools.cache
-def built(name):
+def built(name, *options):
     """Compiles a helper program of this folder; once a process."""
     out = os.path.join(os.environ.get("PICKET_LAB_DIR") or _scratch(), f"{name}-{os.getpid()}")
-    subprocess.run(["cc", "-std=c11", "-D_GNU_SOURCE", "-O2", "-o", out, os.path.join(HERE, f"{name}.c")], check=True)
+    subprocess.run(["cc", "-std=c11", "-D_GNU_SOURCE", "-O2", *options, "-o", out, os.path.join(HERE, f"{name}.c")],
+                   check=True)
     return out
 
 
