@@ -309,7 +309,7 @@ def conntrack_forgets(chaos):
 
 def forged_storm(chaos):
     """Seven closed ports in each of thousands of names: a veil each."""
-    with Flood(chaos.lab, "100.80.0.0", "6000/256", 20000, "200-290", each=7, seconds=2) as flood:
+    with Flood(chaos.lab, "100.80.0.0", "2000/256", 20000, "200-290", each=7, seconds=2) as flood:
         flood.process.wait()
 
 

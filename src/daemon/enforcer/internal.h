@@ -67,6 +67,7 @@ struct enforcer {
 	int64_t reconciled_ms[ENFORCER_RECONCILES_MAX]; /* newest first */
 	bool reconcile_due;    /* something of ours was touched: to be put back at the next tick */
 	bool reconcile_failed; /* it could not be put back: tried again each second */
+	bool unseen;           /* whether all of ours stands, when it was last asked: looked at again each second */
 
 	bool fresh; /* the first load found no table */
 	bool was_loaded;
@@ -110,6 +111,7 @@ void enforcer_allow_tick(struct enforcer *enforcer);
 
 /* load.c: comes back to what the kernel did not take of the blocks that the engine holds. */
 void enforcer_put_blocks_again(struct enforcer *enforcer, int64_t now_ms);
+void enforcer_put_blocks_later(struct enforcer *enforcer); /* should any miss */
 
 /* flag.c */
 MUST_CHECK int enforcer_flag_open(struct enforcer *enforcer);

@@ -80,6 +80,12 @@ void enforcer_put_blocks_again(struct enforcer *enforcer, int64_t now_ms)
 		return; /* noted there for the next time */
 }
 
+void enforcer_put_blocks_later(struct enforcer *enforcer)
+{
+	if (!enforcer->put_blocks_ms)
+		enforcer->put_blocks_ms = enforcer->next_second_ms + AGAIN_MS;
+}
+
 /* The lists as they should be, then the rules. */
 static int fill_and_arm(struct enforcer *enforcer, int64_t now_ms)
 {

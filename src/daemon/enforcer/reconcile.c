@@ -64,19 +64,38 @@ void enforcer_reconcile(struct enforcer *enforcer, int64_t now_ms)
 	note_reconcile(enforcer, now_ms);
 	/* What is still to be read is about what has just been put back. */
 	nft_watch_read(enforcer->nft);
+	enforcer->unseen = false;
 	enforcer->reconcile_due = false;
 	enforcer_notice(enforcer, EVENT_NOTICE,
 			"the rules of picket were changed by somebody else: put back, with all grades");
+}
+
+/* Whether what should stand stands, as far as it can be counted.  What cannot be seen is not taken for a removal, of
+ * which the third takes picket out: dumps are interrupted whenever somebody changes rules of his own. */
+static bool is_missing(struct enforcer *enforcer)
+{
+	int stands = nft_check(enforcer->nft);
+
+	if (stands < 0 && !enforcer->unseen)
+		enforcer_notice(enforcer, EVENT_FAILED,
+				"whether the rules of picket stand cannot be seen: %s; looking again each second",
+				strerror(-stands));
+	enforcer->unseen = stands < 0;
+	if (stands == 1)
+		enforcer_put_blocks_later(enforcer); /* elements are not counted */
+	return stands == 0;
 }
 
 void enforcer_watch(struct enforcer *enforcer)
 {
 	enum nft_change change = nft_watch_read(enforcer->nft);
 
+	if (change == NFT_CHANGE_NONE && enforcer->unseen)
+		change = NFT_CHANGE_LOST;
 	if (change == NFT_CHANGE_NONE || enforcer->rules.mode == NFT_PAUSED)
 		return;
 	/* Lost notifications may have been about others' tables: look before acting. */
-	if (change == NFT_CHANGE_LOST && nft_check(enforcer->nft) == 1)
+	if (change == NFT_CHANGE_LOST && !is_missing(enforcer))
 		return;
 	/* One removal makes many notifications: they are put together until the next tick. */
 	enforcer->reconcile_due = true;
