@@ -34,7 +34,7 @@ class Faulty:
     WRITE, SYNC, OPEN, SEND, RECV, WAIT, MEMORY, BATCH, OVERRUN = (1 << n for n in range(9))
     # Kinds of calls, the error (0: half is written), and each how many-th call.
     REFUSALS = {
-        "ENOSPC": (WRITE | SYNC, errno.ENOSPC, (1, 3)),
+        "ENOSPC": (WRITE | SYNC, errno.ENOSPC, (1, 2)),
         "EIO": (SYNC, errno.EIO, (1, 2)),
         "short writes": (WRITE, 0, (1, 2, 5)),
         "EMFILE": (OPEN, errno.EMFILE, (1, 2, 5)),
@@ -171,11 +171,9 @@ def refuse_calls(chaos):
     who = "all" if pid == 0 else ("supervisor", "sentry", "keeper")[whom]
     chaos.say(f"({name} of {who}, each {each}) ")
     chaos.faulty.refuse(pid, kinds, error, each)
-    block_meanwhile = chaos.random.random() < 0.5
-    chaos.hold(0.5)
-    if block_meanwhile:
+    for _ in range(3):
+        chaos.hold(chaos.random.random() * 0.6)
         chaos.block()
-    chaos.hold(chaos.random.random() * 1.5)
     return lambda: chaos.say(f"({chaos.faulty.stop()} calls failed) ")
 
 
