@@ -153,6 +153,40 @@ def test_a_stop_that_cannot_save(lab, picket):
     assert daemon.graded(ATTACKER4, "ban"), "this time it was saved"
 
 
+def test_what_a_crash_left_in_the_kernel_is_written_down(lab, picket):
+    """A block that no disk has seen outlives the crash in the kernel's table; soon it no longer needs that."""
+    daemon = picket()
+    other = sqlite3.connect(os.path.join(daemon.state_dir, "picket.db"), isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    daemon.ctl("block", ATTACKER4, "--for", "1h")
+    os.kill(daemon.keeper(), signal.SIGKILL)
+    ended(daemon)
+    other.close()
+    daemon.start()
+    daemon.wait_line("1 veils, bans and blocks found in the kernel carry on")
+    time.sleep(4)
+    os.kill(daemon.sentry(), signal.SIGKILL)
+    ended(daemon)
+    lab.victim.run("nft", "flush", "ruleset")
+    daemon.start()
+    assert daemon.graded(ATTACKER4, "block")
+
+
+def test_a_new_file_is_filled_at_once(lab, picket):
+    """Somebody removes the database; then the power fails."""
+    daemon = picket()
+    daemon.ctl("block", ATTACKER4, "--for", "1h")
+    time.sleep(1.5)
+    os.unlink(os.path.join(daemon.state_dir, "picket.db"))
+    daemon.wait_line("picket.db was removed or replaced: begun anew")
+    time.sleep(4)
+    os.kill(daemon.sentry(), signal.SIGKILL)
+    ended(daemon)
+    lab.victim.run("nft", "flush", "ruleset")
+    daemon.start()
+    assert daemon.graded(ATTACKER4, "block")
+
+
 @pytest.mark.core
 def test_what_stands_outlives_a_reboot(lab, picket):
     """A veil, a ban and a block, without the table that a clean stop takes along."""

@@ -447,6 +447,29 @@ static void what_cannot_be_seen_is_looked_at_again(void **state)
 	guard_free(guard);
 }
 
+/* A lack of memory says nothing about the table: a fresh one would hold no block until it is filled. */
+static void a_standing_table_is_not_thrown_away_for_a_passing_error(void **state)
+{
+	struct guard *guard = guard_loaded();
+	unsigned loads = guard->kernel.loads;
+
+	(void)state;
+	block(guard, "192.0.2.1", 3600000);
+	guard->kernel.rules_error = -ENOMEM;
+	guard->kernel.change = NFT_CHANGE_FOREIGN;
+	enforcer_watch(guard->enforcer);
+	for (int i = 0; i < 3; i++)
+		tick(guard, 1000);
+	assert_true(was_told(guard, "cannot be put back: Cannot allocate memory; trying again each second"));
+	assert_int_equal(guard->kernel.loads, loads);
+	assert_non_null(element(guard, NFT_GRADED, "192.0.2.1"));
+	guard->kernel.rules_error = 0;
+	tick(guard, 1000);
+	assert_true(was_told(guard, "put back, with all grades"));
+	assert_int_equal(guard->kernel.loads, loads);
+	guard_free(guard);
+}
+
 /* With the notifications that are lost somebody may have emptied a set. */
 static void elements_are_put_back_when_notifications_were_lost(void **state)
 {
@@ -506,6 +529,7 @@ int main(void)
 		cmocka_unit_test(a_lost_notification_is_looked_into),
 		cmocka_unit_test(what_cannot_be_seen_is_looked_at_again),
 		cmocka_unit_test(elements_are_put_back_when_notifications_were_lost),
+		cmocka_unit_test(a_standing_table_is_not_thrown_away_for_a_passing_error),
 		cmocka_unit_test(what_cannot_be_put_back_is_told_once_and_tried_each_second),
 	};
 

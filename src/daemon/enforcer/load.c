@@ -12,12 +12,23 @@
 
 #define LOAD_BATCH  16384 /* elements in one transaction */
 #define REFUSED_MAX 4096  /* elements in the kernel that must not stand there */
-#define AGAIN_MS    10000 /* until blocks that the kernel did not take are put in again: a long list takes a while */
+/* Until blocks that the kernel did not take are put in again: a long list takes a while. */
+#define AGAIN_MS            1000
+#define AGAIN_BLOCKS_PER_MS 10
 
 static struct nft_element element_of(const struct block_view *block, int64_t now_ms)
 {
 	return enforcer_element((enum grade)block->grade, &block->source,
 				block->until_ms ? block->until_ms - now_ms : 0);
+}
+
+static int64_t again_ms(const struct enforcer *enforcer, int64_t now_ms)
+{
+	struct engine_status status;
+
+	engine_status(enforcer->engine, &status);
+	return now_ms + AGAIN_MS +
+	       (status.alerted + status.veils + status.bans + status.blocks) / AGAIN_BLOCKS_PER_MS;
 }
 
 int enforcer_restore(struct enforcer *enforcer, const struct block_view *blocks, size_t count, int64_t now_ms)
@@ -32,7 +43,7 @@ int enforcer_restore(struct enforcer *enforcer, const struct block_view *blocks,
 	error = enforcer_ensure(enforcer, elements, count, now_ms);
 	if (error) {
 		enforcer->refused += count;
-		enforcer->put_blocks_ms = now_ms + AGAIN_MS;
+		enforcer->put_blocks_ms = again_ms(enforcer, now_ms);
 	}
 	return error;
 }
@@ -70,7 +81,7 @@ static int put_blocks(struct enforcer *enforcer, int64_t now_ms)
 	int veils = put_grades(enforcer, GRADE_ALERT, GRADE_VEIL, now_ms);
 
 	error = error ? error : veils;
-	enforcer->put_blocks_ms = error ? now_ms + AGAIN_MS : 0;
+	enforcer->put_blocks_ms = error ? again_ms(enforcer, now_ms) : 0;
 	return error;
 }
 
@@ -83,7 +94,7 @@ void enforcer_put_blocks_again(struct enforcer *enforcer, int64_t now_ms)
 void enforcer_put_blocks_later(struct enforcer *enforcer)
 {
 	if (!enforcer->put_blocks_ms)
-		enforcer->put_blocks_ms = enforcer->next_second_ms + AGAIN_MS;
+		enforcer->put_blocks_ms = again_ms(enforcer, enforcer->next_second_ms);
 }
 
 /* The lists as they should be, then the rules. */
@@ -125,17 +136,30 @@ static int take_over(struct enforcer *enforcer)
 	return taken;
 }
 
+/* It says nothing about the table.  A start does not wait until nobody else changes rules. */
+static bool is_passing(const struct enforcer *enforcer, int error)
+{
+	return error == -ENOMEM || error == -ENOBUFS || error == -EAGAIN || (error == -EINTR && enforcer->was_loaded);
+}
+
+/* A standing table is thrown away only where it cannot be used: until a fresh one is filled nobody is blocked, and its
+ * customers are forgotten. */
 int enforcer_load(struct enforcer *enforcer, int64_t now_ms)
 {
 	struct nft_rules *braked;
 	int error, taken;
 
 	taken = take_over(enforcer);
+	if (is_passing(enforcer, taken))
+		return taken;
 	if (!enforcer->was_loaded)
 		enforcer->fresh = taken != 1;
+	error = taken == 1 ? fill_and_arm(enforcer, now_ms) : -ENOENT;
+	if (!error || is_passing(enforcer, error)) {
+		enforcer->was_loaded |= !error;
+		return error;
+	}
 	enforcer->was_loaded = true;
-	if (taken == 1 && fill_and_arm(enforcer, now_ms) == 0)
-		return 0;
 	braked = malloc(sizeof(*braked));
 	if (!braked)
 		return -ENOMEM;

@@ -66,8 +66,8 @@ void enforcer_reconcile(struct enforcer *enforcer, int64_t now_ms)
 	nft_watch_read(enforcer->nft);
 	enforcer->unseen = false;
 	enforcer->reconcile_due = false;
-	enforcer_notice(enforcer, EVENT_NOTICE,
-			"the rules of picket were changed by somebody else: put back, with all grades");
+	enforcer_notice(enforcer, EVENT_NOTICE, "the rules of picket were changed by somebody else: put back%s",
+			enforcer->put_blocks_ms ? "; grades that are missing are tried again" : ", with all grades");
 }
 
 /* Whether what should stand stands, as far as it can be counted.  What cannot be seen is not taken for a removal, of

@@ -180,6 +180,7 @@ void sentry_save_tick(struct sentry *sentry);
 /* Reads what the rules have learned now and then, so that it can be put back when the table is removed. */
 void sentry_save_learned_tick(struct sentry *sentry);
 void sentry_put_learned_back(struct sentry *sentry);
+void sentry_save_keeps_blocks(struct sentry *sentry, bool keeps);
 void sentry_save_at_once(struct sentry *sentry); /* at a stop */
 
 /* orders.c */

@@ -463,7 +463,7 @@ void sentry_order(struct sentry *sentry, const struct wire_message *message)
 	case WIRE_PAUSE: order_pause(sentry, id, order); break;
 	case WIRE_RESUME: order_resume(sentry, id); break;
 	case WIRE_PROTECT: order_protect(sentry, &message->body.protect); break;
-	case WIRE_KEEPS_BLOCKS: sentry->keeper_keeps_blocks = message->body.flag.on != 0; break;
+	case WIRE_KEEPS_BLOCKS: sentry_save_keeps_blocks(sentry, message->body.flag.on != 0); break;
 	case WIRE_PROBE:
 		if (sentry_probe_window(sentry, &order->source, order->duration_ms))
 			result(sentry, id, ENGINE_OK, 0, 0, "");

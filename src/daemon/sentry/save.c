@@ -11,6 +11,8 @@
 
 #define TAKE_OVER_MAX    20000 /* restored blocks, up to which those in the kernel are read as well */
 #define SAVE_EVERY_MS    600000
+#define SAVE_SOON_MS     1000  /* where the keeper's file lacks what stands */
+#define SAVE_AGAIN_MS    15000 /* where it lacks that after a save as well: the disk may be full */
 #define PAGES_A_TICK     16
 #define LEARNED_MAX      131072 /* that are saved */
 #define LEARNED_REST     100    /* times as long as reading them took */
@@ -92,7 +94,7 @@ void sentry_restore(struct sentry *sentry, const struct wire_message *message)
 		if (sentry->restored)
 			sentry_notice(sentry, EVENT_NOTICE, "%u veils, bans and blocks of an earlier run carry on",
 				      sentry->restored);
-		sentry->next_save_ms = sentry->now_ms + SAVE_EVERY_MS;
+		sentry->next_save_ms = sentry->now_ms + (sentry->keeper_keeps_blocks ? SAVE_EVERY_MS : SAVE_SOON_MS);
 		sentry_world_lately(sentry); /* before a trap answers for what was served until the stop */
 		ready(sentry);
 		break;
@@ -206,7 +208,15 @@ void sentry_save_tick(struct sentry *sentry)
 	if (!save_pages(sentry, PAGES_A_TICK))
 		return;
 	begin_save(sentry);
-	sentry->next_save_ms = sentry->now_ms + SAVE_EVERY_MS;
+	sentry->next_save_ms = sentry->now_ms + (sentry->keeper_keeps_blocks ? SAVE_EVERY_MS : SAVE_AGAIN_MS);
+}
+
+/* After a crash or in a new file what stands is in the kernel alone, and would go with its table. */
+void sentry_save_keeps_blocks(struct sentry *sentry, bool keeps)
+{
+	sentry->keeper_keeps_blocks = keeps;
+	if (sentry->next_save_ms && sentry->save_part == 0)
+		sentry->next_save_ms = sentry->now_ms + (keeps ? SAVE_EVERY_MS : SAVE_SOON_MS);
 }
 
 void sentry_save_at_once(struct sentry *sentry)
