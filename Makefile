@@ -218,7 +218,7 @@ veil-table: all                         ## what a veil tells scanners and costs 
 	PICKET_BUILD=$(BUILD) /usr/bin/python3 -B tests/bench/veil.py
 	PICKET_BUILD=$(BUILD) /usr/bin/python3 -B tests/bench/figures.py
 
-chaos: all                              ## CHAOS (1000) random faults under load, two hours (root); prints its seed
+chaos: all                              ## CHAOS (1000) rounds of random faults under load, two hours (root); prints its seed
 	PICKET_BUILD=$(BUILD) /usr/bin/python3 -B tests/system/chaos.py -n $(or $(CHAOS),1000)
 
 vm:                                     ## the package on an emulated machine (10 minutes); DEBIAN=11, 12, 13; KERNEL=5.10, 6.1, 6.12, all

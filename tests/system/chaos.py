@@ -106,7 +106,7 @@ class Chaos:
         self.log_reader = LogReader(self.picket.log_path)
         self.lab.attacker.add_address(SHUT_OUT)
         self.expected = {}          # address: when it was told, until when it must stand, how exactly that is known
-        self.serial = self.log_seen = self.restarts = self.kills = self.forgiven = self.grown_kb = 0
+        self.serial = self.log_seen = self.restarts = self.kills = self.forgiven = self.grown_kb = self.refused = 0
         self.excused = []           # from when until when the kernel itself refuses
         self.played = []            # of this round
         self.began = self.risk_from = float("inf")
@@ -404,7 +404,7 @@ def run(lab, rounds, seed, log=print, only=None):
         prober.ended = True
         chaos.close()
     return {"rounds": rounds, "kills": chaos.kills, "starts": chaos.restarts, "grades": len(chaos.expected),
-            "knocked": prober.tries, "let_in": len(prober.let_in), "forgiven": chaos.forgiven,
+            "knocked": prober.tries, "let_in": len(prober.let_in), "forgiven": chaos.forgiven, "calls_refused": chaos.refused,
             "grown_kb": chaos.grown_kb,
             "requests": work.requests, "unserved_by_the_kernel": work.unserved}
 

@@ -174,7 +174,12 @@ def refuse_calls(chaos):
     for _ in range(3):
         chaos.hold(chaos.random.random() * 0.6)
         chaos.block()
-    return lambda: chaos.say(f"({chaos.faulty.stop()} calls failed) ")
+
+    def stop():
+        failed = chaos.faulty.stop()
+        chaos.refused += failed
+        chaos.say(f"({failed} calls failed) ")
+    return stop
 
 
 def limit_one(chaos):
