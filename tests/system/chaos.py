@@ -250,8 +250,9 @@ class Chaos:
         due = {a for a, (_, until, slack) in self.expected.items() if until - slack > now}
         self.forgive(due - set(rows))
         self.lost = {a for a in due & set(self.expected) if a not in rows or rows[a]["grade"] not in ("ban", "block")}
-        self.wrong = {a: (rows[a]["expires_in_s"], self.expected[a][1] - now) for a in due & set(self.expected) & set(rows)
-                      if abs(rows[a]["expires_in_s"] - (self.expected[a][1] - now)) > self.expected[a][2]}
+        both = [(a, rows[a]["expires_in_s"], until - now, slack) for a, (_, until, slack) in self.expected.items()
+                if a in due and a in rows]
+        self.wrong = {a: (left, should) for a, left, should, slack in both if abs(left - should) > slack}
         return not self.lost and not self.wrong
 
     def stands(self):
@@ -293,7 +294,8 @@ class Chaos:
         early = [at for at in let_in if at < self.began]
         assert not early, f"let in {self.began - early[0]:.2f} s before the round's faults"
         if let_in:
-            assert set(self.played) & faults.OPEN or "staying out" in new, f"let in {let_in[0] - self.began:.2f} s after them"
+            after_s = let_in[0] - self.began
+            assert set(self.played) & faults.OPEN or "staying out" in new, f"let in {after_s:.2f} s after them"
             assert re.search(TOLD, new), f"let in, and no line says why:\n{new}"
 
     def take_part_again(self):
@@ -308,8 +310,8 @@ class Chaos:
         self.take_part_again()
         new = self.new_log()
         self.note_bans(new)
-        wait_until(self.stands, 30, lambda: f"lost: {self.lost}; other times: {self.wrong}\n{self.picket.log_text()[-4000:]}",
-                   every=0.2)
+        wait_until(self.stands, 30, every=0.2, what=lambda: f"lost: {self.lost}; other times: {self.wrong}\n"
+                   f"{self.picket.log_text()[-4000:]}")
         wait_until(self.picket.table_present, 10, "the table is there")
         for address in self.random.sample(sorted(self.expected), 2):
             wait_until(lambda: self.picket.kernel_grade(address) in ("ban", "block"), 12, f"the kernel has {address}")
@@ -404,7 +406,8 @@ def run(lab, rounds, seed, log=print, only=None):
         prober.ended = True
         chaos.close()
     return {"rounds": rounds, "kills": chaos.kills, "starts": chaos.restarts, "grades": len(chaos.expected),
-            "knocked": prober.tries, "let_in": len(prober.let_in), "forgiven": chaos.forgiven, "calls_refused": chaos.refused,
+            "knocked": prober.tries, "let_in": len(prober.let_in), "forgiven": chaos.forgiven,
+            "calls_refused": chaos.refused,
             "grown_kb": chaos.grown_kb,
             "requests": work.requests, "unserved_by_the_kernel": work.unserved}
 

@@ -245,8 +245,8 @@ def interface_comes_and_goes(chaos):
 def uplink_comes_and_goes(chaos):
     """A second default route: the interface is guarded.  It is renamed, too."""
     _ip(chaos, "link add chaos1 type dummy", "addr add 10.98.0.1/24 dev chaos1", "link set chaos1 up",
-        "route add default via 10.98.0.254 dev chaos1 metric 500", "link set chaos1 down", "link set chaos1 name chaos2",
-        "link set chaos2 up", "route add default via 10.98.0.254 dev chaos2 metric 500")
+        "route add default via 10.98.0.254 dev chaos1 metric 500", "link set chaos1 down",
+        "link set chaos1 name chaos2", "link set chaos2 up", "route add default via 10.98.0.254 dev chaos2 metric 500")
     chaos.hold(chaos.random.random())
     return lambda: _ip(chaos, "link del chaos1", "link del chaos2")
 
@@ -373,4 +373,5 @@ KILL = {kill_one, kill_again_and_again, stop_and_kill, start_and_kill, flush_and
 # The table is gone for a while, was emptied, or changed for the third time within a minute.
 OPEN = {flush, flush_and_kill, break_table, fill_set, stop_and_kill, a_second_one}
 # By them a process may end as well.
-BREAK = KILL | {freeze_one, refuse_calls, limit_one, lock_state, disk_full, lose_state, bad_reload, forged_storm, fill_set}
+BREAK = KILL | {freeze_one, refuse_calls, limit_one, lock_state, disk_full, lose_state, bad_reload, forged_storm,
+                fill_set}

@@ -29,7 +29,7 @@ enum { WRITE = 1, SYNC = 2, OPEN = 4, SEND = 8, RECV = 16, WAIT = 32, MEMORY = 6
 
 struct orders {
 	int64_t clock_ms;
-	uint32_t pid;	/* 0: all */
+	uint32_t pid;   /* 0: all */
 	uint32_t kinds; /* 0: none */
 	uint32_t each;
 	int32_t error; /* 0: half is written */

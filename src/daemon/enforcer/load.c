@@ -27,8 +27,7 @@ static int64_t again_ms(const struct enforcer *enforcer, int64_t now_ms)
 	struct engine_status status;
 
 	engine_status(enforcer->engine, &status);
-	return now_ms + AGAIN_MS +
-	       (status.alerted + status.veils + status.bans + status.blocks) / AGAIN_BLOCKS_PER_MS;
+	return now_ms + AGAIN_MS + (status.alerted + status.veils + status.bans + status.blocks) / AGAIN_BLOCKS_PER_MS;
 }
 
 int enforcer_restore(struct enforcer *enforcer, const struct block_view *blocks, size_t count, int64_t now_ms)
