@@ -79,9 +79,19 @@ static bool may_wait(int fd, int flags)
 	return !(flags & MSG_DONTWAIT) && how >= 0 && !(how & O_NONBLOCK);
 }
 
+/* A disk is full for files alone. */
+static bool may_fail(unsigned kind, int fd, int flags)
+{
+	struct stat status;
+
+	if (kind == WRITE && orders->error != EINTR)
+		return fstat(fd, &status) == 0 && S_ISREG(status.st_mode);
+	return may_wait(fd, flags);
+}
+
 static bool fails(unsigned kind, int fd, int flags)
 {
-	if (!orders->kinds || orders->error == 0 || !may_wait(fd, flags) || !turn(kind))
+	if (!(orders->kinds & kind) || orders->error == 0 || !may_fail(kind, fd, flags) || !turn(kind))
 		return false;
 	errno = orders->error;
 	return true;
