@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Random faults under load: chaos.py [-n ROUNDS] [-s SEED] [-r ROUND].  faults.py has them; what must hold after each
+"""Random faults under load: chaos.py [-n ROUNDS] [-s SEED] [-r ROUND[-LAST]].  faults.py has them; what must hold after each
 round is in Chaos.check(), what must hold all the while in Chaos.no_hole() and run().
 
 A service manager's part is played here: a picketd that ends is started again.  Each round does one to three things to
@@ -393,7 +393,7 @@ def run(lab, rounds, seed, log=print, only=None):
         prober.start()
         work = Work(lab, chaos)
         for number, chosen in enumerate(plan(seed, rounds), 1):
-            if only and number != only:
+            if only and not only[0] <= number <= only[-1]:
                 continue
             chaos.say(f"{number}/{rounds} {time.strftime('%X')} ")
             started = time.monotonic()
@@ -420,14 +420,14 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("-n", type=int, default=1000, help="rounds (%(default)s)")
     parser.add_argument("-s", type=int, default=int(time.time()), help="seed (the time)")
-    parser.add_argument("-r", type=int, help="this round of them alone")
+    parser.add_argument("-r", help="of them this round alone, or these: FIRST-LAST")
     args = parser.parse_args()
     print(f"seed {args.s}", flush=True)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended"))      # and leave nothing behind
     lab = Lab("chaos")
     try:
         lab.services()
-        print(json.dumps(run(lab, args.n, args.s, only=args.r)))
+        print(json.dumps(run(lab, args.n, args.s, only=args.r and [int(n) for n in args.r.split("-")])))
     finally:
         lab.close()
 

@@ -172,6 +172,33 @@ def test_what_a_crash_left_in_the_kernel_is_written_down(lab, picket):
     assert daemon.graded(ATTACKER4, "block")
 
 
+def test_a_crash_on_a_full_disk(lab, picket, tmp_path):
+    """The file could not be told that it is in use again: what only the kernel holds is written down all the same."""
+    daemon = picket.make()
+    os.mkdir(daemon.state_dir)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m,mode=755", "picket-test", daemon.state_dir], check=True)
+    full = os.path.join(daemon.state_dir, "full")
+    try:
+        daemon.start()
+        assert daemon.stop() == 0
+        with contextlib.suppress(OSError), open(full, "wb", buffering=0) as f:
+            while True:
+                f.write(bytes(4096))
+        daemon.start()
+        daemon.ctl("block", ATTACKER4, "--for", "1h")
+        os.kill(daemon.keeper(), signal.SIGKILL)
+        ended(daemon)
+        os.unlink(full)
+        daemon.start()
+        time.sleep(4)
+        assert daemon.stop() == 0
+        daemon.start()
+        assert daemon.graded(ATTACKER4, "block")
+    finally:
+        daemon.stop()
+        subprocess.run(["umount", "-l", daemon.state_dir], check=True)
+
+
 def test_a_new_file_is_filled_at_once(lab, picket):
     """Somebody removes the database; then the power fails."""
     daemon = picket()

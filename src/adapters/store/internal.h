@@ -89,6 +89,7 @@ struct store {
 	bool waiting;               /* the file is locked: not tried again before the next tick */
 	bool wal_stuck;             /* a reader keeps the log from being written into the file */
 	bool clock_settled;         /* the times in the file are by our clock */
+	bool use_unmarked;          /* the file still says that its last use ended well */
 	bool blocks_stale;          /* the live blocks on the disk may not be the true ones */
 	bool trimming;              /* the file is larger than it should be */
 	bool disk_low;              /* the disk is nearly full: blocks alone are written */

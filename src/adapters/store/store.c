@@ -70,8 +70,14 @@ static void begin_use(struct store *store)
 	if (store->db && store_read_meta(store, ENDED_WELL, &ended_well) != SQLITE_OK)
 		ended_well = 0;
 	store->blocks_stale |= !ended_well;
-	if (ended_well && store_can_write(store))
-		store_write_meta(store, ENDED_WELL, 0);
+	store->use_unmarked = ended_well;
+}
+
+/* From then on an end that is not orderly shows.  On a full disk there is no room for it yet. */
+static void mark_use(struct store *store)
+{
+	if (store->use_unmarked && store_can_write(store) && !store->failing)
+		store->use_unmarked = store_write_meta(store, ENDED_WELL, 0) != SQLITE_OK;
 }
 
 static bool end_use(struct store *store)
@@ -97,6 +103,7 @@ struct store *store_open(const char *state_dir, int64_t now_ms)
 	store->history_max = STORE_HISTORY_BYTES;
 	store_file_open(store);
 	begin_use(store);
+	mark_use(store);
 	return store;
 }
 
@@ -191,6 +198,7 @@ bool store_tick(struct store *store, int64_t now_ms)
 		look_for_file(store);
 		if (store->failing && (clock_went_back || now_ms >= store->retry_ms))
 			try_again(store);
+		mark_use(store);
 		store_settle_clock(store);
 		store_flush(store);
 		store_trim(store);
@@ -215,6 +223,11 @@ void store_read_stats(struct store *store, struct store_stats *out)
 bool store_keeps_blocks(const struct store *store)
 {
 	return !store->blocks_stale;
+}
+
+void store_lacks_blocks(struct store *store)
+{
+	store->blocks_stale = true;
 }
 
 bool store_wants_blocks(const struct store *store)

@@ -90,6 +90,8 @@ void store_save(struct store *store, enum store_table table, const void *item);
 void store_save_end(struct store *store);
 /* False when the live blocks on the disk may not be the true ones: see below. */
 bool store_keeps_blocks(const struct store *store);
+/* There are others than those that were restored. */
+void store_lacks_blocks(struct store *store);
 /* True when the live blocks on the disk may not be the true ones: the disk was full for too long, or a damaged file was
  * set aside while running.  Then: store_save_blocks_begin(), every block of the engine, store_save_end().  Events that
  * come in meanwhile wait and are applied after it, in order. */

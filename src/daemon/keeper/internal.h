@@ -130,6 +130,7 @@ void save_event(struct save *save, const struct event *event);
 void save_tick(struct save *save, int64_t now_ms);
 /* What the sentry's saves may leave out: false when the file was begun anew since. */
 bool save_keeps_blocks(const struct save *save);
+void save_lacks_blocks(struct save *save); /* the sentry found others in the kernel than those that it was given */
 /* By how much the times of earlier runs were moved, so that what lasts goes on with what was left. */
 int64_t save_moved_ms(const struct save *save);
 /* The clock was set: what the disk says of times is no longer true. */

@@ -95,6 +95,11 @@ static void handle(struct keeper *keeper, const char *who)
 		else
 			bad_message(keeper, who);
 		break;
+	case WIRE_KEEPS_BLOCKS:
+		if (!message->body.flag.on)
+			save_lacks_blocks(keeper->save);
+		tell_keeps_blocks(keeper);
+		break;
 	case WIRE_SAVED_BEGIN:
 	case WIRE_SAVED_BLOCKS:
 	case WIRE_SAVED_SOURCES:

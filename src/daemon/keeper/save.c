@@ -124,6 +124,11 @@ int64_t save_moved_ms(const struct save *save)
 	return save->moved_ms;
 }
 
+void save_lacks_blocks(struct save *save)
+{
+	store_lacks_blocks(save->store);
+}
+
 void save_clock_set(struct save *save, int64_t boot_ms)
 {
 	if (save->boot)

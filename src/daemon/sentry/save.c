@@ -17,7 +17,7 @@
 #define LEARNED_MAX      131072 /* that are saved */
 #define LEARNED_REST     100    /* times as long as reading them took */
 #define LEARNED_EVERY_MS 2000   /* at the least: what a table that is removed takes along is put back from here */
-#define STOP_PATIENCE_MS 500    /* for the keeper to read on, at a stop */
+#define STOP_PATIENCE_MS 500    /* for the keeper to read on, at a stop and when the start is over */
 
 /* ---- restore ---- */
 
@@ -80,9 +80,14 @@ static void ready(struct sentry *sentry)
 	sentry->ready_by_ms = 0;
 	if (sentry->restored < TAKE_OVER_MAX)
 		taken = enforcer_take_over_blocks(sentry->enforcer, sentry->now_ms);
-	if (taken > 0)
+	if (taken > 0) {
 		sentry_notice(sentry, EVENT_NOTICE, "%u veils, bans and blocks found in the kernel carry on",
 			      (unsigned)taken);
+		/* Whatever the file says of its last use. */
+		if (wire_send_patiently(sentry->start->keeper_fd, WIRE_KEEPS_BLOCKS, &(struct wire_flag){ 0 },
+					STOP_PATIENCE_MS) < 0)
+			sentry->next_save_ms = sentry->now_ms + SAVE_SOON_MS;
+	}
 	wire_send(sentry->start->supervisor_fd, WIRE_READY, 0, &(struct wire_empty){ 0 });
 }
 

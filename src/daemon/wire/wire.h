@@ -66,7 +66,8 @@
 	                                        * from `source`, a net of base/probenet.h, are counted, not judged; \
 	                                        * ::/0: from the usual one of each family */ \
 	X(PROTECT, struct wire_protect)        /* replaces all of its `why`; no answer */ \
-	X(KEEPS_BLOCKS, struct wire_flag)      /* from now on a save needs no blocks, or all; no answer */ \
+	X(KEEPS_BLOCKS, struct wire_flag)      /* from now on a save needs no blocks, or all; no answer; sentry -> \
+	                                        * keeper, off: the kernel had others than those that were restored */ \
 	/* sentry -> keeper: answers */ \
 	X(STATUS, struct wire_status) \
 	X(BLOCKS, struct wire_blocks) \
