@@ -175,11 +175,12 @@ class Chaos:
 
     def pids(self):
         """supervisor, sentry, keeper; fewer where one has ended."""
-        found = [self.picket.process.pid] if self.picket.process.poll() is None else []
-        for child in (self.picket.sentry, self.picket.keeper):
-            with contextlib.suppress(AssertionError):
-                found.append(child())
-        return found
+        names = {}
+        for pid in self.picket.children():
+            with contextlib.suppress(OSError), open(f"/proc/{pid}/comm") as f:
+                names[f.read().strip()] = pid
+        found = [names[name] for name in ("picket-sentry", "picket-keeper") if name in names]
+        return ([self.picket.process.pid] if self.picket.process.poll() is None else []) + found
 
     def shoot(self, pid, number):
         self.kills += number in faults.KILLS
