@@ -172,6 +172,23 @@ def test_what_a_crash_left_in_the_kernel_is_written_down(lab, picket):
     assert daemon.graded(ATTACKER4, "block")
 
 
+def test_a_ban_that_the_disk_has_as_a_veil(lab, picket):
+    """The crash comes before the ban is on the disk, where its source is under suspicion: the kernel knows better."""
+    daemon = picket()
+    visit_traps(lab, *FIVE_FAMILIES[:4])
+    daemon.wait_graded(ATTACKER4, grade="veil")
+    time.sleep(1.5)
+    other = sqlite3.connect(os.path.join(daemon.state_dir, "picket.db"), isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    visit_traps(lab, *FIVE_FAMILIES[4:])
+    daemon.wait_graded(ATTACKER4, grade="ban")
+    os.kill(daemon.keeper(), signal.SIGKILL)
+    ended(daemon)
+    other.close()
+    daemon.start()
+    assert daemon.kernel_grade(ATTACKER4) == "ban" and daemon.graded(ATTACKER4, "ban")
+
+
 def test_a_crash_on_a_full_disk(lab, picket, tmp_path):
     """The file could not be told that it is in use again: what only the kernel holds is written down all the same."""
     daemon = picket.make()

@@ -205,6 +205,11 @@ int nft_ensure(struct nft *nft, const struct nft_element *elements, size_t count
 	return put(nft, elements, count, false);
 }
 
+int nft_ensure_least(struct nft *nft, const struct nft_element *elements, size_t count)
+{
+	return put(nft, elements, count, false);
+}
+
 int nft_delete(struct nft *nft, const struct nft_element *elements, size_t count)
 {
 	nft->deletions++;

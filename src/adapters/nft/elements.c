@@ -323,15 +323,27 @@ static int read_standing(struct nft *nft, struct entry *entries, size_t count)
 	return 0;
 }
 
+static size_t drop_where_stricter_stands(struct entry *entries, size_t count)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < count; i++)
+		if (entries[i].standing <= entries[i].grade)
+			entries[kept++] = entries[i];
+	return kept;
+}
+
 /* One transaction: the entries as they are believed to stand are added if they miss, all are deleted, and added
  * anew. */
-static int replace(struct nft *nft, struct entry *entries, size_t count, struct nft_batch *batch,
+static int replace(struct nft *nft, struct entry *entries, size_t count, bool keep_stricter, struct nft_batch *batch,
 		   struct nft_lengths *lengths, unsigned *sets, unsigned *rules)
 {
 	int result = read_standing(nft, entries, count);
 
 	if (result)
 		return result;
+	if (keep_stricter)
+		count = drop_where_stricter_stands(entries, count);
 	*lengths = nft->lengths;
 	*sets = 0;
 	nft_batch_free(batch);
@@ -342,7 +354,8 @@ static int replace(struct nft *nft, struct entry *entries, size_t count, struct 
 	return nft_batch_run(nft, batch);
 }
 
-static int add(struct nft *nft, enum element_change change, const struct nft_element *elements, size_t count)
+static int add(struct nft *nft, enum element_change change, const struct nft_element *elements, size_t count,
+	       bool keep_stricter)
 {
 	struct nft_lengths lengths = nft->lengths;
 	struct nft_batch batch;
@@ -363,7 +376,7 @@ static int add(struct nft *nft, enum element_change change, const struct nft_ele
 	for (int i = 0; i < REPLACE_ATTEMPTS && (result == -EEXIST || result == -ENOENT || result == -EBUSY); i++) {
 		if (nft_ask(nft, NFT_MSG_GETTABLE, NULL, NULL) == -ENOENT)
 			break;
-		result = replace(nft, entries, n, &batch, &lengths, &sets, &rules);
+		result = replace(nft, entries, n, keep_stricter, &batch, &lengths, &sets, &rules);
 	}
 	if (!result) {
 		nft->lengths = lengths;
@@ -380,12 +393,17 @@ static int add(struct nft *nft, enum element_change change, const struct nft_ele
 
 int nft_add(struct nft *nft, const struct nft_element *elements, size_t count)
 {
-	return add(nft, ELEMENT_NEW, elements, count);
+	return add(nft, ELEMENT_NEW, elements, count, false);
 }
 
 int nft_ensure(struct nft *nft, const struct nft_element *elements, size_t count)
 {
-	return add(nft, ELEMENT_ENSURE, elements, count);
+	return add(nft, ELEMENT_ENSURE, elements, count, false);
+}
+
+int nft_ensure_least(struct nft *nft, const struct nft_element *elements, size_t count)
+{
+	return add(nft, ELEMENT_ENSURE, elements, count, true);
 }
 
 static int delete_entries(struct nft *nft, const struct entry *entries, size_t count)

@@ -175,6 +175,8 @@ enum nft_conntrack nft_conntrack(const struct nft *nft);
 MUST_CHECK int nft_add(struct nft *nft, const struct nft_element *elements, size_t count);
 /* Adds the elements that are missing.  Whether the others get the new timeout is up to the kernel: since 6.12 yes. */
 MUST_CHECK int nft_ensure(struct nft *nft, const struct nft_element *elements, size_t count);
+/* The same, and what stands at a stricter grade is left as it is. */
+MUST_CHECK int nft_ensure_least(struct nft *nft, const struct nft_element *elements, size_t count);
 /* Deletes elements; one that does not stand is no error, nor is a full set.  An error is the first one of the
  * transaction, and then all of the elements still stand: a caller that must know which one the kernel refuses deletes
  * them one by one.  -EAGAIN: others change the set at the same time. */

@@ -113,15 +113,16 @@ static int add_making_way(struct enforcer *enforcer, const struct nft_element *e
 	return error;
 }
 
-int enforcer_ensure(struct enforcer *enforcer, const struct nft_element *elements, size_t count, int64_t now_ms)
+int enforcer_ensure(struct enforcer *enforcer, const struct nft_element *elements, size_t count, bool least,
+		    int64_t now_ms)
 {
-	int error = nft_ensure(enforcer->nft, elements, count), second;
+	int error = (least ? nft_ensure_least : nft_ensure)(enforcer->nft, elements, count), second;
 
 	if (error != -ENFILE)
 		return error;
 	if (count > 1) {
-		error = enforcer_ensure(enforcer, elements, count / 2, now_ms);
-		second = enforcer_ensure(enforcer, elements + count / 2, count - count / 2, now_ms);
+		error = enforcer_ensure(enforcer, elements, count / 2, least, now_ms);
+		second = enforcer_ensure(enforcer, elements + count / 2, count - count / 2, least, now_ms);
 		return error ? error : second;
 	}
 	if (elements->grade >= NFT_GRADE_BAN)

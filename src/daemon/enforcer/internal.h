@@ -96,8 +96,9 @@ struct nft_element enforcer_element(enum grade grade, const struct prefix *sourc
 void enforcer_delete(struct enforcer *enforcer, const struct nft_element *elements, size_t count, int *errors);
 void enforcer_delete_again(struct enforcer *enforcer);
 /* Adds what misses.  Where a set is too small for all, the half that fits goes in, then half of the rest, and so on;
- * bans and blocks make way for themselves, and an alert or a veil that finds no room is over. */
-MUST_CHECK int enforcer_ensure(struct enforcer *enforcer, const struct nft_element *elements, size_t count,
+ * bans and blocks make way for themselves, and an alert or a veil that finds no room is over.  least: what stands at a
+ * stricter grade is left as it is. */
+MUST_CHECK int enforcer_ensure(struct enforcer *enforcer, const struct nft_element *elements, size_t count, bool least,
 			       int64_t now_ms);
 
 /* enforcer.c: the chains on the way out exist while somebody is blocked. */

@@ -39,7 +39,7 @@ int enforcer_restore(struct enforcer *enforcer, const struct block_view *blocks,
 		return count ? -EINVAL : 0;
 	for (size_t i = 0; i < count; i++)
 		elements[i] = element_of(&blocks[i], now_ms);
-	error = enforcer_ensure(enforcer, elements, count, now_ms);
+	error = enforcer_ensure(enforcer, elements, count, true, now_ms);
 	if (error) {
 		enforcer->refused += count;
 		enforcer->put_blocks_ms = again_ms(enforcer, now_ms);
@@ -65,7 +65,7 @@ static int put_grades(struct enforcer *enforcer, enum grade from, enum grade to,
 			    (page[i].until_ms == 0 || page[i].until_ms > now_ms))
 				batch[filled++] = element_of(&page[i], now_ms);
 		if (filled + ENFORCER_PAGE > LOAD_BATCH || (cursor == 0 && filled)) {
-			error = enforcer_ensure(enforcer, batch, filled, now_ms);
+			error = enforcer_ensure(enforcer, batch, filled, false, now_ms);
 			filled = 0;
 		}
 	} while (cursor != 0);
@@ -187,13 +187,14 @@ struct found_blocks {
 	struct nft_element refused[REFUSED_MAX];
 };
 
-/* What was restored says more of a block than the kernel can. */
-static bool is_known(const struct found_blocks *found, const struct prefix *source)
+/* What was restored says more of a block than the kernel can.  But if the kernel is stricter, it knows of a decision
+ * that did not reach the disk any more. */
+static bool is_known(const struct found_blocks *found, const struct block_view *block)
 {
 	struct explain_view view;
 
-	engine_explain(found->enforcer->engine, source, found->now_ms, &view);
-	return view.block.grade != GRADE_NONE && prefix_equal(&view.block.source, source);
+	engine_explain(found->enforcer->engine, &block->source, found->now_ms, &view);
+	return view.block.grade >= block->grade && prefix_equal(&view.block.source, &block->source);
 }
 
 static void take_over_block(void *context, const struct nft_element *element)
@@ -217,7 +218,7 @@ static void take_over_block(void *context, const struct nft_element *element)
 	if (element->list == NFT_EXEMPT)
 		engine_restore_exempt(found->enforcer->engine, &element->source, found->now_ms + element->timeout_ms,
 				      found->now_ms);
-	if ((element->list != NFT_GRADED && element->list != NFT_ALERTED) || is_known(found, &element->source))
+	if ((element->list != NFT_GRADED && element->list != NFT_ALERTED) || is_known(found, &block))
 		return;
 	result = engine_restore_block(found->enforcer->engine, &block, found->now_ms);
 	found->taken += result == ENGINE_OK;
