@@ -189,7 +189,8 @@ def test_a_ban_that_the_disk_has_as_a_veil(lab, picket):
     assert daemon.kernel_grade(ATTACKER4) == "ban" and daemon.graded(ATTACKER4, "ban")
 
 
-def test_a_crash_on_a_full_disk(lab, picket, tmp_path):
+@pytest.mark.parametrize("room", ["before", "after"])
+def test_a_crash_on_a_full_disk(lab, picket, room):
     """The file could not be told that it is in use again: what only the kernel holds is written down all the same."""
     daemon = picket.make()
     os.mkdir(daemon.state_dir)
@@ -205,10 +206,16 @@ def test_a_crash_on_a_full_disk(lab, picket, tmp_path):
         daemon.ctl("block", ATTACKER4, "--for", "1h")
         os.kill(daemon.keeper(), signal.SIGKILL)
         ended(daemon)
-        os.unlink(full)
+        if room == "before":
+            os.unlink(full)
         daemon.start()
-        time.sleep(4)
-        assert daemon.stop() == 0
+        if room == "after":
+            time.sleep(2)
+            os.unlink(full)
+        time.sleep(4 if room == "before" else 10)
+        os.kill(daemon.sentry(), signal.SIGKILL)
+        ended(daemon)
+        lab.victim.run("nft", "flush", "ruleset")
         daemon.start()
         assert daemon.graded(ATTACKER4, "block")
     finally:

@@ -417,8 +417,8 @@ static int full_disk(struct fixture *f)
 	EXPECT(strstr(problem(store), "No space left on device"));
 	EXPECT(ask(store, NULL, 50, answer) == 50);
 	unlink(ballast);
-	EXPECT(!store_tick(store, NOW_MS + 119000));
-	EXPECT(store_tick(store, NOW_MS + 120000));
+	EXPECT(!store_tick(store, NOW_MS + 64000));
+	EXPECT(store_tick(store, NOW_MS + 65000));
 	EXPECT(problem(store)[0] == '\0');
 	store_tick(store, NOW_MS + 121000);
 	EXPECT(stats_of(store).rows == 6100 && stats_of(store).queued == 0);

@@ -344,6 +344,8 @@ void store_file_open(struct store *store)
 			result = REFUSED;
 		}
 	}
+	if ((result & 0xff) == SQLITE_FULL || error == ENOSPC)
+		store->retry_ms = store->now_ms + STORE_RETRY_FULL_MS;
 	report_opening(store, result, error, aside);
 	if (store->db && !store->read_only)
 		sqlite3_wal_hook(store->db, on_commit, store);

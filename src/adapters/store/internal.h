@@ -17,7 +17,8 @@
 #define STORE_CONSEQUENCE      "; history is not kept, the guard goes on"
 #define STORE_BEGUN_ANEW       ", a new one begun; the guard goes on"
 #define STORE_RETRY_MS         60000
-#define STORE_BUSY_MS          50 /* at most that long the keeper's loop waits for another program's lock */
+#define STORE_RETRY_FULL_MS    5000 /* of a full disk alone: one small row is tried */
+#define STORE_BUSY_MS          50   /* at most that long the keeper's loop waits for another program's lock */
 #define STORE_BUSY_SAVE_MS     1000
 #define STORE_BUSY_TICKS       5                 /* when it was locked that often in a row, it is told */
 #define STORE_SAVE_PATIENCE_MS 120000            /* a save that takes longer is abandoned */

@@ -57,7 +57,7 @@ void store_failed(struct store *store, int result, const char *doing)
 	case SQLITE_NOTADB: store_file_replace(store, doing); return;
 	}
 	store->failing = true;
-	store->retry_ms = store->now_ms + STORE_RETRY_MS;
+	store->retry_ms = store->now_ms + ((result & 0xff) == SQLITE_FULL ? STORE_RETRY_FULL_MS : STORE_RETRY_MS);
 	store_problem(store, false, STORE_NAME ": %s: %s" STORE_CONSEQUENCE, doing, store_error_text(result, error));
 }
 
@@ -147,8 +147,10 @@ static void try_again(struct store *store)
 		store_bind_int(&touch, store->now_ms);
 		result = store_run(&touch);
 	}
-	if (result == SQLITE_FULL)
+	if (result == SQLITE_FULL) {
+		store->retry_ms = store->now_ms + STORE_RETRY_FULL_MS;
 		return;
+	}
 	if (result != SQLITE_OK) {
 		store_file_close(store);
 		store_file_open(store);

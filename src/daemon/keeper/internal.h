@@ -130,6 +130,8 @@ void save_event(struct save *save, const struct event *event);
 void save_tick(struct save *save, int64_t now_ms);
 /* What the sentry's saves may leave out: false when the file was begun anew since. */
 bool save_keeps_blocks(const struct save *save);
+/* A save of all would be written now. */
+bool save_wants_blocks(const struct save *save);
 void save_lacks_blocks(struct save *save); /* the sentry found others in the kernel than those that it was given */
 /* By how much the times of earlier runs were moved, so that what lasts goes on with what was left. */
 int64_t save_moved_ms(const struct save *save);
@@ -258,7 +260,7 @@ struct keeper {
 	uint32_t last_id;
 	unsigned big_sorts;
 	bool sentry_ready; /* it has answered: it has an engine */
-	bool told_keeps_blocks;
+	bool told_keeps_blocks, wanted_blocks;
 	bool sentry_gone, supervisor_gone;
 	int64_t busy_until_ms; /* the clock is looked at in short ticks */
 	bool ticks_soon;       /* the next of them is set */

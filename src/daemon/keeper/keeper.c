@@ -47,8 +47,11 @@ void keeper_wake(struct keeper *keeper)
 static void tell_keeps_blocks(struct keeper *keeper)
 {
 	struct wire_flag keeps = { save_keeps_blocks(keeper->save) };
+	bool wants = save_wants_blocks(keeper->save), wants_now = wants && !keeper->wanted_blocks;
 
-	if (!keeper->sentry_ready || keeper->told_keeps_blocks == (keeps.on != 0))
+	keeper->wanted_blocks = wants;
+	/* Told once more when they can be written again. */
+	if (!keeper->sentry_ready || (keeper->told_keeps_blocks == (keeps.on != 0) && !wants_now))
 		return;
 	if (wire_send(keeper->start->sentry_fd, WIRE_KEEPS_BLOCKS, 0, &keeps) == 0)
 		keeper->told_keeps_blocks = keeps.on != 0;

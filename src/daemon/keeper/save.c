@@ -124,6 +124,11 @@ int64_t save_moved_ms(const struct save *save)
 	return save->moved_ms;
 }
 
+bool save_wants_blocks(const struct save *save)
+{
+	return store_wants_blocks(save->store);
+}
+
 void save_lacks_blocks(struct save *save)
 {
 	store_lacks_blocks(save->store);
