@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Random faults under load: chaos.py [-n ROUNDS] [-s SEED] [-r ROUND[-LAST]].  faults.py has them; what must hold after each
-round is in Chaos.check(), what must hold all the while in Chaos.no_hole() and run().
+"""Random faults under load: chaos.py [-n ROUNDS] [-s SEED] [-r ROUND[-LAST]].  faults.py has them; what must hold
+after each round is in Chaos.check(), what must hold all the while in Chaos.no_hole() and run().
 
 A service manager's part is played here: a picketd that ends is started again.  Each round does one to three things to
 it, its table, its state, its clients, its log or its interfaces, while an honest client works, a scanner scans and
@@ -266,6 +266,11 @@ class Chaos:
     def stands(self):
         return self.answers() and self.standing()
 
+    def stands_in_the_kernel(self, address):
+        if self.answers():
+            self.take_part_again()
+        return self.picket.kernel_grade(address) in ("ban", "block")
+
     def nothing_left(self):
         """No process of an earlier run: all are descendants of the one that runs."""
         here, parents, names = os.stat(f"/run/netns/{self.lab.victim.name}").st_ino, {}, {}
@@ -320,7 +325,7 @@ class Chaos:
         wait_until(self.stands, 30, every=0.2, what=lambda: f"lost: {self.lost}; other times: {self.wrong}\n"
                    f"{self.picket.log_text()[-4000:]}")
         address = self.random.choice(sorted(self.expected))
-        wait_until(lambda: self.picket.kernel_grade(address) in ("ban", "block"), 20, f"the kernel has {address}")
+        wait_until(lambda: self.stands_in_the_kernel(address), 20, f"the kernel has {address}")
         assert self.status["mode"] == "block", self.status["mode"]
         wait_until(self.nothing_left, 8, lambda: f"left: {self.left}")
         self.not_grown()
@@ -385,17 +390,20 @@ class Work:
             self.client = self.lab.honest()
 
 
-def run(lab, rounds, seed, log=print, only=None):
-    """Raises AssertionError; returns what was played and seen."""
-    chaos, prober = Chaos(lab, log), Prober(lab)
+def run(lab, rounds, seed, log=print, only=None, stop=None):
+    """Raises AssertionError; returns what was played and seen.  stop: an event after which no further round begins."""
+    chaos, prober, played = Chaos(lab, log), Prober(lab), 0
     try:
         chaos.up()
         chaos.block(SHUT_OUT)
         prober.start()
         work = Work(lab, chaos)
         for number, chosen in enumerate(plan(seed, rounds), 1):
+            if stop and stop.is_set():
+                break
             if only and not only[0] <= number <= only[-1]:
                 continue
+            played += 1
             chaos.say(f"{number}/{rounds} {time.strftime('%X')} ")
             started = time.monotonic()
             with Flood(lab, "100.96.0.0", 2000, 2000, "1100-1500", each=1, seconds=1):
@@ -410,7 +418,7 @@ def run(lab, rounds, seed, log=print, only=None):
     finally:
         prober.ended = True
         chaos.close()
-    return {"rounds": rounds, "kills": chaos.kills, "starts": chaos.restarts, "grades": len(chaos.expected),
+    return {"rounds": played, "kills": chaos.kills, "starts": chaos.restarts, "grades": len(chaos.expected),
             "knocked": prober.tries, "let_in": len(prober.let_in), "forgiven": chaos.forgiven,
             "calls_refused": chaos.refused,
             "grown_kb": chaos.grown_kb,
@@ -424,11 +432,13 @@ def main():
     parser.add_argument("-r", help="of them this round alone, or these: FIRST-LAST")
     args = parser.parse_args()
     print(f"seed {args.s}", flush=True)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended"))      # and leave nothing behind
+    stop = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())
     lab = Lab("chaos")
     try:
         lab.services()
-        print(json.dumps(run(lab, args.n, args.s, only=args.r and [int(n) for n in args.r.split("-")])))
+        print(json.dumps(run(lab, args.n, args.s, only=args.r and [int(n) for n in args.r.split("-")],
+                             stop=stop)))
     finally:
         lab.close()
 
