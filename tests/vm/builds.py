@@ -24,7 +24,7 @@ import image
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 LIMIT_S = 30 * 60
 NEEDED = {"mmdebstrap": "mmdebstrap", "unshare": "util-linux"}
-MORE = ["libcmocka-dev", "git", "iproute2", "nftables", "python3"]      # for the tests
+MORE = ["libcmocka-dev", "git", "iproute2", "nftables", "python3", "systemd"]      # for the tests, and for Depends
 SOURCES = "/picket"
 # Each runs as root in SOURCES; the last but one finds what its Depends ask for among the build tools.
 STAGES = {
