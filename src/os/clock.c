@@ -26,10 +26,3 @@ int64_t clock_s(clockid_t clock)
 {
 	return clock_ns(clock) / 1000000000;
 }
-
-int64_t clock_wall_ms(void)
-{
-	int64_t now_ms = clock_ms(CLOCK_REALTIME);
-
-	return now_ms >= CLOCK_WALL_MIN_MS && now_ms < CLOCK_WALL_MAX_MS ? now_ms : 0;
-}
