@@ -14,7 +14,7 @@ import pytest
 
 import wire as w
 from lab import ATTACKER4, CLIENT4, VICTIM4, Scan, wait_until
-from picket import FIVE_FAMILIES, PICKETCTL, delayed, shut_out, visit_traps
+from picket import FIVE_FAMILIES, PICKETCTL, delayed, put_bans, shut_out, visit_traps
 
 OTHER = "203.0.113.99"
 
@@ -187,6 +187,23 @@ def test_a_ban_that_the_disk_has_as_a_veil(lab, picket):
     other.close()
     daemon.start()
     assert daemon.kernel_grade(ATTACKER4) == "ban" and daemon.graded(ATTACKER4, "ban")
+
+
+def test_a_stop_in_the_middle_of_a_save(lab, picket):
+    """After a crash all that stands is written down anew; a stop meanwhile begins again, and does not leave half."""
+    daemon = picket("score { max_sources = 8192 }")
+    daemon.stop()
+    put_bans(daemon.state_dir, 15000)
+    for moment in (0.8, 1.1, 1.4, 1.8):
+        daemon.start()
+        os.kill(daemon.keeper(), signal.SIGKILL)
+        ended(daemon)
+        daemon.start()
+        time.sleep(moment)
+        daemon.stop()
+        daemon.start()
+        assert daemon.ctl("status").one["counts"]["bans"] == 15000
+        daemon.stop()
 
 
 @pytest.mark.parametrize("room", ["before", "after"])

@@ -195,7 +195,6 @@ int store_check_tables(struct store *store);
 /* The columns of an event, and of a block in STORE_BEGIN_BLOCK and its table. */
 void store_event_columns(struct store_row *row, struct event *event);
 void store_block_columns(struct store_row *row, void *item, int64_t now_ms);
-void store_save_abandon(struct store *store);
 
 /* ---- room.c ---- */
 /* Once a second: lets a little go of what is too old or too much, and looks how full the disk is. */

@@ -88,6 +88,8 @@ size_t store_restore(struct store *store, enum store_table table, int64_t now_ms
 void store_save_begin(struct store *store);
 void store_save(struct store *store, enum store_table table, const void *item);
 void store_save_end(struct store *store);
+/* What was saved since it began is as if it had not been; nothing where none is under way. */
+void store_save_abandon(struct store *store);
 /* False when the live blocks on the disk may not be the true ones: see below. */
 bool store_keeps_blocks(const struct store *store);
 /* There are others than those that were restored. */

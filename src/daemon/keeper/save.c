@@ -284,6 +284,7 @@ void save_message(struct save *save, const struct wire_message *message, int64_t
 	enum wire_type type = (enum wire_type)message->header.type;
 
 	if (type == WIRE_SAVED_BEGIN) {
+		store_save_abandon(save->store); /* that a stop cut short: half of the blocks do not pass for all */
 		save->phase = PHASE_BLOCKS;
 		if (store_wants_blocks(save->store))
 			store_save_blocks_begin(save->store);
