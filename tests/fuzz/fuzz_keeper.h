@@ -51,6 +51,13 @@ int64_t clock_s(clockid_t clock)
 	return clock_ms(clock) / 1000;
 }
 
+int64_t clock_wall_ms(void)
+{
+	int64_t now_ms = clock_ms(CLOCK_REALTIME);
+
+	return now_ms >= CLOCK_WALL_MIN_MS && now_ms < CLOCK_WALL_MAX_MS ? now_ms : 0;
+}
+
 /* ---- the host ---- */
 
 size_t logins_read(const struct logins_admins *admins, struct logins_entry *out, size_t max, const char **denied)

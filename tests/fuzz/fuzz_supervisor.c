@@ -60,6 +60,13 @@ int64_t clock_s(clockid_t clock)
 	return it.now_ms / 1000;
 }
 
+int64_t clock_wall_ms(void)
+{
+	int64_t now_ms = clock_ms(CLOCK_REALTIME);
+
+	return now_ms >= CLOCK_WALL_MIN_MS && now_ms < CLOCK_WALL_MAX_MS ? now_ms : 0;
+}
+
 /* No process is started, and none is ended. */
 pid_t fork(void)
 {
