@@ -61,19 +61,18 @@ static inline uint32_t hashindex_mark(uint32_t hash)
 	return (mark ? mark : 1) << HASHINDEX_SLOT_BITS;
 }
 
-/* The bits in the lanes of those that have this mark. */
-static inline hashindex_lanes hashindex_has(hashindex_lanes lanes, uint32_t mark, hashindex_lanes bits)
-{
-	return (hashindex_lanes)((lanes & ~HASHINDEX_SLOTS_MAX) == mark) & bits;
-}
+/* The bits in the lanes of those that have this mark.  No function: where the processor has no registers for lanes, one
+ * that returns them has no settled way to do it. */
+#define HASHINDEX_HAS(lanes, mark, ...)                                                                                \
+	((hashindex_lanes)(((lanes) & ~HASHINDEX_SLOTS_MAX) == (mark)) & (hashindex_lanes){ __VA_ARGS__ })
 
 /* A bit for each entry of the line that has this mark. */
 static inline uint32_t hashindex_marked(const union hashindex_line *line, uint32_t mark)
 {
-	hashindex_lanes found = hashindex_has(line->lanes[0], mark, (hashindex_lanes){ 1, 2, 4, 8 }) |
-				hashindex_has(line->lanes[1], mark, (hashindex_lanes){ 16, 32, 64, 128 }) |
-				hashindex_has(line->lanes[2], mark, (hashindex_lanes){ 256, 512, 1024, 2048 }) |
-				hashindex_has(line->lanes[3], mark, (hashindex_lanes){ 4096, 8192, 16384, 32768 });
+	hashindex_lanes found = HASHINDEX_HAS(line->lanes[0], mark, 1, 2, 4, 8) |
+				HASHINDEX_HAS(line->lanes[1], mark, 16, 32, 64, 128) |
+				HASHINDEX_HAS(line->lanes[2], mark, 256, 512, 1024, 2048) |
+				HASHINDEX_HAS(line->lanes[3], mark, 4096, 8192, 16384, 32768);
 
 	return found[0] | found[1] | found[2] | found[3];
 }
