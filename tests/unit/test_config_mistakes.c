@@ -92,7 +92,7 @@ static const struct {
 	{ "hook a { on = { ban } command = { \"/bin/t%rue\" } user = root }", 1,
 	  "the absolute path of a program first" },
 	{ "a.conf", 1,
-	  "unknown option 'a.conf', expected one of mode, run_dir, state_dir, history_max, table, queue, "
+	  "unknown option 'a.conf', expected one of mode, run_dir, state_dir, history_max, log_rate, table, queue, "
 	  "user, sentry_user, allow, allow_file, protect_auto, admin_groups, public_ports, interfaces, "
 	  "reverse_path, conntrack, flow_flag, flow_mark_bits, early_drop, keep_on_stop, sandbox, trap, gateway, "
 	  "score, veil, ban, hook\n" },
