@@ -353,8 +353,9 @@ class Chaos:
         self.no_hole(prober.let_in[let_in:], new)
 
     def end(self):
-        """A clean stop leaves nothing behind."""
+        """A clean stop leaves nothing behind, where what stands could be saved."""
         self.up()
+        time.sleep(8)       # a disk that was full a moment ago is tried again
         own = set(self.picket.children())
         assert self.picket.stop() == 0
         assert not self.picket.table_present()
