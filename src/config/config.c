@@ -153,7 +153,7 @@ int config_read_text(struct config_reader *reader, const struct config_place *pl
 		return fd;
 	if (reader->guarded)
 		answer = opened_is_trusted(place->path, fd, &why);
-	if (answer == 0)
+	if (answer >= 0)
 		return file_read_open(fd, max, out, len);
 	close(fd);
 	return is_trusted(reader, answer, text, place->file, place->line) ? answer : -EPERM;
@@ -162,8 +162,8 @@ int config_read_text(struct config_reader *reader, const struct config_place *pl
 /* Whether the file was there. */
 static bool read_file(struct config_reader *reader, const char *path, bool may_be_missing)
 {
-	char *text;
-	size_t len;
+	char *text = NULL;
+	size_t len = 0;
 	int result;
 
 	reader->file = path;

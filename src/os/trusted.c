@@ -160,7 +160,7 @@ int path_is_trusted(const char *path, struct writer *why)
 
 int opened_is_trusted(const char *path, int fd, struct writer *why)
 {
-	struct stat opened, found;
+	struct stat opened = { 0 }, found = { 0 };
 	int result = fstat(fd, &opened) < 0 ? -errno : walk_to(path, why, &found);
 
 	if (result == -ENOENT && S_ISFIFO(opened.st_mode))

@@ -54,17 +54,17 @@ def engine():
     orders = [item(BLOCK, number, probe(10, more=more, flags=flags))
               for number in range(4) for more in range(8) for flags in (1, 40)]
     lifts = [item(LIFT, number, probe(10, more=more)) for number in range(8) for more in (0, 2)]
-    yield "orders", b"".join(orders) + looks + b"".join(lifts) + looks + b"".join(orders) + item(BLOCK, 4,
-            probe(10)) + item(TIME, 31)
+    yield "orders", b"".join(orders) + looks + b"".join(lifts) + looks + b"".join(orders) + (
+        item(BLOCK, 4, probe(10)) + item(TIME, 31))
     yield "allow", b"".join(item(ALLOWS, number, probe(11, flags=flags, more=more))
                             for number in (*range(16), *range(3, 200, 16)) for flags in (1, 20) for more in (0, 2)) + (
         b"".join(item(PACKET, 0, probe(11, 2, port)) for port in ports)) + looks + item(TIME, 31)
     yield "exempt", b"".join(item(PACKET, 0, probe(source, 2, port)) for source in range(16) for port in ports[:6]) + (
-        item(LIFT, 1, probe(3)) + item(SHOW, 0, probe(3)) + item(OTHERS, 2, probe(3)) + item(RESTORE, 3,
-                                                                                             probe(4, flags=40)))
+        item(LIFT, 1, probe(3)) + item(SHOW, 0, probe(3)) + item(OTHERS, 2, probe(3)) + (
+            item(RESTORE, 3, probe(4, flags=40))))
     yield "refused", b"".join(item(PACKET, 0, probe(12, 2, port)) for port in ports) + b"".join(
-        item(OTHERS, number, probe(12)) for number in range(4)) + item(BLOCK, 0, probe(13)) + item(LIFT, 1,
-            probe(13)) + item(OTHERS, 1, probe(13))
+        item(OTHERS, number, probe(12)) for number in range(4)) + (
+        item(BLOCK, 0, probe(13)) + item(LIFT, 1, probe(13)) + item(OTHERS, 1, probe(13)))
     yield "restore-blocks", b"".join(item(RESTORE, 0, bytes([shape, source, 1, 0, grade, 1, 20, until]))
                                      for shape in (0, 1) for source, grade in enumerate(range(7))
                                      for until in (0, 1, 200)) + looks
@@ -76,24 +76,24 @@ def engine():
         b"".join(item(PACKET, 0, probe(14, 2, port)) for port in ports))
     yield "served", b"".join(item(OTHERS, 4, bytes([0, 9, port >> 8, port & 255, 0, 53, 0, 0])) + item(TIME, 22)
                              for port in ports) + item(OTHERS, 5, bytes([0, 6, 0, 80, 0, 0, 0, 0])) + looks
-    yield "room", item(OTHERS, 6, bytes([0, 1, 1, 1, 1, 0, 0, 0])) + b"".join(item(PACKET, 0, probe(source, 2, port))
-                                                                              for source in range(0, 256, 16)
-            for port in ports) + item(OTHERS, 7) + looks
+    yield "room", item(OTHERS, 6, bytes([0, 1, 1, 1, 1, 0, 0, 0])) + b"".join(
+        item(PACKET, 0, probe(source, 2, port)) for source in range(0, 256, 16) for port in ports) + (
+        item(OTHERS, 7) + looks)
     for shape in (0x40, 0x41):
         asked = [item(CONTACT, 0, probe(2, 2, port, shape=shape, more=more)) for port in ports for more in (0, 2)]
         yield f"contacts-silent-{shape}", b"".join(asked) + item(TIME, 12) + b"".join(asked) + item(TIME, 13) + looks
         yield f"contacts-answered-{shape}", b"".join(
-            item(CONTACT, 0, probe(3, 2, port, shape=shape)) + item(CONTACT, 3 | 8,
-                                                                    probe(3, flags, port, shape=shape)) + item(
-                CONTACT, 0, probe(3, 16, port, shape=shape)) for port in ports
-                                                     for flags in (18, 20, 17)) + item(TIME, 12) + looks
+            item(CONTACT, 0, probe(3, 2, port, shape=shape)) +
+            item(CONTACT, 3 | 8, probe(3, flags, port, shape=shape)) +
+            item(CONTACT, 0, probe(3, 16, port, shape=shape))
+            for port in ports for flags in (18, 20, 17)) + item(TIME, 12) + looks
         yield f"contacts-unreachable-{shape}", b"".join(
-            item(CONTACT, 0, probe(4, 2, port, kind, shape)) + item(CONTACT, 5 | code << 4,
-                                                                    probe(4, 2, port, kind, shape))
+            item(CONTACT, 0, probe(4, 2, port, kind, shape)) +
+            item(CONTACT, 5 | code << 4, probe(4, 2, port, kind, shape))
             for port in ports for code, kind in ((0, 0), (1, 1), (3, 1), (9, 3), (13, 2))) + looks
-        yield f"contacts-known-{shape}", b"".join(item(CONTACT, 7 | 16, probe(5, 2, port, kind, shape)) + item(
-            CONTACT, 0, probe(5, 2, port, kind, shape)) for port in ports for kind in (0, 1)) + item(CONTACT, 6,
-            probe(5, shape=shape, more=3)) + (
+        yield f"contacts-known-{shape}", b"".join(
+            item(CONTACT, 7 | 16, probe(5, 2, port, kind, shape)) + item(CONTACT, 0, probe(5, 2, port, kind, shape))
+            for port in ports for kind in (0, 1)) + item(CONTACT, 6, probe(5, shape=shape, more=3)) + (
             b"".join(item(CONTACT, 0, probe(source, 2, port, 1, shape, 3)) for source in range(40)
                      for port in ports)) + item(TIME, 20) + looks
     yield "observe", item(CONFIGURE, 0xff, bytes([16] * 8)) + b"".join(item(PACKET, 0, probe(15, 2, port))

@@ -100,7 +100,7 @@ def host():
         *nexthops, *nexthops,
         part(3, link(2, text(3, "eth0"))), part(3, link(3, text(3, "red"), nest(18, text(1, "vrf")))),
         part(3, link(4, text(3, "eth1"), nest(18, text(4, "vrf")))), part(3, link(5, leaf(3, b"no-nul"))),
-             part(3, b"12"),
+        part(3, b"12"),
     ]
     yield "routes", b"\3" + told(*whole)
     yield "routes-changed", b"\3" + told(*whole[:2], part(1, address_of(2, 24, 3, leaf(1, V4)),
@@ -243,8 +243,8 @@ def nft():
     odd = nest(1, nest(1, leaf(1, V4)), leaf(5, b"odd"))
     yield "odd-lengths", step(LOAD | STANDS, 2, answer, *sets("graded4"), elements(odd, element(V4, 3, 500)),
                               format_mark) + step(
-        COUNTERS, 0, part(COUNTER, text(2, "queued_judge"), leaf(3, b"x"), nest(4, leaf(2, b"y")))) + step(ADD, 0x30,
-            elements(odd), decisions=b"\x81")
+        COUNTERS, 0, part(COUNTER, text(2, "queued_judge"), leaf(3, b"x"), nest(4, leaf(2, b"y")))) + (
+        step(ADD, 0x30, elements(odd), decisions=b"\x81"))
     yield "check", step(LOAD, 2) + step(CHECK, 0, answer, part(CHAIN, text(3, "pre")), part(
         CHAIN, text(3, "early_on_lo"), flags=TREE | LAST), part(RULE, text(2, "pre")), part(
         RULE, text(2, "early_on_lo"), flags=TREE | LAST | INTERRUPTED), *sets("a", "b"))
@@ -265,14 +265,16 @@ def nft():
         step(WATCH, 0, part(LOST), part(LOST), part(DEL_TABLE), part(NO_NFT), part(DEL_TABLE, flags=TREE | CUT),
              part(DEL_TABLE, flags=TREE | FOREIGN)))
     keys4, keys6 = V4 + be32(80 << 16), V6 + be32(80 << 16)
-    yield "learned", step(LOAD, 2) + step(LEARNED, 1, elements(element(keys4, left=5000), element(V4, left=5000)),
-                                          elements(
-        element(keys6, left=6000)), elements(element(keys4, left=5000)), elements(), elements(
-        element(V4 + b"\6\0\0\0" + be32(80 << 16), left=100), element(V4 + b"\x11\0\0\0" + be32(80 << 16), left=9)),
-                                          elements(),
-        elements(element(V4, left=5)), elements(element(V6, left=5)), elements(
-        element(V4 + be32(53 << 16) + be32(40000 << 16), left=7)), elements(element(V6[:12] + be32(1) + be32(2) * 2,
-                                                                                    left=3)))
+    learned = [
+        elements(element(keys4, left=5000), element(V4, left=5000)), elements(element(keys6, left=6000)),
+        elements(element(keys4, left=5000)), elements(),
+        elements(element(V4 + b"\6\0\0\0" + be32(80 << 16), left=100),
+                 element(V4 + b"\x11\0\0\0" + be32(80 << 16), left=9)),
+        elements(), elements(element(V4, left=5)), elements(element(V6, left=5)),
+        elements(element(V4 + be32(53 << 16) + be32(40000 << 16), left=7)),
+        elements(element(V6[:12] + be32(1) + be32(2) * 2, left=3)),
+    ]
+    yield "learned", step(LOAD, 2) + step(LEARNED, 1, *learned)
     yield "learned-many", step(LOAD, 2) + step(LEARNED, 0, elements(*(element(V4 + be32(i), left=5000)
                                                                       for i in range(40))),
                                                elements(*(element(V6 + be32(i), left=5000) for i in range(40))))

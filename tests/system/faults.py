@@ -146,6 +146,7 @@ def fill_set(chaos):
     chaos.say(f"({name} {found and found[1]}) ")
     if not found:
         return None
+
     def nft(word, count):
         elements = ", ".join(FILLED[name].format(f"11.{n >> 16}.{n >> 8 & 255}.{n & 255}") for n in range(count))
         return chaos.lab.victim.run("nft", "-f", "-", check=False,

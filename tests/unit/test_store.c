@@ -318,12 +318,9 @@ static void test_an_end_that_was_none_is_noticed(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		CASE(test_events_come_back_as_they_were),
-		CASE(test_columns_are_for_people),
-		CASE(test_live_blocks_over_a_restart),
-		CASE(test_state_over_a_restart),
-		CASE(test_events_while_blocks_are_saved),
-		CASE(test_an_end_that_was_none_is_noticed),
+		CASE(test_events_come_back_as_they_were), CASE(test_columns_are_for_people),
+		CASE(test_live_blocks_over_a_restart),    CASE(test_state_over_a_restart),
+		CASE(test_events_while_blocks_are_saved), CASE(test_an_end_that_was_none_is_noticed),
 	};
 
 	return cmocka_run_group_tests_name("store", tests, NULL, NULL);

@@ -186,7 +186,8 @@ static void scribble_while_open(const char *path)
 		write_file(path, "\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff", 12, page * 4096);
 }
 
-/* As many damaged files as are kept: this one stays where it is, and nothing is read or written, until there is room. */
+/* As many damaged files as are kept: this one stays where it is, and nothing is read or written, until there is room.
+ */
 static void test_damage_without_a_place(void **state)
 {
 	struct fixture *f = *state;

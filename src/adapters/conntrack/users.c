@@ -67,6 +67,7 @@ static int take_rule(const struct nlmsghdr *message, void *context)
 
 	if (!list || (table && nfg->nfgen_family == NFPROTO_INET && strcmp(table, look->own_table) == 0))
 		return MNL_CB_OK;
+	/* cppcheck-suppress unknownMacro */
 	mnl_attr_for_each_nested(expression, list) take_expression(expression, look->users);
 	return MNL_CB_OK;
 }

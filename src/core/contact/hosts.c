@@ -64,63 +64,55 @@ static bool is_dark(const void *table, uint32_t slot, const void *key)
 	return addr_equal(&((const struct dark *)table)[slot].addr, key);
 }
 
-static struct host *find_host(const struct hosts *hosts, const struct addr *host, uint32_t *slot)
+/* Their slots, or POOL_NONE. */
+static uint32_t find_host(const struct hosts *hosts, const struct addr *host)
 {
-	*slot = hashindex_find(&hosts->host_pool.index, hash_of_host(hosts, host), is_host, hosts->alive, host);
-	return *slot == POOL_NONE ? NULL : &hosts->alive[*slot];
+	return hashindex_find(&hosts->host_pool.index, hash_of_host(hosts, host), is_host, hosts->alive, host);
 }
 
-static struct dark *find_dark(const struct hosts *hosts, const struct addr *host, uint32_t *slot)
+static uint32_t find_dark(const struct hosts *hosts, const struct addr *host)
 {
-	*slot = hashindex_find(&hosts->dark_pool.index, hash_of_host(hosts, host), is_dark, hosts->dark, host);
-	return *slot == POOL_NONE ? NULL : &hosts->dark[*slot];
+	return hashindex_find(&hosts->dark_pool.index, hash_of_host(hosts, host), is_dark, hosts->dark, host);
 }
 
 static struct host *note_host(struct hosts *hosts, const struct addr *addr, int64_t now_ms)
 {
-	uint32_t slot;
-	struct host *host = find_host(hosts, addr, &slot);
+	uint32_t slot = find_host(hosts, addr), dark = find_dark(hosts, addr);
 
-	if (!host) {
-		uint32_t dark;
-
-		if (find_dark(hosts, addr, &dark))
-			pool_remove(&hosts->dark_pool, dark);
+	if (dark != POOL_NONE)
+		pool_remove(&hosts->dark_pool, dark);
+	if (slot == POOL_NONE) {
 		if (hosts->host_pool.count == hosts->host_pool.max) {
 			pool_remove(&hosts->host_pool, hosts->host_pool.oldest);
 			hosts->forgotten++;
 		}
 		slot = pool_add(&hosts->host_pool, hash_of_host(hosts, addr));
-		host = &hosts->alive[slot];
-		*host = (struct host){ .addr = *addr, .since_ms = now_ms };
+		hosts->alive[slot] = (struct host){ .addr = *addr, .since_ms = now_ms };
 	}
 	pool_touch(&hosts->host_pool, slot);
-	host->last_ms = now_ms;
-	return host;
+	hosts->alive[slot].last_ms = now_ms;
+	return &hosts->alive[slot];
 }
 
 bool hosts_is_alive(const struct hosts *hosts, const struct addr *addr, int64_t now_ms)
 {
-	uint32_t slot;
-	const struct host *host = find_host(hosts, addr, &slot);
+	uint32_t slot = find_host(hosts, addr);
 
-	return host && now_ms - host->last_ms < HOST_MEMORY_MS;
+	return slot != POOL_NONE && now_ms - hosts->alive[slot].last_ms < HOST_MEMORY_MS;
 }
 
 static struct dark *note_dark(struct hosts *hosts, const struct addr *addr)
 {
-	uint32_t slot;
-	struct dark *dark = find_dark(hosts, addr, &slot);
+	uint32_t slot = find_dark(hosts, addr);
 
-	if (!dark) {
+	if (slot == POOL_NONE) {
 		if (hosts->dark_pool.count == hosts->dark_pool.max)
 			pool_remove(&hosts->dark_pool, hosts->dark_pool.oldest);
 		slot = pool_add(&hosts->dark_pool, hash_of_host(hosts, addr));
-		dark = &hosts->dark[slot];
-		*dark = (struct dark){ .addr = *addr };
+		hosts->dark[slot] = (struct dark){ .addr = *addr };
 	}
 	pool_touch(&hosts->dark_pool, slot);
-	return dark;
+	return &hosts->dark[slot];
 }
 
 void hosts_was_silent(struct hosts *hosts, const struct addr *host)
@@ -137,11 +129,12 @@ void hosts_failed(struct hosts *hosts, const struct addr *host, int64_t now_ms)
 
 bool hosts_is_dark(const struct hosts *hosts, const struct addr *host, int64_t now_ms)
 {
-	uint32_t slot;
-	const struct dark *dark = find_dark(hosts, host, &slot);
+	uint32_t slot = find_dark(hosts, host);
+	const struct dark *dark;
 
-	if (!dark)
+	if (slot == POOL_NONE)
 		return false;
+	dark = &hosts->dark[slot];
 	if (dark->failed_ms > 0 && now_ms - dark->failed_ms < FAILED_MS)
 		return true;
 	return dark->silent >= SILENT_IS_DARK && !hosts_is_alive(hosts, host, now_ms);
@@ -153,13 +146,14 @@ struct shelf {
 	struct pool *pool;
 	struct service *items;
 	int64_t memory_ms;
+	bool lasting;
 };
 
 static struct shelf shelf_of(struct hosts *hosts, uint16_t port)
 {
 	if (port >= EPHEMERAL_PORT)
-		return (struct shelf){ &hosts->passing_pool, hosts->passing, PASSING_MEMORY_MS };
-	return (struct shelf){ &hosts->service_pool, hosts->services, SERVICE_MEMORY_MS };
+		return (struct shelf){ &hosts->passing_pool, hosts->passing, PASSING_MEMORY_MS, false };
+	return (struct shelf){ &hosts->service_pool, hosts->services, SERVICE_MEMORY_MS, true };
 }
 
 static bool is_service(const void *table, uint32_t slot, const void *key)
@@ -172,41 +166,38 @@ static uint32_t hash_of_service(const struct hosts *hosts, const struct service_
 	return (uint32_t)hash_quick(&hosts->hash, key, sizeof(*key));
 }
 
-static struct service *find_service(const struct hosts *hosts, const struct shelf *shelf, const struct service_key *key,
-				    uint32_t *slot)
+static uint32_t find_service(const struct hosts *hosts, const struct shelf *shelf, const struct service_key *key)
 {
-	*slot = hashindex_find(&shelf->pool->index, hash_of_service(hosts, key), is_service, shelf->items, key);
-	return *slot == POOL_NONE ? NULL : &shelf->items[*slot];
+	return hashindex_find(&shelf->pool->index, hash_of_service(hosts, key), is_service, shelf->items, key);
 }
 
 static void forget_service(struct hosts *hosts, const struct shelf *shelf, uint32_t slot)
 {
-	uint32_t at;
-	struct host *host = find_host(hosts, &shelf->items[slot].key.host, &at);
+	uint32_t host = find_host(hosts, &shelf->items[slot].key.host);
 
-	if (host && shelf->items == hosts->services && host->services > 0)
-		host->services--;
+	if (host != POOL_NONE && shelf->lasting && hosts->alive[host].services > 0)
+		hosts->alive[host].services--;
 	pool_remove(shelf->pool, slot);
 }
 
-static struct service *add_service(struct hosts *hosts, const struct shelf *shelf, struct host *host,
-				   const struct service_key *key, int64_t now_ms)
+/* Its slot, or POOL_NONE: the host has too many. */
+static uint32_t add_service(struct hosts *hosts, const struct shelf *shelf, struct host *host,
+			    const struct service_key *key, int64_t now_ms)
 {
-	bool lasting = shelf->items == hosts->services;
 	uint32_t slot;
 
-	if (lasting && host->services >= SERVICES_OF_ONE) {
+	if (shelf->lasting && host->services >= SERVICES_OF_ONE) {
 		hosts->forgotten++;
-		return NULL;
+		return POOL_NONE;
 	}
 	if (shelf->pool->count == shelf->pool->max) {
 		forget_service(hosts, shelf, shelf->pool->oldest);
-		hosts->forgotten += lasting;
+		hosts->forgotten += shelf->lasting;
 	}
 	slot = pool_add(shelf->pool, hash_of_service(hosts, key));
 	shelf->items[slot] = (struct service){ .key = *key, .since_ms = now_ms };
-	host->services += lasting;
-	return &shelf->items[slot];
+	host->services += shelf->lasting;
+	return slot;
 }
 
 static void count_sides(struct hosts *hosts, bool answered)
@@ -225,11 +216,12 @@ bool hosts_serves(struct hosts *hosts, const struct addr *host, uint8_t protocol
 {
 	const struct service_key key = { .host = *host, .port = port, .protocol = protocol };
 	struct shelf shelf = shelf_of(hosts, port);
-	uint32_t slot;
-	struct service *service = find_service(hosts, &shelf, &key, &slot);
+	uint32_t slot = find_service(hosts, &shelf, &key);
+	struct service *service;
 
-	if (!service || now_ms - service->last_ms >= shelf.memory_ms)
+	if (slot == POOL_NONE || now_ms - shelf.items[slot].last_ms >= shelf.memory_ms)
 		return false;
+	service = &shelf.items[slot];
 	/* A flood of questions to one service is one question: it cannot make a feed look one-sided. */
 	if (protocol == PROTO_TCP && (!service->asked_ms || now_ms - service->asked_ms > FAILED_MS)) {
 		service->asked_ms = now_ms;
@@ -244,22 +236,20 @@ void hosts_note(struct hosts *hosts, const struct addr *addr, uint8_t protocol, 
 	const struct service_key key = { .host = *addr, .port = port, .protocol = protocol };
 	struct host *host = note_host(hosts, addr, now_ms);
 	struct shelf shelf = shelf_of(hosts, port);
-	struct service *service;
 	uint32_t slot;
 
 	if (!served)
 		return;
-	service = find_service(hosts, &shelf, &key, &slot);
-	if (!service)
-		service = add_service(hosts, &shelf, host, &key, now_ms);
-	else
-		pool_touch(shelf.pool, slot);
-	if (!service)
+	slot = find_service(hosts, &shelf, &key);
+	if (slot == POOL_NONE)
+		slot = add_service(hosts, &shelf, host, &key, now_ms);
+	if (slot == POOL_NONE)
 		return;
-	if (service->asked_ms)
+	pool_touch(shelf.pool, slot);
+	if (shelf.items[slot].asked_ms)
 		count_sides(hosts, true);
-	service->asked_ms = 0;
-	service->last_ms = now_ms;
+	shelf.items[slot].asked_ms = 0;
+	shelf.items[slot].last_ms = now_ms;
 }
 
 bool hosts_one_sided(const struct hosts *hosts)
