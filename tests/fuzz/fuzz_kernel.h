@@ -105,7 +105,7 @@ static inline void fuzz_kernel_begin(const uint8_t *data, size_t size)
 	fuzz_kernel.part_count = 0;
 	fuzz_kernel.decisions = size ? data + 1 : data;
 	fuzz_kernel.decisions_left = size ? (at < size ? at : size) - 1 : 0;
-	while (data && at + sizeof(struct fuzz_part) <= size && fuzz_kernel.part_count < FUZZ_PARTS) {
+	while (at + sizeof(struct fuzz_part) <= size && fuzz_kernel.part_count < FUZZ_PARTS) {
 		struct fuzz_told *part = &fuzz_kernel.parts[fuzz_kernel.part_count++];
 
 		memcpy(&part->head, data + at, sizeof(part->head));

@@ -174,7 +174,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	fuzz_kernel.types = types;
 	fuzz_kernel.type_count = sizeof(types) / sizeof(types[0]);
 	fuzz_kernel.table_stands = size > 0 && data[0] & 0x80;
-	fuzz_kernel_begin(NULL, 0);
+	fuzz_kernel_begin((const uint8_t *)"", 0);
 	require(nft_open("picket", &nft) == 0);
 	for (int i = 0; i < STEPS_MAX && size >= 4; i++) {
 		size_t len = data[2] | (size_t)data[3] << 8;

@@ -14,6 +14,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct packet out, untouched;
 	enum packet_result result;
+	uint8_t code;
 
 	if (size == 0)
 		return 0;
@@ -27,6 +28,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		require(out.checksum <= PACKET_CHECKSUM_BAD);
 	} else {
 		require(memcmp(&out, &untouched, sizeof(out)) == 0);
+	}
+	if (packet_quoted(data + 1, size - 1, &out, &code)) {
+		require(addr_is_v4(&out.src) == (data[1] >> 4 == 4) && addr_is_v4(&out.dst) == addr_is_v4(&out.src));
+		require(out.protocol == PROTO_TCP || out.protocol == PROTO_UDP || out.protocol == PROTO_SCTP);
 	}
 	return 0;
 }

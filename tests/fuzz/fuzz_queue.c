@@ -54,7 +54,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	fuzz_kernel.types = types;
 	fuzz_kernel.type_count = sizeof(types) / sizeof(types[0]);
-	fuzz_kernel_begin(NULL, 0);
+	fuzz_kernel_begin((const uint8_t *)"", 0);
 	fuzz_kernel.denies = false;
 	if (!queue)
 		queue = open_queue();

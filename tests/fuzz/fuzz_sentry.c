@@ -330,7 +330,7 @@ static void begin_life(const uint8_t *data, size_t size)
 	fuzz_kernel.types = types;
 	fuzz_kernel.type_count = sizeof(types) / sizeof(types[0]);
 	fuzz_kernel.table_stands = size && data[0] & 1;
-	fuzz_kernel_begin(NULL, 0);
+	fuzz_kernel_begin((const uint8_t *)"", 0);
 	it.now_ns = 1000000000000;
 	it.packet_id = 0;
 	require(wire_pair(ends) == 0);
@@ -409,6 +409,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		data += 3 + len;
 		size -= 3 + len;
 	}
-	fuzz_kernel_begin(NULL, 0);
+	fuzz_kernel_begin((const uint8_t *)"", 0);
 	return 0;
 }

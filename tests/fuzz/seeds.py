@@ -10,10 +10,10 @@ import sys
 
 from seeds_daemon import engine, sentry, supervisor
 from seeds_kernel import conntrack, host, nft, queue
+from seeds_packet import packet
 
 FUZZERS = {"fuzz_queue": queue, "fuzz_host": host, "fuzz_conntrack": conntrack, "fuzz_nft": nft, "fuzz_engine": engine,
-           "fuzz_sentry": sentry,
-           "fuzz_supervisor": supervisor}
+           "fuzz_sentry": sentry, "fuzz_supervisor": supervisor, "fuzz_packet": packet}
 
 
 def main():
