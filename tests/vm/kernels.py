@@ -195,7 +195,10 @@ def step_xt_queue(run):
 def step_no_conntrack(run):
     """A kernel that has none: what proves, veils, bans and cuts there."""
     run.run("echo 'install nf_conntrack /bin/false' > /etc/modprobe.d/kernel.conf; systemctl stop picket; "
-            "nft flush ruleset; modprobe -r nft_ct nf_conntrack_netlink nf_conntrack && systemctl start picket")
+            "nft flush ruleset")
+    # The kernel lets go of the rules' modules a little later.
+    run.eventually("modprobe -r nft_ct nf_conntrack_netlink nf_conntrack", 30, "conntrack is unloaded")
+    run.run("systemctl start picket")
     run.on_guard()
     expect(sensor(run, "conntrack") == "absent", run.ctl("status")[0]["sensors"])
     name(run, VISITOR_UNTRACKED, CUT_UNTRACKED)
